@@ -204,3 +204,21 @@ class ConfigError(RedQueenError):
 
 class InfrastructureError(RedQueenError):
     """A failure of ours (sandbox down, disk full). Stops the run; never becomes a reward."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """All that one step leaves behind; the store writes it in one transaction."""
+
+    step: int
+    matches: tuple[MatchResult, ...]
+    proposals: tuple[Proposal, ...]
+    rollouts: tuple[Rollout, ...]
+    members: tuple[Member, ...]
+    """Every living member after the step, ratings updated, plus those that died in it."""
+    events: tuple[EvolutionEvent, ...]
+    metrics: Mapping[str, float]
+    """Flat names such as `solve_rate`, `valid_rate`, `logprob_gap`, `coverage`, `tokens_per_s`,
+    and `member/<id>/<name>` for one member's."""
+    seconds: Mapping[str, float]
+    """Wall clock of each phase: match, propose, validate, solve, learn, evolve, store."""
