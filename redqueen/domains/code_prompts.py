@@ -1,0 +1,89 @@
+"""How the code domain speaks: the `compact` style of the seedling, the `instruct` style of others.
+
+A style renders the prompts of both roles and cuts a completion into its named parts. Cutting
+never raises; a part that is missing is None.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+THINK, ANSWER = "<think>\n", "<answer>\n"
+INPUT, OUTPUT, MESSAGE, EXAMPLES, TASK = (
+    "\n<input>\n", "\n<output>\n", "<message>\n", "\n<examples>\n", "<task>\n",
+)  # fmt: skip
+
+Pair = tuple[str, str]
+"""A program with the text of one input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The prompts and parsers of one way of speaking. All texts in, all texts out."""
+
+    propose: Callable[[str, Sequence[Pair]], str]
+    """(kind, reference programs with inputs) -> prompt for a code_o or code_i task."""
+    propose_f: Callable[[str, int], str]
+    """(program, number of inputs) -> prompt for a code_f task."""
+    solve_o: Callable[[str, str], str]
+    """(program, input) -> prompt for its output."""
+    solve_i: Callable[[str, str], str]
+    """(program, output) -> prompt for an input."""
+    solve_f: Callable[[str, Sequence[Pair]], str]
+    """(message, pairs of input and output) -> prompt for the program."""
+    read_program_and_input: Callable[[str], Pair | None]
+    read_inputs_and_message: Callable[[str], tuple[list[str], str] | None]
+    read_answer: Callable[[str], str | None]
+    chat: bool
+    """Whether prompts are turns of a conversation, to be put through a chat template."""
+
+
+def _compact_propose(kind: str, references: Sequence[Pair]) -> str:
+    shown = "".join(f"{TASK}{program}{INPUT}{args}\n" for program, args in references)
+    return f"<propose_{kind[-1]}>\n{shown}{ANSWER}"
+
+
+def _compact_propose_f(program: str, inputs: int) -> str:
+    return f"<propose_f>\n{program}\n{ANSWER}"
+
+
+def _compact_solve_o(program: str, args: str) -> str:
+    return f"<code_o>\n{program}{INPUT}{args}\n{THINK}"
+
+
+def _compact_solve_i(program: str, output: str) -> str:
+    return f"<code_i>\n{program}{OUTPUT}{output}\n{THINK}"
+
+
+def _compact_solve_f(message: str, examples: Sequence[Pair]) -> str:
+    lines = "\n".join(f"{args} -> {output}" for args, output in examples)
+    return f"<code_f>\n{MESSAGE}{message}{EXAMPLES}{lines}\n{THINK}"
+
+
+def _compact_program_and_input(text: str) -> Pair | None:
+    program, found, args = text.partition(INPUT)
+    return (program, args.strip()) if found and INPUT not in args else None
+
+
+def _compact_inputs_and_message(text: str) -> tuple[list[str], str] | None:
+    head, found, rest = text.partition(INPUT)
+    if not found or not head.startswith(MESSAGE):
+        return None
+    return [line for line in rest.split("\n") if line.strip()], head.removeprefix(MESSAGE).strip()
+
+
+def _compact_answer(text: str) -> str | None:
+    _, found, answer = text.rpartition(ANSWER)
+    return answer.strip("\n") if found and answer.strip() else None
+
+
+COMPACT = Style(
+    propose=_compact_propose,
+    propose_f=_compact_propose_f,
+    solve_o=_compact_solve_o,
+    solve_i=_compact_solve_i,
+    solve_f=_compact_solve_f,
+    read_program_and_input=_compact_program_and_input,
+    read_inputs_and_message=_compact_inputs_and_message,
+    read_answer=_compact_answer,
+    chat=False,
+)

@@ -1,0 +1,508 @@
+"""A seeded generator of small Python programs with a difficulty dial.
+
+It makes the seedling's corpus, the archive's seed tasks and the held-out suite (from seeds that
+never meet). A program is a function `f` over int, bool, str, list, tuple and dict, one operation
+a line; the dial (band 1 to 5) sets the number of statements, control flow, nesting and the depth
+of expressions. Programs are made here, never by a model, so they run in this process.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+BANDS = (1, 2, 3, 4, 5)
+MAX_INT = 99
+MAX_ITEMS = 6
+MAX_CHARS = 8
+MAX_EVENTS = 28
+BUILTINS: dict[str, Any] = {
+    "len": len, "sum": sum, "max": max, "min": min, "sorted": sorted, "range": range, "abs": abs,
+}  # fmt: skip
+LETTERS = "abcd"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One expression form. `{0}`, `{1}` are operands of `types`, `{k}` a small constant."""
+
+    name: str
+    template: str
+    types: tuple[str, ...]
+    result: str
+    weight: float
+    constants: tuple[Any, ...] = ()
+    lowest_band: int = 1
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("add", "{0} + {1}", ("int", "int"), "int", 1.5),
+    Operation("add", "{0} + {k}", ("int",), "int", 1.5, (1, 2, 3, 4, 5)),
+    Operation("sub", "{0} - {1}", ("int", "int"), "int", 1.0),
+    Operation("sub", "{0} - {k}", ("int",), "int", 1.0, (1, 2, 3)),
+    Operation("mul", "{0} * {k}", ("int",), "int", 1.5, (2, 3)),
+    Operation("max", "max({0}, {1})", ("int", "int"), "int", 0.7),
+    Operation("min", "min({0}, {1})", ("int", "int"), "int", 0.7),
+    Operation("mod", "{0} % {k}", ("int",), "int", 0.4, (2, 10)),
+    Operation("len", "len({0})", ("list",), "int", 0.8),
+    Operation("item", "{0}[{k}]", ("list",), "int", 1.6, (0, 1, -1)),
+    Operation("sum", "sum({0})", ("list",), "int", 0.8),
+    Operation("max", "max({0})", ("list",), "int", 0.6),
+    Operation("min", "min({0})", ("list",), "int", 0.6),
+    Operation("reverse", "{0}[::-1]", ("list",), "list", 1.6),
+    Operation("sort", "sorted({0})", ("list",), "list", 1.2),
+    Operation("append", "{0} + [{1}]", ("list", "int"), "list", 1.4),
+    Operation("prepend", "[{1}] + {0}", ("list", "int"), "list", 1.0),
+    Operation("tail", "{0}[1:]", ("list",), "list", 1.2),
+    Operation("head", "{0}[:2]", ("list",), "list", 0.8),
+    Operation("pair", "[{0}, {1}]", ("int", "int"), "list", 1.0),
+    Operation("map", "[v + {k} for v in {0}]", ("list",), "list", 0.8, (1, 2)),
+    Operation("map", "[v * {k} for v in {0}]", ("list",), "list", 0.4, (2,)),
+    Operation("keep", "[v for v in {0} if v > {k}]", ("list",), "list", 0.6, (2, 4, 5)),
+    Operation("reverse", "{0}[::-1]", ("str",), "str", 1.4),
+    Operation("concat", "{0} + {1}", ("str", "str"), "str", 1.2),
+    Operation("concat", "{0} + {k}", ("str",), "str", 1.0, ("a", "b", "c", "d")),
+    Operation("upper", "{0}.upper()", ("str",), "str", 0.8),
+    Operation("char", "{0}[{k}]", ("str",), "str", 0.8, (0, -1)),
+    Operation("len", "len({0})", ("str",), "int", 0.8),
+    Operation("tail", "{0}[1:]", ("str",), "str", 0.8),
+    Operation("repeat", "{0} * {k}", ("str",), "str", 0.5, (2,)),
+    Operation("replace", "{0}.replace('a', 'b')", ("str",), "str", 0.5),
+    Operation("greater", "{0} > {1}", ("int", "int"), "bool", 0.35),
+    Operation("greater", "{0} > {k}", ("int",), "bool", 0.35, (3, 5, 8)),
+    Operation("contains", "{k} in {0}", ("list",), "bool", 0.25, (1, 2, 3)),
+    Operation("not", "not {0}", ("bool",), "bool", 1.0),
+    Operation("tuple", "({0}, {1})", ("int", "int"), "tuple", 0.35),
+    Operation("item", "{0}[{k}]", ("tuple",), "int", 3.0, (0, 1)),
+    Operation("get", "{0}['{k}']", ("dict",), "int", 2.0, ("a", "b")),
+    Operation("get", "{0}.get('{k}', 0)", ("dict",), "int", 1.5, ("a", "c")),
+    Operation("len", "len({0})", ("dict",), "int", 0.4),
+    Operation("item, add", "{0}[{k}] + {1}", ("list", "int"), "int", 0.8, (0, -1), 4),
+    Operation("max, min, sub", "max({0}) - min({0})", ("list",), "int", 0.6, (), 4),
+    Operation("tail, sum", "sum({0}[1:])", ("list",), "int", 0.6, (), 4),
+    Operation("mul, add", "{0} * {k} + {1}", ("int", "int"), "int", 0.8, (2, 3), 4),
+    Operation("upper, concat", "{0}.upper() + {1}", ("str", "str"), "str", 0.6, (), 4),
+)
+PARAMETER_TYPES = (("int", 0.36), ("list", 0.36), ("str", 0.19), ("tuple", 0.03), ("dict", 0.04),
+                   ("bool", 0.02))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`target = expression`; `template` has the operands' names as format fields."""
+
+    target: str
+    template: str
+    operands: tuple[str, ...]
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """`if condition:` with an optional `else`."""
+
+    template: str
+    operands: tuple[str, ...]
+    body: tuple["Statement", ...]
+    orelse: tuple["Statement", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """`for target in iterable:`."""
+
+    target: str
+    template: str
+    operands: tuple[str, ...]
+    body: tuple["Statement", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """`while condition:`."""
+
+    template: str
+    operands: tuple[str, ...]
+    body: tuple["Statement", ...]
+
+
+Statement = Assign | If | For | While
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One executed step: `kind` is assign, if, for or while; `shown` has values for names."""
+
+    kind: str
+    target: str
+    source: str
+    shown: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A generated function with the inputs it was made for."""
+
+    band: int
+    parameters: tuple[str, ...]
+    types: tuple[str, ...]
+    body: tuple[Statement, ...]
+    result: str
+    operations: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The Python text, formatted as `ast.unparse` does."""
+        lines = [f"def f({', '.join(self.parameters)}):"]
+        _write(self.body, 1, lines)
+        return "\n".join([*lines, f"    return {self.result}"])
+
+    @property
+    def message(self) -> str:
+        """The names of its operations in order: what a `code_f` task tells of the function."""
+        return ", ".join(self.operations)
+
+
+class GenerationError(Exception):
+    """The draw led nowhere (a value out of range, an exception); draw again."""
+
+
+def _write(body: Sequence[Statement], depth: int, lines: list[str]) -> None:
+    pad = "    " * depth
+    for item in body:
+        text = item.template.format(**{name: name for name in item.operands})
+        if isinstance(item, Assign):
+            lines.append(f"{pad}{item.target} = {text}")
+        elif isinstance(item, If):
+            lines.append(f"{pad}if {text}:")
+            _write(item.body, depth + 1, lines)
+            if item.orelse:
+                lines.append(f"{pad}else:")
+                _write(item.orelse, depth + 1, lines)
+        elif isinstance(item, For):
+            lines.append(f"{pad}for {item.target} in {text}:")
+            _write(item.body, depth + 1, lines)
+        else:
+            lines.append(f"{pad}while {text}:")
+            _write(item.body, depth + 1, lines)
+
+
+def in_range(value: Any) -> bool:
+    """Whether a value is small enough for the language (ints to 99, 6 items, 8 characters)."""
+    if isinstance(value, int):
+        return -MAX_INT <= value <= MAX_INT
+    if isinstance(value, str):
+        return len(value) <= MAX_CHARS
+    if isinstance(value, dict):
+        return len(value) <= MAX_ITEMS and all(in_range(item) for item in value.values())
+    return len(value) <= MAX_ITEMS and all(in_range(item) for item in value)
+
+
+_COMPILED: dict[str, Any] = {}
+
+
+def _evaluate(text: str, env: Mapping[str, Any]) -> Any:
+    code = _COMPILED.get(text)
+    if code is None:
+        if len(_COMPILED) > 200_000:
+            _COMPILED.clear()
+        code = _COMPILED[text] = compile(text, "<generated>", "eval")
+    return eval(code, {"__builtins__": BUILTINS, **env})
+
+
+class _Run:
+    """Executes statements on concrete values and records every step."""
+
+    def __init__(self, env: dict[str, Any]):
+        self.env = env
+        self.events: list[Event] = []
+
+    def value(self, item: Statement) -> tuple[str, str, Any]:
+        source = item.template.format(**{name: name for name in item.operands})
+        shown = item.template.format(**{name: repr(self.env[name]) for name in item.operands})
+        try:
+            value = _evaluate(source, self.env)
+        except (IndexError, KeyError, ValueError, TypeError, ZeroDivisionError) as error:
+            raise GenerationError(str(error)) from None
+        return source, shown, value
+
+    def note(self, kind: str, target: str, source: str, shown: str, value: Any) -> None:
+        self.events.append(Event(kind, target, source, shown, value))
+        if len(self.events) > MAX_EVENTS:
+            raise GenerationError("too long")
+
+    def block(self, body: Sequence[Statement]) -> None:
+        for item in body:
+            source, shown, value = self.value(item)
+            if isinstance(item, Assign):
+                if not in_range(value):
+                    raise GenerationError("out of range")
+                self.env[item.target] = value
+                self.note("assign", item.target, source, shown, value)
+            elif isinstance(item, If):
+                self.note("if", "", source, shown, bool(value))
+                self.block(item.body if value else item.orelse)
+            elif isinstance(item, For):
+                rest = list(value)
+                for index in range(len(rest) + 1):
+                    left: Any = rest[index:]
+                    left = "".join(left) if isinstance(value, str) else left
+                    self.note("for", item.target, source, repr(left), left)
+                    if index < len(rest):
+                        self.env[item.target] = rest[index]
+                        self.block(item.body)
+            else:
+                while True:
+                    source, shown, value = self.value(item)
+                    self.note("while", "", source, shown, bool(value))
+                    if not value:
+                        break
+                    self.block(item.body)
+
+
+def execute(program: Program, args: Sequence[Any]) -> tuple[Any, list[Event]]:
+    """Run a generated program; returns its value and the steps taken.
+
+    Raises:
+        GenerationError: it raised, ran too long, or left the range of small values.
+    """
+    run = _Run(dict(zip(program.parameters, args, strict=True)))
+    run.block(program.body)
+    return run.env[program.result], run.events
+
+
+def random_value(kind: str, rng: Random) -> Any:
+    """A small value of the named type."""
+    if kind == "int":
+        return rng.randint(0, 9) if rng.random() < 0.8 else rng.randint(10, 20)
+    if kind == "list":
+        return [rng.randint(0, 9) for _ in range(rng.choice((2, 3, 3, 4)))]
+    if kind == "str":
+        return "".join(rng.choice(LETTERS) for _ in range(rng.choice((2, 3, 3, 4))))
+    if kind == "bool":
+        return rng.random() < 0.5
+    if kind == "tuple":
+        return (rng.randint(0, 9), rng.randint(0, 9))
+    if kind == "dict":
+        return {key: rng.randint(0, 9) for key in ("a", "b")}
+    raise ValueError(f"unknown type {kind!r}")
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Grows one program statement by statement, running it on one input as it goes."""
+
+    band: int
+    rng: Random
+    types: dict[str, str]
+    env: dict[str, Any]
+    recent: list[str]
+    operations: list[str] = field(default_factory=list)
+    tainted: set[str] = field(default_factory=set)
+    names: list[str] = field(default_factory=lambda: list("ghijklmnopqrstuwxyz"))
+    events: int = 0
+
+    def run(self, statement: Statement) -> None:
+        trial = _Run(dict(self.env))
+        trial.block([statement])
+        self.events += len(trial.events)
+        if self.events > MAX_EVENTS:
+            raise GenerationError("too long")
+        self.env = trial.env
+
+    def pick(self, kind: str, without: str = "") -> str:
+        """A variable of a type, the latest ones likelier."""
+        found = [name for name in self.recent if self.types[name] == kind and name != without]
+        if not found:
+            raise GenerationError("no operand")
+        if self.rng.random() < 0.7:
+            return found[-1]
+        return self.rng.choice(found)
+
+    def expression(self, result: str | None = None) -> tuple[Operation, str, tuple[str, ...]]:
+        """An operation with a template over variable names, and those names."""
+        latest = self.types[self.recent[-1]]
+        kinds = {self.types[name] for name in self.recent}
+        options, weights = [], []
+        for op in OPERATIONS:
+            if op.lowest_band > self.band or (result is not None and op.result != result):
+                continue
+            if not kinds.issuperset(op.types):
+                continue
+            focus = 4.0 if latest in op.types else 1.0
+            options.append(op)
+            weights.append(op.weight * focus)
+        if not options:
+            raise GenerationError("no operation")
+        op = self.rng.choices(options, weights)[0]
+        operands: list[str] = []
+        for kind in op.types:
+            operands.append(self.pick(kind, operands[0] if operands else ""))
+        constant = self.rng.choice(op.constants) if op.constants else ""
+        quoted = isinstance(constant, str) and "'{k}'" not in op.template
+        template = op.template.replace("{k}", repr(constant) if quoted else str(constant))
+        for index, name in enumerate(operands):
+            template = template.replace(f"{{{index}}}", f"{{{name}}}")
+        return op, template, tuple(operands)
+
+    def assign(self, target: str | None = None, result: str | None = None) -> Assign:
+        """A new assignment; run by the caller."""
+        op, template, operands = self.expression(result)
+        if target is None:
+            target = self.names.pop(0)
+        self.operations.append(op.name)
+        self.types[target] = op.result
+        if self.tainted.intersection(operands):
+            self.tainted.add(target)
+        return Assign(target, template, operands, op.name)
+
+    def declare(self, statement: Statement, *targets: str) -> Statement:
+        self.run(statement)
+        for target in targets:
+            if target in self.recent:
+                self.recent.remove(target)
+            self.recent.append(target)
+        return statement
+
+    def straight(self) -> Statement:
+        statement = self.assign()
+        return self.declare(statement, statement.target)
+
+    def branch(self) -> Statement:
+        """if/else that gives one new variable a value of the same type on both sides."""
+        number = self.pick("int")
+        limit = self.rng.choice((3, 4, 5, 6, 8))
+        sign = self.rng.choice((">", "<"))
+        first = self.assign()
+        kind = self.types[first.target]
+        second = self.assign(first.target, kind)
+        self.operations[-2:] = [f"if, {self.operations[-2]}, {self.operations[-1]}"]
+        if number in self.tainted:
+            self.tainted.add(first.target)
+        statement = If(f"{{{number}}} {sign} {limit}", (number,), (first,), (second,))
+        return self.declare(statement, first.target)
+
+    def loop(self) -> list[Statement]:
+        """A `for` over a list that builds an accumulator (band 5: with a condition inside)."""
+        source = self.pick("list")
+        if len(self.env[source]) > 4:
+            raise GenerationError("loop too long")
+        total, item = self.names.pop(0), self.names.pop(0)
+        if self.rng.random() < 0.6:
+            start, template, kind = "0", f"{{{total}}} + {{{item}}}", "int"
+        else:
+            start, template, kind = "[]", f"[{{{item}}}] + {{{total}}}", "list"
+        first = Assign(total, start, (), "start")
+        self.types[total] = kind
+        self.declare(first, total)
+        step: Statement = Assign(total, template, (total, item), "accumulate")
+        if self.band >= 5 and self.rng.random() < 0.5:
+            step = If(f"{{{item}}} > {self.rng.choice((2, 4, 5))}", (item,), (step,))
+        body: tuple[Statement, ...] = (step,)
+        if self.band >= 5 and kind == "int" and self.rng.random() < 0.3:
+            extra = self.rng.choice((1, 2))
+            body = (step, Assign(total, f"{{{total}}} + {extra}", (total,), "add"))
+        self.operations.append("loop")
+        if source in self.tainted:
+            self.tainted.add(total)
+        statement = For(item, f"{{{source}}}", (source,), body)
+        self.declare(statement, total)
+        return [first, statement]
+
+    def countdown(self) -> list[Statement]:
+        """A `while` that shrinks a number and counts."""
+        source = self.pick("int")
+        count, left = self.names.pop(0), self.names.pop(0)
+        step = self.rng.choice((2, 3, 4))
+        first = Assign(count, "0", (), "start")
+        second = Assign(left, f"{{{source}}} - {step}", (source,), "sub")
+        self.types[count] = self.types[left] = "int"
+        self.declare(first, count)
+        self.declare(second, left)
+        body = (
+            Assign(count, f"{{{count}}} + 1", (count,), "add"),
+            Assign(left, f"{{{left}}} - {step}", (left,), "sub"),
+        )
+        self.operations.append("while")
+        if source in self.tainted:
+            self.tainted.update((count, left))
+        statement = While(f"{{{left}}} > 0", (left,), body)
+        self.declare(statement, left, count)
+        return [first, second, statement]
+
+
+_STRAIGHT = {1: (1, 2), 2: (3, 3), 3: (4, 5), 4: (4, 6), 5: (5, 7)}
+
+
+def _grow(builder: _Builder, band: int, rng: Random) -> tuple[Statement, ...]:
+    plan = ["straight"] * rng.randint(*_STRAIGHT[band])
+    if band == 3 and rng.random() < 0.3:
+        plan.insert(rng.randrange(len(plan) + 1), "branch")
+    elif band >= 4:
+        extras = [rng.choice(("branch", "loop", "loop", "while"))]
+        if band == 5:
+            extras.append(rng.choice(("branch", "loop")))
+        for extra in extras:
+            plan.insert(rng.randrange(len(plan) + 1), extra)
+    body: list[Statement] = []
+    for step in plan:
+        if step == "straight":
+            body.append(builder.straight())
+        elif step == "branch":
+            body.append(builder.branch())
+        else:
+            body.extend(builder.loop() if step == "loop" else builder.countdown())
+    return tuple(body)
+
+
+def generate_program(band: int, rng: Random) -> tuple[Program, tuple[Any, ...]]:
+    """Draw a program of a difficulty band and one input on which it runs.
+
+    The result depends on a parameter, never equals it outright, and all values stay small.
+    """
+    if band not in BANDS:
+        raise ValueError(f"band must be one of {BANDS}, not {band}")
+    names, weights = zip(*PARAMETER_TYPES, strict=True)
+    while True:
+        count = 1 if rng.random() < 0.45 else 2
+        parameters = tuple("abc"[:count])
+        types = tuple(rng.choices(names, weights, k=count))
+        args = tuple(random_value(kind, rng) for kind in types)
+        env = dict(zip(parameters, args, strict=True))
+        builder = _Builder(
+            band, rng, dict(zip(parameters, types, strict=True)), dict(env), list(parameters),
+            tainted=set(parameters),
+        )  # fmt: skip
+        try:
+            body = _grow(builder, band, rng)
+        except GenerationError:
+            continue
+        result = builder.recent[-1]
+        if result in builder.tainted and result not in parameters:
+            ops = tuple(builder.operations)
+            return Program(band, parameters, types, body, result, ops), args
+
+
+def more_inputs(program: Program, count: int, rng: Random) -> list[tuple[tuple[Any, ...], Any]]:
+    """`count` distinct inputs with their outputs.
+
+    Raises:
+        GenerationError: the program fails on too many inputs, or its output never changes.
+    """
+    found: dict[str, tuple[tuple[Any, ...], Any]] = {}
+    for _ in range(6 * count):
+        args = tuple(random_value(kind, rng) for kind in program.types)
+        try:
+            value, _events = execute(program, args)
+        except GenerationError:
+            continue
+        found.setdefault(repr(args), (args, value))
+        if len(found) == count:
+            if len({repr(value) for _, value in found.values()}) == 1:
+                raise GenerationError("constant")
+            return list(found.values())
+    raise GenerationError("too few inputs")
+
+
+ProgramSource = Callable[[int, Random], tuple[Program, tuple[Any, ...]]]
