@@ -1,0 +1,329 @@
+"""The code domain: predict the output (`code_o`), find an input (`code_i`), write the function
+from examples (`code_f`). The task set-up is that of AZR (arXiv 2505.03335), section 3.
+
+Model output is data. A program runs only in the sandbox; inputs and answers enter it only as the
+parsed arguments of one call; verdicts are computed here, from literals.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from redqueen.config import DomainConfig
+from redqueen.domains.base import Attempt, Draft, Judgement
+from redqueen.domains.code_ast import Parsed, features, parse_program
+from redqueen.domains.code_prompts import Style
+from redqueen.domains.generator import BANDS, GenerationError, Program, generate_program, more_inputs
+from redqueen.rng import derive_seed
+from redqueen.sandbox import (
+    Call,
+    Outcome,
+    OutcomeKind,
+    Sandbox,
+    literals_equal,
+    parse_arguments,
+    parse_literal,
+)
+from redqueen.types import Rejection, Task, Verdict
+
+MALFORMED_REASONS = frozenset({"unparsable", "syntax_error", "no_function", "bad_input"})
+"""Reasons that mean the text could not be read as a task; all others are well-formed."""
+
+_OUTCOME_REASONS = {
+    OutcomeKind.EXCEPTION: "exception",
+    OutcomeKind.TIMEOUT: "timeout",
+    OutcomeKind.MEMORY: "memory",
+    OutcomeKind.OUTPUT: "output_too_long",
+    OutcomeKind.UNSUPPORTED: "unsupported",
+}
+_BINS = {"lines": (4, 6, 8, 11), "cyclomatic": (2, 3, 4), "ast_depth": (6, 7, 8)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A proposal that parsed: calls to run, and what becomes of it if they succeed."""
+
+    parsed: Parsed
+    inputs: tuple[str, ...]
+    args: tuple[tuple[Any, ...], ...]
+    message: str
+
+
+def arguments_text(args: Sequence[Any]) -> str:
+    """The arguments of a call as text, as prompts show them."""
+    return ", ".join(map(repr, args))
+
+
+def task_id(kind: str, payload: Mapping[str, Any]) -> str:
+    """Content hash: equal tasks have equal ids."""
+    text = json.dumps([kind, payload], sort_keys=True)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+
+
+class CodeDomain:
+    """Tasks over Python functions; see `redqueen.domains.base.Domain`."""
+
+    name = "code"
+
+    def __init__(
+        self,
+        config: DomainConfig,
+        sandbox: Sandbox,
+        style: Style,
+        wrap: Callable[[str], str] = lambda prompt: prompt,
+    ):
+        """`wrap` puts a prompt through a chat template; only styles that chat use it."""
+        self.config = config
+        self.kinds: tuple[str, ...] = config.kinds
+        self.cells = len(self.kinds) * 5 * 4 * 4
+        self._sandbox = sandbox
+        self._style = style
+        self._wrap = wrap if style.chat else lambda prompt: prompt
+
+    # ── asking ──────────────────────────────────────────────────────────────────────────────
+
+    def references_for(self, kind: str, wanted: int) -> int:
+        """A code_f proposal works on one archived program; the others show `wanted` tasks."""
+        return 1 if kind == "code_f" else wanted
+
+    def ask(self, kind: str, references: Sequence[Task]) -> str:
+        """The proposal prompt. `code_f` takes the program of the first reference."""
+        if kind == "code_f":
+            program = references[0].payload["program"]
+            return self._wrap(self._style.propose_f(program, self.config.code_f_inputs))
+        shown = [(ref.payload["program"], self._first_input(ref)) for ref in references]
+        return self._wrap(self._style.propose(kind, shown))
+
+    def pose(self, task: Task) -> str:
+        """The prompt that gives a student a task."""
+        payload, style = task.payload, self._style
+        if task.kind == "code_o":
+            return self._wrap(style.solve_o(payload["program"], payload["input"]))
+        if task.kind == "code_i":
+            return self._wrap(style.solve_i(payload["program"], payload["output"]))
+        shown = [(args, output) for args, output in payload["examples"]]
+        return self._wrap(style.solve_f(payload["message"], shown))
+
+    @staticmethod
+    def _first_input(task: Task) -> str:
+        return str(task.payload["examples"][0][0] if task.kind == "code_f" else task.payload["input"])
+
+    # ── validation ──────────────────────────────────────────────────────────────────────────
+
+    def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
+        """Parse, apply the policy, run every input twice; a task or a named reason for each."""
+        candidates = [self._parse(draft) for draft in drafts]
+        calls: list[Call] = []
+        for item in candidates:
+            if isinstance(item, _Candidate):
+                calls += [Call(item.parsed.source, "f", args) for args in item.args] * 2
+        outcomes = iter(self._sandbox.run(calls))
+        results: list[Task | Rejection] = []
+        for draft, item in zip(drafts, candidates, strict=True):
+            if isinstance(item, Rejection):
+                results.append(item)
+                continue
+            first = [next(outcomes) for _ in item.args]
+            second = [next(outcomes) for _ in item.args]
+            results.append(self._settle(draft, item, first, second))
+        return results
+
+    def _parse(self, draft: Draft) -> _Candidate | Rejection:
+        if draft.kind == "code_f":
+            found = self._style.read_inputs_and_message(draft.text)
+            if found is None:
+                return _reject("unparsable")
+            inputs, message = found
+            program = str(draft.references[0].payload["program"])
+        else:
+            pair = self._style.read_program_and_input(draft.text)
+            if pair is None:
+                return _reject("unparsable")
+            program, inputs, message = pair[0], [pair[1]], ""
+        parsed = parse_program(program, self.config.max_program_chars)
+        if isinstance(parsed, str):
+            return _reject(parsed)
+        return self._read_inputs(draft.kind, parsed, inputs, message)
+
+    def _read_inputs(
+        self, kind: str, parsed: Parsed, inputs: Sequence[str], message: str
+    ) -> _Candidate | Rejection:
+        limit = self.config.max_value_chars
+        if any(len(text) > limit for text in (*inputs, message)):
+            return _reject("too_long")
+        args = [parse_arguments(text, parsed.arity) for text in inputs]
+        known = [item for item in args if item is not None]
+        if len(known) < len(args):
+            return _reject("bad_input")
+        unique = {arguments_text(item): item for item in known}
+        if kind == "code_f":
+            if len(unique) < self.config.code_f_inputs:
+                return _reject("too_few_inputs")
+            unique = dict(list(unique.items())[: self.config.code_f_inputs])
+        return _Candidate(parsed, tuple(unique), tuple(unique.values()), message)
+
+    def _settle(
+        self, draft: Draft, item: _Candidate, first: Sequence[Outcome], second: Sequence[Outcome]
+    ) -> Task | Rejection:
+        for outcome in (*first, *second):
+            if outcome.kind is OutcomeKind.INFRA_ERROR:
+                return Rejection("infra_error", malformed=False, infra=True, detail=outcome.message)
+            if outcome.kind is not OutcomeKind.VALUE:
+                detail = f"{outcome.exception}: {outcome.message}".strip(": ")
+                return _reject(_OUTCOME_REASONS[outcome.kind], detail[:200])
+        if [outcome.text for outcome in first] != [outcome.text for outcome in second]:
+            return _reject("nondeterministic")
+        outputs = [outcome.text for outcome in first]
+        if any(len(text) > self.config.max_value_chars for text in outputs):
+            return _reject("output_too_long")
+        if not all(literals_equal(parse_literal(text)[1], parse_literal(text)[1]) for text in outputs):
+            return _reject("unequal_to_itself")
+        pairs = list(zip(item.inputs, outputs, strict=True))
+        if draft.kind == "code_f" and len(set(outputs)) == 1:
+            return _reject("constant")
+        return self._task(draft.kind, item.parsed, pairs, item.message, draft.author, draft.step)
+
+    def _task(
+        self,
+        kind: str,
+        parsed: Parsed,
+        pairs: Sequence[tuple[str, str]],
+        message: str,
+        author: int | None,
+        step: int,
+    ) -> Task:
+        payload: dict[str, Any] = {"program": parsed.source, "arity": parsed.arity}
+        if kind == "code_f":
+            half = len(pairs) // 2
+            payload["message"] = message
+            payload["examples"] = [list(pair) for pair in pairs[:half]]
+            payload["hidden"] = [list(pair) for pair in pairs[half:]]
+        else:
+            payload["input"], payload["output"] = pairs[0]
+        return Task(
+            id=task_id(kind, payload),
+            domain=self.name,
+            kind=kind,
+            payload=payload,
+            features=features(parsed),
+            author=author,
+            step=step,
+        )
+
+    # ── verification ────────────────────────────────────────────────────────────────────────
+
+    def verify(self, attempts: Sequence[Attempt]) -> list[Judgement]:
+        """Verdicts in the order of the attempts; the sandbox runs once, on the whole batch."""
+        plans = [self._plan(attempt) for attempt in attempts]
+        calls = [call for plan in plans if isinstance(plan, _Plan) for call in plan.calls]
+        outcomes = iter(self._sandbox.run(calls))
+        return [
+            plan.judge([next(outcomes) for _ in plan.calls]) if isinstance(plan, _Plan) else plan
+            for plan in plans
+        ]
+
+    def _plan(self, attempt: Attempt) -> "_Plan | Judgement":
+        """What must run for a verdict, or the verdict itself if nothing must."""
+        task, answer = attempt.task, self._style.read_answer(attempt.text)
+        payload = task.payload
+        if answer is None or len(answer) > self.config.max_program_chars:
+            return Judgement(Verdict.MALFORMED)
+        if task.kind == "code_o":
+            known, value = parse_literal(answer)
+            if not known:
+                return Judgement(Verdict.MALFORMED)
+            right = literals_equal(value, parse_literal(payload["output"])[1])
+            return Judgement(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
+        if task.kind == "code_i":
+            args = parse_arguments(answer, payload["arity"])
+            if args is None:
+                return Judgement(Verdict.MALFORMED)
+            return _Plan(answer, (Call(payload["program"], "f", args),), (payload["output"],))
+        parsed = parse_program(answer, self.config.max_program_chars)
+        if isinstance(parsed, str):
+            verdict = Verdict.MALFORMED if parsed in MALFORMED_REASONS else Verdict.WRONG
+            return Judgement(verdict, answer if verdict is Verdict.WRONG else None)
+        calls, expected = [], []
+        for text, output in payload["hidden"]:
+            args = parse_arguments(text, payload["arity"])
+            if args is None:
+                raise ValueError(f"task {task.id} holds an unreadable input {text!r}")
+            calls.append(Call(parsed.source, "f", args))
+            expected.append(output)
+        return _Plan(answer, tuple(calls), tuple(expected))
+
+    # ── tasks of our own ────────────────────────────────────────────────────────────────────
+
+    def seed_tasks(self, count: int, seed: int) -> list[Task]:
+        """`count` generated tasks, kinds and bands in turn; see `generated_task`."""
+        rng = Random(derive_seed(seed, "seed tasks"))
+        pairs = [(kind, band) for band in BANDS for kind in self.kinds]
+        return [self.generated_task(*pairs[index % len(pairs)], rng) for index in range(count)]
+
+    def generated_task(self, kind: str, band: int, rng: Random) -> Task:
+        """A task of a difficulty band from the program generator (`code_f`: bands 1 to 3)."""
+        if kind == "code_f":
+            band = 1 + (band - 1) % 3
+        while True:
+            program, args = generate_program(band, rng)
+            try:
+                task = self._from_program(kind, program, args, rng)
+            except GenerationError:
+                continue
+            return task
+
+    def _from_program(
+        self, kind: str, program: Program, args: tuple[Any, ...], rng: Random
+    ) -> Task:
+        count = self.config.code_f_inputs if kind == "code_f" else 0
+        inputs = [found for found, _ in more_inputs(program, count, rng)] if count else [args]
+        parsed = parse_program(program.source, self.config.max_program_chars)
+        if isinstance(parsed, str):
+            raise GenerationError(parsed)
+        item = _Candidate(
+            parsed, tuple(map(arguments_text, inputs)), tuple(inputs), program.message
+        )
+        outcomes = self._sandbox.run([Call(parsed.source, "f", found) for found in inputs])
+        made = self._settle(Draft(kind, "", (), None, 0), item, outcomes, outcomes)
+        if isinstance(made, Rejection):
+            raise GenerationError(made.reason)
+        return Task(
+            id=made.id,
+            domain=made.domain,
+            kind=made.kind,
+            payload=made.payload,
+            features={**made.features, "band": float(program.band)},
+        )
+
+    def cell(self, task: Task) -> str:
+        """Kind with the bins of lines, cyclomatic number and tree depth."""
+        bins = [sum(task.features[name] >= edge for edge in edges) for name, edges in _BINS.items()]
+        return ":".join([task.kind, *map(str, bins)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Calls whose values must equal the expected texts; one wrong value makes it wrong."""
+
+    answer: str
+    calls: tuple[Call, ...]
+    expected: tuple[str, ...]
+
+    def judge(self, outcomes: Sequence[Outcome]) -> Judgement:
+        """All outcomes right: correct. An infrastructure error: no verdict."""
+        if any(outcome.kind is OutcomeKind.INFRA_ERROR for outcome in outcomes):
+            return Judgement(Verdict.INFRA_ERROR, self.answer)
+        right = sum(
+            outcome.kind is OutcomeKind.VALUE
+            and literals_equal(parse_literal(outcome.text)[1], parse_literal(expected)[1])
+            for outcome, expected in zip(outcomes, self.expected, strict=True)
+        )
+        score = right / len(self.expected)
+        return Judgement(Verdict.CORRECT if score == 1 else Verdict.WRONG, self.answer, score)
+
+
+def _reject(reason: str, detail: str = "") -> Rejection:
+    return Rejection(reason, malformed=reason in MALFORMED_REASONS, detail=detail)
