@@ -1,0 +1,244 @@
+"""Routed LoRA: one forward pass in which every batch row uses its own member's adapter.
+
+Forward hooks on the target layers add (alpha / rank) B A x of the row's slot. The base's modules
+stay as they are, so with routing off, and for rows without an adapter, the output is the
+untouched base's, bit for bit.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from redqueen.policy.adapters import AdapterStack, LayerShape
+from redqueen.types import ConfigError
+
+Strategy = Literal["auto", "grouped", "segments", "padded"]
+
+
+def layer_shape(module: nn.Module) -> LayerShape | None:
+    """Sizes of a linear layer (nn.Linear and its quantised kin, GPT-2's Conv1D), else None."""
+    if isinstance(module, nn.Linear):
+        return LayerShape(module.in_features, module.out_features)
+    if isinstance(module, Conv1D):
+        return LayerShape(module.weight.shape[0], module.weight.shape[1])
+    return None
+
+
+def find_targets(model: nn.Module, targets: Sequence[str] | str) -> dict[str, nn.Module]:
+    """The layers that carry adapters, by module name, in model order.
+
+    `targets` is "all-linear" (every linear layer but the output head) or name suffixes.
+
+    Raises:
+        ConfigError: a suffix matches no linear layer.
+    """
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    linear = {
+        name: module
+        for name, module in model.named_modules()
+        if module is not head and layer_shape(module) is not None
+    }
+    if targets == "all-linear":
+        if not linear:
+            raise ConfigError("policy.targets: the base has no linear layer to adapt")
+        return linear
+    suffixes = (targets,) if isinstance(targets, str) else tuple(targets)
+    for suffix in suffixes:
+        if not any(_matches(name, suffix) for name in linear):
+            known = sorted({name.rsplit(".", 1)[-1] for name in linear})
+            raise ConfigError(
+                f"policy.targets: no linear layer is called {suffix!r}; "
+                f"this base has {', '.join(known)}"
+            )
+    return {n: m for n, m in linear.items() if any(_matches(n, s) for s in suffixes)}
+
+
+def _matches(name: str, suffix: str) -> bool:
+    return name == suffix or name.endswith("." + suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Adjacent batch rows start..stop of one slot (None: the base alone)."""
+
+    slot: int | None
+    start: int
+    stop: int
+
+
+def runs_of(slots: Sequence[int | None]) -> tuple[Run, ...]:
+    """Split rows into runs of equal slot, in order. Few runs (rows sorted by slot) are fast."""
+    runs: list[Run] = []
+    for row, slot in enumerate(slots):
+        if runs and runs[-1].slot == slot:
+            runs[-1] = Run(slot, runs[-1].start, row + 1)
+        else:
+            runs.append(Run(slot, row, row + 1))
+    return tuple(runs)
+
+
+class Route:
+    """How the rows of one batch meet the adapters, prepared once and used by every layer.
+
+    Three ways to the same sums: `grouped` is one batched product and needs runs of equal length;
+    `segments` is a product for each run, the least work; `padded` gathers the runs into equal
+    length first, few kernel launches for devices where those count.
+    """
+
+    def __init__(
+        self, adapters: AdapterStack, slots: Sequence[int | None], strategy: Strategy, device: str
+    ) -> None:
+        self.adapters = adapters
+        self.rows = len(slots)
+        self.runs = runs_of(slots)
+        routed = [run for run in self.runs if run.slot is not None]
+        self.slots = [run.slot for run in routed if run.slot is not None]
+        for slot in self.slots:
+            if not 0 <= slot < adapters.slots:
+                raise IndexError(f"slot {slot} is not in 0..{adapters.slots - 1}")
+        sizes = {run.stop - run.start for run in routed}
+        self.start, self.stop = (routed[0].start, routed[-1].stop) if routed else (0, 0)
+        gapless = sum(run.stop - run.start for run in routed) == self.stop - self.start
+        groupable = len(sizes) == 1 and gapless
+        if strategy == "auto":
+            strategy = "grouped" if groupable else "segments" if device == "cpu" else "padded"
+        if strategy == "grouped" and not groupable:
+            raise ValueError("grouped routing needs adjacent runs of equal length")
+        self.strategy: Strategy = strategy
+        self._index = torch.tensor(self.slots, device=device)
+        self._whole = self.slots == list(range(adapters.slots))
+        self._prepared: dict[tuple[str, torch.dtype], tuple[Any, Any]] = {}
+        if strategy == "padded":
+            self._pad(routed, max(sizes), device)
+
+    def _pad(self, routed: list[Run], longest: int, device: str) -> None:
+        """Row numbers that gather runs to equal length, and those that lead back."""
+        gather: list[int] = []
+        back: list[int] = []
+        rows: list[int] = []
+        for group, run in enumerate(routed):
+            size = run.stop - run.start
+            gather += [run.start + min(i, size - 1) for i in range(longest)]
+            back += [group * longest + i for i in range(size)]
+            rows += range(run.start, run.stop)
+        self._gather = torch.tensor(gather, device=device)
+        self._back = torch.tensor(back, device=device)
+        self._rows = torch.tensor(rows, device=device)
+
+    def _factors(self, name: str, dtype: torch.dtype) -> tuple[Any, Any]:
+        """A transposed [runs, in, rank] and scaled B transposed [runs, rank, out] of a layer."""
+        key = (name, dtype)
+        if key not in self._prepared:
+            a, b = self.adapters.A[name], self.adapters.B[name]
+            if not self._whole:
+                a, b = a.index_select(0, self._index), b.index_select(0, self._index)
+            a = a.to(dtype).transpose(1, 2)
+            b = (b * self.adapters.scaling).to(dtype).transpose(1, 2)
+            pair: tuple[Any, Any] = (a, b)
+            if self.strategy == "segments":
+                pair = (a.unbind(0), b.unbind(0))
+            self._prepared[key] = pair
+        return self._prepared[key]
+
+    def apply(self, name: str, x_BTI: Tensor, out_BTO: Tensor) -> Tensor:
+        """Add each row's adapter to a layer's output. May write into `out_BTO`."""
+        if x_BTI.ndim != 3 or x_BTI.shape[0] != self.rows:
+            raise ValueError(
+                f"layer {name} received a tensor of shape {tuple(x_BTI.shape)} instead of "
+                f"[{self.rows}, tokens, features], so its rows cannot be told apart; "
+                "leave it out of policy.targets"
+            )
+        a, b = self._factors(name, x_BTI.dtype)
+        if self.strategy == "grouped":
+            return self._grouped(x_BTI, out_BTO, a, b)
+        if self.strategy == "segments":
+            return self._segments(x_BTI, out_BTO, a, b)
+        return self._padded(x_BTI, out_BTO, a, b)
+
+    def _grouped(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        groups, width = len(self.slots), out.shape[-1]
+        low = torch.bmm(x[self.start : self.stop].reshape(groups, -1, x.shape[-1]), a)
+        part = out[self.start : self.stop]
+        if not torch.is_grad_enabled():
+            part.view(groups, -1, width).baddbmm_(low, b)
+            return out
+        routed = torch.baddbmm(part.reshape(groups, -1, width), low, b).view(part.shape)
+        if self.stop - self.start == self.rows:
+            return routed
+        return torch.cat((out[: self.start], routed, out[self.stop :]))
+
+    def _segments(
+        self, x: Tensor, out: Tensor, a: tuple[Tensor, ...], b: tuple[Tensor, ...]
+    ) -> Tensor:
+        tokens, width = x.shape[1], out.shape[-1]
+        x_flat, out_flat = x.reshape(-1, x.shape[-1]), out.view(-1, width)
+        training = torch.is_grad_enabled()
+        parts: list[Tensor] = []
+        group = 0
+        for run in self.runs:
+            rows = slice(run.start * tokens, run.stop * tokens)
+            part = out_flat[rows]
+            if run.slot is not None:
+                low = x_flat[rows] @ a[group]
+                if training:
+                    part = torch.addmm(part, low, b[group])
+                else:
+                    part.addmm_(low, b[group])
+                group += 1
+            parts.append(part)
+        return torch.cat(parts).view(out.shape) if training else out
+
+    def _padded(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        groups, tokens = len(self.slots), x.shape[1]
+        gathered = x.index_select(0, self._gather).view(groups, -1, x.shape[-1])
+        delta = torch.bmm(torch.bmm(gathered, a), b).view(-1, tokens, out.shape[-1])
+        delta = delta.index_select(0, self._back)
+        if len(self._rows) == self.rows:
+            return out + delta
+        return torch.index_add(out, 0, self._rows, delta)
+
+
+class Router:
+    """Hooks the target layers of a model; `route` says which row belongs to which slot."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], adapters: AdapterStack) -> None:
+        self.adapters = adapters
+        self._route: Route | None = None
+        for name, module in modules.items():
+            module.register_forward_hook(partial(self._hook, name))
+
+    def _hook(
+        self, name: str, module: nn.Module, args: tuple[Tensor, ...], out: Tensor
+    ) -> Tensor | None:
+        if self._route is None:
+            return None
+        return self._route.apply(name, args[0], out)
+
+    @contextmanager
+    def route(
+        self, slots: Sequence[int | None] | None, strategy: Strategy = "auto"
+    ) -> Iterator[Route | None]:
+        """Inside the block, batch row i of every forward pass uses the adapter in slots[i].
+
+        None in `slots` is the base alone for that row; `slots` None is routing off. The factors
+        are read once on entry to each layer: do not change adapters inside the block.
+
+        Raises:
+            IndexError: a slot is not in the stack.
+        """
+        before = self._route
+        routed = slots is not None and any(slot is not None for slot in slots)
+        device = next(iter(self.adapters.A.values())).device
+        self._route = (
+            Route(self.adapters, slots, strategy, str(device)) if routed and slots else None
+        )
+        try:
+            yield self._route
+        finally:
+            self._route = before
