@@ -21,10 +21,10 @@ from redqueen.types import ConfigError, EvolutionEvent, Member, Role
 class AdapterSlots(Protocol):
     """The stacked adapters, seen one slot at a time."""
 
-    def get_slot(self, slot: int) -> dict[str, tuple[Tensor, Tensor]]:
+    def get(self, slot: int) -> Mapping[str, tuple[Tensor, Tensor]]:
         """Layer name -> (A [r, in], B [out, r]) of one slot."""
 
-    def set_slot(self, slot: int, factors: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+    def set(self, slot: int, factors: Mapping[str, tuple[Tensor, Tensor]]) -> None:
         """Copy the factors into the slot."""
 
 
@@ -85,7 +85,7 @@ def _make_child(
     rng = numpy_rng(seed, step, "evolve", removed.slot)
     name, count = _pick_operator(config.evolution, len(survivors), rng)
     parents = draw_parents(survivors, count, rng)
-    factors: list[Factors] = [adapters.get_slot(parent.slot) for parent in parents]
+    factors: list[Factors] = [adapters.get(parent.slot) for parent in parents]
     operator = (MUTATIONS if count == 1 else CROSSOVERS)[name]
     child = operator(
         factors, config.evolution, torch_rng(seed, step, "vary", removed.slot, device="cpu")
@@ -143,7 +143,7 @@ def evolve(
                 operator=event.operator,
             )
             # Parents are survivors, whose slots no child takes: the order does not matter.
-            adapters.set_slot(old.slot, factors)
+            adapters.set(old.slot, factors)
             optimizer.reset_slot(old.slot)
             population = population.replace(old.id, child)
             events.append(event)

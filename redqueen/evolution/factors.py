@@ -5,6 +5,7 @@ it cancels wherever a child is made of parents: here "product" means P = B A, wi
 B [..., out, r]. The leading dimensions are a batch of layers of equal shape.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -74,19 +75,19 @@ def product_norm(A: Tensor, B: Tensor) -> Tensor:
 
 
 def relative_change(child: Factors, parent: Factors) -> float:
-    """||P_child - P_parent|| / ||P_parent|| over all layers; 0 if both are 0, inf if the parent is.
+    """||P_child - P_parent|| over the larger of the two norms, all layers together; in [0, 2].
 
-    Through the stacked factors' SVD, not `product_norm`, whose cancellation would hide a small
-    change.
+    The difference's norm comes from its SVD, not from `product_norm`, whose cancellation would hide
+    a small change.
     """
-    change, size = 0.0, 0.0
+    change, child_size, parent_size = 0.0, 0.0, 0.0
     for name, pair in parent.items():
         difference = thin_svd(*stack((child[name], pair), (1.0, -1.0)))
         change += float(difference.S.double().square().sum())
-        size += float(product_norm(*pair).double().square())
-    if size == 0.0:
-        return 0.0 if change == 0.0 else float("inf")
-    return float((change / size) ** 0.5)
+        child_size += float(product_norm(*child[name]).double().square())
+        parent_size += float(product_norm(*pair).double().square())
+    size = max(child_size, parent_size)
+    return math.sqrt(change / size) if size > 0.0 else 0.0
 
 
 def layers_by_shape(

@@ -1,5 +1,6 @@
 """Mutations: one parent, one child of the same rank, and no fitness evaluation in between."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -23,10 +24,11 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _rotation(like_LOK: Tensor, size: float, generator: torch.Generator) -> Tensor:
-    """Random rotations [L, k, k] near the identity: exp of skew matrices with N(0, size^2) entries."""
+    """Random rotations [L, k, k] near 1: exp of skew matrices with N(0, size^2) entries."""
     L, _, k = like_LOK.shape
     noise = torch.randn((L, k, k), generator=generator).to(like_LOK).triu(1)
-    return torch.linalg.matrix_exp(size * (noise - noise.mT))
+    rotation: Tensor = torch.linalg.matrix_exp(size * (noise - noise.mT))
+    return rotation
 
 
 def svd(parents: Sequence[Factors], config: EvolutionConfig, generator: torch.Generator) -> Child:
@@ -58,8 +60,8 @@ def layer_gaussian(
     """
     (parent,) = parents
     names = list(parent)
-    # The ulp-sized slack keeps 1/3 of 6 layers at 2.
-    count = min(len(names), int(-(-(config.layer_fraction * len(names) - 1e-9) // 1)))
+    # The slack keeps, say, 0.1 of 30 layers at 3, whatever the last bit of the product.
+    count = math.ceil(config.layer_fraction * len(names) - 1e-9)
     order = torch.randperm(len(names), generator=generator).tolist()
     chosen = {names[i] for i in order[:count]}
     child: Child = {}

@@ -19,8 +19,8 @@ def prioritized(
 ) -> NDArray[np.float64]:
     """p (1 - p), with p the probability that the student beats the teacher.
 
-    The variance weighting of prioritized fictitious self-play (Vinyals et al., Nature 2019, "f_var"):
-    near-even matches are the likeliest.
+    The variance weighting of prioritized fictitious self-play (Vinyals et al., Nature 2019,
+    f_var): near-even matches are the likeliest.
     """
     p_S = np.array([ratings.win_probability(student, teacher) for student in students])
     return p_S * (1.0 - p_S)
