@@ -161,6 +161,9 @@ class EvolutionConfig(Section):
     """Steps between generations."""
     cull: float = Field(0.25, ge=0, lt=1)
     """Share of each role that is replaced (rounded down, at least one if there are two)."""
+    fitness: Literal["conservative", "mean"] = "conservative"
+    """`conservative` is mu - 3 sigma of the rating, `mean` is mu alone (kinder to newborns,
+    whose sigma is still wide)."""
     crossover_probability: float = Field(0.5, ge=0, le=1)
     mutations: tuple[str, ...] = ("svd", "layer_gaussian")
     crossovers: tuple[str, ...] = ("average", "layerwise")

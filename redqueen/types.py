@@ -73,7 +73,8 @@ class MatchResult:
     expected: float
     """Probability, from the ratings before the match, that the student wins."""
     student_won: bool | None
-    """None when the match has no outcome (only infrastructure errors)."""
+    """None and a solve rate: a draw (the solve rate equals the expectation). None and no solve
+    rate: the match has no outcome (only infrastructure errors)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,8 @@ class Rollout:
     """The parsed answer as text; None if malformed."""
     reward: float | None = None
     """None: not trained on."""
+    share: float | None = None
+    """Share of the hidden cases passed, in [0, 1], where the domain gives partial credit."""
 
 
 @dataclass(frozen=True, slots=True)

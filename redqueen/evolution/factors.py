@@ -1,0 +1,120 @@
+"""Algebra on low-rank factors that never forms the product.
+
+A layer's update is dW = (alpha / r) B A. The factor alpha / r is the same for every member, so that
+it cancels wherever a child is made of parents: here "product" means P = B A, with A [..., r, in],
+B [..., out, r]. The leading dimensions are a batch of layers of equal shape.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Factors = Mapping[str, tuple[Tensor, Tensor]]
+"""One member's adapter: layer name -> (A [r, in], B [out, r])."""
+
+FOUNDER_ROW_NORM = 3.0**-0.5
+"""Expected norm of a row of A at initialisation (uniform in +-1/sqrt(in), as in LoRA)."""
+
+
+class ThinSVD(NamedTuple):
+    """P = U diag(S) Vh with U [..., out, k], S [..., k] falling, Vh [..., k, in]."""
+
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+
+
+def thin_svd(A: Tensor, B: Tensor) -> ThinSVD:
+    """SVD of B A by QR of both factors and an SVD of the small core.
+
+    With B = Q_b R_b and A^T = Q_a R_a, B A = Q_b (R_b R_a^T) Q_a^T. Costs O((in + out) r^2).
+    k is r, or fewer where `in` or `out` is smaller.
+    """
+    Q_b, R_b = torch.linalg.qr(B)
+    Q_a, R_a = torch.linalg.qr(A.mT)
+    U, S, Vh = torch.linalg.svd(R_b @ R_a.mT, full_matrices=False)
+    return ThinSVD(Q_b @ U, S, Vh @ Q_a.mT)
+
+
+def to_factors(svd: ThinSVD, rank: int) -> tuple[Tensor, Tensor]:
+    """Factors of the best rank-`rank` approximation (Eckart-Young): A [..., rank, in], B.
+
+    Each component sigma u v^T is split evenly, B column sqrt(sigma) u and A row sqrt(sigma) v^T,
+    except that a row of A is never shorter than a founder's. Were both sides of a component
+    (nearly) zero, as an even split makes them for a parent that has not been trained yet, both
+    gradients would be zero as well and the child could never learn. The product is not affected.
+    Missing components (k < rank) are zero.
+    """
+    U, S, Vh = svd.U[..., :rank], svd.S[..., :rank], svd.Vh[..., :rank, :]
+    row_norm = S.sqrt().clamp_min(FOUNDER_ROW_NORM)
+    A = row_norm[..., :, None] * Vh
+    B = U * (S / row_norm)[..., None, :]
+    missing = rank - S.shape[-1]
+    if missing > 0:
+        A = torch.nn.functional.pad(A, (0, 0, 0, missing))
+        B = torch.nn.functional.pad(B, (0, missing))
+    return A, B
+
+
+def stack(
+    pairs: Sequence[tuple[Tensor, Tensor]], weights: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """Factors of sum_i weights_i B_i A_i, of the summed rank: nothing is lost yet."""
+    A = torch.cat([A for A, _ in pairs], dim=-2)
+    B = torch.cat([weight * B for weight, (_, B) in zip(weights, pairs, strict=True)], dim=-1)
+    return A, B
+
+
+def product_norm(A: Tensor, B: Tensor) -> Tensor:
+    """Frobenius norm of B A, [...]: sqrt(tr(B^T B A A^T)), from two r x r matrices."""
+    square = ((B.mT @ B) * (A @ A.mT)).sum((-2, -1))
+    return square.clamp_min(0.0).sqrt()
+
+
+def relative_change(child: Factors, parent: Factors) -> float:
+    """||P_child - P_parent|| over the larger of the two norms, all layers together; in [0, 2].
+
+    The difference's norm comes from its SVD, not from `product_norm`, whose cancellation would hide
+    a small change.
+    """
+    change, child_size, parent_size = 0.0, 0.0, 0.0
+    for name, pair in parent.items():
+        difference = thin_svd(*stack((child[name], pair), (1.0, -1.0)))
+        change += float(difference.S.double().square().sum())
+        child_size += float(product_norm(*child[name]).double().square())
+        parent_size += float(product_norm(*pair).double().square())
+    size = max(child_size, parent_size)
+    return math.sqrt(change / size) if size > 0.0 else 0.0
+
+
+def layers_by_shape(
+    parents: Sequence[Factors],
+) -> list[tuple[list[str], list[tuple[Tensor, Tensor]]]]:
+    """Group layers of equal shape and stack them: names of L layers, and per parent (A, B).
+
+    A is [L, r, in] and B [L, out, r]. Groups and names keep the first parent's order.
+
+    Raises:
+        ValueError: the parents do not have the same layers with the same shapes.
+    """
+    groups: dict[tuple[torch.Size, torch.Size], list[str]] = {}
+    for name, (A, B) in parents[0].items():
+        groups.setdefault((A.shape, B.shape), []).append(name)
+        for other in parents[1:]:
+            if other.keys() != parents[0].keys():
+                raise ValueError("the parents' adapters sit on different layers")
+            if (other[name][0].shape, other[name][1].shape) != (A.shape, B.shape):
+                raise ValueError(f"the parents' adapters differ in shape at {name}")
+    return [
+        (
+            names,
+            [
+                (torch.stack([p[n][0] for n in names]), torch.stack([p[n][1] for n in names]))
+                for p in parents
+            ],
+        )
+        for names in groups.values()
+    ]

@@ -1,0 +1,42 @@
+"""Splitting a step's sequences into minibatches (one update each) and micro-batches (one pass)."""
+
+from collections.abc import Sequence
+
+from redqueen.rng import numpy_rng
+
+
+def micro_batches(
+    indices: Sequence[int], lengths: Sequence[int], max_tokens: int
+) -> list[list[int]]:
+    """Group `indices` by similar length into batches of at most `max_tokens` padded tokens.
+
+    `lengths[i]` is the length of sequence i, prompt included. A sequence longer than `max_tokens`
+    gets a batch of its own. Deterministic: sorted by (length, index).
+    """
+    batches: list[list[int]] = []
+    for index in sorted(indices, key=lambda i: (lengths[i], i)):
+        if batches and (len(batches[-1]) + 1) * lengths[index] <= max_tokens:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def deal_minibatches(
+    members: Sequence[int], count: int, seed: int, step: int, epoch: int
+) -> list[list[int]]:
+    """Deal the sequences [N], given by their members, into `count` minibatches.
+
+    Each member's sequences are shuffled with a generator of its own and dealt in turn, so that
+    every minibatch holds about the same share of each member, and one member's deal does not
+    depend on the others. Empty minibatches are left out; one minibatch keeps the order.
+    """
+    if count == 1:
+        return [list(range(len(members)))]
+    dealt: list[list[int]] = [[] for _ in range(count)]
+    for member in sorted(set(members)):
+        own = [i for i, other in enumerate(members) if other == member]
+        order = numpy_rng(seed, step, "minibatch", epoch, member).permutation(len(own))
+        for place, chosen in enumerate(order.tolist()):
+            dealt[place % count].append(own[chosen])
+    return [sorted(batch) for batch in dealt if batch]

@@ -1,0 +1,97 @@
+"""The clipped policy gradient over a batch that mixes members.
+
+Shapes: B sequences, T tokens (padded). Each member's loss is normalised by its own tokens or
+sequences, so that it does not depend on who else is in the batch.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+LOG_RATIO_LIMIT = 20.0
+"""The log of the ratio is held within +-20, as exp would overflow far beyond."""
+
+
+def token_weights(
+    slots: Sequence[int], lengths: Sequence[int], norm: Literal["token", "sequence"]
+) -> NDArray[np.float64]:
+    """Weight [N] of every token of each sequence in its member's loss.
+
+    `token`: 1 / (the member's tokens), every token counts alike (DAPO, arXiv 2503.14476).
+    `sequence`: 1 / (the member's sequences x the sequence's length), every sequence counts alike
+    (GRPO). The weights of a member's tokens sum to 1. Sequences of zero advantage are counted too:
+    leaving them out of the backward pass must not change anybody's step.
+    """
+    slots_N, lengths_N = np.asarray(slots), np.asarray(lengths, dtype=np.float64)
+    weights_N = np.zeros(len(slots_N))
+    for slot in np.unique(slots_N):
+        own = slots_N == slot
+        if norm == "token":
+            weights_N[own] = 1.0 / lengths_N[own].sum()
+        else:
+            weights_N[own] = 1.0 / (own.sum() * lengths_N[own])
+    return weights_N
+
+
+class Loss(NamedTuple):
+    """A micro-batch's part of the loss, and sums over each sequence's tokens for the report."""
+
+    total: Tensor
+    """Scalar to differentiate: weighted sum over all tokens."""
+    sequence_loss_B: Tensor
+    gap_B: Tensor
+    """Sum of |log p now - log p at sampling|."""
+    clipped_B: Tensor
+    """Tokens whose ratio the clip holds back (no gradient of the policy term)."""
+    kl_B: Tensor
+    """Sum of the k3 estimate of KL(sampling policy || current policy)."""
+    base_kl_B: Tensor
+    """Sum of the k3 estimate of KL(current policy || base); 0 without the base."""
+
+
+def policy_loss(
+    logprobs_BT: Tensor,
+    old_logprobs_BT: Tensor,
+    mask_BT: Tensor,
+    advantages_B: Tensor,
+    weights_B: Tensor,
+    *,
+    clip_low: float,
+    clip_high: float,
+    base_logprobs_BT: Tensor | None = None,
+    kl_coefficient: float = 0.0,
+) -> Loss:
+    """PPO's clipped surrogate (arXiv 1707.06347, equation 7) plus an optional KL to the base.
+
+    With ratio q = exp(log p - log p_old), a token costs -min(q a, clip(q, 1 - low, 1 + high) a),
+    plus `kl_coefficient` times the k3 estimate exp(d) - d - 1, d = log p_base - log p (Schulman,
+    "Approximating KL divergence", 2020). Values where the mask is False are never read.
+    """
+    mask_BT = mask_BT.bool()
+    log_ratio_BT = torch.where(mask_BT, logprobs_BT - old_logprobs_BT, 0.0)
+    ratio_BT = log_ratio_BT.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp()
+    advantages_B1 = advantages_B[:, None]
+    free_BT = ratio_BT * advantages_B1
+    held_BT = ratio_BT.clamp(1.0 - clip_low, 1.0 + clip_high) * advantages_B1
+    cost_BT = -torch.minimum(free_BT, held_BT)
+    base_kl_BT = torch.zeros_like(ratio_BT)
+    if base_logprobs_BT is not None:
+        distance_BT = torch.where(mask_BT, base_logprobs_BT - logprobs_BT, 0.0)
+        distance_BT = distance_BT.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+        base_kl_BT = distance_BT.exp() - distance_BT - 1.0
+        cost_BT = cost_BT + kl_coefficient * base_kl_BT
+    sequence_loss_B = (cost_BT * mask_BT).sum(1) * weights_B
+    with torch.no_grad():
+        kl_BT = ratio_BT - log_ratio_BT - 1.0
+        return Loss(
+            total=sequence_loss_B.sum(),
+            sequence_loss_B=sequence_loss_B.detach(),
+            gap_B=log_ratio_BT.abs().sum(1),
+            clipped_B=((held_BT < free_BT) & mask_BT).sum(1).to(ratio_BT.dtype),
+            kl_B=(kl_BT * mask_BT).sum(1),
+            base_kl_B=(base_kl_BT * mask_BT).sum(1),
+        )

@@ -1,0 +1,166 @@
+"""AdamW over stacked adapters, in which every slot lives as if it were alone."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from redqueen.types import ConfigError, InfrastructureError
+
+
+class StackedAdamW:
+    """AdamW (arXiv 1711.05101) for tensors whose first dimension is the slot.
+
+    Every slot has its own moments, step count, clipped gradient and learning rate; a slot that is
+    not in `step(slots=...)` is not touched at all: no decay of moments, none of weights. For each
+    slot the result equals `torch.nn.utils.clip_grad_norm_` and `torch.optim.AdamW` run on that
+    slot's tensors alone.
+
+    Args:
+        parameters: name -> leaf tensor [S, ...]; the same S for all.
+        betas, eps, weight_decay: as in AdamW.
+        max_grad_norm: clips each slot's gradient by its global norm over all tensors.
+
+    Raises:
+        ValueError: there are no parameters, or they differ in S.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        max_grad_norm: float = float("inf"),
+    ) -> None:
+        if len({len(tensor) for tensor in parameters.values()}) != 1:
+            raise ValueError("parameters must share one first dimension, the slots")
+        self.parameters = dict(parameters)
+        self.betas, self.eps = betas, eps
+        self.weight_decay, self.max_grad_norm = weight_decay, max_grad_norm
+        self.slots = len(next(iter(parameters.values())))
+        self.steps = torch.zeros(self.slots, dtype=torch.int64)
+        """Updates each slot has had since it was reset."""
+        self._mean = {name: torch.zeros_like(t.detach()) for name, t in parameters.items()}
+        self._square = {name: torch.zeros_like(t.detach()) for name, t in parameters.items()}
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    @torch.no_grad()
+    def grad_norms(self, slots: Sequence[int]) -> list[float]:
+        """Global L2 norm of each slot's gradient over all tensors."""
+        grads = [p.grad for p in self.parameters.values() if p.grad is not None]
+        if not grads:
+            return [0.0] * len(slots)
+        chosen = torch.tensor(slots, device=grads[0].device)
+        norms_TS = torch.stack(
+            [torch.linalg.vector_norm(g.index_select(0, chosen).flatten(1), dim=1) for g in grads]
+        )
+        return [float(norm) for norm in torch.linalg.vector_norm(norms_TS, dim=0).cpu()]
+
+    @torch.no_grad()
+    def step(self, slots: Sequence[int], learning_rates: Sequence[float]) -> list[float]:
+        """Clip and apply the gradients of `slots`, each with its own learning rate.
+
+        Returns the gradient norms before clipping, in the order of `slots`. A tensor without a
+        gradient counts as one with a zero gradient.
+
+        Raises:
+            ValueError: slots repeat, or learning rates do not match.
+            InfrastructureError: a gradient is not finite; nothing has been changed.
+        """
+        if len(set(slots)) != len(slots) or len(slots) != len(learning_rates):
+            raise ValueError("step needs distinct slots and one learning rate for each")
+        if not slots:
+            return []
+        norms = self.grad_norms(slots)
+        for slot, norm in zip(slots, norms, strict=True):
+            if not norm < float("inf"):
+                raise InfrastructureError(
+                    f"the gradient of slot {slot} is not finite; no weight has been changed. "
+                    "Lower learner.learning_rate, or compute in float32 (policy.dtype)"
+                )
+        self.steps[list(slots)] += 1
+        first, second = self.betas
+        counts = [int(self.steps[slot]) for slot in slots]
+        scales = [min(1.0, self.max_grad_norm / (norm + 1e-6)) for norm in norms]
+        sizes = [lr / (1 - first**n) for lr, n in zip(learning_rates, counts, strict=True)]
+        roots = [(1 - second**n) ** 0.5 for n in counts]
+        decays = [1 - lr * self.weight_decay for lr in learning_rates]
+        for name, parameter in self.parameters.items():
+            self._step_one(name, parameter, slots, scales, sizes, roots, decays)
+        return norms
+
+    def _step_one(
+        self,
+        name: str,
+        parameter: Tensor,
+        slots: Sequence[int],
+        scales: Sequence[float],
+        sizes: Sequence[float],
+        roots: Sequence[float],
+        decays: Sequence[float],
+    ) -> None:
+        """Apply one tensor's step; the last four are per slot, see `step`."""
+        chosen = torch.tensor(slots, device=parameter.device)
+
+        def per_slot(values: Sequence[float]) -> Tensor:
+            shape = (len(slots),) + (1,) * (parameter.dim() - 1)
+            return torch.tensor(values, dtype=parameter.dtype, device=parameter.device).view(shape)
+
+        value = parameter.index_select(0, chosen)
+        mean = self._mean[name].index_select(0, chosen)
+        square = self._square[name].index_select(0, chosen)
+        if parameter.grad is None:
+            grad = torch.zeros_like(value)
+        else:
+            grad = parameter.grad.index_select(0, chosen) * per_slot(scales)
+        mean.lerp_(grad, 1 - self.betas[0])
+        square.mul_(self.betas[1]).addcmul_(grad, grad, value=1 - self.betas[1])
+        denominator = (square.sqrt() / per_slot(roots)).add_(self.eps)
+        value.mul_(per_slot(decays)).sub_(per_slot(sizes) * mean / denominator)
+        parameter.index_copy_(0, chosen, value)
+        self._mean[name].index_copy_(0, chosen, mean)
+        self._square[name].index_copy_(0, chosen, square)
+
+    @torch.no_grad()
+    def reset_slot(self, slot: int) -> None:
+        """Forget one slot's moments and step count, as for a newborn."""
+        self.steps[slot] = 0
+        for state in (*self._mean.values(), *self._square.values()):
+            state[slot].zero_()
+
+    @torch.no_grad()
+    def copy_slot(self, source: int, target: int) -> None:
+        """Give slot `target` the moments and step count of slot `source`."""
+        self.steps[target] = self.steps[source]
+        for state in (*self._mean.values(), *self._square.values()):
+            state[target].copy_(state[source])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All state as flat named tensors, ready for safetensors (views, not copies)."""
+        state = {"steps": self.steps}
+        state |= {f"mean/{name}": tensor for name, tensor in self._mean.items()}
+        return state | {f"square/{name}": tensor for name, tensor in self._square.items()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state_dict` gave.
+
+        Raises:
+            ConfigError: names or shapes differ; nothing has been changed.
+        """
+        own = self.state_dict()
+        wrong = sorted(own.keys() ^ state.keys())
+        wrong += [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
+        if wrong:
+            raise ConfigError(
+                f"the optimizer state in the checkpoint does not fit this run ({wrong[0]}); "
+                "use the base, rank, targets and population that the run was made with"
+            )
+        for name, tensor in own.items():
+            tensor.copy_(state[name])

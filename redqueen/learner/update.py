@@ -1,0 +1,239 @@
+"""The fused update: one batch over all members, one optimizer step for each that took part."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from redqueen.config import LearnerConfig
+from redqueen.learner.advantages import compute_advantages
+from redqueen.learner.batching import deal_minibatches, micro_batches
+from redqueen.learner.loss import Loss, policy_loss, token_weights
+from redqueen.learner.optimizer import StackedAdamW
+from redqueen.learner.report import Tally, UpdateReport
+from redqueen.types import InfrastructureError, Trajectory
+
+CHECKED_SHARE = 0.25
+"""Least share of each member's sequences whose log-probabilities are checked before an update."""
+
+
+class Scored(Protocol):
+    """What scoring gives: log-probabilities [B, T], T the longest completion."""
+
+    @property
+    def logprobs_BT(self) -> Tensor:
+        """Values beyond a completion's end are never read."""
+
+
+class Scorer(Protocol):
+    """What the learner needs of a policy."""
+
+    def score(
+        self,
+        slots: Sequence[int],
+        prompt_ids: Sequence[Sequence[int]],
+        token_ids: Sequence[Sequence[int]],
+        *,
+        temperature: float,
+    ) -> Scored:
+        """log_softmax(logits / temperature) of each token, differentiable in the adapters."""
+
+    def base_score(
+        self,
+        prompt_ids: Sequence[Sequence[int]],
+        token_ids: Sequence[Sequence[int]],
+        *,
+        temperature: float,
+    ) -> Scored:
+        """The same with the adapters off."""
+
+
+def _padded(rows: Sequence[Sequence[float]], width: int) -> Tensor:
+    """Rows of numbers as [B, width] float32, zeros behind."""
+    values = np.zeros((len(rows), width), dtype=np.float32)
+    for index, row in enumerate(rows):
+        values[index, : len(row)] = row
+    return torch.from_numpy(values)
+
+
+class Learner:
+    """Updates every member from one step's trajectories.
+
+    Args:
+        scorer: the policy.
+        optimizer: over the policy's stacked adapters; keep both as long as the run lasts.
+        config: the learner's section.
+        temperature: of sampling, so that log-probabilities can agree.
+        learn_tokens: padded tokens in one forward and backward pass.
+        seed: of the run; minibatches are dealt by (seed, step, epoch, member).
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        optimizer: StackedAdamW,
+        config: LearnerConfig,
+        *,
+        temperature: float,
+        learn_tokens: int,
+        seed: int,
+    ) -> None:
+        self.scorer = scorer
+        self.optimizer = optimizer
+        self.config = config
+        self.temperature = temperature
+        self.learn_tokens = learn_tokens
+        self.seed = seed
+
+    def update(self, trajectories: Sequence[Trajectory], step: int) -> UpdateReport:
+        """Advantages, passes over the batch, and optimizer steps; the policy changes in place.
+
+        Sequences of zero advantage take no part in the backward pass unless the KL penalty is on,
+        but count in their member's normaliser. A member none of whose sequences has an advantage
+        is not changed.
+
+        Raises:
+            ValueError: a trajectory has no tokens, or not one log-probability a token.
+            InfrastructureError: log-probabilities at sampling and now differ by more than
+                `max_logprob_gap` on a member's average, or a gradient is not finite. Raised before
+                any weight has changed, unless a later minibatch has the bad gradient.
+        """
+        for t in trajectories:
+            if not t.token_ids or len(t.token_ids) != len(t.logprobs):
+                raise ValueError("a trajectory needs tokens, and one log-probability for each")
+        advantages_N = compute_advantages(self.config.advantage, trajectories)
+        tally = Tally(trajectories, advantages_N)
+        if not trajectories:
+            return tally.report()
+        live_N = (advantages_N != 0.0) | (self.config.kl_coefficient > 0.0)
+        tally.trained_sequences = int(live_N.sum())
+        members = [t.member for t in trajectories]
+        checked = False
+        for epoch in range(self.config.epochs):
+            for minibatch in deal_minibatches(
+                members, self.config.minibatches, self.seed, step, epoch
+            ):
+                live = [i for i in minibatch if live_N[i]]
+                self._accumulate(minibatch, live, tally, first=not checked)
+                if not checked:
+                    self._check_gap(tally)
+                    checked = True
+                self._apply(sorted({trajectories[i].slot for i in live}), tally)
+        return tally.report()
+
+    def _score(self, batch: Sequence[Trajectory]) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probabilities now and at sampling, and the mask of real tokens, all [B, T]."""
+        logprobs_BT = self.scorer.score(
+            [t.slot for t in batch],
+            [t.prompt_ids for t in batch],
+            [t.token_ids for t in batch],
+            temperature=self.temperature,
+        ).logprobs_BT
+        width, device = logprobs_BT.shape[1], logprobs_BT.device
+        lengths_B1 = torch.tensor([[len(t.token_ids)] for t in batch], device=device)
+        mask_BT = torch.arange(width, device=device)[None] < lengths_B1
+        return logprobs_BT, _padded([t.logprobs for t in batch], width).to(device), mask_BT
+
+    def _loss(
+        self, batch: Sequence[Trajectory], advantages: list[float], weights: list[float]
+    ) -> Loss:
+        logprobs_BT, old_BT, mask_BT = self._score(batch)
+        base_BT = None
+        if self.config.kl_coefficient > 0.0:
+            with torch.no_grad():
+                base_BT = self.scorer.base_score(
+                    [t.prompt_ids for t in batch],
+                    [t.token_ids for t in batch],
+                    temperature=self.temperature,
+                ).logprobs_BT
+        return policy_loss(
+            logprobs_BT,
+            old_BT,
+            mask_BT,
+            torch.tensor(advantages, device=logprobs_BT.device),
+            torch.tensor(weights, device=logprobs_BT.device),
+            clip_low=self.config.clip_low,
+            clip_high=self.config.clip_high,
+            base_logprobs_BT=base_BT,
+            kl_coefficient=self.config.kl_coefficient,
+        )
+
+    def _batches(self, indices: Sequence[int], tally: Tally) -> list[list[int]]:
+        lengths = [len(t.prompt_ids) + len(t.token_ids) for t in tally.trajectories]
+        return micro_batches(indices, lengths, self.learn_tokens)
+
+    def _accumulate(
+        self, minibatch: list[int], live: list[int], tally: Tally, *, first: bool
+    ) -> None:
+        """Gradients of one minibatch; the normaliser counts all of it, the passes only `live`."""
+        self.optimizer.zero_grad()
+        weights = token_weights(
+            [tally.trajectories[i].slot for i in minibatch],
+            [len(tally.trajectories[i].token_ids) for i in minibatch],
+            self.config.loss_norm,
+        )
+        weight_of = dict(zip(minibatch, weights.tolist(), strict=True))
+        for batch in self._batches(live, tally):
+            loss = self._loss(
+                [tally.trajectories[i] for i in batch],
+                tally.advantages_N[batch].tolist(),
+                [weight_of[i] for i in batch],
+            )
+            torch.autograd.backward(loss.total)
+            sums = torch.stack(loss[1:]).double().cpu().numpy()
+            tally.passes_N[batch] += 1
+            tally.loss_N[batch] += sums[0]
+            tally.clipped_N[batch] += sums[2]
+            tally.kl_N[batch] += sums[3]
+            tally.base_kl_N[batch] += sums[4]
+            if first:
+                tally.record_gap(batch, sums[1])
+
+    @torch.no_grad()
+    def _check_gap(self, tally: Tally) -> None:
+        """Compare log-probabilities at sampling and now, on a share of each member's sequences.
+
+        The first pass has measured most; sequences that it skipped are scored here until every
+        member has its share.
+        """
+        extra: list[int] = []
+        for member in np.unique(tally.members_N):
+            own = np.flatnonzero(tally.members_N == member)
+            unchecked = own[~tally.checked_N[own]]
+            missing = int(np.ceil(CHECKED_SHARE * len(own))) - (len(own) - len(unchecked))
+            extra += unchecked[: max(0, missing)].tolist()
+        for batch in self._batches(extra, tally):
+            now_BT, old_BT, mask_BT = self._score([tally.trajectories[i] for i in batch])
+            gap_BT = torch.where(mask_BT, (now_BT - old_BT).abs(), 0.0)
+            tally.record_gap(batch, gap_BT.sum(1).double().cpu().numpy())
+        gaps = {int(m): tally.gap(tally.members_N == m) for m in np.unique(tally.members_N)}
+        worst = max(gaps, key=lambda m: gaps[m] if gaps[m] == gaps[m] else float("inf"))
+        if not gaps[worst] <= self.config.max_logprob_gap:
+            self.optimizer.zero_grad()
+            raise InfrastructureError(
+                f"member {worst}: log-probabilities at sampling and at learning differ by "
+                f"{gaps[worst]:.3g} on average (learner.max_logprob_gap is "
+                f"{self.config.max_logprob_gap:g}); it was probably sampled with a stale or missing "
+                "adapter, or at another temperature. No weight has been changed"
+            )
+
+    def _apply(self, slots: list[int], tally: Tally) -> None:
+        """One optimizer step for the slots that have gradients.
+
+        Warmup is each slot's own, so that a newborn, whose moments start from zero, warms up too:
+        in its k-th step of training (from 0) the rate is (k + 1) / (warmup_steps + 1) of the full.
+        """
+        per_step = self.config.epochs * self.config.minibatches
+        rates = []
+        for slot in slots:
+            trained = int(self.optimizer.steps[slot]) // per_step
+            rates.append(
+                self.config.learning_rate * min(1.0, (trained + 1) / (self.config.warmup_steps + 1))
+            )
+        norms = self.optimizer.step(slots, rates)
+        tally.steps.append(
+            {s: (norm, rate) for s, norm, rate in zip(slots, norms, rates, strict=True)}
+        )
+        self.optimizer.zero_grad()

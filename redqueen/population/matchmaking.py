@@ -1,0 +1,80 @@
+"""Who meets whom: teachers take turns, students are drawn by prioritized fictitious self-play."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redqueen.config import Config
+from redqueen.population.population import BOTH_ROLES, Population
+from redqueen.population.ratings import RatingSystem
+from redqueen.types import ConfigError, Match, Member, Role
+
+Matchmaker = Callable[[Member, Sequence[Member], RatingSystem], NDArray[np.float64]]
+"""Weights, not normalised, with which `teacher` meets each of `students`."""
+
+
+def prioritized(
+    teacher: Member, students: Sequence[Member], ratings: RatingSystem
+) -> NDArray[np.float64]:
+    """p (1 - p), with p the probability that the student beats the teacher.
+
+    The variance weighting of prioritized fictitious self-play (Vinyals et al., Nature 2019,
+    f_var): near-even matches are the likeliest.
+    """
+    p_S = np.array([ratings.win_probability(student, teacher) for student in students])
+    return p_S * (1.0 - p_S)
+
+
+def uniform(
+    teacher: Member, students: Sequence[Member], ratings: RatingSystem
+) -> NDArray[np.float64]:
+    """Every student alike."""
+    return np.ones(len(students))
+
+
+MATCHMAKERS: dict[str, Matchmaker] = {"prioritized": prioritized, "uniform": uniform}
+
+
+def _draw(weights_S: NDArray[np.float64], rng: np.random.Generator) -> int:
+    """Index drawn in proportion to the weights; evenly if they all underflowed to 0."""
+    total = weights_S.sum()
+    even = np.full(len(weights_S), 1.0 / len(weights_S))
+    return int(rng.choice(len(weights_S), p=weights_S / total if total > 0 else even))
+
+
+def make_matches(
+    population: Population, config: Config, step: int, rng: np.random.Generator
+) -> tuple[Match, ...]:
+    """The `rollout.matches` matches of one step.
+
+    Teachers take turns in slot order; whose turn it is follows from `step` alone, so that over
+    time all get equally many matches and a resumed run needs no state. Students are drawn without
+    replacement until all have been drawn, then all are available again. A self-play member takes
+    its turn among the teachers and meets itself.
+
+    Raises:
+        ConfigError: nobody can teach, or teachers and students do not both exist.
+    """
+    teachers = population.by_role(Role.TEACHER)
+    students = population.with_roles((Role.STUDENT,))
+    lone_teachers = any(member.roles != BOTH_ROLES for member in teachers)
+    if not teachers:
+        raise ConfigError("population.teachers + population.self_play must be at least 1")
+    if lone_teachers != bool(students):
+        raise ConfigError(
+            "population.teachers and population.students need each other: set both or neither"
+        )
+    ratings = RatingSystem(config.population)
+    matchmaker = MATCHMAKERS[config.population.matchmaking]
+    count = config.rollout.matches
+    pool: list[Member] = []
+    matches = []
+    for index in range(count):
+        teacher = teachers[(step * count + index) % len(teachers)]
+        student = teacher
+        if teacher.roles != BOTH_ROLES:
+            pool = pool or list(students)
+            student = pool.pop(_draw(matchmaker(teacher, pool, ratings), rng))
+        matches.append(Match(step, index, teacher.id, student.id))
+    return tuple(matches)

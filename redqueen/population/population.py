@@ -1,0 +1,118 @@
+"""The living members: a frozen record that evolution and ratings copy with changes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from redqueen.config import PopulationConfig
+from redqueen.types import Member, Role
+
+BOTH_ROLES = (Role.TEACHER, Role.STUDENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Living members in slot order, and the next free member id.
+
+    Ids are never used twice; the slots of the living are always 0 .. len - 1.
+
+    Raises:
+        ValueError: slots are not 0 .. len - 1 in order, or ids are not unique and below next_id.
+    """
+
+    members: tuple[Member, ...]
+    next_id: int
+
+    def __post_init__(self) -> None:
+        if [member.slot for member in self.members] != list(range(len(self.members))):
+            raise ValueError("the members' slots must be 0 .. len - 1, in order")
+        ids = {member.id for member in self.members}
+        if len(ids) != len(self.members) or any(id_ >= self.next_id for id_ in ids):
+            raise ValueError("member ids must be unique and smaller than next_id")
+
+    @classmethod
+    def founders(cls, config: PopulationConfig) -> "Population":
+        """Teachers, then students, then self-play members; id and slot count from 0."""
+        roles: list[tuple[Role, ...]] = [(Role.TEACHER,)] * config.teachers
+        roles += [(Role.STUDENT,)] * config.students + [BOTH_ROLES] * config.self_play
+        members = tuple(
+            Member(id=index, slot=index, roles=held, mu=config.mu, sigma=config.sigma)
+            for index, held in enumerate(roles)
+        )
+        return cls(members, len(members))
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def by_role(self, role: Role) -> tuple[Member, ...]:
+        """All members that hold `role`, self-play members included, in slot order."""
+        return tuple(member for member in self.members if role in member.roles)
+
+    def with_roles(self, roles: tuple[Role, ...]) -> tuple[Member, ...]:
+        """Members that hold exactly `roles`, in slot order."""
+        return tuple(member for member in self.members if member.roles == roles)
+
+    def by_id(self, id_: int) -> Member:
+        """The living member `id_`.
+
+        Raises:
+            KeyError: no living member has this id.
+        """
+        for member in self.members:
+            if member.id == id_:
+                return member
+        raise KeyError(f"no living member has id {id_}")
+
+    def updated(self, changed: Iterable[Member]) -> "Population":
+        """A copy in which each of `changed` stands for the living member of the same id.
+
+        Raises:
+            KeyError: one of them is not alive here.
+        """
+        new = {member.id: member for member in changed}
+        for id_ in new:
+            self.by_id(id_)
+        return replace(self, members=tuple(new.get(m.id, m) for m in self.members))
+
+    def replace(self, removed: int, child: Member) -> "Population":
+        """A copy in which `child` takes the slot of the member with id `removed`.
+
+        Raises:
+            KeyError: `removed` is not alive.
+            ValueError: the child's slot or roles differ from the removed member's, or its id is
+                not `next_id`.
+        """
+        dead = self.by_id(removed)
+        if child.slot != dead.slot or child.roles != dead.roles:
+            raise ValueError(
+                f"the child of slot {child.slot} must take the slot and roles of {dead}"
+            )
+        if child.id != self.next_id:
+            raise ValueError(f"the child's id must be {self.next_id}, not {child.id}")
+        members = tuple(child if m.id == removed else m for m in self.members)
+        return Population(members, self.next_id + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types, for checkpoints."""
+        return {
+            "next_id": self.next_id,
+            "members": [
+                asdict(m) | {"roles": [role.value for role in m.roles], "parents": list(m.parents)}
+                for m in self.members
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Population":
+        """The inverse of `to_json`; floats come back with the same bits."""
+        members = tuple(
+            Member(
+                **{
+                    **fields,
+                    "roles": tuple(Role(role) for role in fields["roles"]),
+                    "parents": tuple(fields["parents"]),
+                }
+            )
+            for fields in data["members"]
+        )
+        return cls(members, int(data["next_id"]))

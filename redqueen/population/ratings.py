@@ -1,0 +1,101 @@
+"""TrueSkill ratings: who is expected to win a match, who won it, and what that changes.
+
+Herbrich, Minka and Graepel, "TrueSkill: A Bayesian Skill Rating System", NeurIPS 2006.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import trueskill
+
+from redqueen.config import PopulationConfig
+from redqueen.population.population import Population
+from redqueen.types import Match, MatchResult, Member, RedQueenError
+
+
+class RatingSystem:
+    """The rating rules of one population, with an environment of its own (never the global one)."""
+
+    def __init__(self, config: PopulationConfig) -> None:
+        self._env = trueskill.TrueSkill(
+            mu=config.mu,
+            sigma=config.sigma,
+            beta=config.beta,
+            tau=config.tau,
+            draw_probability=config.draw_probability,
+        )
+
+    def win_probability(self, student: Member, teacher: Member) -> float:
+        """Probability that the student performs better than the teacher.
+
+        Phi((mu_s - mu_t) / sqrt(2 beta^2 + sigma_s^2 + sigma_t^2)), the paper's performance model.
+        """
+        variance = 2.0 * self._env.beta**2 + student.sigma**2 + teacher.sigma**2
+        return 0.5 * math.erfc((teacher.mu - student.mu) / math.sqrt(2.0 * variance))
+
+    def judge(
+        self,
+        population: Population,
+        match: Match,
+        solve_rates: Sequence[float | None],
+        *,
+        proposed: int,
+        infra_rejections: int = 0,
+    ) -> MatchResult:
+        """Who won: the student if its mean solve rate is above what the ratings expect.
+
+        Args:
+            population: holds both members with their ratings before the match.
+            match: who met.
+            solve_rates: one per valid task, in [0, 1]; None where every attempt ended in an
+                infrastructure error.
+            proposed: all proposals of the match.
+            infra_rejections: those of them that were lost to a failure of ours.
+
+        A match without any valid task is won by the student, unless failures of ours are the only
+        reason; a solve rate equal to the expectation is a draw.
+        """
+        student, teacher = population.by_id(match.student), population.by_id(match.teacher)
+        expected = self.win_probability(student, teacher)
+        counted = [rate for rate in solve_rates if rate is not None]
+        solve_rate = math.fsum(counted) / len(counted) if counted else None
+        student_won: bool | None = None
+        if solve_rate is not None:
+            student_won = None if solve_rate == expected else solve_rate > expected
+        elif not solve_rates and infra_rejections < proposed:
+            student_won = True
+        return MatchResult(match, proposed, len(solve_rates), solve_rate, expected, student_won)
+
+    def update(self, population: Population, results: Sequence[MatchResult]) -> Population:
+        """Apply the results in order. A member that met itself is not rated.
+
+        With a draw probability of 0 a draw says nothing, and changes nothing.
+
+        Raises:
+            RedQueenError: a result is so surprising that its update cannot be computed in double
+                precision, which takes a beta far too small for the ratings' range.
+        """
+        for result in results:
+            match = result.match
+            drawn = result.student_won is None
+            no_outcome = drawn and (result.solve_rate is None or not self._env.draw_probability)
+            if no_outcome or match.student == match.teacher:
+                continue
+            student, teacher = population.by_id(match.student), population.by_id(match.teacher)
+            ranks = [0, 0] if drawn else [0, 1] if result.student_won else [1, 0]
+            teams = [(self._env.create_rating(m.mu, m.sigma),) for m in (student, teacher)]
+            try:
+                (new_s,), (new_t,) = self._env.rate(teams, ranks)
+            except FloatingPointError:
+                raise RedQueenError(
+                    f"the ratings of members {student.id} and {teacher.id} are too far apart to be "
+                    "updated; raise population.beta or population.tau"
+                ) from None
+            population = population.updated(
+                (
+                    replace(student, mu=new_s.mu, sigma=new_s.sigma),
+                    replace(teacher, mu=new_t.mu, sigma=new_t.sigma),
+                )
+            )
+        return population
