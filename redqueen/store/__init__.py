@@ -1,0 +1,43 @@
+"""The run database and the checkpoints: everything that a run leaves on disk."""
+
+from redqueen.store.checkpoint import (
+    Checkpoint,
+    checkpoint_steps,
+    load_checkpoint,
+    save_checkpoint,
+)
+from redqueen.store.configfile import config_toml
+from redqueen.store.files import write_text
+from redqueen.store.reader import RunReader
+from redqueen.store.records import (
+    Attempt,
+    EvaluationRow,
+    MatrixCell,
+    OutcomeCount,
+    PhaseTime,
+    ProposalText,
+    RatingPoint,
+    SolveCount,
+    TaskOutcome,
+)
+from redqueen.store.run import RunStore
+
+__all__ = [
+    "Attempt",
+    "Checkpoint",
+    "EvaluationRow",
+    "MatrixCell",
+    "OutcomeCount",
+    "PhaseTime",
+    "ProposalText",
+    "RatingPoint",
+    "RunReader",
+    "RunStore",
+    "SolveCount",
+    "TaskOutcome",
+    "checkpoint_steps",
+    "config_toml",
+    "load_checkpoint",
+    "save_checkpoint",
+    "write_text",
+]

@@ -1,0 +1,120 @@
+"""What the read functions of a run return: small frozen records, no database types."""
+
+from dataclasses import dataclass
+
+from redqueen.types import Task, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """One subject's attempts at one held-out task.
+
+    `subject` is `base` or `member:<id>`; `mode` is `greedy` or `sampled`; `band` is the task's
+    difficulty; `correct` of `samples` attempts were right.
+    """
+
+    subject: str
+    suite: str
+    mode: str
+    task_id: str
+    kind: str
+    band: int
+    correct: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class RatingPoint:
+    """A member's TrueSkill rating after a step."""
+
+    step: int
+    member: int
+    mu: float
+    sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """All that a student did on a teacher's tasks. Infrastructure errors are not attempts."""
+
+    teacher: int
+    student: int
+    tasks: int
+    attempts: int
+    correct: int
+
+    @property
+    def solve_rate(self) -> float:
+        """Share of attempts that were correct (`attempts` is never 0)."""
+        return self.correct / self.attempts
+
+
+@dataclass(frozen=True, slots=True)
+class SolveCount:
+    """Attempts of all students at the tasks of one kind in one step."""
+
+    step: int
+    kind: str
+    correct: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeCount:
+    """Proposals of one step with one outcome; `reason` None: valid."""
+
+    step: int
+    reason: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTime:
+    """Wall clock of one phase of one step, in seconds."""
+
+    step: int
+    phase: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The stored part of a rollout: text and verdict, without tokens."""
+
+    step: int
+    match: int
+    student: int
+    attempt: int
+    text: str
+    tokens: int
+    verdict: Verdict
+    answer: str | None
+    reward: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """A teacher's task with the attempts at it in the step that proposed it."""
+
+    step: int
+    task: Task
+    proposal: str
+    correct: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalText:
+    """The stored part of a proposal: text and outcome, without tokens."""
+
+    step: int
+    match: int
+    teacher: int
+    kind: str
+    text: str
+    task_id: str | None
+    reason: str | None
+    malformed: bool
+    infra: bool
+    detail: str
+    reward: float | None
