@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Protocol
 
 from redqueen.types import Rejection, Task, Verdict
@@ -45,6 +46,9 @@ class Domain(Protocol):
 
     def seed_tasks(self, count: int, seed: int) -> list[Task]:
         """Tasks with known answers that the archive starts from."""
+
+    def generated_task(self, kind: str, band: int, rng: Random) -> Task:
+        """A task of a difficulty band, with its answer known, from the domain's own generator."""
 
     def references_for(self, kind: str, wanted: int) -> int:
         """How many archive tasks a proposal prompt of this kind takes when `wanted` are asked."""

@@ -1,0 +1,393 @@
+"""The loop: match, propose, validate, solve, learn, evolve, store. Nothing is hidden elsewhere.
+
+Data moves one way through the phases in small frozen records. Every draw derives from (run seed,
+step, phase, match, ...), so a run that is killed and resumed is the run that was never killed.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from redqueen.config import Config
+from redqueen.domains import Archive, Attempt, Domain, Draft, build_domain
+from redqueen.evolution import buried, check_operators, evolve, is_due
+from redqueen.learner import (
+    Learner,
+    StackedAdamW,
+    make_trajectories,
+    solve_rate,
+    student_reward,
+    teacher_reward,
+)
+from redqueen.policy import Policy
+from redqueen.population import Population, RatingSystem, make_matches
+from redqueen.rng import derive_seed, numpy_rng
+from redqueen.sandbox import Sandbox, make_sandbox
+from redqueen.store import RunStore, load_checkpoint, save_checkpoint
+from redqueen.types import (
+    EvolutionEvent,
+    InfrastructureError,
+    Match,
+    MatchResult,
+    Proposal,
+    Rejection,
+    Request,
+    Rollout,
+    StepRecord,
+    Task,
+    Verdict,
+)
+
+PHASES = ("match", "propose", "validate", "solve", "verify", "learn", "evolve", "store")
+
+
+@dataclass(slots=True)
+class Clock:
+    """Wall clock by phase, in seconds."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        """Add the time of the block to `phase`."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begun
+
+
+Progress = Callable[[str, StepRecord | None], None]
+"""Called with a phase's name as it begins, and with ("done", record) after each step."""
+
+
+class Trainer:
+    """One run. Make it with `start` or `resume`, then `run` it."""
+
+    def __init__(self, config: Config, store: RunStore):
+        """Load the base and make the founders; `start` and `resume` fill in the rest."""
+        check_operators(config.evolution)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.config = config
+        self.store = store
+        self.population = Population.founders(config.population)
+        self.ratings = RatingSystem(config.population)
+        self.policy = Policy.load(config.policy, len(self.population), config.seed)
+        self.sandbox: Sandbox = make_sandbox(config.sandbox)
+        self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
+        self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
+        self.optimizer = StackedAdamW(
+            self.policy.adapters.parameters(),
+            betas=config.learner.betas,
+            weight_decay=config.learner.weight_decay,
+            max_grad_norm=config.learner.max_grad_norm,
+        )
+        self.learner = Learner(
+            self.policy,
+            self.optimizer,
+            config.learner,
+            temperature=config.rollout.temperature,
+            learn_tokens=config.policy.learn_tokens,
+            seed=config.seed,
+        )
+        self.step = 0
+
+    @classmethod
+    def start(cls, config: Config, directory: Path) -> "Trainer":
+        """A new run in `directory`.
+
+        Raises:
+            ConfigError: the directory holds a run already, or the configuration does not work.
+        """
+        store = RunStore.create(directory, config)
+        trainer = cls(config, store)
+        trainer.archive.add(trainer.domain.seed_tasks(config.domain.seed_tasks, config.seed))
+        trainer.checkpoint()
+        return trainer
+
+    @classmethod
+    def resume(cls, directory: Path, steps: int | None = None) -> "Trainer":
+        """Take up a run at its newest whole checkpoint; `steps` sets a new total.
+
+        Raises:
+            ConfigError: there is no run in `directory`, or no checkpoint to continue from.
+        """
+        store = RunStore.open(directory)
+        config = store.config()
+        if steps is not None:
+            config = config.model_copy(update={"steps": steps})
+        saved = load_checkpoint(directory)
+        trainer = cls(config, store)
+        trainer.policy.adapters.load_state_dict(saved.tensors["adapters"])
+        trainer.optimizer.load_state_dict(saved.tensors["optimizer"])
+        trainer.population = Population.from_json(saved.state["population"])
+        trainer.archive.restore(saved.state["archive"])
+        trainer.step = saved.step
+        store.truncate_after(saved.step)
+        return trainer
+
+    def close(self) -> None:
+        """Stop the sandbox's workers and close the database."""
+        self.sandbox.close()
+        self.store.close()
+
+    def __enter__(self) -> "Trainer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, progress: Progress, should_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Train to the last step; returns False if `should_stop` ended it early, between steps."""
+        while self.step < self.config.steps:
+            if should_stop():
+                self.checkpoint()
+                return False
+            record = self.train_step(progress)
+            if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+                self.checkpoint()
+            progress("done", record)
+        return True
+
+    def checkpoint(self) -> None:
+        """Write everything that the next step depends on."""
+        save_checkpoint(
+            self.store.directory,
+            self.step,
+            {
+                "adapters": self.policy.adapters.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            },
+            {"population": self.population.to_json(), "archive": self.archive.state()},
+            keep=self.config.keep_checkpoints,
+        )
+
+    # ── one step ────────────────────────────────────────────────────────────────────────────
+
+    def train_step(self, progress: Progress) -> StepRecord:
+        """One pass through the phases; see docs/design.md."""
+        step, clock = self.step + 1, Clock()
+
+        def phase(name: str) -> Any:
+            progress(name, None)
+            return clock(name)
+
+        with phase("match"):
+            rng = numpy_rng(self.config.seed, step, "match")
+            matches = make_matches(self.population, self.config, step, rng)
+        with phase("propose"):
+            drafts, proposals = self._propose(step, matches)
+        with phase("validate"):
+            proposals = self._validate(drafts, proposals)
+        with phase("solve"):
+            rollouts, attempts = self._solve(step, matches, proposals)
+        with phase("verify"):
+            rollouts = self._verify(rollouts, attempts)
+        with phase("learn"):
+            proposals, results = self._settle(matches, proposals, rollouts)
+            trained = make_trajectories(proposals, rollouts, self.population.members)
+            update = self.learner.update(trained, step)
+            self.population = self.ratings.update(self.population, results)
+            self.archive.add(p.outcome for p in proposals if isinstance(p.outcome, Task))
+        before, events = self.population, tuple[EvolutionEvent, ...]()
+        if is_due(self.config.evolution, step):
+            with phase("evolve"):
+                self.population, events = evolve(
+                    before, self.policy.adapters, self.optimizer, self.config, step,
+                    self.config.seed,
+                )  # fmt: skip
+        metrics = update.metrics() | self._metrics(proposals, rollouts, clock)
+        record = StepRecord(
+            step=step,
+            matches=results,
+            proposals=proposals,
+            rollouts=rollouts,
+            members=(*self.population.members, *buried(before, events)),
+            events=events,
+            metrics=metrics,
+            seconds=dict(clock.seconds),
+        )
+        with phase("store"):
+            self.store.write_step(record)
+        self.step = step
+        return replace(record, seconds=dict(clock.seconds))
+
+    def _propose(
+        self, step: int, matches: Sequence[Match]
+    ) -> tuple[list[Draft], tuple[Proposal, ...]]:
+        """Each teacher writes its tasks, kinds in turn, shown references from the archive."""
+        rollout, kinds = self.config.rollout, self.domain.kinds
+        plans: list[tuple[Match, str, tuple[Task, ...]]] = []
+        requests: list[Request] = []
+        for match in matches:
+            rng = numpy_rng(self.config.seed, step, "references", match.index)
+            slot = self.population.by_id(match.teacher).slot
+            for index in range(rollout.tasks_per_match):
+                kind = kinds[(step + match.index + index) % len(kinds)]
+                count = self.domain.references_for(kind, rollout.references)
+                references = tuple(self.archive.sample(count, rng))
+                seed = derive_seed(self.config.seed, step, "propose", match.index, index)
+                plans.append((match, kind, references))
+                requests.append(Request(slot, self.domain.ask(kind, references), seed))
+        written = self.policy.generate(
+            requests,
+            max_new_tokens=rollout.propose_tokens,
+            temperature=rollout.temperature,
+            top_p=rollout.top_p,
+        )
+        drafts, proposals = [], []
+        for (match, kind, references), text in zip(plans, written, strict=True):
+            drafts.append(Draft(kind, text.text, references, match.teacher, step))
+            proposals.append(
+                Proposal(
+                    step=step,
+                    match=match.index,
+                    teacher=match.teacher,
+                    kind=kind,
+                    references=tuple(task.id for task in references),
+                    completion=text,
+                    outcome=Rejection("not validated", malformed=False, infra=True),
+                )
+            )
+        return drafts, tuple(proposals)
+
+    def _validate(
+        self, drafts: Sequence[Draft], proposals: Sequence[Proposal]
+    ) -> tuple[Proposal, ...]:
+        """Tasks or named rejections; what the archive or this step has already is a duplicate."""
+        seen: set[str] = set()
+        checked = []
+        for proposal, outcome in zip(proposals, self.domain.validate(drafts), strict=True):
+            result: Task | Rejection = outcome
+            if not proposal.completion.finished:
+                result = Rejection("unfinished", malformed=True)
+            elif isinstance(outcome, Task):
+                if outcome.id in seen or outcome.id in self.archive:
+                    result = Rejection("duplicate", malformed=False)
+                seen.add(outcome.id)
+            checked.append(replace(proposal, outcome=result))
+        return tuple(checked)
+
+    def _solve(
+        self, step: int, matches: Sequence[Match], proposals: Sequence[Proposal]
+    ) -> tuple[tuple[Rollout, ...], list[Attempt]]:
+        """The matched student attempts every valid task of its teacher G times."""
+        requests: list[Request] = []
+        plans: list[tuple[Match, Task, int]] = []
+        for proposal in proposals:
+            task, match = proposal.outcome, matches[proposal.match]
+            if not isinstance(task, Task):
+                continue
+            slot, prompt = self.population.by_id(match.student).slot, self.domain.pose(task)
+            for attempt in range(self.config.rollout.attempts):
+                seed = derive_seed(self.config.seed, step, "solve", match.index, task.id, attempt)
+                requests.append(Request(slot, prompt, seed))
+                plans.append((match, task, attempt))
+        written = self.policy.generate(
+            requests,
+            max_new_tokens=self.config.rollout.solve_tokens,
+            temperature=self.config.rollout.temperature,
+            top_p=self.config.rollout.top_p,
+        )
+        rollouts = tuple(
+            Rollout(
+                step=step,
+                match=match.index,
+                student=match.student,
+                task_id=task.id,
+                kind=task.kind,
+                attempt=attempt,
+                completion=text,
+                verdict=Verdict.INFRA_ERROR,
+            )
+            for (match, task, attempt), text in zip(plans, written, strict=True)
+        )
+        attempts = [
+            Attempt(task, text.text) for (_, task, _), text in zip(plans, written, strict=True)
+        ]
+        return rollouts, attempts
+
+    def _verify(
+        self, rollouts: Sequence[Rollout], attempts: Sequence[Attempt]
+    ) -> tuple[Rollout, ...]:
+        """Verdicts and the students' rewards."""
+        partial = self.config.domain.code_f_partial_credit
+        judged = []
+        for rollout, verdict in zip(rollouts, self.domain.verify(attempts), strict=True):
+            share = verdict.score if partial else None
+            reward = student_reward(verdict.verdict, self.config.learner, share)
+            judged.append(
+                replace(
+                    rollout,
+                    verdict=verdict.verdict,
+                    answer=verdict.answer,
+                    share=share,
+                    reward=reward,
+                )
+            )
+        broken = sum(rollout.verdict is Verdict.INFRA_ERROR for rollout in judged)
+        if judged and broken == len(judged):
+            raise InfrastructureError(
+                f"the sandbox failed on all {broken} attempts of the step, retries included; "
+                "the last checkpoint is intact. Check `redqueen doctor`, then resume"
+            )
+        return tuple(judged)
+
+    def _settle(
+        self,
+        matches: Sequence[Match],
+        proposals: Sequence[Proposal],
+        rollouts: Sequence[Rollout],
+    ) -> tuple[tuple[Proposal, ...], tuple[MatchResult, ...]]:
+        """The teachers' rewards, and who won each match."""
+        by_task: dict[tuple[int, str], list[Rollout]] = {}
+        for rollout in rollouts:
+            by_task.setdefault((rollout.match, rollout.task_id), []).append(rollout)
+        rates: dict[int, list[float | None]] = {match.index: [] for match in matches}
+        settled = []
+        for proposal in proposals:
+            rate = None
+            if isinstance(proposal.outcome, Task):
+                group = by_task[proposal.match, proposal.outcome.id]
+                rate = solve_rate([r.verdict for r in group], [r.share for r in group])
+                rates[proposal.match].append(rate)
+            reward = teacher_reward(proposal.outcome, rate, self.config.learner)
+            settled.append(replace(proposal, reward=reward))
+        results = []
+        for match in matches:
+            own = [p.outcome for p in settled if p.match == match.index]
+            lost = sum(isinstance(outcome, Rejection) and outcome.infra for outcome in own)
+            results.append(
+                self.ratings.judge(
+                    self.population,
+                    match,
+                    rates[match.index],
+                    proposed=len(own),
+                    infra_rejections=lost,
+                )
+            )
+        return tuple(settled), tuple(results)
+
+    def _metrics(
+        self, proposals: Sequence[Proposal], rollouts: Sequence[Rollout], clock: Clock
+    ) -> dict[str, float]:
+        counted = [r for r in rollouts if r.verdict is not Verdict.INFRA_ERROR]
+        tokens = sum(len(item.completion.token_ids) for item in (*proposals, *rollouts))
+        sampling = clock.seconds["propose"] + clock.seconds["solve"]
+        metrics = {
+            "valid_rate": sum(isinstance(p.outcome, Task) for p in proposals) / len(proposals),
+            "coverage": self.archive.coverage,
+            "archive_size": float(len(self.archive)),
+            "sampled_tokens": float(tokens),
+            "tokens_per_s": tokens / sampling,
+        }
+        if counted:
+            right = sum(r.verdict is Verdict.CORRECT for r in counted)
+            metrics["solve_rate"] = right / len(counted)
+        return metrics
