@@ -1,0 +1,244 @@
+"""The command line: train, resume, eval, report, export, doctor."""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from redqueen import __version__
+from redqueen.config import load_config
+from redqueen.console import StopRequest, TrainingDisplay, counting, duration, print_error
+from redqueen.types import ConfigError, RedQueenError, Role
+
+EPILOG = """\
+examples:
+  redqueen train                                    the default run on the seedling
+  redqueen train configs/populora.toml --steps 20   a config, one key changed
+  redqueen train --policy.base ./my-model           another base
+  redqueen resume runs/run                          go on after a stop or a crash
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="redqueen",
+        description="Co-evolve LoRA adapters that teach each other to reason.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"redqueen {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+
+    train = command("train", "Start a run. Any config key can follow as --section.key VALUE.")
+    train.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
+    train.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
+
+    resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
+    resume.add_argument("run", type=Path)
+    resume.add_argument("--steps", type=int, help="a new total number of steps")
+
+    measure = command("eval", "Measure the base and the living students on the held-out suite.")
+    measure.add_argument("run", type=Path)
+    measure.add_argument("--tasks", type=int, help="number of held-out tasks")
+    measure.add_argument("--samples", type=int, help="attempts at temperature 1 per task")
+
+    report = command("report", "Write report.html, one self-contained page, into the run.")
+    report.add_argument("run", type=Path)
+
+    export = command("export", "Write one member as a PEFT adapter directory.")
+    export.add_argument("run", type=Path)
+    export.add_argument("--member", default="best", help="a member id, or `best` (student)")
+    export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID")
+
+    command("doctor", "Check what works on this machine.")
+    return parser
+
+
+def _overrides(extra: Sequence[str]) -> list[tuple[str, str]]:
+    """Turn `--a.b value` and `--a.b=value` into pairs."""
+    pairs: list[tuple[str, str]] = []
+    rest = list(extra)
+    while rest:
+        flag = rest.pop(0)
+        key, equals, value = flag.removeprefix("--").partition("=")
+        if not flag.startswith("--") or not key:
+            raise ConfigError(f"unexpected argument {flag!r}; config keys look like --steps 20")
+        if not equals:
+            if not rest:
+                raise ConfigError(f"{flag} needs a value")
+            value = rest.pop(0)
+        pairs.append((key, value))
+    return pairs
+
+
+def _free_directory(name: str) -> Path:
+    """runs/NAME, or runs/NAME-2, -3 … if that holds a run already."""
+    path, number = Path("runs") / name, 1
+    while (path / "run.db").exists():
+        number += 1
+        path = Path("runs") / f"{name}-{number}"
+    return path
+
+
+def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
+    config = load_config(args.config, _overrides(extra))
+    directory = args.out or _free_directory(config.name)
+    from redqueen.trainer import Trainer
+
+    return _run(lambda: Trainer.start(config, directory), directory)
+
+
+def _resume(args: argparse.Namespace, extra: Sequence[str]) -> int:
+    from redqueen.trainer import Trainer
+
+    return _run(lambda: Trainer.resume(args.run, args.steps), args.run)
+
+
+def _run(make: "Callable[[], Trainer]", directory: Path) -> int:  # noqa: F821
+    """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    stop = StopRequest()
+    begun = time.monotonic()
+    with make() as trainer:
+        config, members = trainer.config, trainer.population
+        console.print(
+            f"[bold]{directory}[/]  base {config.policy.base} "
+            f"({trainer.policy.num_parameters / 1e6:.1f} M), "
+            f"{len(members.by_role(Role.TEACHER))} teachers, "
+            f"{len(members.by_role(Role.STUDENT))} students, seed {config.seed}"
+        )
+        display = TrainingDisplay(console, trainer.step, config.steps, stop)
+        with stop.listening(), display:
+            finished = trainer.run(display, stop)
+        if not finished:
+            console.print(
+                f"Stopped after step {trainer.step}; nothing is lost. "
+                f"Go on with: redqueen resume {directory}"
+            )
+            return 130
+        console.print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
+        if config.eval.enabled:
+            _measure(trainer, config.eval.tasks, config.eval.samples, console)
+        return _finish(trainer.store, console)
+
+
+def _measure(trainer: "Trainer", count: int, samples: int, console: "Console") -> None:  # noqa: F821
+    from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
+
+    config = trainer.config
+    tasks = heldout_tasks(trainer.domain, count, config.eval.seed)
+    students = trainer.population.by_role(Role.STUDENT)
+    subjects = [Subject("base", None)]
+    subjects += [Subject(f"member:{member.id}", member.slot) for member in students]
+    with counting(console, "held-out attempts") as counter:
+        rows = evaluate(
+            trainer.policy,
+            trainer.domain,
+            SUITE,
+            tasks,
+            subjects,
+            samples=samples,
+            max_new_tokens=config.rollout.solve_tokens,
+            seed=config.eval.seed,
+            on_progress=counter,
+        )
+    trainer.store.write_evaluation(rows)
+
+
+def _finish(store: "RunReader", console: "Console") -> int:  # noqa: F821
+    from redqueen.report import print_results, write_report
+
+    console.print()
+    print_results(store, console)
+    page = write_report(store.directory)
+    console.print(f"\nReport: {page}")
+    console.print(f"An adapter for other tools: redqueen export {store.directory}")
+    return 0
+
+
+def _eval(args: argparse.Namespace, extra: Sequence[str]) -> int:
+    from rich.console import Console
+
+    from redqueen.trainer import Trainer
+
+    console = Console(highlight=False)
+    with Trainer.resume(args.run) as trainer:
+        wanted = trainer.config.eval
+        _measure(trainer, args.tasks or wanted.tasks, args.samples or wanted.samples, console)
+        return _finish(trainer.store, console)
+
+
+def _report(args: argparse.Namespace, extra: Sequence[str]) -> int:
+    from redqueen.report import write_report
+
+    print(write_report(args.run))
+    return 0
+
+
+def _export(args: argparse.Namespace, extra: Sequence[str]) -> int:
+    from redqueen.report import best_student
+    from redqueen.trainer import Trainer
+
+    with Trainer.resume(args.run) as trainer:
+        living = {str(member.id): member for member in trainer.population.members}
+        wanted = args.member
+        if wanted == "best":
+            measured = best_student(trainer.store)
+            students = trainer.population.by_role(Role.STUDENT)
+            rated = max(students, key=lambda member: member.conservative_rating)
+            wanted = str(rated.id if measured is None else measured)
+        if wanted not in living:
+            raise ConfigError(
+                f"no living member {wanted!r} in {args.run}; living: {', '.join(living)}"
+            )
+        out = args.out or args.run / "adapters" / f"member-{wanted}"
+        trainer.policy.export(living[wanted].slot, out)
+    print(out)
+    return 0
+
+
+def _doctor(args: argparse.Namespace, extra: Sequence[str]) -> int:
+    from redqueen.doctor import run_checks
+
+    return run_checks()
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str]], int]] = {
+    "train": _train,
+    "resume": _resume,
+    "eval": _eval,
+    "report": _report,
+    "export": _export,
+    "doctor": _doctor,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.basicConfig(level=logging.WARNING, format="redqueen: %(message)s")
+    parser = _parser()
+    args, extra = parser.parse_known_args(argv)
+    if extra and args.command != "train":
+        parser.error(f"unrecognized arguments: {' '.join(extra)}")
+    try:
+        return COMMANDS[args.command](args, extra)
+    except RedQueenError as error:
+        print_error(str(error))
+        return 2
+    except KeyboardInterrupt:
+        print_error("interrupted; the last checkpoint is intact")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""`redqueen doctor`: what works on this machine, each line checked by doing it."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from redqueen.config import PolicyConfig, SandboxConfig
+from redqueen.policy import Policy
+from redqueen.sandbox import Call, OutcomeKind, make_sandbox
+from redqueen.types import RedQueenError, Request
+
+Check = Callable[[], str]
+
+
+def _python() -> str:
+    return f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+
+
+def _packages() -> str:
+    names = ("torch", "transformers", "pydantic-monty", "trueskill", "safetensors")
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+
+
+def _rate(dtype: torch.dtype, device: str) -> float:
+    """Matrix product speed in GFLOP/s."""
+    a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
+    a @ b
+    begun, count = time.perf_counter(), 5
+    for _ in range(count):
+        c = a @ b
+    float(c[0, 0])
+    return 2 * 1024**3 * count / (time.perf_counter() - begun) / 1e9
+
+
+def _cpu() -> str:
+    single, half = _rate(torch.float32, "cpu"), _rate(torch.bfloat16, "cpu")
+    best = "bfloat16" if half > 1.5 * single else "float32"
+    return (
+        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, float32 {single:,.0f} and "
+        f"bfloat16 {half:,.0f} GFLOP/s: {best} is the faster type for large bases"
+    )
+
+
+def _gpu() -> str:
+    if not torch.cuda.is_available():
+        return "none; the CPU is used"
+    free, total = torch.cuda.mem_get_info()
+    return (
+        f"{torch.cuda.get_device_name()}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free, "
+        f"bfloat16 {_rate(torch.bfloat16, 'cuda') / 1e3:,.0f} TFLOP/s"
+    )
+
+
+def _sandbox() -> str:
+    with make_sandbox(SandboxConfig()) as sandbox:
+        good, endless = sandbox.run(
+            [
+                Call("def f(a):\n    return a[::-1]", "f", ([1, 2],)),
+                Call("def f(a):\n    while True:\n        a += 1", "f", (0,)),
+            ]
+        )
+    if good.text != "[2, 1]" or endless.kind is not OutcomeKind.TIMEOUT:
+        raise RedQueenError(f"unexpected outcomes: {good}, {endless}")
+    return "runs code, stops an endless loop"
+
+
+def _base() -> str:
+    policy = Policy.load(PolicyConfig(), slots=2, seed=0)
+    asked = [Request(slot, "def f(a):\n    return", 1) for slot in (None, 0, 1)]
+    texts = policy.generate(asked, max_new_tokens=4, temperature=0.0)
+    if len({text.token_ids for text in texts}) != 1:
+        raise RedQueenError("fresh adapters change what the base says")
+    return f"seedling loads ({policy.num_parameters / 1e6:.1f} M parameters) and generates"
+
+
+def _peft() -> str:
+    try:
+        return f"peft {importlib.metadata.version('peft')} can load exported adapters here"
+    except importlib.metadata.PackageNotFoundError:
+        return "peft is not installed; exported adapters load wherever it is"
+
+
+def _disk() -> str:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    if free < 1:
+        raise RedQueenError(f"{free:.1f} GiB free here; a run needs up to 1 GiB")
+    return f"{free:.0f} GiB free here"
+
+
+CHECKS: dict[str, Check] = {
+    "python": _python,
+    "packages": _packages,
+    "cpu": _cpu,
+    "gpu": _gpu,
+    "sandbox": _sandbox,
+    "base": _base,
+    "peft": _peft,
+    "disk": _disk,
+}
+
+
+def run_checks() -> int:
+    """Print a line for each check; 1 if one failed."""
+    failed = 0
+    for name, check in CHECKS.items():
+        try:
+            print(f"ok    {name:9} {check()}")
+        except (RedQueenError, RuntimeError, OSError, ImportError) as error:
+            failed += 1
+            print(f"FAIL  {name:9} {error}")
+        sys.stdout.flush()
+    return 1 if failed else 0
