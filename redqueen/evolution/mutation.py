@@ -26,8 +26,9 @@ def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
 def _rotation(like_LOK: Tensor, size: float, generator: torch.Generator) -> Tensor:
     """Random rotations [L, k, k] near 1: exp of skew matrices with N(0, size^2) entries."""
     L, _, k = like_LOK.shape
-    noise = torch.randn((L, k, k), generator=generator).to(like_LOK).triu(1)
-    rotation: Tensor = torch.linalg.matrix_exp(size * (noise - noise.mT))
+    # In double precision on the CPU: small, and float32 would not be orthogonal to its last digits.
+    noise = torch.randn((L, k, k), generator=generator, dtype=torch.float64).triu(1)
+    rotation: Tensor = torch.linalg.matrix_exp(size * (noise - noise.mT)).to(like_LOK)
     return rotation
 
 

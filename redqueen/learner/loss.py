@@ -85,10 +85,11 @@ def policy_loss(
         base_kl_BT = distance_BT.exp() - distance_BT - 1.0
         cost_BT = cost_BT + kl_coefficient * base_kl_BT
     sequence_loss_B = (cost_BT * mask_BT).sum(1) * weights_B
+    total = sequence_loss_B.sum()
     with torch.no_grad():
         kl_BT = ratio_BT - log_ratio_BT - 1.0
         return Loss(
-            total=sequence_loss_B.sum(),
+            total=total,
             sequence_loss_B=sequence_loss_B.detach(),
             gap_B=log_ratio_BT.abs().sum(1),
             clipped_B=((held_BT < free_BT) & mask_BT).sum(1).to(ratio_BT.dtype),

@@ -32,7 +32,7 @@ class MemberUpdate:
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """One fused update of all members. Per-token means are over all passes of the step."""
+    """One fused update of all members. Per-token means are over the tokens of all passes."""
 
     loss: float
     """Mean over members and updates of the loss that was differentiated."""
@@ -115,7 +115,7 @@ class Tally:
         )
 
     def report(self) -> UpdateReport:
-        """Sum up. Sequences of zero advantage, which no pass visits, have ratio and loss of none."""
+        """Sum up; per-token means are over the tokens that passes visited."""
         count = len(self.trajectories)
         ids = [int(id_) for id_ in np.unique(self.members_N)] if count else []
         tokens = self.lengths_N.sum()

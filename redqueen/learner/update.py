@@ -215,8 +215,8 @@ class Learner:
             raise InfrastructureError(
                 f"member {worst}: log-probabilities at sampling and at learning differ by "
                 f"{gaps[worst]:.3g} on average (learner.max_logprob_gap is "
-                f"{self.config.max_logprob_gap:g}); it was probably sampled with a stale or missing "
-                "adapter, or at another temperature. No weight has been changed"
+                f"{self.config.max_logprob_gap:g}); it was probably sampled with a stale or "
+                "missing adapter, or at another temperature. No weight has been changed"
             )
 
     def _apply(self, slots: list[int], tally: Tally) -> None:

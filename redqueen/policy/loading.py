@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -215,14 +216,19 @@ def load_base(config: PolicyConfig) -> Base:
         tokenizer = AutoTokenizer.from_pretrained(
             source, trust_remote_code=config.trust_remote_code
         )
-        model = AutoModelForCausalLM.from_pretrained(
+        model, found = AutoModelForCausalLM.from_pretrained(
             source,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=config.trust_remote_code,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise ConfigError(f"{where} cannot be loaded: {_one_line(error)}") from None
+    if found["missing_keys"]:
+        # The library would fill them with random numbers.
+        names = sorted(found["missing_keys"])
+        raise ConfigError(f"{where} lacks {len(names)} weights, for instance {names[0]}")
     if getattr(model.config, "is_encoder_decoder", False):
         raise ConfigError(f"{where} is an encoder-decoder; a causal language model is needed")
     model.requires_grad_(False)

@@ -1,0 +1,125 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redqueen.learner.loss import policy_loss, token_weights
+
+
+def slow_loss(new, old, base, lengths, slots, advantages, norm, low, high, beta) -> dict:
+    """Per-member losses with plain floats: {slot: loss}, and the number of clipped tokens."""
+    losses: dict[int, float] = {}
+    clipped = 0
+    for slot in set(slots):
+        own = [i for i, s in enumerate(slots) if s == slot]
+        total = 0.0
+        for i in own:
+            costs = []
+            for t in range(lengths[i]):
+                q = math.exp(new[i][t] - old[i][t])
+                held = min(max(q, 1 - low), 1 + high)
+                surrogate = min(q * advantages[i], held * advantages[i])
+                clipped += surrogate < q * advantages[i]
+                d = base[i][t] - new[i][t]
+                costs.append(-surrogate + beta * (math.exp(d) - d - 1))
+            total += sum(costs) if norm == "token" else sum(costs) / lengths[i]
+        losses[slot] = total / (sum(lengths[i] for i in own) if norm == "token" else len(own))
+    return {"losses": losses, "clipped": clipped}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 7),
+    st.integers(0, 10_000),
+    st.sampled_from(["token", "sequence"]),
+    st.sampled_from([0.0, 0.3]),
+)
+def test_loss_equals_a_slow_loop(count: int, seed: int, norm: str, beta: float) -> None:
+    rng = np.random.default_rng(seed)
+    lengths, slots = rng.integers(1, 6, count).tolist(), rng.integers(0, 3, count).tolist()
+    new, old, base = rng.normal(-1, 0.4, (3, count, max(lengths)))
+    advantages = rng.normal(size=count)
+    advantages[rng.random(count) < 0.2] = 0.0
+    expected = slow_loss(new, old, base, lengths, slots, advantages, norm, 0.2, 0.3, beta)
+    mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
+    new_t = torch.tensor(np.where(mask, new, np.nan), requires_grad=True)
+    loss = policy_loss(
+        new_t,
+        torch.tensor(np.where(mask, old, np.inf)),
+        torch.tensor(mask),
+        torch.tensor(advantages),
+        torch.tensor(token_weights(slots, lengths, norm)),
+        clip_low=0.2,
+        clip_high=0.3,
+        base_logprobs_BT=torch.tensor(np.where(mask, base, np.nan)),
+        kl_coefficient=beta,
+    )
+    per_slot = {
+        s: float(sum(x for x, o in zip(loss.sequence_loss_B, slots, strict=True) if o == s))
+        for s in set(slots)
+    }
+    assert per_slot == pytest.approx(expected["losses"], abs=1e-12)
+    assert loss.total.item() == pytest.approx(sum(expected["losses"].values()), abs=1e-12)
+    assert float(loss.clipped_B.sum()) == expected["clipped"]
+    gaps = np.where(mask, np.abs(new - old), 0).sum(1)
+    np.testing.assert_allclose(loss.gap_B, gaps)
+    loss.total.backward()
+    assert bool(torch.isfinite(new_t.grad).all())
+    assert not new_t.grad[torch.tensor(~mask)].any()
+
+
+def gradient(log_ratio: float, advantage: float, **kwargs: float) -> float:
+    new = torch.tensor([[log_ratio]], requires_grad=True)
+    zero = torch.zeros(1, 1)
+    settings_ = {"clip_low": 0.2, "clip_high": 0.2} | kwargs
+    loss = policy_loss(new, zero, zero == 0, torch.tensor([advantage]), torch.ones(1), **settings_)
+    loss.total.backward()
+    return float(new.grad)
+
+
+def test_gradient_is_the_policy_gradient_inside_the_clip_and_zero_beyond() -> None:
+    assert gradient(0.0, 1.5) == pytest.approx(-1.5)
+    assert gradient(0.1, -1.0) == pytest.approx(math.exp(0.1))
+    assert gradient(0.3, 1.0) == 0.0
+    assert gradient(-0.3, 1.0) == pytest.approx(-math.exp(-0.3))
+    assert gradient(-0.3, -1.0) == 0.0
+    assert gradient(0.3, 1.0, clip_high=0.5) == pytest.approx(-math.exp(0.3))
+    assert math.isfinite(gradient(500.0, -1.0))
+
+
+def test_kl_to_the_base_is_zero_at_the_base_and_pulls_towards_it() -> None:
+    new = torch.tensor([[-1.0, -1.0]], requires_grad=True)
+    loss = policy_loss(
+        new,
+        new.detach(),
+        torch.ones(1, 2),
+        torch.zeros(1),
+        torch.ones(1),
+        clip_low=0.2,
+        clip_high=0.2,
+        base_logprobs_BT=torch.tensor([[-1.0, -0.5]]),
+        kl_coefficient=2.0,
+    )
+    loss.total.backward()
+    d = 0.5
+    assert float(loss.base_kl_B) == pytest.approx(math.exp(d) - d - 1)
+    assert new.grad.tolist() == [[0.0, pytest.approx(2.0 * (1 - math.exp(d)), rel=1e-5)]]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 50)), min_size=1, max_size=20),
+    st.sampled_from(["token", "sequence"]),
+)
+def test_each_members_weights_sum_to_one(rows: list, norm: str) -> None:
+    slots, lengths = [s for s, _ in rows], [n for _, n in rows]
+    weights = token_weights(slots, lengths, norm)
+    for slot in set(slots):
+        total = sum(w * n for w, (s, n) in zip(weights, rows, strict=True) if s == slot)
+        assert total == pytest.approx(1.0)
+    alone = [i for i, s in enumerate(slots) if s == slots[0]]
+    np.testing.assert_array_equal(
+        weights[alone], token_weights([slots[0]] * len(alone), [lengths[i] for i in alone], norm)
+    )

@@ -1,0 +1,237 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toy_bigram import Bigram, make_batch, make_learner
+
+from redqueen.learner.advantages import compute_advantages
+from redqueen.learner.batching import deal_minibatches, micro_batches
+from redqueen.types import InfrastructureError, Trajectory
+
+
+def batch_of(policy: Bigram, slots: list[int], count: int = 24, seed: int = 0) -> list[Trajectory]:
+    return [t for slot in slots for t in make_batch(policy, slot, count, seed)]
+
+
+def reference_gradients(policy: Bigram, batch: list[Trajectory], slot: int) -> list[torch.Tensor]:
+    """-sum over tokens of A log p / tokens, one sequence at a time: the on-policy gradient."""
+    advantages = compute_advantages("trr++", batch)
+    tokens = sum(len(t.token_ids) for t in batch if t.slot == slot)
+    total = torch.zeros(())
+    for t, a in zip(batch, advantages, strict=True):
+        if t.slot == slot:
+            scores = policy.score([slot], [t.prompt_ids], [t.token_ids], temperature=1.0)
+            total = total - float(a) * scores.logprobs_BT.sum() / tokens
+    grads = torch.autograd.grad(total, [policy.A, policy.B])
+    return [g[slot] for g in grads]
+
+
+@pytest.mark.parametrize("tokens", [6, 17, 10_000])
+def test_one_update_is_adamw_on_the_policy_gradient(tokens: int) -> None:
+    policy = Bigram(3)
+    batch = batch_of(policy, [0, 2])
+    expected = []
+    for slot in (0, 2):
+        own = [p[slot].detach().clone().requires_grad_() for p in (policy.A, policy.B)]
+        for p, g in zip(own, reference_gradients(policy, batch, slot), strict=True):
+            p.grad = g
+        norm = float(torch.nn.utils.clip_grad_norm_(own, 1.0))
+        torch.optim.AdamW(own, lr=0.05, betas=(0.9, 0.99), weight_decay=0.0).step()
+        expected.append((slot, own, norm))
+    idle = policy.A[1].detach().clone()
+    report = make_learner(policy, tokens=tokens).update(batch, 0)
+    for slot, own, norm in expected:
+        torch.testing.assert_close(policy.A[slot].detach(), own[0].detach(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(policy.B[slot].detach(), own[1].detach(), rtol=1e-4, atol=1e-5)
+        assert report.members[100 + slot].grad_norm == pytest.approx(norm, rel=1e-4)
+    assert torch.equal(policy.A[1].detach(), idle)
+    assert report.logprob_gap < 1e-6
+    assert report.clip_fraction == 0.0
+    assert report.optimizer_steps == 1
+    assert report.sequences == len(batch)
+    assert report.tokens == sum(len(t.token_ids) for t in batch)
+    drawn = [x for t in batch for x in t.logprobs]
+    assert report.entropy == pytest.approx(-np.mean(drawn))
+    rewards = [t.reward for t in batch if t.slot == 2]
+    assert report.members[102].reward == pytest.approx(np.mean(rewards))
+    assert report.metrics()["member/102/reward"] == report.members[102].reward
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"epochs": 2, "minibatches": 3},
+        {"loss_norm": "sequence"},
+        {"kl_coefficient": 0.1},
+        {"advantage": "grpo"},
+    ],
+    ids=str,
+)
+def test_a_members_update_does_not_depend_on_the_others(changes: dict) -> None:
+    alone, together = Bigram(3), Bigram(3)
+    own = batch_of(alone, [1])
+    others = batch_of(together, [0, 2], count=40, seed=5)
+    make_learner(alone, **changes).update(own, 4)
+    make_learner(together, **changes).update([*others[:50], *own, *others[50:]], 4)
+    for p, q in ((alone.A, together.A), (alone.B, together.B)):
+        torch.testing.assert_close(p[1], q[1], rtol=1e-4, atol=1e-5)
+        assert not torch.equal(q[0], p[0])
+
+
+def test_equal_input_gives_equal_bits() -> None:
+    policies = Bigram(2), Bigram(2)
+    for policy in policies:
+        learner = make_learner(policy, epochs=2, minibatches=2, kl_coefficient=0.05)
+        for step in range(2):
+            learner.update(batch_of(policy, [0, 1], seed=step), step)
+    assert torch.equal(policies[0].A, policies[1].A)
+    assert torch.equal(policies[0].B, policies[1].B)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_every_member_learns_its_bandit(temperature: float) -> None:
+    policy = Bigram(4)
+    learner = make_learner(policy, temperature=temperature)
+
+    def expected_reward(slot: int) -> float:
+        """Exact for completions of one token after the prompt token 0."""
+        p = torch.softmax(policy.logits(slot, 0).detach() / temperature, -1)
+        return float((p[0::2].sum() * 1.0) - 0.5 * p[1::2].sum())
+
+    before = [expected_reward(s) for s in range(4)]
+    for step in range(40):
+        batch = [
+            t for slot in (0, 1, 3) for t in make_batch(policy, slot, 24, 10 + step, temperature)
+        ]
+        report = learner.update(batch, step)
+        assert report.logprob_gap < 1e-5
+    after = [expected_reward(s) for s in range(4)]
+    assert all(after[s] > before[s] + 0.25 for s in (0, 1, 3))
+    assert all(after[s] > 0.85 for s in (0, 1, 3))
+    assert after[2] == before[2]
+
+
+def test_a_stale_adapter_stops_the_update_before_any_weight_changes() -> None:
+    policy = Bigram(2)
+    batch = batch_of(policy, [0, 1], count=60)
+    with torch.no_grad():
+        policy.B[1] += torch.randn(policy.B[1].shape, generator=torch.Generator().manual_seed(1))
+    before = policy.A.detach().clone(), policy.B.detach().clone()
+    learner = make_learner(policy)
+    with pytest.raises(InfrastructureError, match=r"member 101: .*stale or missing adapter"):
+        learner.update(batch, 0)
+    assert torch.equal(policy.A, before[0])
+    assert torch.equal(policy.B, before[1])
+    assert not learner.optimizer.steps.any()
+    assert policy.A.grad is None
+
+
+def test_another_temperature_or_nan_is_found_too() -> None:
+    policy = Bigram(1)
+    with pytest.raises(InfrastructureError, match="temperature"):
+        make_learner(policy, temperature=2.0).update(make_batch(policy, 0, 24, 0), 0)
+    batch = make_batch(policy, 0, 24, 0)
+    with torch.no_grad():
+        policy.B[0, 3] = float("nan")
+    with pytest.raises(InfrastructureError, match="differ by nan"):
+        make_learner(policy).update(batch, 0)
+
+
+def test_the_gap_is_checked_even_when_there_is_nothing_to_learn() -> None:
+    policy = Bigram(2)
+    batch = [replace(t, reward=1.0) for t in batch_of(policy, [0, 1], count=20)]
+    before = policy.B.detach().clone()
+    report = make_learner(policy, weight_decay=0.1).update(batch, 0)
+    assert (report.trained_sequences, report.checked) == (0, 0.25)
+    assert report.members[100].grad_norm == report.members[100].learning_rate == 0.0
+    assert torch.equal(policy.B, before)
+    shifted = [replace(t, logprobs=tuple(x - 1 for x in t.logprobs)) for t in batch]
+    with pytest.raises(InfrastructureError):
+        make_learner(policy).update(shifted, 0)
+
+
+@pytest.mark.parametrize("norm", ["token", "sequence"])
+def test_skipped_sequences_count_in_the_normaliser(norm: str) -> None:
+    """As many sequences of zero advantage again must halve a step that is not clipped."""
+    policy = Bigram(1)
+    live = [replace(t, kind="live") for t in make_batch(policy, 0, 12, 3)]
+    idle = [replace(t, kind="idle", reward=0.0) for t in live]
+    gradients = []
+    for batch in (live, live + idle):
+        learner = make_learner(policy, learning_rate=1e-12, loss_norm=norm)
+        report = learner.update(batch, 0)
+        gradients.append(report.members[100].grad_norm)
+        assert report.trained_sequences == 12
+    assert gradients[1] == pytest.approx(gradients[0] / 2, rel=1e-4)
+
+
+def test_reused_batches_are_clipped_and_reported() -> None:
+    policy = Bigram(2)
+    report = make_learner(policy, epochs=6, learning_rate=0.2).update(batch_of(policy, [0, 1]), 0)
+    assert report.optimizer_steps == 6
+    assert 0.0 < report.clip_fraction < 1.0
+    assert report.approx_kl > 0.0
+    assert report.logprob_gap < 1e-6
+
+
+def test_kl_keeps_the_policy_near_the_base() -> None:
+    distances = []
+    for coefficient in (0.0, 5.0):
+        policy = Bigram(1)
+        learner = make_learner(policy, kl_coefficient=coefficient, learning_rate=0.02)
+        for step in range(15):
+            learner.update(make_batch(policy, 0, 24, step), step)
+        distances.append(float((policy.B[0] @ policy.A[0]).norm()))
+    assert distances[1] < 0.5 * distances[0]
+
+
+def test_warmup_is_each_slots_own() -> None:
+    policy = Bigram(2)
+    learner = make_learner(policy, warmup_steps=3, epochs=2)
+    rates: dict[int, list[float]] = {100: [], 101: []}
+    for step in range(6):
+        if step == 4:
+            learner.optimizer.reset_slot(1)
+        report = learner.update(batch_of(policy, [0, 1] if step else [0], seed=step), step)
+        for id_, member in report.members.items():
+            rates[id_].append(member.learning_rate / 0.05)
+    assert rates[100] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
+    assert rates[101] == pytest.approx([0.25, 0.5, 0.75, 0.25, 0.5])
+
+
+def test_an_empty_step_and_bad_trajectories() -> None:
+    policy = Bigram(1)
+    learner = make_learner(policy)
+    report = learner.update([], 0)
+    assert (report.sequences, report.optimizer_steps, report.members) == (0, 0, {})
+    assert all(np.isfinite(list(report.metrics().values())))
+    (t,) = make_batch(policy, 0, 1, 0)
+    for bad in (replace(t, token_ids=(), logprobs=()), replace(t, logprobs=(*t.logprobs, -1.0))):
+        with pytest.raises(ValueError, match="log-probability"):
+            learner.update([bad], 0)
+
+
+def test_micro_batches_are_bounded_and_complete() -> None:
+    lengths = np.random.default_rng(0).integers(1, 90, 200).tolist()
+    chosen = list(range(0, 200, 2))
+    batches = micro_batches(chosen, lengths, 128)
+    assert sorted(i for b in batches for i in b) == chosen
+    assert all(len(b) * max(lengths[i] for i in b) <= 128 for b in batches)
+    assert micro_batches([0, 1], [500, 2], 128) == [[1], [0]]
+    assert micro_batches([], [], 128) == []
+
+
+def test_minibatches_share_out_every_member_and_depend_on_nobody_else() -> None:
+    members = [5] * 10 + [9] * 7 + [2]
+    dealt = deal_minibatches(members, 3, seed=0, step=1, epoch=0)
+    assert sorted(i for b in dealt for i in b) == list(range(18))
+    for member in (5, 9):
+        shares = [sum(members[i] == member for i in b) for b in dealt]
+        assert max(shares) - min(shares) <= 1
+    alone = deal_minibatches([5] * 10, 3, seed=0, step=1, epoch=0)
+    assert alone == [[i for i in b if i < 10] for b in dealt]
+    assert dealt != deal_minibatches(members, 3, seed=0, step=1, epoch=1)
+    assert deal_minibatches(members, 1, 0, 0, 0) == [list(range(18))]
+    assert deal_minibatches([4], 3, 0, 0, 0) == [[0]]

@@ -1,0 +1,100 @@
+"""A policy small enough to check by hand: bigram logits base[prev] + B A[:, prev] per slot."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from redqueen.config import LearnerConfig
+from redqueen.learner import Learner, StackedAdamW
+from redqueen.types import Role, Trajectory
+
+
+class Scores(NamedTuple):
+    logprobs_BT: torch.Tensor
+    mask_BT: torch.Tensor
+
+
+class Bigram:
+    def __init__(self, slots: int, vocab: int = 7, rank: int = 2, seed: int = 0) -> None:
+        g = torch.Generator().manual_seed(seed)
+        self.base = torch.randn(vocab, vocab, generator=g)
+        self.A = torch.randn(slots, rank, vocab, generator=g).requires_grad_()
+        self.B = (0.3 * torch.randn(slots, vocab, rank, generator=g)).requires_grad_()
+        self.vocab = vocab
+        self.calls: list[list[int | None]] = []
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        return {"table.A": self.A, "table.B": self.B}
+
+    def logits(self, slot: int | None, previous: int) -> torch.Tensor:
+        if slot is None:
+            return self.base[previous]
+        return self.base[previous] + self.B[slot] @ self.A[slot][:, previous]
+
+    def _score(self, slots, prompt_ids, token_ids, temperature) -> Scores:
+        self.calls.append(list(slots))
+        rows = []
+        width = max(map(len, token_ids))
+        for slot, prompt, tokens in zip(slots, prompt_ids, token_ids, strict=True):
+            text = [*prompt, *tokens]
+            row = [
+                torch.log_softmax(self.logits(slot, text[i - 1]) / temperature, -1)[text[i]]
+                for i in range(len(prompt), len(text))
+            ]
+            # Padding holds rubbish on purpose: nothing may read it.
+            row += [torch.tensor(float("nan"))] * (width - len(row))
+            rows.append(torch.stack(row))
+        mask = torch.tensor([[i < len(t) for i in range(width)] for t in token_ids])
+        return Scores(torch.stack(rows), mask)
+
+    def score(self, slots, prompt_ids, token_ids, *, temperature) -> Scores:
+        return self._score(slots, prompt_ids, token_ids, temperature)
+
+    def base_score(self, prompt_ids, token_ids, *, temperature) -> Scores:
+        return self._score([None] * len(prompt_ids), prompt_ids, token_ids, temperature)
+
+    @torch.no_grad()
+    def sample(self, slot: int, length: int, rng: np.random.Generator, temperature: float = 1.0):
+        tokens, logprobs = [0], []
+        for _ in range(length):
+            logs = torch.log_softmax(self.logits(slot, tokens[-1]) / temperature, -1)
+            p = logs.double().exp().numpy()
+            tokens.append(int(rng.choice(self.vocab, p=p / p.sum())))
+            logprobs.append(float(logs[tokens[-1]]))
+        return tuple(tokens[1:]), tuple(logprobs)
+
+
+def make_batch(
+    policy: Bigram, slot: int, count: int, seed: int, temperature: float = 1.0, kinds: int = 2
+) -> list[Trajectory]:
+    """`count` samples of one slot; the reward is +1 for an even last token, else -0.5."""
+    rng = np.random.default_rng([seed, slot])
+    made = []
+    for i in range(count):
+        tokens, logprobs = policy.sample(slot, int(rng.integers(1, 6)), rng, temperature)
+        made.append(
+            Trajectory(
+                slot=slot,
+                member=100 + slot,
+                role=Role.STUDENT,
+                kind=f"kind{i % kinds}",
+                group=f"task{i // 4}",
+                prompt_ids=(0,),
+                token_ids=tokens,
+                logprobs=logprobs,
+                reward=1.0 if tokens[-1] % 2 == 0 else -0.5,
+            )
+        )
+    return made
+
+
+def make_learner(policy: Bigram, temperature: float = 1.0, tokens: int = 40, **changes) -> Learner:
+    config = LearnerConfig(**({"learning_rate": 0.05, "warmup_steps": 0} | changes))
+    optimizer = StackedAdamW(
+        policy.parameters(),
+        betas=config.betas,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+    )
+    return Learner(policy, optimizer, config, temperature=temperature, learn_tokens=tokens, seed=0)
