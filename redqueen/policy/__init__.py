@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from redqueen.config import PolicyConfig
 from redqueen.policy import generation, peft_io, scoring
@@ -87,30 +86,10 @@ class Policy:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float = 1.0,
-    ) -> tuple[Tensor, Tensor]:
-        """`(logprobs_BT, mask_BT)` of completions; see `redqueen.policy.scoring.score`."""
-        scores = scoring.score(
-            self.base, self.router, slots, prompt_ids, token_ids, temperature=temperature
-        )
-        return scores.logprobs_BT, scores.mask_BT
-
-    def score_with_entropy(
-        self,
-        slots: Sequence[int | None],
-        prompt_ids: Sequence[Sequence[int]],
-        token_ids: Sequence[Sequence[int]],
-        *,
-        temperature: float = 1.0,
     ) -> Scores:
-        """Like `score`, with the entropy (nats, no gradient) of each token's distribution."""
+        """`(logprobs_BT, mask_BT)` of completions; see `redqueen.policy.scoring.score`."""
         return scoring.score(
-            self.base,
-            self.router,
-            slots,
-            prompt_ids,
-            token_ids,
-            temperature=temperature,
-            entropy=True,
+            self.base, self.router, slots, prompt_ids, token_ids, temperature=temperature
         )
 
     @torch.no_grad()
@@ -120,12 +99,11 @@ class Policy:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float = 1.0,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Scores:
         """`(logprobs_BT, mask_BT)` under the base alone, routing off."""
-        scores = scoring.score(
+        return scoring.score(
             self.base, self.router, None, prompt_ids, token_ids, temperature=temperature
         )
-        return scores.logprobs_BT, scores.mask_BT
 
     def bucket(self, lengths: Sequence[int]) -> list[list[int]]:
         """Micro-batches of at most `learn_tokens` padded tokens, from lengths in tokens."""

@@ -15,7 +15,6 @@ class Scores(NamedTuple):
 
     logprobs_BT: Tensor
     mask_BT: Tensor
-    entropy_BT: Tensor | None
 
 
 def slot_order(slots: Sequence[int | None]) -> list[int]:
@@ -51,7 +50,6 @@ def score(
     token_ids: Sequence[Sequence[int]],
     *,
     temperature: float = 1.0,
-    entropy: bool = False,
 ) -> Scores:
     """log_softmax(logits / temperature) of each completion token, given prompt and predecessors.
 
@@ -62,7 +60,6 @@ def score(
         prompt_ids: B prompts of at least one token.
         token_ids: B completions; T is the longest.
         temperature: divides the logits, as in sampling.
-        entropy: also give the entropy in nats of each token's distribution (no gradient).
 
     Rows are padded on the right and attention is causal, so padding changes nothing. The output
     head runs at completion positions only.
@@ -106,9 +103,4 @@ def score(
     chosen_N = scaled_NV.gather(1, torch.tensor(target_N, device=device)[:, None])[:, 0]
     at = (torch.tensor(row_N, device=device), torch.tensor(column_N, device=device))
     blank_BT = torch.zeros(rows, longest, device=device)
-    entropy_BT = None
-    if entropy:
-        with torch.no_grad():
-            probs_NV = (scaled_NV - norm_N[:, None]).exp()
-            entropy_BT = blank_BT.index_put(at, norm_N - (probs_NV * scaled_NV).sum(-1))
-    return Scores(blank_BT.index_put(at, chosen_N - norm_N), mask_BT.to(device), entropy_BT)
+    return Scores(blank_BT.index_put(at, chosen_N - norm_N), mask_BT.to(device))
