@@ -183,7 +183,7 @@ def test_kl_keeps_the_policy_near_the_base() -> None:
         learner = make_learner(policy, kl_coefficient=coefficient, learning_rate=0.02)
         for step in range(15):
             learner.update(make_batch(policy, 0, 24, step), step)
-        distances.append(float((policy.B[0] @ policy.A[0]).norm()))
+        distances.append((policy.B[0] @ policy.A[0]).norm().item())
     assert distances[1] < 0.5 * distances[0]
 
 
@@ -233,5 +233,7 @@ def test_minibatches_share_out_every_member_and_depend_on_nobody_else() -> None:
     alone = deal_minibatches([5] * 10, 3, seed=0, step=1, epoch=0)
     assert alone == [[i for i in b if i < 10] for b in dealt]
     assert dealt != deal_minibatches(members, 3, seed=0, step=1, epoch=1)
+    twins = deal_minibatches([5] * 10 + [9] * 10, 2, seed=0, step=1, epoch=0)[0]
+    assert [i for i in twins if i < 10] != [i - 10 for i in twins if i >= 10]
     assert deal_minibatches(members, 1, 0, 0, 0) == [list(range(18))]
     assert deal_minibatches([4], 3, 0, 0, 0) == [[0]]
