@@ -1,25 +1,8 @@
-"""Splitting a step's sequences into minibatches (one update each) and micro-batches (one pass)."""
+"""Splitting a step's sequences into minibatches, one update each."""
 
 from collections.abc import Sequence
 
 from redqueen.rng import numpy_rng
-
-
-def micro_batches(
-    indices: Sequence[int], lengths: Sequence[int], max_tokens: int
-) -> list[list[int]]:
-    """Group `indices` by similar length into batches of at most `max_tokens` padded tokens.
-
-    `lengths[i]` is the length of sequence i, prompt included. A sequence longer than `max_tokens`
-    gets a batch of its own. Deterministic: sorted by (length, index).
-    """
-    batches: list[list[int]] = []
-    for index in sorted(indices, key=lambda i: (lengths[i], i)):
-        if batches and (len(batches[-1]) + 1) * lengths[index] <= max_tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
 
 
 def deal_minibatches(

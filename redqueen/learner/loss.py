@@ -72,8 +72,9 @@ def policy_loss(
     "Approximating KL divergence", 2020). Values where the mask is False are never read.
     """
     mask_BT = mask_BT.bool()
-    log_ratio_BT = torch.where(mask_BT, logprobs_BT - old_logprobs_BT, 0.0)
-    ratio_BT = log_ratio_BT.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp()
+    change_BT = torch.where(mask_BT, logprobs_BT - old_logprobs_BT, 0.0)
+    log_ratio_BT = change_BT.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+    ratio_BT = log_ratio_BT.exp()
     advantages_B1 = advantages_B[:, None]
     free_BT = ratio_BT * advantages_B1
     held_BT = ratio_BT.clamp(1.0 - clip_low, 1.0 + clip_high) * advantages_B1
@@ -82,16 +83,16 @@ def policy_loss(
     if base_logprobs_BT is not None:
         distance_BT = torch.where(mask_BT, base_logprobs_BT - logprobs_BT, 0.0)
         distance_BT = distance_BT.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
-        base_kl_BT = distance_BT.exp() - distance_BT - 1.0
+        base_kl_BT = distance_BT.expm1() - distance_BT
         cost_BT = cost_BT + kl_coefficient * base_kl_BT
     sequence_loss_B = (cost_BT * mask_BT).sum(1) * weights_B
     total = sequence_loss_B.sum()
     with torch.no_grad():
-        kl_BT = ratio_BT - log_ratio_BT - 1.0
+        kl_BT = log_ratio_BT.expm1() - log_ratio_BT
         return Loss(
             total=total,
             sequence_loss_B=sequence_loss_B.detach(),
-            gap_B=log_ratio_BT.abs().sum(1),
+            gap_B=change_BT.abs().sum(1),
             clipped_B=((held_BT < free_BT) & mask_BT).sum(1).to(ratio_BT.dtype),
             kl_B=(kl_BT * mask_BT).sum(1),
             base_kl_B=(base_kl_BT * mask_BT).sum(1),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from redqueen.config import LearnerConfig
 from redqueen.learner.advantages import compute_advantages
-from redqueen.learner.batching import deal_minibatches, micro_batches
+from redqueen.learner.batching import deal_minibatches
 from redqueen.learner.loss import Loss, policy_loss, token_weights
 from redqueen.learner.optimizer import StackedAdamW
 from redqueen.learner.report import Tally, UpdateReport
@@ -17,14 +17,6 @@ from redqueen.types import InfrastructureError, Trajectory
 
 CHECKED_SHARE = 0.25
 """Least share of each member's sequences whose log-probabilities are checked before an update."""
-
-
-class Scored(Protocol):
-    """What scoring gives: log-probabilities [B, T], T the longest completion."""
-
-    @property
-    def logprobs_BT(self) -> Tensor:
-        """Values beyond a completion's end are never read."""
 
 
 class Scorer(Protocol):
@@ -37,8 +29,12 @@ class Scorer(Protocol):
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float,
-    ) -> Scored:
-        """log_softmax(logits / temperature) of each token, differentiable in the adapters."""
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probabilities [B, T] of the tokens, differentiable in the adapters, and their mask.
+
+        log_softmax(logits / temperature); T is the longest completion, and values where the mask
+        is False are never read.
+        """
 
     def base_score(
         self,
@@ -46,8 +42,11 @@ class Scorer(Protocol):
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float,
-    ) -> Scored:
+    ) -> tuple[Tensor, Tensor]:
         """The same with the adapters off."""
+
+    def bucket(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Split sequences of these lengths (prompt included) into batches for one pass each."""
 
 
 def _padded(rows: Sequence[Sequence[float]], width: int) -> Tensor:
@@ -66,7 +65,6 @@ class Learner:
         optimizer: over the policy's stacked adapters; keep both as long as the run lasts.
         config: the learner's section.
         temperature: of sampling, so that log-probabilities can agree.
-        learn_tokens: padded tokens in one forward and backward pass.
         seed: of the run; minibatches are dealt by (seed, step, epoch, member).
     """
 
@@ -77,14 +75,12 @@ class Learner:
         config: LearnerConfig,
         *,
         temperature: float,
-        learn_tokens: int,
         seed: int,
     ) -> None:
         self.scorer = scorer
         self.optimizer = optimizer
         self.config = config
         self.temperature = temperature
-        self.learn_tokens = learn_tokens
         self.seed = seed
 
     def update(self, trajectories: Sequence[Trajectory], step: int) -> UpdateReport:
@@ -125,16 +121,14 @@ class Learner:
 
     def _score(self, batch: Sequence[Trajectory]) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities now and at sampling, and the mask of real tokens, all [B, T]."""
-        logprobs_BT = self.scorer.score(
+        logprobs_BT, mask_BT = self.scorer.score(
             [t.slot for t in batch],
             [t.prompt_ids for t in batch],
             [t.token_ids for t in batch],
             temperature=self.temperature,
-        ).logprobs_BT
-        width, device = logprobs_BT.shape[1], logprobs_BT.device
-        lengths_B1 = torch.tensor([[len(t.token_ids)] for t in batch], device=device)
-        mask_BT = torch.arange(width, device=device)[None] < lengths_B1
-        return logprobs_BT, _padded([t.logprobs for t in batch], width).to(device), mask_BT
+        )
+        old_BT = _padded([t.logprobs for t in batch], logprobs_BT.shape[1])
+        return logprobs_BT, old_BT.to(logprobs_BT.device), mask_BT
 
     def _loss(
         self, batch: Sequence[Trajectory], advantages: list[float], weights: list[float]
@@ -143,11 +137,11 @@ class Learner:
         base_BT = None
         if self.config.kl_coefficient > 0.0:
             with torch.no_grad():
-                base_BT = self.scorer.base_score(
+                base_BT, _ = self.scorer.base_score(
                     [t.prompt_ids for t in batch],
                     [t.token_ids for t in batch],
                     temperature=self.temperature,
-                ).logprobs_BT
+                )
         return policy_loss(
             logprobs_BT,
             old_BT,
@@ -161,8 +155,9 @@ class Learner:
         )
 
     def _batches(self, indices: Sequence[int], tally: Tally) -> list[list[int]]:
-        lengths = [len(t.prompt_ids) + len(t.token_ids) for t in tally.trajectories]
-        return micro_batches(indices, lengths, self.learn_tokens)
+        chosen = [tally.trajectories[i] for i in indices]
+        buckets = self.scorer.bucket([len(t.prompt_ids) + len(t.token_ids) for t in chosen])
+        return [[indices[place] for place in bucket] for bucket in buckets]
 
     def _accumulate(
         self, minibatch: list[int], live: list[int], tally: Tally, *, first: bool

@@ -83,6 +83,10 @@ def test_generations_repeat_from_seed_and_step() -> None:
     b, events_b, slots_b = run(population, config, seed=5)
     assert (a, events_a) == (b, events_b)
     assert torch.equal(slots_a.A, slots_b.A)
+    plans = {
+        tuple((e.operator, e.parents) for e in run(population, config, step=s)[1]) for s in range(6)
+    }
+    assert len(plans) > 2
     mutations = config.model_copy(
         update={"evolution": config.evolution.model_copy(update={"crossover_probability": 0.0})}
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from redqueen.evolution.factors import (
     FOUNDER_ROW_NORM,
     layers_by_shape,
-    product_norm,
+    product_inner,
     relative_change,
     stack,
     thin_svd,
@@ -79,8 +79,8 @@ def test_stack_holds_the_weighted_sum_exactly() -> None:
 
 def test_norms_match_dense_ones() -> None:
     A, B = pair(2, 3, 7, 6, 5)
-    torch.testing.assert_close(product_norm(A, B), (B @ A).norm(dim=(-2, -1)))
     C, D = pair(2, 3, 7, 6, 6)
+    assert product_inner((A, B), (C, D)) == pytest.approx(float(((B @ A) * (D @ C)).sum()))
     parent = {"x": (A[0], B[0]), "y": (A[1], B[1])}
     child = {"x": (C[0], D[0]), "y": (A[1], 1.01 * B[1])}
 
@@ -91,6 +91,8 @@ def test_norms_match_dense_ones() -> None:
     expected = np.linalg.norm(dense(child) - dense(parent)) / larger
     assert relative_change(child, parent) == pytest.approx(expected)
     assert relative_change(parent, parent) == pytest.approx(0.0, abs=1e-7)
+    tiny = {n: (a, b * (1 + 1e-5)) for n, (a, b) in parent.items()}
+    assert relative_change(tiny, parent) == pytest.approx(1e-5, rel=1e-2)
     zero = {n: (a, torch.zeros_like(b)) for n, (a, b) in parent.items()}
     assert relative_change(zero, zero) == 0.0
     assert relative_change(parent, zero) == pytest.approx(1.0)

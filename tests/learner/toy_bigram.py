@@ -1,7 +1,5 @@
 """A policy small enough to check by hand: bigram logits base[prev] + B A[:, prev] per slot."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 
@@ -10,19 +8,14 @@ from redqueen.learner import Learner, StackedAdamW
 from redqueen.types import Role, Trajectory
 
 
-class Scores(NamedTuple):
-    logprobs_BT: torch.Tensor
-    mask_BT: torch.Tensor
-
-
 class Bigram:
-    def __init__(self, slots: int, vocab: int = 7, rank: int = 2, seed: int = 0) -> None:
-        g = torch.Generator().manual_seed(seed)
+    def __init__(self, slots: int, tokens: int = 40, vocab: int = 7, rank: int = 2) -> None:
+        g = torch.Generator().manual_seed(0)
         self.base = torch.randn(vocab, vocab, generator=g)
         self.A = torch.randn(slots, rank, vocab, generator=g).requires_grad_()
         self.B = (0.3 * torch.randn(slots, vocab, rank, generator=g)).requires_grad_()
         self.vocab = vocab
-        self.calls: list[list[int | None]] = []
+        self.tokens = tokens
 
     def parameters(self) -> dict[str, torch.Tensor]:
         return {"table.A": self.A, "table.B": self.B}
@@ -32,8 +25,9 @@ class Bigram:
             return self.base[previous]
         return self.base[previous] + self.B[slot] @ self.A[slot][:, previous]
 
-    def _score(self, slots, prompt_ids, token_ids, temperature) -> Scores:
-        self.calls.append(list(slots))
+    def _score(
+        self, slots, prompt_ids, token_ids, temperature
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         rows = []
         width = max(map(len, token_ids))
         for slot, prompt, tokens in zip(slots, prompt_ids, token_ids, strict=True):
@@ -46,13 +40,28 @@ class Bigram:
             row += [torch.tensor(float("nan"))] * (width - len(row))
             rows.append(torch.stack(row))
         mask = torch.tensor([[i < len(t) for i in range(width)] for t in token_ids])
-        return Scores(torch.stack(rows), mask)
+        return torch.stack(rows), mask
 
-    def score(self, slots, prompt_ids, token_ids, *, temperature) -> Scores:
+    def score(
+        self, slots, prompt_ids, token_ids, *, temperature
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return self._score(slots, prompt_ids, token_ids, temperature)
 
-    def base_score(self, prompt_ids, token_ids, *, temperature) -> Scores:
+    def base_score(
+        self, prompt_ids, token_ids, *, temperature
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return self._score([None] * len(prompt_ids), prompt_ids, token_ids, temperature)
+
+    def bucket(self, lengths) -> list[list[int]]:
+        """In the given order, as many as fit."""
+        batches: list[list[int]] = [[]]
+        for i in range(len(lengths)):
+            grown = [*batches[-1], i]
+            if batches[-1] and len(grown) * max(lengths[j] for j in grown) > self.tokens:
+                grown = [i]
+                batches.append([])
+            batches[-1] = grown
+        return batches if batches[-1] else []
 
     @torch.no_grad()
     def sample(self, slot: int, length: int, rng: np.random.Generator, temperature: float = 1.0):
@@ -89,7 +98,7 @@ def make_batch(
     return made
 
 
-def make_learner(policy: Bigram, temperature: float = 1.0, tokens: int = 40, **changes) -> Learner:
+def make_learner(policy: Bigram, temperature: float = 1.0, **changes) -> Learner:
     config = LearnerConfig(**({"learning_rate": 0.05, "warmup_steps": 0} | changes))
     optimizer = StackedAdamW(
         policy.parameters(),
@@ -97,4 +106,4 @@ def make_learner(policy: Bigram, temperature: float = 1.0, tokens: int = 40, **c
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
     )
-    return Learner(policy, optimizer, config, temperature=temperature, learn_tokens=tokens, seed=0)
+    return Learner(policy, optimizer, config, temperature=temperature, seed=0)
