@@ -47,7 +47,6 @@ def main() -> None:
         optimizer,
         config.learner,
         temperature=1.0,
-        learn_tokens=config.policy.learn_tokens,
         seed=args.seed,
     )
     student = Member(id=0, slot=0, roles=(Role.STUDENT,), mu=25.0, sigma=8.0)

@@ -93,7 +93,6 @@ class Trainer:
             self.optimizer,
             config.learner,
             temperature=config.rollout.temperature,
-            learn_tokens=config.policy.learn_tokens,
             seed=config.seed,
         )
         self.step = 0
