@@ -1,0 +1,66 @@
+"""Isolated execution of untrusted Python. It returns verdict material and never raises on bad code.
+
+    with make_sandbox(SandboxConfig()) as sandbox:
+        [outcome] = sandbox.run([Call("def f(x): return x + 1", "f", (1,))])
+        assert outcome == Outcome(OutcomeKind.VALUE, text="2")
+
+A backend is one class behind the `Sandbox` protocol and one line in `BACKENDS`.
+"""
+
+from collections.abc import Callable
+
+from redqueen.config import SandboxConfig
+from redqueen.sandbox.api import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, Sandbox
+from redqueen.sandbox.literals import (
+    literals_equal,
+    parse_arguments,
+    parse_literal,
+    plain_problem,
+    render_literal,
+)
+from redqueen.types import ConfigError, InfrastructureError
+
+__all__ = [
+    "BACKENDS",
+    "NOT_A_LITERAL",
+    "Call",
+    "Limits",
+    "Outcome",
+    "OutcomeKind",
+    "Sandbox",
+    "literals_equal",
+    "make_sandbox",
+    "parse_arguments",
+    "parse_literal",
+    "plain_problem",
+    "render_literal",
+]
+
+
+def _monty(config: SandboxConfig) -> Sandbox:
+    try:
+        from redqueen.sandbox.monty import MontySandbox
+    except ImportError as error:
+        raise InfrastructureError(
+            f"sandbox backend monty is not installed ({error}); "
+            "run: pip install 'pydantic-monty>=1.4,<2'"
+        ) from error
+    return MontySandbox(config)
+
+
+BACKENDS: dict[str, Callable[[SandboxConfig], Sandbox]] = {"monty": _monty}
+"""Factories by the name that `sandbox.backend` takes."""
+
+
+def make_sandbox(config: SandboxConfig) -> Sandbox:
+    """Start the sandbox that `config` names, with its workers.
+
+    Raises:
+        ConfigError: there is no such backend.
+        InfrastructureError: the backend is missing or cannot start; the message has the remedy.
+    """
+    factory = BACKENDS.get(config.backend)
+    if factory is None:
+        known = ", ".join(BACKENDS)
+        raise ConfigError(f"sandbox.backend = {config.backend!r} is unknown; known: {known}")
+    return factory(config)

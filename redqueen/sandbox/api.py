@@ -1,0 +1,100 @@
+"""What every sandbox speaks: calls go in as data, outcomes come out as data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from redqueen.config import SandboxConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Run module `code` in a fresh interpreter, then `function(*args)`.
+
+    `args` are plain values (see `literals`); they reach the interpreter as data, never as text
+    pasted into the program.
+    """
+
+    code: str
+    function: str
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one call: wall-clock seconds, MiB of heap, frames, characters of the result."""
+
+    seconds: float
+    memory_mb: float
+    recursion: int
+    output_chars: int
+
+    @classmethod
+    def from_config(cls, config: SandboxConfig) -> Self:
+        """The limits that a configuration sets."""
+        return cls(config.seconds, config.memory_mb, config.recursion, config.output_chars)
+
+
+class OutcomeKind(StrEnum):
+    """How a call ended."""
+
+    VALUE = "value"
+    EXCEPTION = "exception"
+    """The program raised, has a syntax error, or returned something that has no literal."""
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    OUTPUT = "output"
+    """The returned value or what was printed is too large, or nested too deep."""
+    UNSUPPORTED = "unsupported"
+    """The program uses Python that this backend does not have."""
+    INFRA_ERROR = "infra_error"
+    """Our failure: says nothing about the program."""
+
+
+NOT_A_LITERAL = "NotALiteral"
+"""`Outcome.exception` when a program returned a function, an object, NaN, a frozenset ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one call.
+
+    `text` is set for VALUE only: the value's canonical literal, `ast.literal_eval(text)` gives
+    it back. `exception` is a type name, set for EXCEPTION (`NotALiteral` for a value without
+    literal). `message` explains every kind but VALUE. Both are cut to a few hundred characters
+    and come from the program: treat them as untrusted text.
+    """
+
+    kind: OutcomeKind
+    text: str = ""
+    exception: str = ""
+    message: str = ""
+
+
+class Sandbox(Protocol):
+    """Isolated execution of untrusted Python, many calls at a time."""
+
+    def run(self, calls: Sequence[Call]) -> list[Outcome]:
+        """Run `calls`, each in a fresh state, on all workers; outcomes in the order of `calls`.
+
+        Bad code never makes it raise: every ending is an `Outcome`.
+
+        Raises:
+            InfrastructureError: the sandbox is closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """End all worker processes. Safe to call twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

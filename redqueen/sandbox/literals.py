@@ -1,0 +1,233 @@
+"""Plain Python literals: parse, render and compare them without ever raising.
+
+A *plain* value is built from None, bool, int, float (NaN excepted), complex, str, bytes, list,
+tuple, dict and set, nested at most `MAX_DEPTH` deep. These are the values that have a literal,
+so they are the only ones that tasks, answers and outcomes may hold. Infinity is plain: its
+literal is `1e309`. Ellipsis, frozensets, NaN and lone surrogates are not.
+"""
+
+import ast
+import io
+import math
+import tokenize
+import warnings
+from typing import Any
+
+MAX_DEPTH = 64
+"""Deepest nesting of containers in a plain value; a scalar has depth 0, `[1]` depth 1."""
+MAX_CHARS = 20_000
+"""Longest text that is parsed."""
+MAX_INT_BITS = 14_000
+"""Largest integer (about 4,200 decimal digits: CPython refuses to print more than 4,300)."""
+
+_INFINITY = "1e309"
+_FAILURES = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError, OverflowError)
+
+
+def plain_problem(value: object) -> str | None:
+    """Say why `value` is not plain, or None if it is. Never recurses and calls no foreign code."""
+    stack: list[tuple[object, int]] = [(value, 0)]
+    while stack:
+        item, depth = stack.pop()
+        kind = type(item)
+        if kind in (list, tuple, set, dict):
+            if depth >= MAX_DEPTH:
+                return f"nested deeper than {MAX_DEPTH}"
+            children: list[object] = list(item)  # type: ignore[call-overload]
+            if isinstance(item, dict):
+                children += item.values()
+            stack += [(child, depth + 1) for child in children]
+        else:
+            problem = _scalar_problem(item)
+            if problem is not None:
+                return problem
+    return None
+
+
+def _scalar_problem(item: object) -> str | None:
+    if item is None or type(item) in (bool, bytes):
+        return None
+    if type(item) is int:
+        return "integer too large" if item.bit_length() > MAX_INT_BITS else None
+    if type(item) is float:
+        return "nan has no literal" if math.isnan(item) else None
+    if type(item) is complex:
+        finite = math.isfinite(item.real) and math.isfinite(item.imag)
+        return None if finite else "complex infinity or nan has no literal"
+    if type(item) is str:
+        try:
+            item.encode("utf-8")
+        except UnicodeEncodeError:
+            return "string with a lone surrogate"
+        return None
+    return f"{type(item).__name__} has no literal"
+
+
+def parse_literal(text: str, max_chars: int = MAX_CHARS) -> tuple[bool, Any]:
+    """Parse untrusted text as one plain literal: `(True, value)`, or `(False, None)`.
+
+    Nothing is executed, no exception is raised and no warning is printed. Not thread-safe with
+    other users of the `warnings` module: call it from one thread.
+    """
+    if len(text) > max_chars:
+        return False, None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _evaluate(text.strip())
+
+
+def _evaluate(source: str | ast.expr) -> tuple[bool, Any]:
+    try:
+        value = ast.literal_eval(source)
+    except _FAILURES:
+        return False, None
+    return (True, value) if plain_problem(value) is None else (False, None)
+
+
+def parse_repr(text: str, max_chars: int = MAX_CHARS) -> tuple[bool, Any]:
+    """Like `parse_literal` for text made by `repr`: also reads `inf` and `-inf`. Thread-safe."""
+    if len(text) > max_chars:
+        return False, None
+    ok, value = _evaluate(text)
+    if ok or "inf" not in text:
+        return ok, value
+    try:
+        tree = ast.parse(text, mode="eval")
+        tree = ast.fix_missing_locations(_NameInfinity().visit(tree))
+    except _FAILURES:
+        return False, None
+    return _evaluate(tree.body)
+
+
+class _NameInfinity(ast.NodeTransformer):
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(math.inf) if node.id == "inf" else node
+
+
+def parse_arguments(text: str, arity: int, max_chars: int = MAX_CHARS) -> tuple[Any, ...] | None:
+    """Parse the arguments of one call of a function with `arity` parameters, else None.
+
+    Arity 1: the whole literal is the argument, so `(1, 2)` is one tuple; `1, 2` without
+    parentheses would be two arguments and is None. Arity above 1: `1, 2` or `(1, 2)`, of exactly
+    that length. Arity 0: nothing, or `()`. Names, calls, keywords, stars, comments and anything
+    besides a single expression are None.
+    """
+    text = text.strip()
+    if arity == 0 and text in ("", "()"):
+        return ()
+    ok, value = parse_literal(text, max_chars)
+    if not ok or ("#" in text and _has_comment(text)):
+        return None
+    if arity == 1:
+        return None if isinstance(value, tuple) and not _parenthesised(text) else (value,)
+    if isinstance(value, tuple) and len(value) == arity:
+        return value
+    return None
+
+
+def _has_comment(text: str) -> bool:
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (*_FAILURES, tokenize.TokenError):
+        return True
+    return any(token.type == tokenize.COMMENT for token in tokens)
+
+
+def _parenthesised(text: str) -> bool:
+    """Whether tuple literal `text` has its own parentheses: then it is one item of a list."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            wrapped = ast.parse(f"[{text}\n]", mode="eval").body
+        except _FAILURES:
+            return False
+    trailing = text.rstrip().endswith(",")
+    return isinstance(wrapped, ast.List) and len(wrapped.elts) == 1 and not trailing
+
+
+def render_literal(value: object) -> str | None:
+    """Canonical text of a plain value with `ast.literal_eval(text) == value`; None if not plain.
+
+    It is `repr`, except that infinity is `1e309` and that sets are sorted by their items' text:
+    the order of a set of strings differs between processes.
+    """
+    if plain_problem(value) is not None:
+        return None
+    return _render(value)
+
+
+def _render(value: object) -> str:
+    # Depth is at most MAX_DEPTH here, so recursion is safe.
+    if isinstance(value, float) and math.isinf(value):
+        return _INFINITY if value > 0 else f"-{_INFINITY}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_render, value))}]"
+    if isinstance(value, tuple):
+        return (
+            f"({_render(value[0])},)" if len(value) == 1 else f"({', '.join(map(_render, value))})"
+        )
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_render(k)}: {_render(v)}' for k, v in value.items())}}}"
+    if isinstance(value, set):
+        return f"{{{', '.join(sorted(map(_render, value)))}}}" if value else "set()"
+    return repr(value)
+
+
+def literals_equal(left: object, right: object) -> bool:
+    """Python's `==` on literals, except that NaN equals nothing, however deep it sits.
+
+    `1 == 1.0 == True`; a list never equals a tuple. Never raises and never recurses; shared and
+    cyclic structures are compared once for each pair of objects, so it cannot hang on them.
+    Two objects of any other type than those of plain values (and frozenset) are unequal.
+    """
+    stack: list[tuple[object, object]] = [(left, right)]
+    seen: set[tuple[int, int]] = set()
+    while stack:
+        a, b = stack.pop()
+        if isinstance(a, list | tuple | dict | set | frozenset):
+            pair = (id(a), id(b))
+            if pair in seen:
+                continue
+            seen.add(pair)
+        try:
+            children = _pairs(a, b)
+        except _FAILURES:
+            return False
+        if children is None:
+            return False
+        stack += children
+    return True
+
+
+def _pairs(a: object, b: object) -> list[tuple[object, object]] | None:
+    """Pairs that must be equal for `a` to equal `b`; None when they differ at this level."""
+    if isinstance(a, bool | int | float | complex) and isinstance(b, bool | int | float | complex):
+        return [] if a == b else None
+    if isinstance(a, set | frozenset) and isinstance(b, set | frozenset):
+        return [] if a == b and not _holds_nan(a) else None
+    if type(a) is not type(b):
+        return None
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return list(zip(a, b, strict=True)) if len(a) == len(b) else None
+    if isinstance(a, dict) and isinstance(b, dict):
+        if len(a) != len(b) or _holds_nan(a) or any(key not in b for key in a):
+            return None
+        return [(value, b[key]) for key, value in a.items()]
+    if a is None or isinstance(a, str | bytes):
+        return [] if a == b else None
+    return None
+
+
+def _holds_nan(items: object) -> bool:
+    """Whether NaN sits among hashable `items` (set members or dict keys), in tuples too."""
+    stack = list(items)  # type: ignore[call-overload]
+    seen: set[int] = set()
+    while stack:
+        item = stack.pop()
+        if isinstance(item, tuple | frozenset):
+            if id(item) not in seen:
+                seen.add(id(item))
+                stack += item
+        elif isinstance(item, float | complex) and item != item:
+            return True
+    return False

@@ -1,0 +1,276 @@
+"""The default backend: pydantic-monty, a Rust interpreter in a pool of worker processes.
+
+Layers that keep untrusted code away from us:
+
+1. The interpreter has no file system, network, environment or foreign code. It limits time,
+   memory and recursion with errors that a program cannot catch.
+2. Each call gets a fresh session. A fixed runner program receives the untrusted code as a
+   string, executes it in a namespace of its own, and turns the returned value into text there,
+   after counting its size; so nothing big or strange is ever rebuilt in our process, and a
+   program that redefines `repr`, `len` or `type` changes nothing but its own namespace.
+3. Each interpreter is a process with an empty environment. When it dies it is replaced. When it
+   hangs beyond its own limit, the pool kills it from outside after `GRACE` seconds.
+
+A worker that dies costs a retry, since we cannot know who killed it; after `retries` the outcome
+is `infra_error`. A worker that had to be killed for hanging is retried once, then `timeout`.
+The longest a call can take is therefore (retries + 1) x (seconds + GRACE), and the usual end of
+an endless loop is `seconds`.
+"""
+
+import itertools
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import pydantic_monty
+
+from redqueen.config import SandboxConfig
+from redqueen.sandbox.api import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind
+from redqueen.sandbox.gaps import is_gap
+from redqueen.sandbox.literals import (
+    MAX_CHARS,
+    MAX_DEPTH,
+    parse_repr,
+    plain_problem,
+    render_literal,
+)
+from redqueen.types import InfrastructureError
+
+GRACE = 1.0
+"""Seconds past the limit after which a hanging worker is killed from outside."""
+PRINT_BYTES = 65_537
+"""What a program may print; printed text is dropped, more of it is an `output` outcome."""
+MESSAGE_CHARS = 300
+
+_CHECKOUT_SECONDS = 30.0
+_CALLS_PER_WORKER = 5_000
+_RUNNER_FRAMES = 4
+"""Frames that the runner adds to a program's own depth."""
+_REMEDY = "pip install 'pydantic-monty>=1.4,<2', or point MONTY_BIN at its `monty` binary"
+
+# Short on purpose: it is compiled for every call. It measures the value level by level, so that
+# what it looks at stays within `limit` items whatever sharing or cycles the value holds.
+_RUNNER = """
+def run():
+    scope = {'__name__': 'program'}
+    try:
+        exec(code, scope)
+        if function not in scope:
+            return 'missing', '', function
+        value = scope[function](*args)
+    except BaseException as error:
+        return 'raised', type(error).__name__, str(error)[:message_chars]
+    size = depth = 0
+    level = [value]
+    while level:
+        below = []
+        for item in level:
+            kind = type(item)
+            if kind in texts or kind in containers:
+                size += len(item)
+                if size > limit or depth >= max_depth and kind in containers:
+                    return 'output', '', ''
+                if kind in containers:
+                    below.extend(item)
+                    if kind is dict:
+                        below.extend(item.values())
+            elif kind not in scalars or item != item:
+                return 'shape', '', kind.__name__
+        level = below
+        depth += 1
+    try:
+        text = repr(value)
+    except ValueError:
+        return 'output', '', ''
+    return ('value', '', text) if len(text) <= limit else ('output', '', '')
+run()
+"""
+
+
+class MontySandbox:
+    """Runs calls on `config.workers` monty processes, one thread of ours for each.
+
+    Raises:
+        InfrastructureError: the workers cannot be started.
+    """
+
+    def __init__(self, config: SandboxConfig) -> None:
+        limits = Limits.from_config(config)
+        self._retries = config.retries
+        self._workers = config.workers
+        self._inputs: dict[str, object] = {
+            "limit": min(limits.output_chars, MAX_CHARS),
+            "max_depth": MAX_DEPTH,
+            "message_chars": MESSAGE_CHARS,
+            "scalars": (int, bool, float, type(None), complex),
+            "texts": (str, bytes),
+            "containers": (list, tuple, dict, set),
+        }
+        self._limits: pydantic_monty.ResourceLimits = {
+            "max_feed_duration_secs": limits.seconds,
+            "max_memory": int(limits.memory_mb * 2**20),
+            "max_recursion_depth": limits.recursion + _RUNNER_FRAMES,
+            "max_suspensions": 100,
+            "max_total_sleep_secs": 0.0,
+        }
+        self._stack = ExitStack()
+        try:
+            self._pool = self._stack.enter_context(
+                pydantic_monty.Monty(
+                    min_processes=config.workers,
+                    max_processes=config.workers,
+                    checkout_timeout=_CHECKOUT_SECONDS,
+                    request_timeout=limits.seconds + GRACE,
+                    max_checkouts_per_worker=_CALLS_PER_WORKER,
+                    feed_duration_limit_grace=GRACE,
+                )
+            )
+        except (OSError, RuntimeError, pydantic_monty.MontyError) as error:
+            raise InfrastructureError(
+                f"the monty sandbox cannot start: {error}; {_REMEDY}"
+            ) from error
+        self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="sandbox")
+        self._closed = False
+
+    def run(self, calls: Sequence[Call]) -> list[Outcome]:
+        """See `Sandbox.run`."""
+        if self._closed:
+            raise InfrastructureError("the sandbox is closed; make a new one with make_sandbox")
+        outcomes: dict[int, Outcome] = {}
+        numbers = itertools.count()
+        stop = threading.Event()
+
+        def drain() -> None:
+            # next() on a count is atomic, so each call is taken by one thread.
+            while not stop.is_set() and (index := next(numbers)) < len(calls):
+                outcomes[index] = self._call(calls[index])
+
+        futures = [self._threads.submit(drain) for _ in range(min(self._workers, len(calls)))]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            stop.set()
+        return [outcomes[index] for index in range(len(calls))]
+
+    def worker_pids(self) -> list[int]:
+        """Process ids of idle workers (for supervision and tests): holds each for a moment."""
+        with ExitStack() as stack:
+            sessions = [stack.enter_context(self._pool.checkout()) for _ in range(self._workers)]
+            return [pid for session in sessions if (pid := session.worker_pid) is not None]
+
+    def close(self) -> None:
+        """End all worker processes. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._threads.shutdown(wait=True, cancel_futures=True)
+            self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _call(self, call: Call) -> Outcome:
+        """One call with its retries."""
+        refusal = _refuse(call)
+        if refusal is not None:
+            return refusal
+        failure, hangs = "", 0
+        for _ in range(self._retries + 1):
+            try:
+                return self._attempt(call)
+            except pydantic_monty.MontyCrashedError as error:
+                failure, hangs = str(error), hangs + error.timed_out
+                if hangs > 1:
+                    return Outcome(OutcomeKind.TIMEOUT, message=_cut(failure))
+            except (
+                Exception
+            ) as error:  # whatever it is, it is reported below and is not the program's
+                failure = f"{type(error).__name__}: {error}"
+        if hangs > self._retries:
+            return Outcome(OutcomeKind.TIMEOUT, message=_cut(failure))
+        return Outcome(OutcomeKind.INFRA_ERROR, message=_cut(failure))
+
+    def _attempt(self, call: Call) -> Outcome:
+        """One fresh session for `call`. Raises what is not the program's doing."""
+        inputs = {"code": call.code, "function": call.function, "args": call.args, **self._inputs}
+        session = self._pool.checkout(
+            limits=self._limits, assert_message_annotations=False, os_policy={"sleep": "zero"}
+        )
+        with session as worker:
+            try:
+                printed = pydantic_monty.CollectString(max_bytes=PRINT_BYTES)
+                report = worker.feed_run(_RUNNER, inputs=inputs, print_callback=printed)
+            except pydantic_monty.MontyRuntimeError as error:
+                outcome = _interrupted(error)
+                if outcome is None:
+                    raise
+                return outcome
+        return _outcome(*report)
+
+
+def _refuse(call: Call) -> Outcome | None:
+    """Outcome of a call that cannot be handed over at all."""
+    try:
+        f"{call.code}{call.function}".encode()
+    except UnicodeEncodeError as error:
+        return Outcome(
+            OutcomeKind.EXCEPTION, exception="UnicodeEncodeError", message=_cut(str(error))
+        )
+    problem = plain_problem(call.args)
+    if problem is not None:
+        return Outcome(OutcomeKind.UNSUPPORTED, message=f"argument: {problem}")
+    return None
+
+
+def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
+    """Outcome of an error that the runner could not catch, hence no program can forge.
+
+    None when it is none of the limits: then something of ours is wrong.
+    """
+    name, message = type(error.exception()).__name__, error.display("msg")
+    if name == "TimeoutError":
+        return Outcome(OutcomeKind.TIMEOUT, message=_cut(message))
+    if name == "MemoryError":
+        flooded = message.endswith(f"> {PRINT_BYTES} bytes")
+        kind = OutcomeKind.OUTPUT if flooded else OutcomeKind.MEMORY
+        return Outcome(kind, message="printed too much" if flooded else _cut(message))
+    if name == "RuntimeError" and message.startswith("suspension limit"):
+        return Outcome(OutcomeKind.UNSUPPORTED, message="too many requests to the outside")
+    return None
+
+
+def _outcome(status: str, exception: str, detail: str) -> Outcome:
+    """Outcome of the runner's report."""
+    if status == "raised":
+        kind = OutcomeKind.UNSUPPORTED if is_gap(exception, detail) else OutcomeKind.EXCEPTION
+        name = exception if kind is OutcomeKind.EXCEPTION else ""
+        prefix = "" if name else f"{exception}: "
+        return Outcome(kind, exception=name, message=_cut(prefix + detail))
+    if status == "missing":
+        message = f"the program defines no {detail!r}"
+        return Outcome(OutcomeKind.EXCEPTION, exception="NameError", message=_cut(message))
+    if status == "output":
+        return Outcome(OutcomeKind.OUTPUT, message="the returned value is too long or too deep")
+    if status == "value":
+        ok, value = parse_repr(detail)
+        text = render_literal(value) if ok else None
+        if text is not None:
+            return Outcome(OutcomeKind.VALUE, text=text)
+    what = "nan" if detail == "float" else f"a value of type {detail}"
+    message = f"the program returned {what}, which has no literal"
+    return Outcome(OutcomeKind.EXCEPTION, exception=NOT_A_LITERAL, message=_cut(message))
+
+
+def _cut(text: str) -> str:
+    return text[:MESSAGE_CHARS]
