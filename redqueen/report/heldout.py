@@ -258,8 +258,8 @@ def verdict_sentence(result: HeldOut) -> str:
     text = f"{who} solves {rate.value:.1%} of {rate.n:,} held-out tasks {how}"
     gain = line.gains.get(key)
     if gain is None:
-        return f"{text} (95 % interval {rate.low:.1%} to {rate.high:.1%})."
-    interval = f"95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
+        return f"{text} (95% interval {rate.low:.1%} to {rate.high:.1%})."
+    interval = f"95% interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
     points = f"{abs(100 * gain.value):.1f} points"
     if gain.low > 0:
         return f"{text}, {points} more than the base model ({interval})."

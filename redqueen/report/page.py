@@ -146,8 +146,15 @@ def render_page(run: RunReader) -> str:
         "main",
         _header(run, result),
         _results(run, result),
-        section("students", "Students", students, solve_rates(run), coverage(run), matrix(run)),
-        section("teachers", "Teachers", teachers, complexity(run), rejections(run)),
+        section("students", "Students", students, solve_rates(run), matrix(run)),
+        section(
+            "teachers",
+            "Teachers",
+            teachers,
+            complexity(run),
+            rejections(run),
+            coverage(run),
+        ),
         section("evolution", "Evolution", evolution, *both, lineage(run)),
         section("cost", "Time", "", phase_times(run)),
         section(

@@ -172,9 +172,7 @@ def lineage(run: RunReader) -> str:
     shown = members
     if len(members) > MAX_LIVES:
         kept = _ancestors(members)
-        shown = [m for m in members if m.id in kept]
-        # Ancestors of a long run are too many as well: the most recent ones say the most.
-        shown.sort(key=lambda m: (m.died is not None, -m.born, m.id))
+        shown = sorted(members, key=lambda m: (m.died is not None, m.id not in kept, -m.id))
         shown = shown[:MAX_LIVES]
     roles = list(dict.fromkeys(m.roles for m in sorted(members, key=lambda m: m.id)))
     groups = [[m for m in shown if m.roles == role] for role in roles]
@@ -196,7 +194,7 @@ def lineage(run: RunReader) -> str:
         "Living members show their rating (mu)."
     )
     if len(shown) < len(members):
-        caption += f" Shown: {len(shown)}, the living and their latest ancestors."
+        caption += f" Shown: {len(shown)}, the living, their ancestors and the latest others."
     body = tag("div", *trees, class_="pair")
     keys = legend(
         [

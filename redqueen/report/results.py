@@ -68,12 +68,13 @@ def dots(result: HeldOut, mode: str) -> str:
     """Rates of base, mean, best and weakest by task kind in one mode."""
     panels = _panels(result, mode)
     title = f"Held-out solve rate, {MODE_NAMES.get(mode, mode)}"
+    high = max(e.high for line in result.standings for e in line.rates.values())
     count = result.tasks.get((mode, ALL), 0)
     caption = (
         f"{plural(count, 'held-out task')}, {plural(result.samples[mode], 'attempt')} each; bars "
-        "are 95 % intervals (bootstrap over tasks)."
+        "are 95% intervals (bootstrap over tasks)."
     )
-    chart = responsive(lambda width: dot_panels(panels, title, width), FULL)
+    chart = responsive(lambda width: dot_panels(panels, title, high, width), FULL)
     return figure(f"held-out-{mode}", title, chart, caption, full=True)
 
 
@@ -99,7 +100,7 @@ def by_band(result: HeldOut) -> str:
     style = LineStyle("Solve rate by difficulty", x_title="difficulty band", form=percent, low=0.0)
     first, last = result.bands[0], result.bands[-1]
     caption = (
-        f"Solve rate when {result.modes[0]} by difficulty band, areas are 95 % intervals. The "
+        f"Solve rate when {result.modes[0]} by difficulty band, areas are 95% intervals. The "
         f"{who} goes from {first.mean.value:.0%} on band {first.band} to {last.mean.value:.0%} "
         f"on band {last.band}."
     )
@@ -123,17 +124,19 @@ def _gain_cell(e: Estimate | None) -> str:
 
 def table(result: HeldOut) -> str:
     """All figures with intervals, both modes, and the paired difference to the base."""
-    head = [tag("th", "% solved", scope="col")]
-    head += [
+    # What matters most stands first: on a telephone the task kinds scroll.
+    kinds = [ALL, *(kind for kind in result.kinds if kind != ALL)]
+    head = [
         tag(
             "th",
             esc(_kind(kind)),
             tag("small", f"n={result.tasks.get((result.modes[0], kind), 0)}"),
             scope="col",
         )
-        for kind in result.kinds
+        for kind in kinds
     ]
-    head.append(tag("th", "vs base", tag("small", "points, all kinds"), scope="col"))
+    head.insert(1, tag("th", "vs base", tag("small", "points"), scope="col"))
+    head.insert(0, tag("th", "% solved", scope="col"))
     rows = []
     for mode in result.modes:
         rows.append(
@@ -150,8 +153,8 @@ def table(result: HeldOut) -> str:
         )
         for line in result.standings:
             if any(key[0] == mode for key in line.rates):
-                cells = [_rate_cell(line.rates.get((mode, kind))) for kind in result.kinds]
-                cells.append(_gain_cell(line.gains.get((mode, ALL))))
+                cells = [_rate_cell(line.rates.get((mode, kind))) for kind in kinds]
+                cells.insert(1, _gain_cell(line.gains.get((mode, ALL))))
                 strong = "strong" if line is result.headline else None
                 rows.append(
                     tag("tr", tag("th", esc(name_of(line)), scope="row"), *cells, class_=strong)
@@ -162,8 +165,8 @@ def table(result: HeldOut) -> str:
         class_="scroll",
     )
     caption = (
-        "Small numbers are 95 % intervals, n counts tasks. The difference to the base is paired: "
-        "both attempted the same tasks."
+        "Small numbers are 95% intervals, n counts tasks. The difference to the base is over all "
+        "kinds and paired: both attempted the same tasks."
     )
     if result.students > 1:
         caption += (

@@ -33,7 +33,7 @@ def _name(line: Standing) -> str:
 
 def _table(result: HeldOut, mode: str) -> Table:
     table = Table(
-        title=f"{result.suite}, {mode} ({result.samples[mode]} per task): % solved, 95 % interval",
+        title=f"{result.suite}, {mode} ({result.samples[mode]} per task): % solved, 95% interval",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,

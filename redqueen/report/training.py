@@ -55,7 +55,7 @@ def solve_rates(run: RunReader) -> str:
     heading = "Students' solve rate"
     counts = run.load_solve_counts()
     if not counts:
-        return empty_figure("solve", heading, "No task was attempted in this run.")
+        return empty_figure("solve", heading, "No task was attempted in this run.", full=True)
     steps = run.steps()
     place = bins(steps, MAX_POINTS)
     series: list[Series] = []
@@ -85,15 +85,15 @@ def solve_rates(run: RunReader) -> str:
             f"({plural(sum(c.attempts for c in counts), 'attempt')} in all). Tasks get harder or "
             "easier as teachers change. Bold lines pool five points."
         )
-    chart = responsive(lambda width: line_chart(series, style, width), HALF)
-    return figure("solve", heading, chart, caption)
+    chart = responsive(lambda width: line_chart(series, style, width), FULL)
+    return figure("solve", heading, chart, caption, full=True)
 
 
 def complexity(run: RunReader) -> str:
-    """Complexity of the valid tasks over steps: medians and middle halves."""
+    """Complexity of the valid tasks over steps: means and middle halves."""
     heading = "How complex the teachers' tasks are"
     tasks = run.load_features()
-    place = bins(run.steps(), MAX_BARS)
+    place = bins(run.steps(), MAX_BARS // 2)
     panels, changes = [], []
     early, late = thirds(run.steps())
     for name, title in COMPLEXITY:
@@ -103,13 +103,13 @@ def complexity(run: RunReader) -> str:
                 values[place[step].x].append(features[name])
         if not values:
             continue
-        quartiles = {x: np.quantile(found, [0.25, 0.5, 0.75]) for x, found in values.items()}
+        half = {x: np.quantile(found, [0.25, 0.75]) for x, found in values.items()}
         series = [
             Series(
-                "median",
-                [(x, float(q[1])) for x, q in quartiles.items()],
+                "mean",
+                [(x, statistics.fmean(found)) for x, found in values.items()],
                 "var(--teacher)",
-                band=[(x, float(q[0]), float(q[2])) for x, q in quartiles.items()],
+                band=[(x, float(q[0]), float(q[1])) for x, q in half.items()],
             )
         ]
         style = LineStyle(title, form=short, height=200.0)
@@ -129,8 +129,8 @@ def complexity(run: RunReader) -> str:
         why = "No valid task with complexity features was proposed in this run."
         return empty_figure("complexity", heading, why, full=True)
     caption = (
-        f"Median and middle half of {plural(len(tasks), 'valid task')}. Means of the first and the "
-        f"last third of the run: {', '.join(changes)}."
+        f"Mean (line) and middle half (area) of {plural(len(tasks), 'valid task')}. "
+        f"Means of the first and the last third of the run: {', '.join(changes)}."
     )
     body = tag("div", *panels, class_="panels")
     return figure("complexity", heading, body, caption, full=True)
@@ -143,7 +143,8 @@ def rejections(run: RunReader) -> str:
     total = sum(o.count for o in outcomes)
     if not total:
         return empty_figure("rejections", heading, "No proposal was written in this run.")
-    place = bins(run.steps(), MAX_BARS)
+    # A step has few proposals: shares of single steps would be noise.
+    place = bins(run.steps(), MAX_BARS // 2)
     reasons = Counter[str]()
     every: Counter[float] = Counter()
     for outcome in outcomes:

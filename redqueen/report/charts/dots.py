@@ -37,11 +37,14 @@ class Panel:
     dots: Sequence[Dot]
 
 
-def dot_panels(panels: Sequence[Panel], title: str, width: float) -> str:
-    """Panels side by side where there is room, else below one another, on one common scale."""
+def dot_panels(panels: Sequence[Panel], title: str, high: float, width: float) -> str:
+    """Panels side by side where there is room, else below one another.
+
+    All share the scale from 0 to a bit above `high`, the largest rate to be shown.
+    """
     names = [dot.name for panel in panels for dot in panel.dots]
     gutter = 12 + max((text_width(name, 12) for name in names), default=0.0)
-    high = min(1.0, 1.08 * max((dot.high for p in panels for dot in p.dots), default=1.0))
+    high = min(1.0, 1.08 * high) or 1.0
     columns = len(panels) if width >= 700 else 1
     rows = max((len(panel.dots) for panel in panels), default=1)
     row, head, foot = 26.0, 26.0, 30.0

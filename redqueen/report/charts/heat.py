@@ -53,7 +53,7 @@ def heat_map(cells: Mapping[tuple[int, int], Cell], style: HeatStyle, width: flo
                 body.append(tag("rect", class_="void", **box))
                 continue
             share = round(100 * cell.rate)
-            ink = "cell high" if cell.rate > 0.5 else "cell"
+            ink = "cell high" if cell.rate > 0.55 else "cell"
             body.append(
                 tag(
                     "g",

@@ -36,7 +36,6 @@ class Series:
     """Drawn thin and pale: context, not subject."""
     ended: bool = False
     """Ends in a cross (a member that died)."""
-    dashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def _path(points: Sequence[Point], frame: Frame) -> str:
 
 def _line(series: Series, frame: Frame) -> list[str]:
     parts = []
-    style = "line" + (" faded" if series.faded else "") + (" dashed" if series.dashed else "")
+    style = "line faded past" if series.ended else "line faded" if series.faded else "line"
     for points in _segments(series.points):
         if len(points) == 1:
             x, y = points[0]
@@ -177,9 +176,13 @@ def line_chart(series: Sequence[Series], style: LineStyle, width: float) -> str:
         first, last = first - 0.5, last + 0.5
     low, high = _y_range(series, style)
     ticks = nice_ticks(low, high, 4, style.whole_y)
+    if style.low is None and len(ticks) > 1:
+        # Start on a round number, so that the lowest line of the chart has one.
+        ticks = [round(2 * ticks[0] - ticks[1], 10), *ticks] if ticks[0] > low else ticks
+        low = ticks[0]
     left = 14 + max(text_width(style.form(t), 11.5) for t in ticks)
     labels = [text_width(line.label, 12.5) for line in series if line.label is not None]
-    right = width - (max(labels) + 12 if labels else 8)
+    right = width - (max(labels) + 16 if labels else 8)
     bottom = style.height - (42 if style.x_title else 24)
     frame = Frame(
         width, style.height, Scale(first, last, left, right), Scale(low, high, bottom, 12)

@@ -64,7 +64,7 @@ def svg(width: float, height: float, title: str, body: Sequence[str]) -> str:
 
 def text_width(text: str, size: float = 12.0) -> float:
     """A generous estimate of the width of text in a proportional sans-serif face."""
-    return len(text) * size * 0.58
+    return len(text) * size * 0.62
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Frame:
         parts = []
         for tick in ticks:
             y = self.y(tick)
-            kind = "base" if tick == ticks[0] else "grid"
+            kind = "base" if y >= self.bottom - 0.5 else "grid"
             parts.append(tag("line", class_=kind, x1=self.left, x2=self.right, y1=y, y2=y))
             parts.append(label(self.left - 7, y + 4, form(tick), class_="tick end"))
         return parts

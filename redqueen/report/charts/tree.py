@@ -63,7 +63,7 @@ def lineage_tree(lives: Sequence[Life], last: float, title: str, width: float) -
     """Rows of lives over steps 0 to `last`, in tree order, with connectors from every parent."""
     ordered = tree_order(lives)
     room = max((text_width(life.label, 11.5) for life in ordered), default=0.0)
-    right = max(width - room - 16, 0.35 * width)
+    right = max(width - room - 22, 0.35 * width)
     height = 14 + ROW * len(ordered) + 42
     frame = Frame(
         width,
