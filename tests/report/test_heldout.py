@@ -46,13 +46,8 @@ def rows(subject: str, rates: list[int], mode: str = "sampled", samples: int = 4
 
 
 def run_of(*groups: list[EvaluationRow]) -> FakeRun:
-    members = members or [
-        student(1),
-        student(2),
-        student(3, died=5),
-        student(4, None, Role.TEACHER),
-    ]
-    return FakeRun([row for group in groups for row in group], members)
+    everybody = [student(1), student(2), student(3, died=5), student(4, None, Role.TEACHER)]
+    return FakeRun([row for group in groups for row in group], everybody)
 
 
 def test_best_weakest_mean_and_gains_by_hand() -> None:
