@@ -1,0 +1,22 @@
+"""What a person sees of a run: the terminal table and the self-contained page."""
+
+from redqueen.report.heldout import HeldOut, Standing, main_suite, summarize, verdict_sentence
+from redqueen.report.page import render_page, write_report
+from redqueen.report.statistics import Estimate, bootstrap_means, cluster_bootstrap, wilson
+from redqueen.report.terminal import final_table, print_results
+
+__all__ = [
+    "Estimate",
+    "HeldOut",
+    "Standing",
+    "bootstrap_means",
+    "cluster_bootstrap",
+    "final_table",
+    "main_suite",
+    "print_results",
+    "render_page",
+    "summarize",
+    "verdict_sentence",
+    "wilson",
+    "write_report",
+]

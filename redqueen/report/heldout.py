@@ -1,0 +1,271 @@
+"""The held-out result of a run: base, best student, population mean, weakest member."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from redqueen.report.statistics import (
+    Estimate,
+    bootstrap_means,
+    percentile_interval,
+    rate_estimate,
+)
+from redqueen.rng import numpy_rng
+from redqueen.store import EvaluationRow
+from redqueen.types import Member, Role
+
+ALL = "all"
+_KNOWN_KINDS = ("code_o", "code_i", "code_f")
+
+
+def kind_order(kinds: Iterable[str]) -> tuple[str, ...]:
+    """Task kinds without repeats: the built-in ones in their usual order, then the others."""
+    found = set(kinds)
+    return (*(k for k in _KNOWN_KINDS if k in found), *sorted(found - set(_KNOWN_KINDS)))
+
+
+class EvaluatedRun(Protocol):
+    """What is read of a run; `RunReader` fits."""
+
+    def load_members(self) -> list[Member]:
+        """Every member there ever was."""
+        ...
+
+    def load_evaluations(self, suite: str | None = None) -> list[EvaluationRow]:
+        """Held-out results."""
+        ...
+
+    def evaluated_step(self, suite: str) -> int | None:
+        """The step that was measured."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One line of the result table.
+
+    `rates` and `gains` are keyed by (mode, kind), kind `all` included; a gain is the paired
+    difference to the base over the same tasks, and missing without a base.
+    """
+
+    label: str
+    member: int | None
+    rates: Mapping[tuple[str, str], Estimate]
+    gains: Mapping[tuple[str, str], Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class BandPoint:
+    """Solve rates of base and population mean on one difficulty band; None: not measured."""
+
+    band: int
+    base: Estimate | None
+    mean: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Held-out results of one suite; see `summarize`."""
+
+    suite: str
+    step: int | None
+    """The run's step that was measured."""
+    kinds: tuple[str, ...]
+    """Task kinds, then `all`."""
+    modes: tuple[str, ...]
+    """Of `sampled` and `greedy`, those that were measured, in this order."""
+    samples: Mapping[str, int]
+    """Attempts per task in each mode."""
+    tasks: Mapping[tuple[str, str], int]
+    """Number of tasks by (mode, kind)."""
+    students: int
+    standings: tuple[Standing, ...]
+    """Base, population mean, best, weakest (with one student: base, that student)."""
+    bands: tuple[BandPoint, ...]
+    """By difficulty, in the first mode."""
+
+    def standing(self, label: str) -> Standing | None:
+        """The line with this label, or None."""
+        return next((line for line in self.standings if line.label == label), None)
+
+    @property
+    def headline(self) -> Standing:
+        """The line that speaks for the run: the population mean, or the only student."""
+        return self.standing("population mean") or self.standings[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Per-task success rates of one mode on the tasks that every subject attempted."""
+
+    subjects: tuple[str, ...]
+    rates_nS: NDArray[np.float64]
+    kinds: NDArray[np.str_]
+    bands: NDArray[np.int64]
+
+
+def _tabulate(rows: Sequence[EvaluationRow], subjects: Sequence[str]) -> _Table:
+    rates: dict[str, dict[str, float]] = {subject: {} for subject in subjects}
+    about: dict[str, tuple[str, int]] = {}
+    for row in rows:
+        if row.subject in rates:
+            rates[row.subject][row.task_id] = row.correct / row.samples
+            about[row.task_id] = (row.kind, row.band)
+    present = tuple(subject for subject in subjects if rates[subject])
+    common = sorted(set.intersection(*(set(rates[s]) for s in present))) if present else []
+    return _Table(
+        present,
+        np.array([[rates[s][task] for s in present] for task in common]).reshape(
+            len(common), len(present)
+        ),
+        np.array([about[task][0] for task in common], dtype=np.str_),
+        np.array([about[task][1] for task in common], dtype=np.int64),
+    )
+
+
+def _weights(subjects: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float64]:
+    """Column weights that average the `wanted` subjects."""
+    return np.array([1.0 / len(wanted) if s in wanted else 0.0 for s in subjects])
+
+
+def _estimates(
+    table: _Table, weights: Mapping[str, NDArray[np.float64]], mode: str
+) -> dict[str, tuple[dict[tuple[str, str], Estimate], dict[tuple[str, str], Estimate]]]:
+    """Rates and gains of each weighted average of subjects, by kind."""
+    result: dict[str, tuple[dict[tuple[str, str], Estimate], dict[tuple[str, str], Estimate]]] = {
+        label: ({}, {}) for label in weights
+    }
+    for kind in (*kind_order(table.kinds.tolist()), ALL):
+        chosen = slice(None) if kind == ALL else table.kinds == kind
+        rates_nS = table.rates_nS[chosen]
+        draws_RS = bootstrap_means(rates_nS, numpy_rng("held-out", mode, kind))
+        base = weights.get("base")
+        for label, weight in weights.items():
+            rates, gains = result[label]
+            rates[mode, kind] = rate_estimate(rates_nS @ weight, draws_RS @ weight)
+            if base is not None and label != "base":
+                paired = weight - base
+                gains[mode, kind] = Estimate(
+                    float((rates_nS @ paired).mean()),
+                    *percentile_interval(draws_RS @ paired),
+                    len(rates_nS),
+                )
+    return result
+
+
+def _bands(table: _Table, weights: Mapping[str, NDArray[np.float64]], mean: str) -> list[BandPoint]:
+    points = []
+    for band in sorted(set(table.bands.tolist())):
+        rates_nS = table.rates_nS[table.bands == band]
+        draws_RS = bootstrap_means(rates_nS, numpy_rng("held-out band", band))
+        found = {
+            label: rate_estimate(rates_nS @ weights[label], draws_RS @ weights[label])
+            for label in ("base", mean)
+            if label in weights
+        }
+        points.append(BandPoint(band, found.get("base"), found[mean]))
+    return points
+
+
+def summarize(run: EvaluatedRun, suite: str) -> HeldOut | None:
+    """Held-out results of the living students against the base; None without any.
+
+    Best and weakest are the students with the highest and lowest rate over all tasks when sampled
+    (greedy, if sampling was not measured). Intervals: 95 %, bootstrap over tasks with fixed
+    seeds, so that the same run gives the same figures.
+    """
+    students = [
+        f"member:{m.id}" for m in run.load_members() if m.died is None and Role.STUDENT in m.roles
+    ]
+    rows = run.load_evaluations(suite)
+    modes = tuple(mode for mode in ("sampled", "greedy") if any(r.mode == mode for r in rows))
+    tables = {
+        mode: _tabulate([r for r in rows if r.mode == mode], ["base", *students]) for mode in modes
+    }
+    tables = {
+        mode: t for mode, t in tables.items() if t.rates_nS.size and set(t.subjects) - {"base"}
+    }
+    if not tables:
+        return None
+    modes = tuple(tables)
+    first = tables[modes[0]]
+    measured = [s for s in first.subjects if s != "base"]
+    means = first.rates_nS.mean(axis=0)
+    order = sorted(measured, key=lambda s: (-means[first.subjects.index(s)], s))
+    chosen: dict[str, list[str]] = {"base": ["base"]} if "base" in first.subjects else {}
+    if len(measured) == 1:
+        chosen["student"] = measured
+    else:
+        chosen |= {"population mean": measured, "best student": order[:1], "weakest": order[-1:]}
+    rates: dict[str, dict[tuple[str, str], Estimate]] = {label: {} for label in chosen}
+    gains: dict[str, dict[tuple[str, str], Estimate]] = {label: {} for label in chosen}
+    for mode, table in tables.items():
+        # A subject that this mode lacks takes its line out of the mode, not a false zero in.
+        present = {
+            label: _weights(table.subjects, wanted)
+            for label, wanted in chosen.items()
+            if set(wanted) <= set(table.subjects)
+        }
+        for label, (found, paired) in _estimates(table, present, mode).items():
+            rates[label] |= found
+            gains[label] |= paired
+    mean = "student" if len(measured) == 1 else "population mean"
+    return HeldOut(
+        suite=suite,
+        step=run.evaluated_step(suite),
+        kinds=(*kind_order(first.kinds.tolist()), ALL),
+        modes=modes,
+        samples={mode: max(r.samples for r in rows if r.mode == mode) for mode in modes},
+        tasks={
+            (mode, kind): int((t.kinds == kind).sum()) if kind != ALL else len(t.kinds)
+            for mode, t in tables.items()
+            for kind in (*kind_order(t.kinds.tolist()), ALL)
+        },
+        students=len(measured),
+        standings=tuple(
+            Standing(
+                label,
+                int(wanted[0].removeprefix("member:"))
+                if len(wanted) == 1 and wanted[0] != "base"
+                else None,
+                rates[label],
+                gains[label],
+            )
+            for label, wanted in chosen.items()
+        ),
+        bands=tuple(
+            _bands(first, {label: _weights(first.subjects, w) for label, w in chosen.items()}, mean)
+        ),
+    )
+
+
+def main_suite(suites: Sequence[str]) -> str | None:
+    """The suite that speaks for the run: `held-out` if there, else the first."""
+    return "held-out" if "held-out" in suites else next(iter(suites), None)
+
+
+def verdict_sentence(result: HeldOut) -> str:
+    """What came of the run, in one sentence with size and interval."""
+    line, key = result.headline, (result.modes[0], ALL)
+    if key not in line.rates:
+        return "The run was not measured on held-out tasks."
+    who = "The average student" if result.students > 1 else "The student"
+    how = "when sampled" if key[0] == "sampled" else "with greedy decoding"
+    rate = line.rates[key]
+    text = f"{who} solves {rate.value:.1%} of {rate.n:,} held-out tasks {how}"
+    gain = line.gains.get(key)
+    if gain is None:
+        return f"{text} (95% interval {rate.low:.1%} to {rate.high:.1%})."
+    interval = f"95% interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
+    points = f"{abs(100 * gain.value):.1f} points"
+    if gain.low > 0:
+        return f"{text}, {points} more than the base model ({interval})."
+    if gain.high < 0:
+        return f"{text}, {points} less than the base model ({interval})."
+    return (
+        f"{text}, no clear difference from the base model "
+        f"({100 * gain.value:+.1f} points, {interval})."
+    )

@@ -1,0 +1,112 @@
+"""The page's building blocks: figures in a wide and a narrow drawing, legends, tables."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from redqueen.report.charts import esc, tag
+
+HALF = 520.0
+FULL = 1080.0
+THIRD = 345.0
+NARROW = 346.0
+MAX_BARS = 60
+MAX_POINTS = 150
+
+Draw = Callable[[float], str]
+
+
+def responsive(draw: Draw, wide: float) -> str:
+    """Draw twice, for wide and for narrow windows; the style sheet shows one of them.
+
+    One drawing that is only scaled would have unreadable labels on a telephone.
+    """
+    return tag("div", draw(wide), class_="wide") + tag("div", draw(NARROW), class_="narrow")
+
+
+def legend(entries: Iterable[tuple[str, str]]) -> str:
+    """Colour keys: (name, CSS colour)."""
+    items = [
+        tag("li", tag("i", "", class_="key", style=f"background:{color}"), esc(name))
+        for name, color in entries
+    ]
+    return tag("ul", *items, class_="legend") if items else ""
+
+
+def figure(name: str, heading: str, body: str, caption: str, *, full: bool = False) -> str:
+    """A chart with its heading above and one plain sentence below."""
+    return tag(
+        "figure",
+        tag("h3", esc(heading)),
+        body,
+        tag("figcaption", esc(caption)),
+        id=name,
+        class_="full" if full else None,
+    )
+
+
+def empty_figure(name: str, heading: str, why: str, *, full: bool = False) -> str:
+    """The place of a chart that has no data, saying why."""
+    return tag(
+        "figure",
+        tag("h3", esc(heading)),
+        tag("p", esc(why), class_="nothing"),
+        id=name,
+        class_="full" if full else None,
+    )
+
+
+def section(name: str, heading: str, lead: str, *figures: str) -> str:
+    """A chapter of the page."""
+    return tag(
+        "section",
+        tag("h2", esc(heading)),
+        tag("p", esc(lead), class_="lead") if lead else "",
+        tag("div", *figures, class_="figures"),
+        id=name,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Neighbouring steps that a long run's chart shows as one; `x` is their middle."""
+
+    first: int
+    last: int
+
+    @property
+    def x(self) -> float:
+        """Where it stands on the step axis."""
+        return (self.first + self.last) / 2
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        if self.first == self.last:
+            return f"step {self.first}"
+        return f"steps {self.first} to {self.last}"
+
+
+def bins(steps: Sequence[int], most: int) -> dict[int, Bin]:
+    """Assign each step (sorted) to one of at most `most` bins of equal width."""
+    if not steps:
+        return {}
+    width = -(-(steps[-1] - steps[0] + 1) // most)
+    groups: dict[int, list[int]] = {}
+    for step in steps:
+        groups.setdefault((step - steps[0]) // width, []).append(step)
+    return {
+        step: Bin(steps[0] + k * width, min(steps[0] + (k + 1) * width - 1, steps[-1]))
+        for k, group in groups.items()
+        for step in group
+    }
+
+
+def thirds(steps: Sequence[int]) -> tuple[set[int], set[int]]:
+    """The first and the last third of the steps, for captions that compare them."""
+    size = max(1, len(steps) // 3)
+    return set(steps[:size]), set(steps[-size:])
+
+
+def plural(count: int, word: str) -> str:
+    """`1 step`, `2,000 steps`."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")

@@ -1,0 +1,197 @@
+"""`report.html`: the whole run on one self-contained page, from the store alone."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from redqueen.report.charts import esc, tag
+from redqueen.report.heldout import HeldOut, main_suite, summarize, verdict_sentence
+from redqueen.report.markup import plural, section
+from redqueen.report.people import lineage, matrix, ratings
+from redqueen.report.results import held_out_figures
+from redqueen.report.samples import sample_tasks
+from redqueen.report.training import (
+    complexity,
+    coverage,
+    duration,
+    phase_times,
+    rejections,
+    solve_rates,
+)
+from redqueen.store import RunReader, RunStore, config_toml, write_text
+from redqueen.types import InfrastructureError, Role
+
+CHAPTERS = (
+    ("results", "Results"),
+    ("students", "Students"),
+    ("teachers", "Teachers"),
+    ("evolution", "Evolution"),
+    ("cost", "Time"),
+    ("tasks", "Tasks"),
+    ("setup", "Setup"),
+)
+
+
+def _population(run: RunReader) -> str:
+    sizes = run.config().population
+    parts = [
+        plural(count, word)
+        for count, word in (
+            (sizes.teachers, "teacher"),
+            (sizes.students, "student"),
+            (sizes.self_play, "self-player"),
+        )
+        if count
+    ]
+    return " + ".join(parts)
+
+
+def _facts(run: RunReader) -> str:
+    config = run.config()
+    outcomes = run.load_outcomes()
+    proposed = sum(o.count for o in outcomes)
+    valid = sum(o.count for o in outcomes if o.reason is None)
+    attempts = sum(c.attempts for c in run.load_solve_counts())
+    seconds = sum(t.seconds for t in run.load_phases())
+    done = run.last_step()
+    steps = f"{done:,}" if done >= config.steps else f"{done:,} of {config.steps:,}"
+    pairs = [
+        ("steps", steps),
+        ("population", _population(run)),
+        ("base", f"{config.policy.base}, LoRA rank {config.policy.rank}"),
+        ("valid tasks", f"{valid:,} of {proposed:,}"),
+        ("attempts", f"{attempts:,}"),
+        ("wall clock", duration(seconds)),
+        ("seed", str(config.seed)),
+    ]
+    return tag("dl", *(tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in pairs))
+
+
+def _header(run: RunReader, result: HeldOut | None) -> str:
+    if run.last_step() == 0:
+        verdict = "This run has not finished a step yet."
+    elif result is None:
+        verdict = "This run has not been measured on held-out tasks."
+    else:
+        verdict = verdict_sentence(result)
+    return tag(
+        "header",
+        tag("p", "Red Queen run report", class_="kicker"),
+        tag("h1", esc(run.config().name)),
+        tag("p", esc(verdict), class_="verdict-line"),
+        tag("div", _facts(run), class_="facts"),
+        tag("nav", *(tag("a", esc(name), href=f"#{key}") for key, name in CHAPTERS)),
+        class_="top",
+    )
+
+
+def _results(run: RunReader, result: HeldOut | None) -> str:
+    if result is None:
+        text = f"No held-out result yet. Measure one with: redqueen eval {run.directory}"
+        return section("results", "Results on held-out tasks", text)
+    lead = "Tasks from a generator that training never draws from."
+    if result.step is not None and result.step < run.last_step():
+        lead += (
+            f" Measured after step {result.step}; the run has gone on to step {run.last_step()}."
+        )
+    return section("results", "Results on held-out tasks", lead, *held_out_figures(result))
+
+
+def _health(run: RunReader) -> str:
+    gaps = [value for _, value in run.load_metrics("logprob_gap")]
+    if not gaps:
+        return ""
+    text = (
+        "Log-probabilities at sampling and at learning differed by at most "
+        f"{max(gaps):.2g} (mean absolute difference of a step; the run stops above "
+        f"{run.config().learner.max_logprob_gap:g})."
+    )
+    return tag("p", esc(text))
+
+
+def _setup(run: RunReader) -> str:
+    created = run.meta("created")
+    parts = [
+        _health(run),
+        tag("p", esc(f"Run made {created} (UTC) in {run.directory.name}/.")) if created else "",
+        tag(
+            "details",
+            tag("summary", "The whole configuration"),
+            tag("pre", esc(config_toml(run.config()))),
+        ),
+        tag(
+            "p",
+            "This page: ",
+            tag("code", "redqueen report"),
+            ". The held-out figures: ",
+            tag("code", "redqueen eval"),
+            ". The same run again: ",
+            tag("code", "redqueen train config.toml"),
+            " with the configuration above.",
+        ),
+    ]
+    return section("setup", "Setup", "", tag("div", *parts, class_="full setup"))
+
+
+def render_page(run: RunReader) -> str:
+    """The page as HTML that is also well-formed XML."""
+    suite = main_suite(run.suites())
+    result = summarize(run, suite) if suite else None
+    style = files("redqueen.report").joinpath("assets/report.css").read_text(encoding="utf-8")
+    students = "How the students did on the tasks that teachers wrote for them."
+    teachers = "What the teachers asked, and what did not pass the checks."
+    evolution = "Who rose, who was replaced, and by whom."
+    both = [ratings(run, Role.TEACHER), ratings(run, Role.STUDENT)]
+    body = tag(
+        "main",
+        _header(run, result),
+        _results(run, result),
+        section("students", "Students", students, solve_rates(run), matrix(run)),
+        section(
+            "teachers",
+            "Teachers",
+            teachers,
+            complexity(run),
+            rejections(run),
+            coverage(run),
+        ),
+        section("evolution", "Evolution", evolution, *both, lineage(run)),
+        section("cost", "Time", "", phase_times(run)),
+        section(
+            "tasks",
+            "Tasks and attempts",
+            "A few real ones. Attempts are the model's own text.",
+            tag("div", sample_tasks(run), class_="full"),
+        ),
+        _setup(run),
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", esc(f"{run.config().name} · Red Queen")),
+        f"<style>\n{style}</style>",
+    )
+    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", body), lang="en") + "\n"
+
+
+def write_report(
+    directory: str | os.PathLike[str], target: str | os.PathLike[str] | None = None
+) -> Path:
+    """Write `report.html` for the run in `directory` (beside its database, or at `target`).
+
+    Works while the run is going on.
+
+    Raises:
+        ConfigError: there is no run, or not one of this version.
+        InfrastructureError: the database could not be read or the page not written.
+    """
+    path = Path(target) if target is not None else Path(directory) / "report.html"
+    with RunStore.open(directory, read_only=True) as run:
+        page = render_page(run)
+    try:
+        write_text(path, page)
+    except OSError as error:
+        raise InfrastructureError(f"could not write {path}: {error.strerror or error}") from error
+    return path

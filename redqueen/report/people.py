@@ -1,0 +1,209 @@
+"""Figures of the population: ratings, the teacher x student matrix, the lineage tree."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from redqueen.report.charts import (
+    Cell,
+    HeatStyle,
+    Life,
+    LineStyle,
+    Series,
+    heat_map,
+    line_chart,
+    lineage_tree,
+    tag,
+)
+from redqueen.report.markup import (
+    FULL,
+    HALF,
+    MAX_POINTS,
+    bins,
+    empty_figure,
+    figure,
+    legend,
+    plural,
+    responsive,
+)
+from redqueen.store import RatingPoint, RunReader
+from redqueen.types import Member, Role
+
+MAX_AXIS = 14
+MAX_LIVES = 60
+ROLE_COLORS = {Role.TEACHER: "var(--teacher)", Role.STUDENT: "var(--student)"}
+
+
+def role_color(member: Member) -> str:
+    """The colour of a member's role; one that holds both has its own."""
+    return ROLE_COLORS[member.roles[0]] if len(member.roles) == 1 else "var(--both)"
+
+
+def ratings(run: RunReader, role: Role) -> str:
+    """Every member's rating from birth to death; the living ones are named."""
+    heading = f"Ratings of the {role.value}s"
+    name = f"ratings-{role.value}s"
+    members = {m.id: m for m in run.load_members() if role in m.roles}
+    if not members:
+        return empty_figure(name, heading, f"This run has no {role.value}s.")
+    points: dict[int, list[RatingPoint]] = defaultdict(list)
+    for point in run.load_ratings():
+        if point.member in members:
+            points[point.member].append(point)
+    place = bins(run.steps(), MAX_POINTS)
+    series = []
+    for member in members.values():
+        line = {place[p.step].x: p.mu for p in points[member.id]}
+        alive = member.died is None
+        series.append(
+            Series(
+                f"#{member.id}",
+                list(line.items()),
+                role_color(member) if alive else "var(--pale)",
+                label=f"#{member.id}" if alive else None,
+                faded=not alive,
+                ended=not alive,
+            )
+        )
+    living = [m for m in members.values() if m.died is None]
+    top = max(living, key=lambda m: m.conservative_rating, default=None)
+    style = LineStyle(f"TrueSkill mu of the {role.value}s over steps")
+    caption = "TrueSkill mu after each step, one line per member"
+    caption += "; a cross marks a replacement." if len(living) < len(members) else "."
+    if top is not None:
+        caption += (
+            f" Highest conservative rating (mu \u2212 3 sigma): #{top.id} with "
+            f"{top.conservative_rating:.1f}."
+        )
+    chart = responsive(lambda width: line_chart(series, style, width), HALF)
+    return figure(name, heading, chart, caption)
+
+
+def _axis(members: Sequence[Member], attempts: dict[int, int]) -> list[Member]:
+    """The members of one axis: all, or those with the most attempts, living ones first."""
+    found = [m for m in members if m.id in attempts]
+    if len(found) > MAX_AXIS:
+        found.sort(key=lambda m: (m.died is not None, -attempts[m.id], m.id))
+        found = found[:MAX_AXIS]
+    return sorted(found, key=lambda m: (m.died is not None, m.id))
+
+
+def matrix(run: RunReader) -> str:
+    """Teacher x student solve rates over the whole run."""
+    heading = "Who solves whose tasks"
+    cells = run.load_matrix()
+    if not cells:
+        return empty_figure("matrix", heading, "No student attempted a teacher's task.", full=True)
+    by_teacher: dict[int, int] = defaultdict(int)
+    by_student: dict[int, int] = defaultdict(int)
+    for cell in cells:
+        by_teacher[cell.teacher] += cell.attempts
+        by_student[cell.student] += cell.attempts
+    members = run.load_members()
+    rows, columns = _axis(members, by_teacher), _axis(members, by_student)
+    row_of = {m.id: i for i, m in enumerate(rows)}
+    column_of = {m.id: i for i, m in enumerate(columns)}
+    shown = {
+        (row_of[c.teacher], column_of[c.student]): Cell(
+            c.solve_rate,
+            c.attempts,
+            f"student #{c.student} on the tasks of teacher #{c.teacher}: {c.correct} of "
+            f"{c.attempts} attempts correct, {plural(c.tasks, 'task')}",
+        )
+        for c in cells
+        if c.teacher in row_of and c.student in column_of
+    }
+    style = HeatStyle(
+        "Solve rate of each student on each teacher's tasks",
+        "teacher",
+        "student",
+        [f"#{m.id}" for m in rows],
+        [f"#{m.id}" for m in columns],
+        frozenset(f"#{m.id}" for m in (*rows, *columns) if m.died is not None),
+    )
+    caption = (
+        "Share of a student's attempts (n) at a teacher's tasks that were correct, over the whole "
+        "run. Living members come first, replaced ones are pale; empty cells never met."
+    )
+    hidden = len(by_teacher) - len(rows) + len(by_student) - len(columns)
+    if hidden:
+        caption += f" {plural(hidden, 'member')} with fewer attempts left out."
+    chart = responsive(lambda width: heat_map(shown, style, width), FULL)
+    return figure("matrix", heading, tag("div", chart, class_="scroll"), caption, full=True)
+
+
+def _ancestors(members: Sequence[Member]) -> set[int]:
+    """The living and all they descend from."""
+    by_id = {m.id: m for m in members}
+    found: set[int] = set()
+    stack = [m.id for m in members if m.died is None]
+    while stack:
+        one = stack.pop()
+        if one in by_id and one not in found:
+            found.add(one)
+            stack += by_id[one].parents
+    return found
+
+
+def _life(member: Member, last: int) -> Life:
+    how = "founder" if not member.parents else member.operator
+    parents = " and ".join(f"#{p}" for p in member.parents)
+    fate = "alive" if member.died is None else f"replaced after step {member.died}"
+    return Life(
+        id=member.id,
+        born=float(member.born),
+        died=None if member.died is None else float(member.died),
+        parents=member.parents,
+        label=f"#{member.id} {how}" + (f" \u00b7 {member.mu:.1f}" if member.died is None else ""),
+        hover=f"#{member.id}, {' and '.join(member.roles)}, {how}"
+        + (f" of {parents}" if parents else "")
+        + f", born after step {member.born}, {fate} at step {last}; "
+        f"rating {member.mu:.1f} \u00b1 {member.sigma:.1f}",
+        color=role_color(member),
+    )
+
+
+def lineage(run: RunReader) -> str:
+    """Who descends from whom, by which operator, and who lives."""
+    heading = "Lineage"
+    members = run.load_members()
+    if not members:
+        return empty_figure("lineage", heading, "This run has no members yet.", full=True)
+    last = run.last_step()
+    shown = members
+    if len(members) > MAX_LIVES:
+        kept = _ancestors(members)
+        shown = sorted(members, key=lambda m: (m.died is not None, m.id not in kept, -m.id))
+        shown = shown[:MAX_LIVES]
+    roles = list(dict.fromkeys(m.roles for m in sorted(members, key=lambda m: m.id)))
+    groups = [[m for m in shown if m.roles == role] for role in roles]
+    trees = []
+    for group in groups:
+        if not group:
+            continue
+        name = " and ".join(group[0].roles) + "s"
+        lives = [_life(m, last) for m in group]
+
+        def draw(width: float, lives: list[Life] = lives, name: str = name) -> str:
+            return lineage_tree(lives, float(last), f"Lineage of the {name}", width)
+
+        trees.append(tag("div", tag("h4", name.capitalize()), responsive(draw, HALF)))
+    dead = sum(m.died is not None for m in members)
+    caption = (
+        f"{plural(len(members), 'member')}, {dead} of them replaced. A line runs from birth to "
+        "replacement; a bend joins a child to its parents and its label names the operator. "
+        "Living members show their rating (mu)."
+    )
+    if len(shown) < len(members):
+        caption += f" Shown: {len(shown)}, the living, their ancestors and the latest others."
+    body = tag("div", *trees, class_="pair")
+    keys = legend(
+        [
+            *(
+                (f"{r.value}, living", ROLE_COLORS[r])
+                for r in Role
+                if any(m.roles == (r,) for m in shown)
+            ),
+            ("replaced", "var(--pale)"),
+        ]
+    )
+    return figure("lineage", heading, keys + body, caption, full=True)

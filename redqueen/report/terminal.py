@@ -1,0 +1,91 @@
+"""The result of a run as a table for an 80-column terminal."""
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from redqueen.report.heldout import ALL, HeldOut, Standing, main_suite, summarize, verdict_sentence
+from redqueen.report.statistics import Estimate
+from redqueen.store import RunReader
+
+
+def _rate(estimate: Estimate | None) -> Text:
+    if estimate is None:
+        return Text("-", style="dim")
+    text = Text(f"{100 * estimate.value:.1f}")
+    text.append(f"\n{100 * estimate.low:.1f}-{100 * estimate.high:.1f}", style="dim")
+    return text
+
+
+def _gain(estimate: Estimate | None) -> Text:
+    if estimate is None:
+        return Text("-", style="dim")
+    style = "green" if estimate.low > 0 else "red" if estimate.high < 0 else ""
+    text = Text(f"{100 * estimate.value:+.1f}", style=style)
+    text.append(f"\n{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}", style="dim")
+    return text
+
+
+def _name(line: Standing) -> str:
+    return line.label if line.member is None else f"{line.label} #{line.member}"
+
+
+def _table(result: HeldOut, mode: str) -> Table:
+    table = Table(
+        title=f"{result.suite}, {mode} ({result.samples[mode]} per task): % solved, 95% interval",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        expand=False,
+    )
+    table.add_column("", no_wrap=True)
+    for kind in result.kinds:
+        count = result.tasks.get((mode, kind), 0)
+        table.add_column(Text(f"{kind}\nn={count}"), justify="right", no_wrap=True)
+    table.add_column(Text("vs base\npoints"), justify="right", no_wrap=True)
+    for line in result.standings:
+        if not any(key[0] == mode for key in line.rates):
+            continue
+        table.add_row(
+            Text(_name(line), style="bold" if line is result.headline else ""),
+            *(_rate(line.rates.get((mode, kind))) for kind in result.kinds),
+            _gain(line.gains.get((mode, ALL))),
+        )
+    return table
+
+
+def final_table(result: HeldOut) -> RenderableType:
+    """Verdict sentence, one table a mode, and how the figures were made.
+
+    Rows: base, population mean, best student, weakest; columns: task kinds, all, and the paired
+    difference to the base over all tasks. Fits 80 columns with three task kinds.
+    """
+    note = (
+        f"n: tasks. {result.students} living students. Intervals: bootstrap over tasks; "
+        "'vs base' is paired over all tasks."
+    )
+    if result.students > 1:
+        note += " Best and weakest were picked on these tasks, which widens their distance."
+    return Group(
+        Text(verdict_sentence(result), style="bold"),
+        *(renderable for mode in result.modes for renderable in (Text(""), _table(result, mode))),
+        Text(note, style="dim"),
+    )
+
+
+def print_results(run: RunReader, console: Console) -> bool:
+    """Print the held-out table of a run; False (and a line saying so) if it was not evaluated."""
+    suite = main_suite(run.suites())
+    result = summarize(run, suite) if suite else None
+    if result is None:
+        console.print(
+            f"No held-out result yet; measure one with `redqueen eval {run.directory}`.",
+            markup=False,
+            highlight=False,
+        )
+        return False
+    console.print(final_table(result))
+    return True

@@ -1,0 +1,253 @@
+"""Figures of the run itself: solve rates, complexity, rejections, coverage, time."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from redqueen.report.charts import (
+    BarStyle,
+    LineStyle,
+    Series,
+    Stack,
+    line_chart,
+    percent,
+    short,
+    stacked_bars,
+    tag,
+)
+from redqueen.report.heldout import kind_order
+from redqueen.report.markup import (
+    FULL,
+    HALF,
+    MAX_BARS,
+    MAX_POINTS,
+    THIRD,
+    bins,
+    empty_figure,
+    figure,
+    legend,
+    plural,
+    responsive,
+    thirds,
+)
+from redqueen.store import RunReader
+
+KIND_COLORS = ("var(--k0)", "var(--k1)", "var(--k2)", "var(--k3)", "var(--k4)")
+STACK_COLORS = tuple(f"var(--s{i})" for i in range(8))
+WINDOW = 5
+COMPLEXITY = (
+    ("ast_depth", "Depth of the syntax tree"),
+    ("cyclomatic", "Cyclomatic complexity"),
+    ("lines", "Lines of code"),
+)
+PHASES = ("match", "propose", "validate", "solve", "learn", "evolve", "store")
+
+
+def _share(pairs: Iterable[tuple[int, int]]) -> float:
+    counts = list(pairs)
+    return sum(correct for correct, _ in counts) / sum(attempts for _, attempts in counts)
+
+
+def solve_rates(run: RunReader) -> str:
+    """Students' solve rate by task kind over steps."""
+    heading = "Students' solve rate"
+    counts = run.load_solve_counts()
+    if not counts:
+        return empty_figure("solve", heading, "No task was attempted in this run.", full=True)
+    steps = run.steps()
+    place = bins(steps, MAX_POINTS)
+    series: list[Series] = []
+    for kind, color in zip(kind_order(c.kind for c in counts), KIND_COLORS, strict=False):
+        found: dict[float, list[tuple[int, int]]] = defaultdict(list)
+        for count in counts:
+            if count.kind == kind:
+                found[place[count.step].x].append((count.correct, count.attempts))
+        single = [(x, _share(pairs)) for x, pairs in found.items()]
+        series.append(Series(kind, single, color, faded=True))
+        xs = list(found)
+        half = WINDOW // 2
+        pooled = [
+            (x, _share(p for near in xs[max(0, i - half) : i + half + 1] for p in found[near]))
+            for i, x in enumerate(xs)
+        ]
+        series.append(Series(kind, pooled, color, label=kind))
+    style = LineStyle("Students' solve rate over steps", form=percent, low=0.0, high=1.0)
+    early, late = thirds(steps)
+    first = [(c.correct, c.attempts) for c in counts if c.step in early]
+    last = [(c.correct, c.attempts) for c in counts if c.step in late]
+    caption = "Share of attempts at teachers' tasks that were correct; bold lines pool five points."
+    if first and last and len(steps) > 2:
+        caption = (
+            f"{percent(_share(first))} of attempts were correct in the first third of the run, "
+            f"{percent(_share(last))} in the last "
+            f"({plural(sum(c.attempts for c in counts), 'attempt')} in all). Tasks get harder or "
+            "easier as teachers change. Bold lines pool five points."
+        )
+    chart = responsive(lambda width: line_chart(series, style, width), FULL)
+    return figure("solve", heading, chart, caption, full=True)
+
+
+def complexity(run: RunReader) -> str:
+    """Complexity of the valid tasks over steps: means and middle halves."""
+    heading = "How complex the teachers' tasks are"
+    tasks = run.load_features()
+    place = bins(run.steps(), MAX_BARS // 2)
+    panels, changes = [], []
+    early, late = thirds(run.steps())
+    for name, title in COMPLEXITY:
+        values: dict[float, list[float]] = defaultdict(list)
+        for step, _, features in tasks:
+            if name in features:
+                values[place[step].x].append(features[name])
+        if not values:
+            continue
+        half = {x: np.quantile(found, [0.25, 0.75]) for x, found in values.items()}
+        series = [
+            Series(
+                "mean",
+                [(x, statistics.fmean(found)) for x, found in values.items()],
+                "var(--teacher)",
+                band=[(x, float(q[0]), float(q[1])) for x, q in half.items()],
+            )
+        ]
+        style = LineStyle(title, form=short, height=200.0)
+
+        def draw(width: float, series: list[Series] = series, style: LineStyle = style) -> str:
+            return line_chart(series, style, width)
+
+        panels.append(tag("div", tag("h4", title), responsive(draw, THIRD)))
+        ends = [
+            statistics.fmean(found)
+            for third in (early, late)
+            if (found := [f[name] for step, _, f in tasks if step in third and name in f])
+        ]
+        if len(ends) == 2:
+            changes.append(f"{title.lower()} {ends[0]:.1f} to {ends[1]:.1f}")
+    if not panels:
+        why = "No valid task with complexity features was proposed in this run."
+        return empty_figure("complexity", heading, why, full=True)
+    caption = (
+        f"Mean (line) and middle half (area) of {plural(len(tasks), 'valid task')}. "
+        f"Means of the first and the last third of the run: {', '.join(changes)}."
+    )
+    body = tag("div", *panels, class_="panels")
+    return figure("complexity", heading, body, caption, full=True)
+
+
+def rejections(run: RunReader) -> str:
+    """Rejected proposals by reason, as a share of all proposals."""
+    heading = "Rejected proposals by reason"
+    outcomes = run.load_outcomes()
+    total = sum(o.count for o in outcomes)
+    if not total:
+        return empty_figure("rejections", heading, "No proposal was written in this run.")
+    # A step has few proposals: shares of single steps would be noise.
+    place = bins(run.steps(), MAX_BARS // 2)
+    reasons = Counter[str]()
+    every: Counter[float] = Counter()
+    for outcome in outcomes:
+        every[place[outcome.step].x] += outcome.count
+        if outcome.reason is not None:
+            reasons[outcome.reason] += outcome.count
+    named = [reason for reason, _ in sorted(reasons.items(), key=lambda r: (-r[1], r[0]))]
+    # Eight colours can be told apart; the rarest reasons share the last one.
+    shown = named if len(named) <= len(STACK_COLORS) else named[: len(STACK_COLORS) - 1]
+    names = [*shown, *(["other reasons"] if len(shown) < len(named) else [])]
+    shares: dict[str, dict[float, float]] = {name: defaultdict(float) for name in names}
+    for outcome in outcomes:
+        if outcome.reason is not None:
+            name = outcome.reason if outcome.reason in shares else "other reasons"
+            x = place[outcome.step].x
+            shares[name][x] += outcome.count / every[x]
+    stacks = [
+        Stack(name, shares[name], color) for name, color in zip(names, STACK_COLORS, strict=False)
+    ]
+    style = BarStyle(
+        "Share of proposals rejected, by reason",
+        {group.x: group.name for group in place.values()},
+        form=percent,
+    )
+    rejected = sum(reasons.values())
+    caption = (
+        f"Share of proposals; {rejected:,} of {total:,} were rejected "
+        f"({rejected / total:.0%}), the rest became tasks."
+    )
+    if len(shown) < len(named):
+        caption += f" Other reasons: {', '.join(named[len(shown) :])}."
+    chart = responsive(lambda width: stacked_bars(stacks, style, width), HALF)
+    keys = legend((f"{s.name} {_count(s.name, reasons, named, shown):,}", s.color) for s in stacks)
+    return figure("rejections", heading, keys + chart, caption)
+
+
+def _count(name: str, reasons: Counter[str], named: Sequence[str], shown: Sequence[str]) -> int:
+    if name in reasons:
+        return reasons[name]
+    return sum(reasons[other] for other in named[len(shown) :])
+
+
+def coverage(run: RunReader) -> str:
+    """Share of archive cells filled, over steps."""
+    heading = "Coverage of the task archive"
+    points = run.load_metrics("coverage")
+    if not points:
+        return empty_figure("coverage", heading, "This run recorded no archive coverage.")
+    place = bins([step for step, _ in points], MAX_POINTS)
+    last = {place[step].x: value for step, value in points}
+    series = [
+        Series("coverage", list(last.items()), "var(--teacher)", label=f"{points[-1][1]:.0%}")
+    ]
+    style = LineStyle("Archive coverage over steps", form=percent, low=0.0)
+    caption = (
+        f"Share of feature cells with at least one task: {points[0][1]:.0%} after step "
+        f"{points[0][0]}, {points[-1][1]:.0%} after step {points[-1][0]}."
+    )
+    chart = responsive(lambda width: line_chart(series, style, width), HALF)
+    return figure("coverage", heading, chart, caption)
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `9 min 12 s`, `2 h 5 min`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def phase_times(run: RunReader) -> str:
+    """Seconds of each phase, by step."""
+    heading = "Where the time went"
+    times = run.load_phases()
+    if not times:
+        return empty_figure("time", heading, "This run recorded no times.", full=True)
+    place = bins(run.steps(), MAX_BARS)
+    width_of = Counter(group.x for group in place.values())
+    names = {t.phase for t in times}
+    order = [*(p for p in PHASES if p in names), *sorted(names - set(PHASES))]
+    seconds: dict[str, dict[float, float]] = {name: defaultdict(float) for name in order}
+    for t in times:
+        x = place[t.step].x
+        seconds[t.phase][x] += t.seconds / width_of[x]
+    stacks = [
+        Stack(name, seconds[name], STACK_COLORS[i % len(STACK_COLORS)])
+        for i, name in enumerate(order)
+    ]
+    style = BarStyle(
+        "Seconds a step, by phase",
+        {group.x: group.name for group in place.values()},
+        form=lambda value: f"{short(value)} s",
+    )
+    totals = {name: sum(t.seconds for t in times if t.phase == name) for name in order}
+    whole = sum(totals.values())
+    most = max(totals, key=lambda name: totals[name])
+    caption = (
+        f"{duration(whole)} for {plural(len(run.steps()), 'step')}, "
+        f"{duration(whole / len(run.steps()))} each on average; "
+        f"{most} took {totals[most] / (whole or 1.0):.0%}."
+    )
+    keys = legend((f"{s.name} {duration(totals[s.name])}", s.color) for s in stacks)
+    chart = responsive(lambda width: stacked_bars(stacks, style, width), FULL)
+    return figure("time", heading, keys + chart, caption, full=True)
