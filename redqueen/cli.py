@@ -7,11 +7,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from redqueen import __version__
 from redqueen.config import load_config
 from redqueen.console import StopRequest, TrainingDisplay, counting, duration, print_error
 from redqueen.types import ConfigError, RedQueenError, Role
+
+# torch and transformers take seconds to import: `--help` and config errors do without.
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from redqueen.store import RunStore
+    from redqueen.trainer import Trainer
 
 EPILOG = """\
 examples:
@@ -101,7 +109,7 @@ def _resume(args: argparse.Namespace, extra: Sequence[str]) -> int:
     return _run(lambda: Trainer.resume(args.run, args.steps), args.run)
 
 
-def _run(make: "Callable[[], Trainer]", directory: Path) -> int:  # noqa: F821
+def _run(make: "Callable[[], Trainer]", directory: Path) -> int:
     """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
     from rich.console import Console
 
@@ -131,7 +139,7 @@ def _run(make: "Callable[[], Trainer]", directory: Path) -> int:  # noqa: F821
         return _finish(trainer.store, console)
 
 
-def _measure(trainer: "Trainer", count: int, samples: int, console: "Console") -> None:  # noqa: F821
+def _measure(trainer: "Trainer", count: int, samples: int, console: "Console") -> None:
     from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
 
     config = trainer.config
@@ -154,7 +162,7 @@ def _measure(trainer: "Trainer", count: int, samples: int, console: "Console") -
     trainer.store.write_evaluation(rows)
 
 
-def _finish(store: "RunReader", console: "Console") -> int:  # noqa: F821
+def _finish(store: "RunStore", console: "Console") -> int:
     from redqueen.report import print_results, write_report
 
     console.print()
@@ -184,18 +192,27 @@ def _report(args: argparse.Namespace, extra: Sequence[str]) -> int:
     return 0
 
 
+def _best_student(trainer: "Trainer") -> int:
+    """Member id of the student that did best on the held-out suite, else of the best rated."""
+    from redqueen.report import main_suite, summarize
+
+    suite = main_suite(trainer.store.suites())
+    result = summarize(trainer.store, suite) if suite else None
+    best = (result.standing("best student") or result.headline) if result else None
+    if best is not None and best.member is not None:
+        return best.member
+    students = trainer.population.by_role(Role.STUDENT)
+    return max(students, key=lambda member: member.conservative_rating).id
+
+
 def _export(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    from redqueen.report import best_student
     from redqueen.trainer import Trainer
 
     with Trainer.resume(args.run) as trainer:
         living = {str(member.id): member for member in trainer.population.members}
         wanted = args.member
         if wanted == "best":
-            measured = best_student(trainer.store)
-            students = trainer.population.by_role(Role.STUDENT)
-            rated = max(students, key=lambda member: member.conservative_rating)
-            wanted = str(rated.id if measured is None else measured)
+            wanted = str(_best_student(trainer))
         if wanted not in living:
             raise ConfigError(
                 f"no living member {wanted!r} in {args.run}; living: {', '.join(living)}"

@@ -73,9 +73,7 @@ class TrainingDisplay:
 
     def __enter__(self) -> "TrainingDisplay":
         if self.console.is_terminal:
-            self.live = Live(
-                get_renderable=self.render, console=self.console, refresh_per_second=4
-            )
+            self.live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4)
             self.live.start()
         return self
 

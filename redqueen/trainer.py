@@ -377,7 +377,8 @@ class Trainer:
         self, proposals: Sequence[Proposal], rollouts: Sequence[Rollout], clock: Clock
     ) -> dict[str, float]:
         counted = [r for r in rollouts if r.verdict is not Verdict.INFRA_ERROR]
-        tokens = sum(len(item.completion.token_ids) for item in (*proposals, *rollouts))
+        texts = [p.completion for p in proposals] + [r.completion for r in rollouts]
+        tokens = sum(len(text.token_ids) for text in texts)
         sampling = clock.seconds["propose"] + clock.seconds["solve"]
         metrics = {
             "valid_rate": sum(isinstance(p.outcome, Task) for p in proposals) / len(proposals),

@@ -18,6 +18,10 @@ class Subject:
     slot: int | None
 
 
+def _shifted(report: Callable[[int, int], None], start: int, total: int) -> Callable[[int], None]:
+    return lambda finished: report(start + finished, total)
+
+
 def evaluate(
     policy: Policy,
     domain: Domain,
@@ -45,7 +49,6 @@ def evaluate(
         for mode, count, temperature in (("greedy", 1, 0.0), ("sampled", samples, 1.0)):
             if count == 0:
                 continue
-            before = done
             requests = [
                 Request(subject.slot, domain.pose(task), derive_seed(seed, task.id, number))
                 for task in tasks
@@ -55,9 +58,9 @@ def evaluate(
                 requests,
                 max_new_tokens=max_new_tokens,
                 temperature=temperature,
-                on_progress=lambda finished, start=before: on_progress(start + finished, total),
+                on_progress=_shifted(on_progress, done, total),
             )
-            done = before + len(requests)
+            done += len(requests)
             judged = domain.verify(
                 [
                     Attempt(task, texts[index * count + number].text)

@@ -16,7 +16,13 @@ from redqueen.config import DomainConfig
 from redqueen.domains.base import Attempt, Draft, Judgement
 from redqueen.domains.code_ast import Parsed, features, parse_program
 from redqueen.domains.code_prompts import Style
-from redqueen.domains.generator import BANDS, GenerationError, Program, generate_program, more_inputs
+from redqueen.domains.generator import (
+    BANDS,
+    GenerationError,
+    Program,
+    generate_program,
+    more_inputs,
+)
 from redqueen.rng import derive_seed
 from redqueen.sandbox import (
     Call,
@@ -109,7 +115,9 @@ class CodeDomain:
 
     @staticmethod
     def _first_input(task: Task) -> str:
-        return str(task.payload["examples"][0][0] if task.kind == "code_f" else task.payload["input"])
+        return str(
+            task.payload["examples"][0][0] if task.kind == "code_f" else task.payload["input"]
+        )
 
     # ── validation ──────────────────────────────────────────────────────────────────────────
 
@@ -179,7 +187,9 @@ class CodeDomain:
         outputs = [outcome.text for outcome in first]
         if any(len(text) > self.config.max_value_chars for text in outputs):
             return _reject("output_too_long")
-        if not all(literals_equal(parse_literal(text)[1], parse_literal(text)[1]) for text in outputs):
+        if not all(
+            literals_equal(parse_literal(text)[1], parse_literal(text)[1]) for text in outputs
+        ):
             return _reject("unequal_to_itself")
         pairs = list(zip(item.inputs, outputs, strict=True))
         if draft.kind == "code_f" and len(set(outputs)) == 1:

@@ -90,7 +90,9 @@ def _read_program_and_input(text: str) -> Pair | None:
 
 def _read_inputs_and_message(text: str) -> tuple[list[str], str] | None:
     inputs, messages = _blocks(text, "input"), _blocks(text, "message")
-    return ([item.strip() for item in inputs], messages[-1].strip()) if inputs and messages else None
+    return (
+        ([item.strip() for item in inputs], messages[-1].strip()) if inputs and messages else None
+    )
 
 
 def _read_answer(text: str) -> str | None:
