@@ -16,9 +16,12 @@ LABELS = {
     ("code_o", "output"): "expected output",
     ("code_i", "output"): "output to reach",
     ("code_i", "input"): "the teacher's input",
-    ("code_f", "program"): "the teacher's program (hidden from the student)",
+    ("code_f", "program"): "the teacher's program (not shown to the student)",
+    ("code_f", "examples"): "examples shown",
+    ("code_f", "hidden"): "hidden tests",
 }
-ORDER = ("program", "message", "input", "inputs", "output", "outputs")
+ORDER = ("program", "message", "examples", "hidden", "input", "output")
+QUIET = frozenset({"arity"})  # says nothing that the program does not
 VERDICT_NAMES = {
     Verdict.CORRECT: "correct",
     Verdict.WRONG: "wrong",
@@ -85,7 +88,10 @@ def _plain(value: Any) -> str:
 
 
 def _payload(kind: str, payload: Mapping[str, Any]) -> str:
-    keys = [*(k for k in ORDER if k in payload), *(k for k in payload if k not in ORDER)]
+    keys = [
+        *(k for k in ORDER if k in payload),
+        *(k for k in payload if k not in ORDER and k not in QUIET),
+    ]
     parts = []
     for key in keys:
         name = LABELS.get((kind, key), key.replace("_", " "))

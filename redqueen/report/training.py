@@ -128,10 +128,9 @@ def complexity(run: RunReader) -> str:
     if not panels:
         why = "No valid task with complexity features was proposed in this run."
         return empty_figure("complexity", heading, why, full=True)
-    caption = (
-        f"Mean (line) and middle half (area) of {plural(len(tasks), 'valid task')}. "
-        f"Means of the first and the last third of the run: {', '.join(changes)}."
-    )
+    caption = f"Mean (line) and middle half (area) of {plural(len(tasks), 'valid task')}."
+    if changes and len(run.steps()) > 2:
+        caption += f" Means of the first and the last third of the run: {', '.join(changes)}."
     body = tag("div", *panels, class_="panels")
     return figure("complexity", heading, body, caption, full=True)
 
@@ -176,6 +175,9 @@ def rejections(run: RunReader) -> str:
     )
     if len(shown) < len(named):
         caption += f" Other reasons: {', '.join(named[len(shown) :])}."
+    if not rejected:
+        why = f"None of {plural(total, 'proposal')} was rejected."
+        return empty_figure("rejections", heading, why)
     chart = responsive(lambda width: stacked_bars(stacks, style, width), HALF)
     keys = legend((f"{s.name} {_count(s.name, reasons, named, shown):,}", s.color) for s in stacks)
     return figure("rejections", heading, keys + chart, caption)
@@ -199,10 +201,10 @@ def coverage(run: RunReader) -> str:
         Series("coverage", list(last.items()), "var(--teacher)", label=f"{points[-1][1]:.0%}")
     ]
     style = LineStyle("Archive coverage over steps", form=percent, low=0.0)
-    caption = (
-        f"Share of feature cells with at least one task: {points[0][1]:.0%} after step "
-        f"{points[0][0]}, {points[-1][1]:.0%} after step {points[-1][0]}."
+    caption = "Share of feature cells with at least one task: " + ", ".join(
+        f"{value:.0%} after step {step}" for step, value in dict([points[0], points[-1]]).items()
     )
+    caption += "."
     chart = responsive(lambda width: line_chart(series, style, width), HALF)
     return figure("coverage", heading, chart, caption)
 

@@ -180,10 +180,13 @@ class RunReader:
         return [(step, kind, json.loads(features)) for step, kind, features in rows]
 
     def load_task_outcomes(self, first: int, last: int) -> list[TaskOutcome]:
-        """Tasks proposed in steps `first` to `last`, each with how the attempts went."""
+        """Tasks proposed in steps `first` to `last`, each with how the attempts went.
+
+        A task that was proposed again later is there again, with that author and step.
+        """
         rows = self._rows(
-            "SELECT p.step, p.text, t.id, t.domain, t.kind, t.payload, t.features, t.author, "
-            "t.step, coalesce(sum(r.verdict = 'correct'), 0), count(r.id) "
+            "SELECT p.step, p.text, t.id, t.domain, t.kind, t.payload, t.features, p.teacher, "
+            "p.step, coalesce(sum(r.verdict = 'correct'), 0), count(r.id) "
             "FROM proposals p JOIN tasks t ON t.id = p.task_id "
             "LEFT JOIN rollouts r ON r.task_id = t.id AND r.step = p.step "
             "AND r.match = p.match AND r.verdict != 'infra_error' "

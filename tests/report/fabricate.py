@@ -60,11 +60,11 @@ def make_task(rng: np.random.Generator, step: int, steps: int, kind: str, author
         "cyclomatic": float(1 + rng.binomial(size, 0.5)),
         "lines": float(code.count("\n") + 1),
     }
-    payload: dict[str, object] = {"program": code}
+    payload: dict[str, object] = {"program": code, "arity": 2}
     if kind == "code_f":
         payload |= {
             "message": "Shift the list, then add.",
-            "shown": [[f"({value}, {i})", f"({value}, {i + 1})"] for i in range(3)],
+            "examples": [[f"({value}, {i})", f"({value}, {i + 1})"] for i in range(3)],
             "hidden": [[f"({value}, 9)", f"({value}, 10)"]],
         }
     else:
@@ -259,6 +259,7 @@ def fabricate(
     """Write a run of `steps` steps and leave the store open for writing."""
     config = build_config({"name": "populora", "steps": max(steps, 1), "seed": seed, **overrides})
     store = RunStore.create(directory, config)
+    store._connection.execute("PRAGMA synchronous=OFF")  # test data need not survive a power cut
     maker = Fabricator(config, seed)
     for step in range(1, steps + 1):
         store.write_step(maker.step(step, valid_share))

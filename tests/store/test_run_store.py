@@ -101,6 +101,21 @@ def test_the_same_task_proposed_twice_is_kept_once(store: RunStore) -> None:
     assert [o.attempts for o in store.load_task_outcomes(1, 1)] == [3, 3]
 
 
+def test_a_task_proposed_again_later_has_the_later_author(store: RunStore) -> None:
+    first, second = step_record(1), step_record(2)
+    again = replace(second.proposals[0], outcome=first.proposals[0].outcome, teacher=7)
+    store.write_step(first)
+    store.write_step(replace(second, proposals=(again,), rollouts=()))
+    one, two = store.load_task_outcomes(1, 2)
+    assert [(o.step, o.task.id, o.task.author) for o in (one, two)] == [
+        (1, "t1-0", 0),
+        (2, "t1-0", 7),
+    ]
+    assert (one.attempts, two.attempts) == (3, 0)
+    store.truncate_after(1)
+    assert [o.task.author for o in store.load_task_outcomes(1, 2)] == [0]
+
+
 def test_truncation_leaves_the_run_as_it_was(tmp_path: Path) -> None:
     short = RunStore.create(tmp_path / "short", Config())
     long = RunStore.create(tmp_path / "long", Config())
