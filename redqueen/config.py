@@ -148,7 +148,7 @@ class LearnerConfig(Section):
     malformed_reward: float = -1.0
     invalid_reward: float = -0.5
     """Reward of a well-formed proposal that was rejected."""
-    max_logprob_gap: float = Field(0.1, gt=0)
+    max_logprob_gap: float = Field(0.05, gt=0)
     """Stop the run when log-probabilities at sampling and at learning differ by more than this
     on average: the adapters that sampled are not the adapters that learn."""
 

@@ -1,0 +1,38 @@
+"""What several test modules share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from redqueen.config import Config, build_config, merge
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "steps": 2,
+    "threads": 1,
+    "policy": {"rank": 2, "alpha": 4.0},
+    "population": {"teachers": 2, "students": 2},
+    "rollout": {
+        "matches": 2,
+        "tasks_per_match": 3,
+        "attempts": 3,
+        "references": 1,
+        "propose_tokens": 64,
+        "solve_tokens": 64,
+    },
+    "domain": {"seed_tasks": 6},
+    "sandbox": {"workers": 1},
+    "evolution": {"interval": 2},
+    "eval": {"tasks": 6, "samples": 1},
+}
+
+
+@pytest.fixture
+def tiny() -> Callable[..., Config]:
+    """Make a configuration of a run that takes seconds; keyword arguments override keys."""
+
+    def make(**over: Any) -> Config:
+        return build_config(merge(TINY, over))
+
+    return make

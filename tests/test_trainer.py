@@ -1,0 +1,176 @@
+"""The loop with the real parts: a step, evolution, resuming after SIGKILL, failures of ours."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from redqueen.config import Config
+from redqueen.store import RunStore
+from redqueen.trainer import Trainer
+from redqueen.types import ConfigError, InfrastructureError, StepRecord, Task, Verdict
+
+Make = Callable[..., Config]
+
+DRIVER = """
+import json, os, signal, sys
+from pathlib import Path
+from redqueen.config import build_config
+from redqueen.trainer import Trainer
+
+action, directory, kill_at, values = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+if action == "start":
+    trainer = Trainer.start(build_config(json.loads(values)), directory)
+else:
+    trainer = Trainer.resume(directory)
+
+def progress(phase, record):
+    if phase == "learn" and trainer.step + 1 == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with trainer:
+    trainer.run(progress)
+"""
+
+
+def drive(action: str, directory: Path, config: Config, kill_at: int = 0) -> int:
+    """Run the trainer in a process of its own; the exit status is -9 if it killed itself."""
+    values = json.dumps(config.model_dump(mode="json"))
+    command = [sys.executable, "-c", DRIVER, action, str(directory), str(kill_at), values]
+    return subprocess.run(command, check=False, timeout=280).returncode
+
+
+def final_files(directory: Path, step: int) -> dict[str, bytes]:
+    folder = directory / "checkpoints" / f"step-{step:06d}"
+    return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+
+
+def quiet(phase: str, record: StepRecord | None) -> None:
+    """No progress display."""
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_run_equals_the_run_never_killed(tiny: Make, tmp_path: Path) -> None:
+    config = tiny(steps=12, evolution={"interval": 3})
+    assert drive("start", tmp_path / "whole", config) == 0
+    assert drive("start", tmp_path / "killed", config, kill_at=7) == -signal.SIGKILL
+    with RunStore.open(tmp_path / "killed", read_only=True) as store:
+        assert store.last_step() == 6
+    assert drive("resume", tmp_path / "killed", config) == 0
+    whole, killed = (final_files(tmp_path / name, 12) for name in ("whole", "killed"))
+    assert whole.keys() == killed.keys() == {"adapters.safetensors", "optimizer.safetensors"}
+    assert whole == killed
+    with (
+        RunStore.open(tmp_path / "whole", read_only=True) as first,
+        RunStore.open(tmp_path / "killed", read_only=True) as second,
+    ):
+        assert first.load_ratings() == second.load_ratings()
+        assert first.load_events() == second.load_events()
+        assert first.load_metrics("solve_rate") == second.load_metrics("solve_rate")
+        for step in (1, 7, 12):
+            assert first.load_proposals(step) == second.load_proposals(step)
+
+
+def test_a_step_fills_the_store_and_moves_only_who_trained(tiny: Make, tmp_path: Path) -> None:
+    records: list[StepRecord] = []
+    with Trainer.start(tiny(steps=1), tmp_path / "run") as trainer:
+        before = {name: t.clone() for name, t in trainer.policy.adapters.state_dict().items()}
+        trainer.run(lambda phase, record: records.append(record) if record else None)
+        after = trainer.policy.adapters.state_dict()
+    (record,) = records
+    assert len(record.proposals) == 2 * 3
+    valid = [p for p in record.proposals if isinstance(p.outcome, Task)]
+    assert len(record.rollouts) == 3 * len(valid)
+    assert record.metrics["logprob_gap"] < 1e-4
+    trained = {p.completion.slot for p in record.proposals} | {
+        r.completion.slot for r in record.rollouts
+    }
+    for slot in range(4):
+        moved = any(not torch.equal(before[n][slot], after[n][slot]) for n in after)
+        assert not moved or slot in trained
+    with RunStore.open(tmp_path / "run", read_only=True) as store:
+        assert store.last_step() == 1
+        assert len(store.load_proposals(1)) == 6
+        assert {m.id for m in store.load_members()} == {0, 1, 2, 3}
+
+
+def test_a_generation_replaces_one_teacher_and_one_student(tiny: Make, tmp_path: Path) -> None:
+    with Trainer.start(tiny(steps=2), tmp_path / "run") as trainer:
+        trainer.run(quiet)
+        assert [m.slot for m in trainer.population.members] == [0, 1, 2, 3]
+        assert {m.id for m in trainer.population.members} - {0, 1, 2, 3} == {4, 5}
+    with RunStore.open(tmp_path / "run", read_only=True) as store:
+        events = store.load_events()
+        assert [event.child for event in events] == [4, 5]
+        dead = {m.id for m in store.load_members() if m.died == 2}
+        assert dead == {event.removed for event in events}
+
+
+def test_single_agent_self_play_is_the_same_loop(tiny: Make, tmp_path: Path) -> None:
+    config = tiny(steps=1, population={"teachers": 0, "students": 0, "self_play": 1})
+    with Trainer.start(config, tmp_path / "run") as trainer:
+        trainer.run(quiet)
+        assert trainer.population.members[0].mu == config.population.mu
+    with RunStore.open(tmp_path / "run", read_only=True) as store:
+        assert {(m.match.teacher, m.match.student) for m in store.load_matches()} == {(0, 0)}
+
+
+def test_stale_adapter_stops_the_run_before_weights_change(tiny: Make, tmp_path: Path) -> None:
+    with Trainer.start(tiny(steps=1, policy={"init_noise": 0.3}), tmp_path / "run") as trainer:
+        generate = trainer.policy.generate
+
+        def stale(requests, **options):  # type: ignore[no-untyped-def]
+            base = [replace(request, slot=None) for request in requests]
+            texts = generate(base, **options)
+            return [replace(t, slot=r.slot) for t, r in zip(texts, requests, strict=True)]
+
+        trainer.policy.generate = stale  # type: ignore[method-assign]
+        before = {n: t.clone() for n, t in trainer.policy.adapters.state_dict().items()}
+        with pytest.raises(InfrastructureError, match="stale"):
+            trainer.run(quiet)
+        after = trainer.policy.adapters.state_dict()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+        assert trainer.step == 0
+
+
+def test_sandbox_down_stops_the_run_and_is_no_reward(tiny: Make, tmp_path: Path) -> None:
+    with Trainer.start(tiny(steps=1), tmp_path / "run") as trainer:
+        verify = trainer.domain.verify
+
+        def broken(attempts):  # type: ignore[no-untyped-def]
+            return [replace(item, verdict=Verdict.INFRA_ERROR) for item in verify(attempts)]
+
+        trainer.domain.verify = broken  # type: ignore[method-assign]
+        seeds = trainer.archive
+        trainer.domain.validate = lambda drafts: list(  # type: ignore[method-assign]
+            trainer.domain.seed_tasks(len(drafts), seed=99)
+        )
+        with pytest.raises(InfrastructureError, match="checkpoint is intact"):
+            trainer.run(quiet)
+        assert len(seeds) == 6
+    with RunStore.open(tmp_path / "run", read_only=True) as store:
+        assert store.last_step() == 0
+
+
+def test_stop_request_saves_and_resumes(tiny: Make, tmp_path: Path) -> None:
+    with Trainer.start(tiny(steps=3), tmp_path / "run") as trainer:
+        assert not trainer.run(quiet, should_stop=lambda: trainer.step == 1)
+    with Trainer.resume(tmp_path / "run", steps=2) as trainer:
+        assert trainer.step == 1
+        assert trainer.run(quiet)
+    adapters = load_file(tmp_path / "run" / "checkpoints" / "step-000002" / "adapters.safetensors")
+    assert all(torch.isfinite(tensor).all() for tensor in adapters.values())
+
+
+def test_errors_before_expensive_work_are_clear(tiny: Make, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown operator"):
+        Trainer.start(tiny(evolution={"mutations": ["svdd"]}), tmp_path / "a")
+    with pytest.raises(ConfigError, match="no run"):
+        Trainer.resume(tmp_path / "nowhere")
