@@ -9,6 +9,7 @@ from redqueen.config import PolicyConfig
 from redqueen.policy import generation, peft_io, scoring
 from redqueen.policy.adapters import AdapterStack, Factors, LayerShape
 from redqueen.policy.loading import SEEDLING, Base, load_base
+from redqueen.policy.memory import keep_freed_memory
 from redqueen.policy.routing import Router, find_targets, layer_shape
 from redqueen.policy.scoring import Scores, bucket
 from redqueen.types import Completion, ConfigError, Request
@@ -45,7 +46,10 @@ class Policy:
         Raises:
             ConfigError: the base, the device or the target layers are not usable.
         """
-        return cls(config, load_base(config), slots, seed)
+        base = load_base(config)
+        if base.device.type == "cpu":
+            keep_freed_memory()
+        return cls(config, base, slots, seed)
 
     @property
     def num_parameters(self) -> int:

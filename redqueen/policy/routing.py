@@ -177,22 +177,21 @@ class Route:
         self, x: Tensor, out: Tensor, a: tuple[Tensor, ...], b: tuple[Tensor, ...]
     ) -> Tensor:
         tokens, width = x.shape[1], out.shape[-1]
-        x_flat, out_flat = x.reshape(-1, x.shape[-1]), out.view(-1, width)
-        training = torch.is_grad_enabled()
-        parts: list[Tensor] = []
+        sizes = [(run.stop - run.start) * tokens for run in self.runs]
+        # One split rather than slices: the gradient of a slice is a tensor of the full size.
+        x_parts = torch.split_with_sizes(x.reshape(-1, x.shape[-1]), sizes)
+        out_parts = list(torch.split_with_sizes(out.view(-1, width), sizes))
         group = 0
-        for run in self.runs:
-            rows = slice(run.start * tokens, run.stop * tokens)
-            part = out_flat[rows]
-            if run.slot is not None:
-                low = x_flat[rows] @ a[group]
-                if training:
-                    part = torch.addmm(part, low, b[group])
-                else:
-                    part.addmm_(low, b[group])
-                group += 1
-            parts.append(part)
-        return torch.cat(parts).view(out.shape) if training else out
+        for i, run in enumerate(self.runs):
+            if run.slot is None:
+                continue
+            low = x_parts[i] @ a[group]
+            if torch.is_grad_enabled():
+                out_parts[i] = torch.addmm(out_parts[i], low, b[group])
+            else:
+                out_parts[i].addmm_(low, b[group])
+            group += 1
+        return torch.cat(out_parts).view(out.shape) if torch.is_grad_enabled() else out
 
     def _padded(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> Tensor:
         groups, tokens = len(self.slots), x.shape[1]
