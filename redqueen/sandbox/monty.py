@@ -13,8 +13,9 @@ Layers that keep untrusted code away from us:
 
 A worker that dies costs a retry, since we cannot know who killed it; after `retries` the outcome
 is `infra_error`. A worker that had to be killed for hanging is retried once, then `timeout`.
-The longest a call can take is therefore (retries + 1) x (seconds + GRACE), and the usual end of
-an endless loop is `seconds`.
+An endless loop ends after `seconds`; one step of the interpreter that outlasts its own limit (the
+square of a huge integer) after 2 x (seconds + GRACE); nothing takes longer than
+(retries + 1) x (seconds + GRACE).
 """
 
 import itertools
@@ -39,7 +40,7 @@ from redqueen.sandbox.literals import (
 )
 from redqueen.types import InfrastructureError
 
-GRACE = 1.0
+GRACE = 0.5
 """Seconds past the limit after which a hanging worker is killed from outside."""
 PRINT_BYTES = 65_537
 """What a program may print; printed text is dropped, more of it is an `output` outcome."""
@@ -156,12 +157,6 @@ class MontySandbox:
             stop.set()
         return [outcomes[index] for index in range(len(calls))]
 
-    def worker_pids(self) -> list[int]:
-        """Process ids of idle workers (for supervision and tests): holds each for a moment."""
-        with ExitStack() as stack:
-            sessions = [stack.enter_context(self._pool.checkout()) for _ in range(self._workers)]
-            return [pid for session in sessions if (pid := session.worker_pid) is not None]
-
     def close(self) -> None:
         """End all worker processes. Safe to call twice."""
         if not self._closed:
@@ -236,7 +231,7 @@ def _refuse(call: Call) -> Outcome | None:
 def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
     """Outcome of an error that the runner could not catch, hence no program can forge.
 
-    None when it is none of the limits: then something of ours is wrong.
+    None when it is no limit and no gap of the interpreter: then something of ours is wrong.
     """
     name, message = type(error.exception()).__name__, error.display("msg")
     if name == "TimeoutError":
@@ -247,6 +242,8 @@ def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
         return Outcome(kind, message="printed too much" if flooded else _cut(message))
     if name == "RuntimeError" and message.startswith("suspension limit"):
         return Outcome(OutcomeKind.UNSUPPORTED, message="too many requests to the outside")
+    if message.startswith("Internal error in monty") or is_gap(name, message):
+        return Outcome(OutcomeKind.UNSUPPORTED, message=_cut(f"{name}: {message}"))
     return None
 
 
