@@ -53,7 +53,7 @@ _RUNNER_FRAMES = 4
 _REMEDY = "pip install 'pydantic-monty>=1.4,<2', or point MONTY_BIN at its `monty` binary"
 
 # Short on purpose: it is compiled for every call. It measures the value level by level, so that
-# what it looks at stays within `limit` items whatever sharing or cycles the value holds.
+# what it looks at stays within LIMIT items whatever sharing or cycles the value holds.
 _RUNNER = """
 def run():
     scope = {'__name__': 'program'}
@@ -63,30 +63,35 @@ def run():
             return 'missing', '', function
         value = scope[function](*args)
     except BaseException as error:
-        return 'raised', type(error).__name__, str(error)[:message_chars]
+        return 'raised', type(error).__name__, str(error)[:MESSAGE]
     size = depth = 0
     level = [value]
     while level:
         below = []
         for item in level:
             kind = type(item)
-            if kind in texts or kind in containers:
+            if kind is int or kind is bool or item is None:
+                continue
+            if kind is str or kind is bytes:
                 size += len(item)
-                if size > limit or depth >= max_depth and kind in containers:
+            elif kind is list or kind is tuple or kind is dict or kind is set:
+                size += len(item)
+                if size > LIMIT or depth >= DEPTH:
                     return 'output', '', ''
-                if kind in containers:
-                    below.extend(item)
-                    if kind is dict:
-                        below.extend(item.values())
-            elif kind not in scalars or item != item:
+                below.extend(item)
+                if kind is dict:
+                    below.extend(item.values())
+            elif kind is not float and kind is not complex or item != item:
                 return 'shape', '', kind.__name__
+        if size > LIMIT:
+            return 'output', '', ''
         level = below
         depth += 1
     try:
         text = repr(value)
     except ValueError:
         return 'output', '', ''
-    return ('value', '', text) if len(text) <= limit else ('output', '', '')
+    return ('value', '', text) if len(text) <= LIMIT else ('output', '', '')
 run()
 """
 
@@ -102,14 +107,9 @@ class MontySandbox:
         limits = Limits.from_config(config)
         self._retries = config.retries
         self._workers = config.workers
-        self._inputs: dict[str, object] = {
-            "limit": min(limits.output_chars, MAX_CHARS),
-            "max_depth": MAX_DEPTH,
-            "message_chars": MESSAGE_CHARS,
-            "scalars": (int, bool, float, type(None), complex),
-            "texts": (str, bytes),
-            "containers": (list, tuple, dict, set),
-        }
+        self._runner = _RUNNER.replace("LIMIT", str(min(limits.output_chars, MAX_CHARS)))
+        self._runner = self._runner.replace("DEPTH", str(MAX_DEPTH))
+        self._runner = self._runner.replace("MESSAGE", str(MESSAGE_CHARS))
         self._limits: pydantic_monty.ResourceLimits = {
             "max_feed_duration_secs": limits.seconds,
             "max_memory": int(limits.memory_mb * 2**20),
@@ -198,14 +198,14 @@ class MontySandbox:
 
     def _attempt(self, call: Call) -> Outcome:
         """One fresh session for `call`. Raises what is not the program's doing."""
-        inputs = {"code": call.code, "function": call.function, "args": call.args, **self._inputs}
+        inputs = {"code": call.code, "function": call.function, "args": call.args}
         session = self._pool.checkout(
             limits=self._limits, assert_message_annotations=False, os_policy={"sleep": "zero"}
         )
         with session as worker:
             try:
                 printed = pydantic_monty.CollectString(max_bytes=PRINT_BYTES)
-                report = worker.feed_run(_RUNNER, inputs=inputs, print_callback=printed)
+                report = worker.feed_run(self._runner, inputs=inputs, print_callback=printed)
             except pydantic_monty.MontyRuntimeError as error:
                 outcome = _interrupted(error)
                 if outcome is None:
