@@ -129,7 +129,7 @@ def test_a_stuck_worker_is_killed_from_outside_and_its_call_tried_again() -> Non
 
 
 def test_workers_that_hang_every_time_are_a_timeout() -> None:
-    with fresh(SandboxConfig(seconds=0.2, workers=1)) as (sandbox, _):
+    with fresh(SandboxConfig(seconds=0.2, workers=1, retries=9)) as (sandbox, _):
         start = time.monotonic()
         with assassin(None, signal.SIGSTOP, 0.0, every=0.01):
             [outcome] = sandbox.run([Call(SPIN, "f", (10**9,))])
