@@ -16,7 +16,8 @@ Limits of this. A program that catches such an exception itself goes on, and its
 own. A program that raises one of these messages itself is called unsupported: it only harms
 itself. And monty differs silently in a few places that no exception marks: `map`, `zip`,
 `filter`, `enumerate`, `reversed` and generator expressions are lists, the order of a set may be
-another, and a lone surrogate in a literal becomes U+FFFD.
+another, `round` to decimals works on the printed digits (`round(2.675, 2)` is 2.68), and a lone
+surrogate in a literal becomes U+FFFD.
 """
 
 import builtins
@@ -41,7 +42,8 @@ _PARSER_GAP = re.compile(
 )
 _ARGUMENT_GAP = re.compile(
     r"does not yet support|is not (?:yet )?(?:supported|implemented)|type\(\) bases|by Monty|"
-    r"^cannot convert '\w+' object to bytes"
+    r"^cannot convert '\w+' object to bytes|^cannot create 'object' instances|"
+    r"^pow\(\) 2nd argument cannot be negative when 3rd"
 )
 _HOST_ACCESS = re.compile(r"is not supported in this environment|^Permission denied: '")
 _NO_MODULE = re.compile(rf"No module named {_NAME}")

@@ -13,8 +13,9 @@ Layers that keep untrusted code away from us:
 
 A worker that dies costs a retry, since we cannot know who killed it; after `retries` the outcome
 is `infra_error`. A worker that had to be killed for hanging is retried once, then `timeout`.
-The longest a call can take is therefore (retries + 1) x (seconds + GRACE), and the usual end of
-an endless loop is `seconds`.
+An endless loop ends after `seconds`; one step of the interpreter that outlasts its own limit (the
+square of a huge integer) after 2 x (seconds + GRACE); nothing takes longer than
+(retries + 1) x (seconds + GRACE).
 """
 
 import itertools
@@ -39,7 +40,7 @@ from redqueen.sandbox.literals import (
 )
 from redqueen.types import InfrastructureError
 
-GRACE = 1.0
+GRACE = 0.5
 """Seconds past the limit after which a hanging worker is killed from outside."""
 PRINT_BYTES = 65_537
 """What a program may print; printed text is dropped, more of it is an `output` outcome."""
@@ -52,7 +53,7 @@ _RUNNER_FRAMES = 4
 _REMEDY = "pip install 'pydantic-monty>=1.4,<2', or point MONTY_BIN at its `monty` binary"
 
 # Short on purpose: it is compiled for every call. It measures the value level by level, so that
-# what it looks at stays within `limit` items whatever sharing or cycles the value holds.
+# what it looks at stays within LIMIT items whatever sharing or cycles the value holds.
 _RUNNER = """
 def run():
     scope = {'__name__': 'program'}
@@ -62,30 +63,35 @@ def run():
             return 'missing', '', function
         value = scope[function](*args)
     except BaseException as error:
-        return 'raised', type(error).__name__, str(error)[:message_chars]
+        return 'raised', type(error).__name__, str(error)[:MESSAGE]
     size = depth = 0
     level = [value]
     while level:
         below = []
         for item in level:
             kind = type(item)
-            if kind in texts or kind in containers:
+            if kind is int or kind is bool or item is None:
+                continue
+            if kind is str or kind is bytes:
                 size += len(item)
-                if size > limit or depth >= max_depth and kind in containers:
+            elif kind is list or kind is tuple or kind is dict or kind is set:
+                size += len(item)
+                if size > LIMIT or depth >= DEPTH:
                     return 'output', '', ''
-                if kind in containers:
-                    below.extend(item)
-                    if kind is dict:
-                        below.extend(item.values())
-            elif kind not in scalars or item != item:
+                below.extend(item)
+                if kind is dict:
+                    below.extend(item.values())
+            elif kind is not float and kind is not complex or item != item:
                 return 'shape', '', kind.__name__
+        if size > LIMIT:
+            return 'output', '', ''
         level = below
         depth += 1
     try:
         text = repr(value)
     except ValueError:
         return 'output', '', ''
-    return ('value', '', text) if len(text) <= limit else ('output', '', '')
+    return ('value', '', text) if len(text) <= LIMIT else ('output', '', '')
 run()
 """
 
@@ -101,14 +107,9 @@ class MontySandbox:
         limits = Limits.from_config(config)
         self._retries = config.retries
         self._workers = config.workers
-        self._inputs: dict[str, object] = {
-            "limit": min(limits.output_chars, MAX_CHARS),
-            "max_depth": MAX_DEPTH,
-            "message_chars": MESSAGE_CHARS,
-            "scalars": (int, bool, float, type(None), complex),
-            "texts": (str, bytes),
-            "containers": (list, tuple, dict, set),
-        }
+        self._runner = _RUNNER.replace("LIMIT", str(min(limits.output_chars, MAX_CHARS)))
+        self._runner = self._runner.replace("DEPTH", str(MAX_DEPTH))
+        self._runner = self._runner.replace("MESSAGE", str(MESSAGE_CHARS))
         self._limits: pydantic_monty.ResourceLimits = {
             "max_feed_duration_secs": limits.seconds,
             "max_memory": int(limits.memory_mb * 2**20),
@@ -156,12 +157,6 @@ class MontySandbox:
             stop.set()
         return [outcomes[index] for index in range(len(calls))]
 
-    def worker_pids(self) -> list[int]:
-        """Process ids of idle workers (for supervision and tests): holds each for a moment."""
-        with ExitStack() as stack:
-            sessions = [stack.enter_context(self._pool.checkout()) for _ in range(self._workers)]
-            return [pid for session in sessions if (pid := session.worker_pid) is not None]
-
     def close(self) -> None:
         """End all worker processes. Safe to call twice."""
         if not self._closed:
@@ -203,14 +198,14 @@ class MontySandbox:
 
     def _attempt(self, call: Call) -> Outcome:
         """One fresh session for `call`. Raises what is not the program's doing."""
-        inputs = {"code": call.code, "function": call.function, "args": call.args, **self._inputs}
+        inputs = {"code": call.code, "function": call.function, "args": call.args}
         session = self._pool.checkout(
             limits=self._limits, assert_message_annotations=False, os_policy={"sleep": "zero"}
         )
         with session as worker:
             try:
                 printed = pydantic_monty.CollectString(max_bytes=PRINT_BYTES)
-                report = worker.feed_run(_RUNNER, inputs=inputs, print_callback=printed)
+                report = worker.feed_run(self._runner, inputs=inputs, print_callback=printed)
             except pydantic_monty.MontyRuntimeError as error:
                 outcome = _interrupted(error)
                 if outcome is None:
@@ -236,7 +231,7 @@ def _refuse(call: Call) -> Outcome | None:
 def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
     """Outcome of an error that the runner could not catch, hence no program can forge.
 
-    None when it is none of the limits: then something of ours is wrong.
+    None when it is no limit and no gap of the interpreter: then something of ours is wrong.
     """
     name, message = type(error.exception()).__name__, error.display("msg")
     if name == "TimeoutError":
@@ -247,6 +242,8 @@ def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
         return Outcome(kind, message="printed too much" if flooded else _cut(message))
     if name == "RuntimeError" and message.startswith("suspension limit"):
         return Outcome(OutcomeKind.UNSUPPORTED, message="too many requests to the outside")
+    if message.startswith("Internal error in monty") or is_gap(name, message):
+        return Outcome(OutcomeKind.UNSUPPORTED, message=_cut(f"{name}: {message}"))
     return None
 
 

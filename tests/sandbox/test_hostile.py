@@ -1,0 +1,37 @@
+from collections.abc import Iterator
+
+import pytest
+
+from redqueen.config import SandboxConfig
+from redqueen.sandbox import Sandbox, make_sandbox
+
+from .conftest import SECONDS
+from .hostile import CORPUS, Hostile, attack, canary, worst
+
+
+@pytest.fixture(scope="module")
+def secret_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with canary(tmp_path_factory.mktemp("canary")) as path:
+        yield path
+
+
+def test_the_corpus_is_large_and_its_names_differ() -> None:
+    assert len(CORPUS) >= 60
+    assert len({hostile.name for hostile in CORPUS}) == len(CORPUS)
+
+
+@pytest.fixture(scope="module")
+def target(secret_file: str) -> Iterator[Sandbox]:
+    # Born after the secret, so that a worker that inherited our environment would hold it.
+    with make_sandbox(SandboxConfig(seconds=SECONDS)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
+def test_hostile_program_is_contained(
+    target: Sandbox, hostile: Hostile, secret_file: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert attack(target, hostile, secret_file, worst(SECONDS)) == []
+    printed = capfd.readouterr()
+    assert printed.out == "", "what a program prints must not reach our output"
+    assert "canary" not in printed.err

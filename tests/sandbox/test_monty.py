@@ -1,0 +1,199 @@
+"""The monty backend against CPython, and what tells its gaps from a program's own errors."""
+
+import ast
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redqueen.config import SandboxConfig
+from redqueen.sandbox import (
+    NOT_A_LITERAL,
+    Call,
+    Limits,
+    OutcomeKind,
+    Sandbox,
+    make_sandbox,
+    render_literal,
+)
+
+from .test_literals import PLAIN, nest
+
+_SECTIONS = Path(__file__).with_name("programs.txt").read_text(encoding="utf-8").split("\n=== ")[1:]
+PROGRAMS = dict(section.split("\n", 1) for section in _SECTIONS)
+
+
+def cpython(code: str) -> tuple[str, str]:
+    """What CPython makes of `f()`: ("value", literal) or ("exception", type name)."""
+    scope: dict[str, Any] = {"__name__": "program"}
+    limit = sys.getrecursionlimit()
+    try:
+        exec(code, scope)
+        if "f" not in scope:
+            raise NameError("f")
+        text = render_literal(scope["f"]())
+    except BaseException as error:
+        return "exception", type(error).__name__
+    finally:
+        sys.setrecursionlimit(limit)
+    return ("value", text) if text is not None else ("exception", NOT_A_LITERAL)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_supported_programs_end_as_in_cpython(sandbox: Sandbox, name: str) -> None:
+    [outcome] = sandbox.run([Call(PROGRAMS[name], "f")])
+    kind, what = cpython(PROGRAMS[name])
+    assert (outcome.kind.value, outcome.text or outcome.exception) == (kind, what), outcome
+    if kind == "value":
+        assert render_literal(ast.literal_eval(outcome.text)) == outcome.text
+
+
+UNSUPPORTED = {
+    "generator": "def f():\n    yield 1",
+    "del": "def f():\n    d = {1: 2}\n    del d[1]\n    return d",
+    "inheritance": "class A: pass\nclass B(A): pass\ndef f(): return 1",
+    "own exception": "class E(Exception): pass\ndef f(): return 1",
+    "property": "class A:\n    @property\n    def x(self): return 1\ndef f(): return A().x",
+    "exception group": "def f():\n    try: return 1\n    except* ValueError: pass",
+    "wildcard import": "from math import *\ndef f(): return pi",
+    "heapq": "import heapq\ndef f(): return 1",
+    "string": "def f():\n    import string\n    return string.digits",
+    "operator": "from operator import itemgetter\ndef f(): return 1",
+    "submodule": "import xml.dom\ndef f(): return 1",
+    "OrderedDict": "from collections import OrderedDict\ndef f(): return 1",
+    "translate": "def f(): return 'a'.translate({97: 98})",
+    "maketrans": "def f(): return str.maketrans('a', 'b')",
+    "bit_length": "def f(): return (5).bit_length()",
+    "from_bytes": "def f(): return int.from_bytes(b'a', 'big')",
+    "is_integer": "def f(): return (1.5).is_integer()",
+    "__class__": "def f(): return (1).__class__ is int",
+    "function name": "def f(): return f.__name__",
+    "callable": "def f(): return callable(3)",
+    "issubclass": "def f(): return issubclass(int, int)",
+    "bytearray": "def f(): return list(bytearray(b'a'))",
+    "globals": "def f(): return len(globals())",
+    "super": "class A:\n    def __init__(self): super().__init__()\ndef f(): return A() and 1",
+    "bytes of a list": "def f(): return bytes([65])",
+    "object": "def f(): return object() is None",
+    "modular inverse": "def f(): return pow(3, -1, 7)",
+    "exit code": "def f(): raise SystemExit(3)",
+    "open": "def f(): return open('x').read()",
+    "environment": "import os\ndef f(): return os.environ['HOME']",
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_gaps_are_unsupported_not_exceptions(sandbox: Sandbox, name: str) -> None:
+    [outcome] = sandbox.run([Call(UNSUPPORTED[name], "f")])
+    assert outcome.kind is OutcomeKind.UNSUPPORTED, outcome
+    assert outcome.message
+    assert outcome.text == outcome.exception == ""
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PLAIN, max_size=3).map(tuple))
+def test_arguments_and_values_cross_unchanged(sandbox: Sandbox, arguments: tuple[Any, ...]) -> None:
+    [outcome] = sandbox.run([Call("def f(*args): return args", "f", arguments)])
+    assert outcome.text == render_literal(arguments), outcome
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(allow_nan=False), min_size=1))
+def test_floats_have_cpythons_digits(sandbox: Sandbox, numbers: list[float]) -> None:
+    [outcome] = sandbox.run([Call("def f(x): return [repr(n) for n in x]", "f", (numbers,))])
+    assert outcome.text == repr([repr(number) for number in numbers])
+
+
+@pytest.mark.parametrize(
+    "text", ["'); import os; ('", "__import__('os')", "{x}", "\\", "'''", "\n"]
+)
+def test_arguments_are_data_whatever_they_look_like(sandbox: Sandbox, text: str) -> None:
+    [outcome] = sandbox.run([Call("def f(x): return x, len(x)", "f", (text,))])
+    assert ast.literal_eval(outcome.text) == (text, len(text))
+
+
+@pytest.mark.parametrize("name", ["f()", "f(1); f", "code", "print", "", "f\n", "__name__x", "run"])
+def test_function_names_are_data_too(sandbox: Sandbox, name: str) -> None:
+    [outcome] = sandbox.run([Call("def f(x=1): return x", name)])
+    assert (outcome.kind, outcome.exception) == (OutcomeKind.EXCEPTION, "NameError")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [nest(65), 10**5000, "\ud800", ..., frozenset(), float("nan"), object()],
+    ids=["deep", "huge", "surrogate", "ellipsis", "frozenset", "nan", "object"],
+)
+def test_arguments_without_a_literal_are_refused(sandbox: Sandbox, value: object) -> None:
+    [outcome] = sandbox.run([Call("def f(x): return 1", "f", (value,))])
+    assert outcome.kind is OutcomeKind.UNSUPPORTED
+    assert outcome.message.startswith("argument: ")
+
+
+def test_an_argument_may_be_as_deep_as_a_value(sandbox: Sandbox) -> None:
+    calls = [Call("def f(x): return x", "f", (nest(depth),)) for depth in (62, 63)]
+    assert [outcome.text for outcome in sandbox.run(calls)] == [str(nest(62)), str(nest(63))]
+
+
+def test_every_call_starts_fresh() -> None:
+    keep = "n = []\ndef f(x, seen=[]):\n    global extra\n    extra = x\n"
+    keep += "    n.append(x)\n    seen.append(x)\n    return n, seen"
+    spoil = "import math, json\ndef f():\n    math.pi = 3\n    json.dumps = None"
+    peek = "import math, json\ndef f(): return math.pi, json.dumps([1])"
+    with make_sandbox(SandboxConfig(workers=1)) as sandbox:
+        outcomes = sandbox.run(
+            [
+                Call(keep, "f", (1,)),
+                Call(keep, "f", (2,)),
+                Call("def f(): return extra", "f"),
+                Call("x = 1", "f"),
+                Call(spoil, "f"),
+                Call(peek, "f"),
+            ]
+        )
+    assert [outcome.text for outcome in outcomes[:2]] == ["([1], [1])", "([2], [2])"]
+    assert [outcome.exception for outcome in outcomes[2:4]] == ["NameError", "NameError"]
+    assert outcomes[5].text == "(3.141592653589793, '[1]')"
+
+
+def test_outcomes_come_in_the_order_of_calls(sandbox: Sandbox) -> None:
+    code = "def f(n):\n    x = 0\n    for i in range(n * 37 % 5000): x += 1\n    return n"
+    calls = [Call(code, "f", (n,)) for n in range(300)]
+    assert [outcome.text for outcome in sandbox.run(calls)] == [str(n) for n in range(300)]
+    assert sandbox.run([]) == []
+
+
+def test_limits_come_from_the_configuration() -> None:
+    config = SandboxConfig(seconds=0.2, memory_mb=8, recursion=20, output_chars=30)
+    assert Limits.from_config(config) == Limits(0.2, 8.0, 20, 30)
+    deep = "def f(n): return 0 if n == 0 else f(n - 1)"
+    text = "def f(n): return 'x' * n"
+    with make_sandbox(config) as sandbox:
+        outcomes = sandbox.run(
+            [
+                Call("def f():\n    while True: pass", "f"),
+                Call("def f(): return len([0] * 2 * 10**6)", "f"),
+                Call("def f(): return len([0] * 10**5)", "f"),
+                Call(deep, "f", (15,)),
+                Call(deep, "f", (30,)),
+                Call(text, "f", (28,)),
+                Call(text, "f", (29,)),
+            ]
+        )
+    kinds = [outcome.kind.value for outcome in outcomes]
+    assert kinds == ["timeout", "memory", "value", "value", "exception", "value", "output"]
+    assert outcomes[4].exception == "RecursionError"
+
+
+def test_messages_are_cut(sandbox: Sandbox) -> None:
+    [outcome] = sandbox.run([Call("def f(): raise ValueError('x' * 10**5)", "f")])
+    assert outcome.message == "x" * 300
+
+
+@pytest.mark.parametrize("text", ["inf", "[1.0, -inf]", "{'inf': inf}"])
+def test_infinity_has_a_literal(sandbox: Sandbox, text: str) -> None:
+    [outcome] = sandbox.run([Call(f"inf = float('inf')\ndef f(): return {text}", "f")])
+    value = ast.literal_eval(outcome.text)
+    assert value == eval(text, {"inf": float("inf")})
