@@ -3,17 +3,20 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import MistralConfig, MistralForCausalLM
 
+from redqueen.config import PolicyConfig
 from redqueen.policy import Policy
 from redqueen.policy.generation import Sampling, draw
 from redqueen.types import Completion, ConfigError, Request
 
-from .conftest import ARCHITECTURES
+from .conftest import ARCHITECTURES, randomize, save_tokenizer
 
 PROMPTS = ["f(1)", "x = 12; y = x + 1", "a", "def g(n):", "f(1)", "[1, 2, 3]", "f(1)", "z"]
 SLOTS: list[int | None] = [0, 1, 2, None, 0, 2, 1, None]
@@ -130,6 +133,33 @@ def test_generation_stops_where_the_context_ends(make_policy) -> None:
     policy.base.model(torch.tensor([[*done[0].prompt_ids, *done[0].token_ids]]))
     with pytest.raises(ConfigError, match=r"96 tokens, but the base's context is 96"):
         policy.generate([Request(0, "x" * 96, 1)], max_new_tokens=1, temperature=0.0)
+
+
+def test_sliding_window_attention_is_exact(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=112,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        sliding_window=8,
+        initializer_range=0.3,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    MistralForCausalLM(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    policy = Policy.load(PolicyConfig(base=str(tmp_path), rank=4, device="cpu"), slots=3, seed=1)
+    randomize(policy)
+    rows = requests()
+    done = policy.generate(rows, max_new_tokens=24, temperature=0.0)
+    for request, completion in zip(rows, done, strict=True):
+        expected = unbatched_greedy(policy, request.slot, request.prompt, 24)
+        assert completion.token_ids == tuple(token for token, _ in expected)
+    assert mean_gap(policy, done, 1.0) <= 1e-4
 
 
 def test_no_requests_and_bad_settings(make_policy) -> None:
