@@ -28,8 +28,8 @@ class PolicyConfig(Section):
 
     base: str = "seedling"
     """`seedling` (ships with the package), a local directory, or a Hugging Face model id."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the base's weights and activations. Adapters are always trained in float32."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Type of the base's weights and activations. Adapters are always kept in float32."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1` …"""
     trust_remote_code: bool = False

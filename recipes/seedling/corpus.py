@@ -6,7 +6,7 @@ The reasoning of a `code_o` answer is the run itself, one step a line (`c = 3 + 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -22,6 +22,10 @@ from redqueen.domains.generator import (
 )
 
 KINDS = {"solve_o": 0.46, "solve_i": 0.20, "solve_f": 0.12, "propose": 0.16, "propose_f": 0.06}
+KINDS_ANNEAL = {
+    "solve_o": 0.36, "solve_i": 0.26, "solve_f": 0.14, "propose": 0.18, "propose_f": 0.06,
+}  # fmt: skip
+"""The mix while the learning rate goes down: execution is learnt first, the rest leans on it."""
 BANDS = {1: 0.30, 2: 0.27, 3: 0.23, 4: 0.13, 5: 0.07}
 INPUTS = 6
 
@@ -116,11 +120,11 @@ def make_document(kind: str, band: int, rng: Random) -> Document:
     )
 
 
-def documents(seed: int) -> Iterator[Document]:
-    """An endless stream of documents. `code_f` keeps to the bands 1 to 3."""
+def documents(seed: int, kinds: Mapping[str, float] = KINDS) -> Iterator[Document]:
+    """An endless stream of documents of a mix. `code_f` keeps to the bands 1 to 3."""
     rng = Random(seed)
     while True:
-        kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+        kind = rng.choices(list(kinds), list(kinds.values()))[0]
         band = rng.choices(list(BANDS), list(BANDS.values()))[0]
         if kind in ("solve_f", "propose_f"):
             band = 1 + (band - 1) % 3

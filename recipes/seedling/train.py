@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -23,15 +23,15 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from recipes.seedling.corpus import documents
+from recipes.seedling.corpus import KINDS, KINDS_ANNEAL, documents
 from recipes.seedling.tokenizer import build_tokenizer
 from redqueen.rng import derive_seed
 
 SHARD_BYTES = 12 * 2**20
 CHUNK_DOCUMENTS = 4096
-PROMPT_WEIGHT = 0.1
-PROPOSAL_WEIGHT = 0.5
-"""Proposals are mostly free choice: more noise than signal for the gradient."""
+PROMPT_WEIGHT = {"learn": 0.1, "anneal": 0.3}
+PROPOSAL_WEIGHT = {"learn": 0.5, "anneal": 1.0}
+"""By stage. Programs and proposals are mostly free choice: at first more noise than signal."""
 
 SHAPE = {
     "hidden_size": 256,
@@ -55,22 +55,26 @@ class Batch:
 
 @dataclass(frozen=True)
 class Row:
-    """One tokenised document: its ids, the length of its prompt, the completion's weight."""
+    """One tokenised document: its ids, the length of its prompt, the loss weights of both parts."""
 
     ids: list[int]
     prompt: int
+    prompt_weight: float
     weight: float
 
 
-def make_chunk(seed: int, index: int, batch_tokens: int) -> list[list[Row]]:
+def make_chunk(seed: int, index: int, batch_tokens: int, stage: str) -> list[list[Row]]:
     """Chunk `index` of the corpus as batches of rows, in training order."""
     tokenizer = build_tokenizer()
     rows = []
-    for item in islice(documents(derive_seed(seed, "corpus", index)), CHUNK_DOCUMENTS):
+    source = documents(
+        derive_seed(seed, "corpus", index), KINDS if stage == "learn" else KINDS_ANNEAL
+    )
+    for item in islice(source, CHUNK_DOCUMENTS):
         prompt = tokenizer(item.prompt)["input_ids"]
         ids = prompt + tokenizer(item.completion)["input_ids"] + [tokenizer.eos_token_id]
-        weight = PROPOSAL_WEIGHT if item.kind.startswith("propose") else 1.0
-        rows.append(Row(ids, len(prompt), weight))
+        weight = PROPOSAL_WEIGHT[stage] if item.kind.startswith("propose") else 1.0
+        rows.append(Row(ids, len(prompt), PROMPT_WEIGHT[stage], weight))
     rows.sort(key=lambda row: len(row.ids))
     batches: list[list[Row]] = [[]]
     for row in rows:
@@ -88,19 +92,21 @@ def collate(rows: list[Row], pad: int, device: str) -> Batch:
     weight = torch.zeros(len(rows), width)
     for index, row in enumerate(rows):
         ids[index, : len(row.ids)] = torch.tensor(row.ids)
-        weight[index, : row.prompt] = PROMPT_WEIGHT
+        weight[index, : row.prompt] = row.prompt_weight
         weight[index, row.prompt : len(row.ids)] = row.weight
     return Batch(ids.to(device), weight.to(device))
 
 
-def stream(seed: int, start: int, batch_tokens: int) -> Iterator[tuple[int, list[Row]]]:
-    """Batches from chunk `start` on, made one chunk ahead in another process."""
+def stream(
+    seed: int, start: int, batch_tokens: int, stage: Callable[[], str]
+) -> Iterator[tuple[int, list[Row]]]:
+    """Batches from chunk `start` on; the next chunk is made meanwhile, in another process."""
     with ProcessPoolExecutor(1) as pool:
-        ahead = pool.submit(make_chunk, seed, start, batch_tokens)
+        ahead = pool.submit(make_chunk, seed, start, batch_tokens, stage())
         index = start
         while True:
             chunk = ahead.result()
-            ahead = pool.submit(make_chunk, seed, index + 1, batch_tokens)
+            ahead = pool.submit(make_chunk, seed, index + 1, batch_tokens, stage())
             for rows in chunk:
                 yield index, rows
             index += 1
@@ -215,6 +221,11 @@ class Trainer:
         copy.to(torch.bfloat16).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
+    def stage(self) -> str:
+        """`anneal` while the learning rate goes down, `learn` before."""
+        late = self.state["tokens"] >= (1 - self.args.decay) * self.args.tokens
+        return "anneal" if late else "learn"
+
     def train_step(self, batch: Batch) -> float:
         """One update; returns the loss over completion and weighted prompt tokens."""
         done = self.state["tokens"] / self.args.tokens
@@ -241,7 +252,7 @@ class Trainer:
         pad = self.tokenizer.pad_token_id
         losses: list[float] = []
         mark = (begun, self.state["tokens"])
-        source = stream(self.args.seed, self.state["chunk"], self.args.batch_tokens)
+        source = stream(self.args.seed, self.state["chunk"], self.args.batch_tokens, self.stage)
         for chunk, rows in source:
             if chunk > self.state["chunk"]:
                 self.state["chunk"] = chunk
@@ -273,11 +284,11 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/seedling"))
-    parser.add_argument("--tokens", type=int, default=30_000_000)
+    parser.add_argument("--tokens", type=int, default=12_500_000)
     parser.add_argument("--batch-tokens", type=int, default=8192)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--warmup", type=float, default=0.02, help="share of the budget")
-    parser.add_argument("--decay", type=float, default=0.4, help="share of the budget")
+    parser.add_argument("--decay", type=float, default=0.5, help="share of the budget")
     parser.add_argument("--minutes", type=float, default=1e9, help="end this piece after these")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--compile", action="store_true")

@@ -7,7 +7,7 @@ from redqueen.domains.generator import BANDS
 from redqueen.rng import derive_seed
 from redqueen.types import Task
 
-SUITE = "heldout"
+SUITE = "held-out"
 
 
 def heldout_tasks(domain: Domain, count: int, seed: int) -> list[Task]:

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 import redqueen
 from redqueen.config import PolicyConfig
@@ -212,6 +213,9 @@ def load_base(config: PolicyConfig) -> Base:
     source = resolve_base(config.base)
     dtype = _DTYPES[config.dtype]
     where = f"policy.base = {config.base!r}"
+    if Path(source).is_dir():
+        # Reading files takes a moment; its progress bar would cut into the live display.
+        transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             source, trust_remote_code=config.trust_remote_code

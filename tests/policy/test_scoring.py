@@ -1,4 +1,4 @@
-"""Scoring: padding, order, masks, entropy, and the split into micro-batches."""
+"""Scoring: padding, order, masks, and the split into micro-batches."""
 
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ TOKENS = [(8, 2), (20, 21, 22, 23, 24, 2), (9,), (30, 31, 32), ()]
 def test_rows_equal_a_plain_forward_each(make_policy, kind: str) -> None:
     policy = make_policy(kind)
     with torch.no_grad():
-        scores = policy.score_with_entropy(SLOTS, PROMPTS, TOKENS, temperature=0.5)
+        scores = policy.score(SLOTS, PROMPTS, TOKENS, temperature=0.5)
         base_BT, base_mask_BT = policy.base_score(PROMPTS, TOKENS, temperature=0.5)
     assert scores.logprobs_BT.shape == (5, 6)
     assert scores.logprobs_BT.dtype == torch.float32
@@ -36,11 +36,6 @@ def test_rows_equal_a_plain_forward_each(make_policy, kind: str) -> None:
             for t, token in enumerate(tokens):
                 expected = logprobs[len(prompt) - 1 + t]
                 assert float(found_BT[row, t]) == pytest.approx(float(expected[token]), abs=1e-4)
-                if found_BT is scores.logprobs_BT:
-                    entropy = -(expected.exp() * expected).sum()
-                    assert float(scores.entropy_BT[row, t]) == pytest.approx(
-                        float(entropy), abs=1e-4
-                    )
 
 
 def test_only_completion_positions_reach_the_head(make_policy) -> None:

@@ -1,0 +1,156 @@
+"""Measure a seedling: solve rates by kind and difficulty band, and the quality of its proposals.
+
+    python -m recipes.seedling.evaluate                     the one that ships with the package
+    python -m recipes.seedling.evaluate --write             and put the table into its card
+
+Exits with status 1 if a figure is outside the bands that the default run was designed for.
+"""
+
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import redqueen
+from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
+from redqueen.config import Config, load_config
+from redqueen.domains import Archive, Domain, Draft, build_domain
+from redqueen.policy import Policy
+from redqueen.report import wilson
+from redqueen.rng import derive_seed, numpy_rng
+from redqueen.sandbox import make_sandbox
+from redqueen.store import EvaluationRow
+from redqueen.types import Rejection, Request, Task
+
+GREEDY_BANDS = {"code_o": (0.40, 0.70), "code_i": (0.30, 0.70), "code_f": (0.15, 0.60)}
+HARDEST_BELOW, VALID_FROM, DISTINCT_FROM = 0.25, 0.80, 0.60
+CARD = Path(redqueen.__file__).parent / "seedling" / "README.md"
+MARKS = ("<!-- evaluation -->", "<!-- end of evaluation -->")
+
+
+def percent(right: int, total: int) -> str:
+    """A share with its 95 % Wilson interval."""
+    bounds = wilson(right, total)
+    return f"{100 * right / total:.1f} ({100 * bounds.low:.1f}–{100 * bounds.high:.1f})"
+
+
+def propose(policy: Policy, domain: Domain, config: Config, count: int) -> list[Task | Rejection]:
+    """`count` proposals at temperature 1, kinds in turn, references as in a run."""
+    archive = Archive(10**6, domain.cell, domain.cells)
+    archive.add(domain.seed_tasks(config.domain.seed_tasks, seed=1))
+    drafts, requests = [], []
+    for index in range(count):
+        kind = domain.kinds[index % len(domain.kinds)]
+        wanted = domain.references_for(kind, index // len(domain.kinds) % 3)
+        shown = tuple(archive.sample(wanted, numpy_rng(7, "references", index)))
+        drafts.append((kind, shown))
+        requests.append(Request(None, domain.ask(kind, shown), derive_seed(7, "propose", index)))
+    texts = policy.generate(requests, max_new_tokens=config.rollout.propose_tokens, temperature=1.0)
+    return domain.validate(
+        [
+            Draft(kind, text.text, shown, None, 0)
+            for (kind, shown), text in zip(drafts, texts, strict=True)
+        ]
+    )
+
+
+def solve_table(rows: Sequence[EvaluationRow]) -> tuple[list[str], dict[str, float], list[float]]:
+    """Markdown lines; greedy rate by kind; greedy rate by band (every kind that has the band)."""
+    counts: dict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        for kind in (row.kind, "all"):
+            for band in (row.band, 0):
+                counts[row.mode, kind, band].update(right=row.correct, total=row.samples)
+    bands = sorted({row.band for row in rows})
+    kinds = [*sorted({row.kind for row in rows}), "all"]
+    lines = [
+        "| % solved | " + " | ".join(f"band {band}" for band in bands) + " | all bands |",
+        "|---|" + "---:|" * (len(bands) + 1),
+    ]
+    for mode in ("greedy", "sampled"):
+        for kind in kinds:
+            cells = []
+            for band in (*bands, 0):
+                found = counts[mode, kind, band]
+                cells.append(percent(found["right"], found["total"]) if found["total"] else "–")
+            lines.append(f"| {kind}, {mode} | " + " | ".join(cells) + " |")
+
+    def rate(kind: str, band: int) -> float:
+        found = counts["greedy", kind, band]
+        return found["right"] / found["total"]
+
+    return lines, {kind: rate(kind, 0) for kind in kinds}, [rate("all", band) for band in bands]
+
+
+def judge(
+    kinds: dict[str, float], bands: Sequence[float], valid: float, distinct: float
+) -> list[str]:
+    """What misses the bands, one sentence each."""
+    missed = [
+        f"{kind} greedy {100 * kinds[kind]:.1f} % is not in {100 * low:.0f}–{100 * high:.0f} %"
+        for kind, (low, high) in GREEDY_BANDS.items()
+        if not low <= kinds[kind] <= high
+    ]
+    if list(bands) != sorted(bands, reverse=True):
+        missed.append("the solve rate does not fall from band to band")
+    if bands[-1] >= HARDEST_BELOW:
+        missed.append(f"the hardest band is solved at {100 * bands[-1]:.1f} %")
+    if valid < VALID_FROM:
+        missed.append(f"only {100 * valid:.1f} % of proposals are valid")
+    if distinct < DISTINCT_FROM:
+        missed.append(f"only {100 * distinct:.1f} % of valid proposals are distinct")
+    return missed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="seedling", help="`seedling` or a directory")
+    parser.add_argument("--tasks", type=int, default=1500)
+    parser.add_argument("--samples", type=int, default=1)
+    parser.add_argument("--proposals", type=int, default=600)
+    parser.add_argument("--write", action="store_true", help="update the card")
+    args = parser.parse_args()
+    config = load_config(
+        None,
+        [("policy.base", args.model), ("domain.style", "compact"), ("policy.dtype", "bfloat16")],
+    )
+    policy = Policy.load(config.policy, slots=1, seed=0)
+    with make_sandbox(config.sandbox) as sandbox:
+        domain = build_domain(config, sandbox, policy.tokenizer)
+        rows = evaluate(
+            policy,
+            domain,
+            SUITE,
+            heldout_tasks(domain, args.tasks, config.eval.seed),
+            [Subject("base", None)],
+            samples=args.samples,
+            max_new_tokens=config.rollout.solve_tokens,
+            seed=config.eval.seed,
+        )
+        outcomes = propose(policy, domain, config, args.proposals)
+    lines, kinds, bands = solve_table(rows)
+    tasks = [outcome for outcome in outcomes if isinstance(outcome, Task)]
+    reasons = Counter(item.reason for item in outcomes if isinstance(item, Rejection))
+    distinct = len({task.id for task in tasks})
+    lines += [
+        "",
+        f"{args.tasks} held-out tasks, one greedy attempt and {args.samples} at temperature 1 "
+        "each; 95 % Wilson intervals. Of "
+        f"{len(outcomes)} proposals at temperature 1, {percent(len(tasks), len(outcomes))} % are "
+        f"valid, and {percent(distinct, len(tasks))} % of the valid ones are distinct. "
+        f"Rejected: {', '.join(f'{name} {count}' for name, count in reasons.most_common())}.",
+    ]
+    table = "\n".join(lines)
+    print(table)
+    if args.write:
+        before, rest = CARD.read_text(encoding="utf-8").split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        CARD.write_text(f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}", encoding="utf-8")
+    missed = judge(kinds, bands, len(tasks) / len(outcomes), distinct / len(tasks))
+    for sentence in missed:
+        print(f"outside: {sentence}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
