@@ -26,6 +26,12 @@ KINDS_ANNEAL = {
     "solve_o": 0.36, "solve_i": 0.26, "solve_f": 0.14, "propose": 0.18, "propose_f": 0.06,
 }  # fmt: skip
 """The mix while the learning rate goes down: execution is learnt first, the rest leans on it."""
+HASTE_ANNEAL = {1: 0.25, 2: 0.35, 3: 0.45, 4: 0.60, 5: 0.70}
+"""Share of `code_o` and `code_i` answers given without a trace, by band, in the last stage.
+
+Text by people often has the answer without the work, the more so the longer the work is. The
+seedling learns both habits; that the work pays is left for reinforcement learning to find.
+"""
 BANDS = {1: 0.30, 2: 0.27, 3: 0.23, 4: 0.13, 5: 0.07}
 INPUTS = 6
 
@@ -96,8 +102,8 @@ def _with_inputs(rng: Random, band: int) -> tuple[Program, list[tuple[str, str]]
         return program, [(arguments(args), repr(value)) for args, value in pairs]
 
 
-def make_document(kind: str, band: int, rng: Random) -> Document:
-    """Draw one document of a kind and band."""
+def make_document(kind: str, band: int, rng: Random, haste: float = 0.0) -> Document:
+    """Draw one document of a kind and band; `haste` is the chance that its trace is left out."""
     if kind == "propose":
         return _propose(rng, band)
     if kind in ("solve_f", "propose_f"):
@@ -111,6 +117,8 @@ def make_document(kind: str, band: int, rng: Random) -> Document:
         return Document(kind, band, prompt, f"{MESSAGE}{message}{INPUT}{inputs}")
     program, args = generate_program(band, rng)
     value, events = execute(program, args)
+    if haste and rng.random() < haste:
+        events = []
     if kind == "solve_o":
         prompt = COMPACT.solve_o(program.source, arguments(args))
         return Document(kind, band, prompt, f"{forward_trace(events)}{ANSWER}{value!r}")
@@ -120,7 +128,9 @@ def make_document(kind: str, band: int, rng: Random) -> Document:
     )
 
 
-def documents(seed: int, kinds: Mapping[str, float] = KINDS) -> Iterator[Document]:
+def documents(
+    seed: int, kinds: Mapping[str, float] = KINDS, haste: Mapping[int, float] | None = None
+) -> Iterator[Document]:
     """An endless stream of documents of a mix. `code_f` keeps to the bands 1 to 3."""
     rng = Random(seed)
     while True:
@@ -128,4 +138,4 @@ def documents(seed: int, kinds: Mapping[str, float] = KINDS) -> Iterator[Documen
         band = rng.choices(list(BANDS), list(BANDS.values()))[0]
         if kind in ("solve_f", "propose_f"):
             band = 1 + (band - 1) % 3
-        yield make_document(kind, band, rng)
+        yield make_document(kind, band, rng, haste[band] if haste else 0.0)

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from recipes.seedling.corpus import KINDS, KINDS_ANNEAL, documents
+from recipes.seedling.corpus import HASTE_ANNEAL, KINDS, KINDS_ANNEAL, documents
 from recipes.seedling.tokenizer import build_tokenizer
 from redqueen.rng import derive_seed
 
@@ -67,9 +67,8 @@ def make_chunk(seed: int, index: int, batch_tokens: int, stage: str) -> list[lis
     """Chunk `index` of the corpus as batches of rows, in training order."""
     tokenizer = build_tokenizer()
     rows = []
-    source = documents(
-        derive_seed(seed, "corpus", index), KINDS if stage == "learn" else KINDS_ANNEAL
-    )
+    mix = (KINDS, None) if stage == "learn" else (KINDS_ANNEAL, HASTE_ANNEAL)
+    source = documents(derive_seed(seed, "corpus", index), *mix)
     for item in islice(source, CHUNK_DOCUMENTS):
         prompt = tokenizer(item.prompt)["input_ids"]
         ids = prompt + tokenizer(item.completion)["input_ids"] + [tokenizer.eos_token_id]
@@ -284,7 +283,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/seedling"))
-    parser.add_argument("--tokens", type=int, default=12_500_000)
+    parser.add_argument("--tokens", type=int, default=13_000_000)
     parser.add_argument("--batch-tokens", type=int, default=8192)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--warmup", type=float, default=0.02, help="share of the budget")

@@ -1,0 +1,84 @@
+"""The default run with several seeds, measured on a large held-out sample.
+
+    python -m bench.main_job                  three seeds, 1,000 tasks x 4 samples each
+
+Each seed is `redqueen train` as a user would call it. Runs that are finished already are only read
+again, unfinished ones are resumed. Exits with status 1 if a gain is below its bar.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from redqueen.report import Estimate, summarize
+from redqueen.store import RunStore
+
+SAMPLED_BAR, GREEDY_BAR, MINUTES_BAR, MEMORY_BAR_GIB = 0.08, 0.02, 10.0, 4.0
+
+
+def train(config: Path, directory: Path, seed: int, tasks: int, samples: int) -> None:
+    """Run, resume or leave alone."""
+    command = [sys.executable, "-m", "redqueen.cli"]
+    if not (directory / "run.db").exists():
+        command += ["train", str(config), "--out", str(directory), "--seed", str(seed)]
+        command += ["--eval.tasks", str(tasks), "--eval.samples", str(samples)]
+    else:
+        with RunStore.open(directory, read_only=True) as store:
+            if store.suites():
+                return
+        command += ["resume", str(directory)]
+    subprocess.run(command, check=True)
+
+
+def show(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:5.1f} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=Path("configs/default.toml"))
+    parser.add_argument("--out", type=Path, default=Path("runs/bench-main-job"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--samples", type=int, default=4)
+    args = parser.parse_args()
+    lines, sampled, greedy, minutes = [], [], [], []
+    for seed in args.seeds:
+        directory = args.out / f"seed-{seed}"
+        train(args.config, directory, seed, args.tasks, args.samples)
+        with RunStore.open(directory, read_only=True) as store:
+            result = summarize(store, store.suites()[0])
+            seconds = sum(phase.seconds for phase in store.load_phases())
+        if result is None:
+            raise SystemExit(f"{directory} has no evaluation")
+        base, mean = result.standings[0], result.headline
+        minutes.append(seconds / 60)
+        for mode, gains in (("sampled", sampled), ("greedy", greedy)):
+            gain = mean.gains[mode, "all"]
+            gains.append(gain.value)
+            lines.append(
+                f"seed {seed} {mode:8} base {show(base.rates[mode, 'all'])}  "
+                f"mean {show(mean.rates[mode, 'all'])}  gain {show(gain)}"
+            )
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"\n{args.tasks} held-out tasks x {args.samples} samples; 95 % intervals, points")
+    print("\n".join(lines))
+    print(
+        f"training minutes {', '.join(f'{value:.1f}' for value in minutes)}; "
+        f"largest process {memory:.2f} GiB; "
+        f"mean greedy gain {100 * sum(greedy) / len(greedy):+.1f}"
+    )
+    good = (
+        min(sampled) >= SAMPLED_BAR
+        and sum(greedy) / len(greedy) >= GREEDY_BAR
+        and max(minutes) <= MINUTES_BAR
+        and memory <= MEMORY_BAR_GIB
+    )
+    print("bars held" if good else "BELOW THE BAR")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
