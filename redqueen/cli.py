@@ -69,21 +69,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _overrides(extra: Sequence[str]) -> list[tuple[str, str]]:
-    """Turn `--a.b value` and `--a.b=value` into pairs."""
+def _split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Take `--section.key value` and `--section.key=value` out of the arguments of `train`.
+
+    argparse cannot: it would take the value of a flag that it does not know for the config file.
+    """
+    own: list[str] = []
     pairs: list[tuple[str, str]] = []
-    rest = list(extra)
+    rest = list(argv)
     while rest:
-        flag = rest.pop(0)
-        key, equals, value = flag.removeprefix("--").partition("=")
-        if not flag.startswith("--") or not key:
-            raise ConfigError(f"unexpected argument {flag!r}; config keys look like --steps 20")
+        word = rest.pop(0)
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or key in ("out", "help"):
+            own.append(word)
+            continue
         if not equals:
             if not rest:
-                raise ConfigError(f"{flag} needs a value")
+                raise ConfigError(f"{word} needs a value")
             value = rest.pop(0)
         pairs.append((key, value))
-    return pairs
+    return own, pairs
 
 
 def _free_directory(name: str) -> Path:
@@ -95,15 +100,15 @@ def _free_directory(name: str) -> Path:
     return path
 
 
-def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    config = load_config(args.config, _overrides(extra))
+def _train(args: argparse.Namespace) -> int:
+    config = load_config(args.config, args.overrides)
     directory = args.out or _free_directory(config.name)
     from redqueen.trainer import Trainer
 
     return _run(lambda: Trainer.start(config, directory), directory)
 
 
-def _resume(args: argparse.Namespace, extra: Sequence[str]) -> int:
+def _resume(args: argparse.Namespace) -> int:
     from redqueen.trainer import Trainer
 
     return _run(lambda: Trainer.resume(args.run, args.steps), args.run)
@@ -173,7 +178,7 @@ def _finish(store: "RunStore", console: "Console") -> int:
     return 0
 
 
-def _eval(args: argparse.Namespace, extra: Sequence[str]) -> int:
+def _eval(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from redqueen.trainer import Trainer
@@ -185,7 +190,7 @@ def _eval(args: argparse.Namespace, extra: Sequence[str]) -> int:
         return _finish(trainer.store, console)
 
 
-def _report(args: argparse.Namespace, extra: Sequence[str]) -> int:
+def _report(args: argparse.Namespace) -> int:
     from redqueen.report import write_report
 
     print(write_report(args.run))
@@ -205,7 +210,7 @@ def _best_student(trainer: "Trainer") -> int:
     return max(students, key=lambda member: member.conservative_rating).id
 
 
-def _export(args: argparse.Namespace, extra: Sequence[str]) -> int:
+def _export(args: argparse.Namespace) -> int:
     from redqueen.trainer import Trainer
 
     with Trainer.resume(args.run) as trainer:
@@ -223,13 +228,13 @@ def _export(args: argparse.Namespace, extra: Sequence[str]) -> int:
     return 0
 
 
-def _doctor(args: argparse.Namespace, extra: Sequence[str]) -> int:
+def _doctor(args: argparse.Namespace) -> int:
     from redqueen.doctor import run_checks
 
     return run_checks()
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, Sequence[str]], int]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": _train,
     "resume": _resume,
     "eval": _eval,
@@ -243,12 +248,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, format="redqueen: %(message)s")
-    parser = _parser()
-    args, extra = parser.parse_known_args(argv)
-    if extra and args.command != "train":
-        parser.error(f"unrecognized arguments: {' '.join(extra)}")
+    words = list(sys.argv[1:] if argv is None else argv)
+    overrides: list[tuple[str, str]] = []
     try:
-        return COMMANDS[args.command](args, extra)
+        if words[:1] == ["train"]:
+            words, overrides = _split_overrides(words)
+        args = _parser().parse_args(words)
+        args.overrides = overrides
+        return COMMANDS[args.command](args)
     except RedQueenError as error:
         print_error(str(error))
         return 2

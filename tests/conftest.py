@@ -36,3 +36,9 @@ def tiny() -> Callable[..., Config]:
         return build_config(merge(TINY, over))
 
     return make
+
+
+@pytest.fixture
+def tiny_values() -> dict[str, Any]:
+    """The same as nested plain values."""
+    return TINY

@@ -1,0 +1,112 @@
+"""The command line: clear sentences, exit statuses, overrides, export, Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from redqueen.cli import main
+from redqueen.config import Config
+from redqueen.policy import Policy
+from redqueen.policy.loading import resolve_base
+from redqueen.store import config_toml
+from redqueen.trainer import Trainer
+
+Make = Callable[..., Config]
+
+
+def test_wrong_key_names_the_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--rollout.attemps", "4"]) == 2
+    error = capsys.readouterr().err
+    assert "rollout.attemps" in error
+    assert "did you mean 'attempts'" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "nowhere.toml"], "no config file at nowhere.toml"),
+        (["train", "--steps"], "--steps needs a value"),
+        (["train", "--steps", "0"], "steps = 0"),
+        (["resume", "nowhere"], "holds no run"),
+        (["report", "nowhere"], "holds no run"),
+        (["train", "--policy.base", "./nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(
+    words: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_a_directory_with_a_run_is_refused(
+    tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trainer.start(tiny(), tmp_path / "run").close()
+    assert main(["train", "--out", str(tmp_path / "run")]) == 2
+    assert "redqueen resume" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_exported_student_is_the_same_policy_in_peft(tiny: Make, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "adapter"
+    config = tiny(steps=1, policy={"init_noise": 0.1, "dtype": "float32"})
+    with Trainer.start(config, run) as trainer:
+        trainer.run(lambda phase, record: None)
+    assert main(["export", str(run), "--member", "3", "--out", str(out)]) == 0
+    base = AutoModelForCausalLM.from_pretrained(resolve_base("seedling"), dtype=torch.float32)
+    peft = PeftModel.from_pretrained(base, out).eval()
+    policy = Policy.load(config.policy, 4, seed=123)
+    policy.import_adapter(3, out)
+    ids = torch.tensor([policy.tokenizer("def f(a):\n    b = a + 1\n    return b")["input_ids"]])
+    with torch.no_grad(), policy.router.route([3]):
+        ours = policy.base.model(ids).logits
+    with torch.no_grad(), policy.router.route([None]):
+        alone = policy.base.model(ids).logits
+    with torch.no_grad():
+        theirs = peft(ids).logits
+    assert (ours - theirs).abs().max() <= 1e-4
+    assert (ours - alone).abs().max() > 1e-2
+
+
+@pytest.mark.slow
+def test_ctrl_c_finishes_the_step_and_says_how_to_resume(tiny: Make, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(config_toml(tiny(steps=200)), encoding="utf-8")
+    command = [sys.executable, "-m", "redqueen.cli", "train", "tiny.toml", "--out", "run"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("step 1/200"):
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130, rest
+    assert "Go on with: redqueen resume run" in rest
+    with Trainer.resume(tmp_path / "run") as trainer:
+        assert 1 <= trainer.step < 200
+        assert trainer.store.last_step() == trainer.step

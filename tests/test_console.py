@@ -1,0 +1,75 @@
+"""What the terminal shows: widths, numbers, the first and the second Ctrl-C."""
+
+import os
+import signal
+
+import pytest
+from rich.console import Console
+
+from redqueen.console import StopRequest, TrainingDisplay, duration, sparkline
+from redqueen.types import Member, Role, StepRecord
+
+METRICS = {
+    "valid_rate": 0.75, "solve_rate": 0.5, "coverage": 0.125, "tokens_per_s": 12345.0,
+    "logprob_gap": 2e-3,
+}  # fmt: skip
+
+
+def record(step: int) -> StepRecord:
+    members = tuple(
+        Member(id=i, slot=i, roles=(Role.TEACHER if i < 4 else Role.STUDENT,), mu=25.0, sigma=8.0)
+        for i in range(8)
+    )
+    return StepRecord(step, (), (), (), members, (), METRICS, {"solve": 2.0, "learn": 3.0})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min 00 s"),
+        (3599.6, "1 h 00 min"),
+        (3900, "1 h 05 min"),
+    ],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_sparkline_spans_its_range_and_keeps_the_latest() -> None:
+    assert sparkline([0.0, 0.5, 1.0], 0.0, 1.0) == "▁▅█"
+    assert sparkline([0.0] * 50 + [1.0], 0.0, 1.0, width=3) == "▁▁█"
+
+
+def test_panel_fits_80_columns_and_shows_everything() -> None:
+    console = Console(width=80, record=True, force_terminal=True)
+    display = TrainingDisplay(console, 0, 60, StopRequest())
+    console.print(display.render())
+    display("solve", None)
+    display("done", record(1))
+    console.print(display.render())
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    for part in ("step 1/60", "left", "50 %", "75 %", "#7 25.0±8.0", "12,345", "2.0e-03"):
+        assert part in text
+
+
+def test_plain_lines_without_a_terminal() -> None:
+    console = Console(width=80, record=True, force_terminal=False)
+    with TrainingDisplay(console, 0, 60, StopRequest()) as display:
+        display("done", record(1))
+        display("done", record(2))
+    lines = console.export_text().splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("step 2/60  solved  50 %  valid  75 %")
+    assert max(map(len, lines)) <= 80
+
+
+def test_first_interrupt_asks_second_interrupts() -> None:
+    stop = StopRequest()
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,88 @@
+"""Every command that the documents show is run here, at a small size."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from redqueen.cli import main
+from redqueen.config import PolicyConfig
+from redqueen.policy.loading import load_base
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands() -> list[str]:
+    found = []
+    for path in DOCUMENTS:
+        for block in re.findall(r"```sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+            found += [line.split("#")[0].strip() for line in block.splitlines()]
+    return list(dict.fromkeys(line for line in found if line))
+
+
+def flags(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flags(value, f"{prefix}{key}.")
+        elif key != "name":
+            yield from (f"--{prefix}{key}", str(value))
+
+
+def small(words: list[str], tiny: dict[str, Any]) -> list[str]:
+    """The same command with sizes that a test can afford."""
+    if words[0] == "train":
+        kept = {key: value for key, value in tiny.items() if key != "population"}
+        return [*words, *flags(kept if "configs/azr.toml" in words else tiny)]
+    if words[0] == "eval":
+        return [*words[: words.index("--tasks") + 1], "6", "--samples", "1"]
+    return words
+
+
+def random_model(folder: Path) -> None:
+    """An untrained model of the seedling's vocabulary, as a user's own model would lie on disk."""
+    tokenizer = load_base(PolicyConfig()).tokenizer
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=4096,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def test_make_targets_exist() -> None:
+    targets = [shlex.split(line)[1] for line in commands() if line.startswith("make ")]
+    assert {"run", "test"} <= set(targets)
+    text = " ".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    for target in {*targets, *re.findall(r"`make ([\w-]+)`", text)}:
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_shown_commands_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_values: dict[str, Any]
+) -> None:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    random_model(tmp_path / "my-model")
+    monkeypatch.chdir(tmp_path)
+    shown = [line for line in commands() if not line.startswith("make ")]
+    assert {shlex.split(line)[0] for line in shown} == {"redqueen"}
+    used = [shlex.split(line)[1:] for line in shown]
+    assert {words[0] for words in used} == {
+        "train", "resume", "eval", "report", "export", "doctor",
+    }  # fmt: skip
+    for words in used:
+        assert main(small(words, tiny_values)) == 0, words
+    assert (tmp_path / "runs" / "default" / "report.html").stat().st_size > 10_000
+    assert list((tmp_path / "runs" / "default" / "adapters").glob("member-*/adapter_config.json"))
