@@ -16,14 +16,8 @@ from redqueen.config import DomainConfig
 from redqueen.domains.base import Attempt, Draft, Judgement
 from redqueen.domains.code_ast import Parsed, features, parse_program
 from redqueen.domains.code_prompts import Style
-from redqueen.domains.generator import (
-    BANDS,
-    GenerationError,
-    Program,
-    execute,
-    generate_program,
-    more_inputs,
-)
+from redqueen.domains.generator import BANDS, generate_program, more_inputs
+from redqueen.domains.program import GenerationError, Program, execute
 from redqueen.rng import derive_seed
 from redqueen.sandbox import (
     NOT_A_LITERAL,
