@@ -18,7 +18,8 @@ from redqueen.domains.code_ast import (
 ALLOWED = {
     "plain": "def f(a, b):\n    return a + b",
     "positional only": "def f(a, /, b):\n    return a",
-    "helper with defaults": "def g(x, y=[1], *z, k=2, **w):\n    return x\ndef f(a):\n    return g(a)",
+    "helper with defaults":
+        "def g(x, y=[1], *z, k=2, **w):\n    return x\ndef f(a):\n    return g(a)",
     "nested function named f": "def f(a):\n    def f(x):\n        return x\n    return f(a)",
     "local variable named f": "def f(a):\n    f = 1\n    return f",
     "lambda with default": "def f(a):\n    return (lambda x, y=2: x + y)(a)",
@@ -111,7 +112,8 @@ FORBIDDEN = {
         "def f(a):\n    match a:\n        case str(format=g):\n            return g(a)",
     "class": "class X:\n    pass\ndef f(a):\n    return a",
     "class inside": "def f(a):\n    class X:\n        pass\n    return a",
-    "decorated helper": "def d(g):\n    return g\n@d\ndef h(x):\n    return x\ndef f(a):\n    return a",
+    "decorated helper":
+        "def d(g):\n    return g\n@d\ndef h(x):\n    return x\ndef f(a):\n    return a",
     "decorated inner": "def f(a):\n    @max\n    def g(x):\n        return x\n    return a",
     "dunder function": "def __getattr__(n):\n    return n\ndef f(a):\n    return a",
     "global": "def f(a):\n    global x\n    x = a\n    return x",
@@ -226,15 +228,17 @@ def test_never_raises(text: str) -> None:
 CYCLOMATIC = [
     ("def f(a):\n    return a", 1),
     ("def f(a):\n    if a:\n        return 1\n    return 2", 2),
-    ("def f(a):\n    if a:\n        b = 1\n    elif a > 2:\n        b = 2\n    else:\n        b = 3", 3),
+    ("def f(a):\n    if a:\n        b = 1\n    elif a > 2:\n        b = 2\n"
+     "    else:\n        b = 3", 3),
     ("def f(a):\n    for x in a:\n        while x:\n            x -= 1\n    return a", 3),
     ("def f(a):\n    return 1 if a and a > 2 or a < 0 else 2", 4),
     ("def f(a):\n    return a and a and a", 3),
     ("def f(a):\n    return [x for x in a if x if x > 1 for y in x]", 5),
-    ("def f(a):\n    try:\n        a()\n    except KeyError:\n        pass\n    except ValueError:\n"
-     "        pass", 3),
+    ("def f(a):\n    try:\n        a()\n    except KeyError:\n        pass\n"
+     "    except ValueError:\n        pass", 3),
     ("def f(a):\n    assert a\n    return a", 2),
-    ("def f(a):\n    match a:\n        case 1:\n            pass\n        case _:\n            pass", 3),
+    ("def f(a):\n    match a:\n        case 1:\n            pass\n"
+     "        case _:\n            pass", 3),
     ("def f(a):\n    return not a", 1),
     ("def f(a):\n    return 1 < a < 3", 1),
 ]  # fmt: skip
