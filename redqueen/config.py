@@ -19,7 +19,11 @@ class Section(BaseModel):
     """Base of all sections: frozen, unknown keys forbidden, docstrings become descriptions."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        allow_inf_nan=False,
     )
 
 
@@ -52,16 +56,23 @@ class PopulationConfig(Section):
     """Who takes part."""
 
     teachers: int = Field(4, ge=0)
+    """Members that propose tasks."""
     students: int = Field(4, ge=0)
+    """Members that solve them."""
     self_play: int = Field(0, ge=0)
     """Members that hold both roles (the Absolute Zero Reasoner is 1 of these and no others)."""
     matchmaking: Literal["prioritized", "uniform"] = "prioritized"
     """How students are drawn: weight p (1 - p) by the ratings, or evenly."""
     mu: float = 25.0
+    """TrueSkill: a newcomer's rating."""
     sigma: float = 25.0 / 3.0
+    """TrueSkill: how uncertain a newcomer's rating is."""
     beta: float = 25.0 / 6.0
+    """TrueSkill: the spread of one performance around the rating."""
     tau: float = 25.0 / 300.0
+    """TrueSkill: what a match adds to sigma, so that ratings can follow change."""
     draw_probability: float = Field(0.1, ge=0, lt=1)
+    """TrueSkill: how often two equals draw."""
 
     @model_validator(mode="after")
     def _someone_plays(self) -> "PopulationConfig":
@@ -82,7 +93,9 @@ class RolloutConfig(Section):
     references: int = Field(2, ge=0)
     """Archive tasks shown in a proposal prompt (the paper: 6)."""
     temperature: float = Field(1.0, gt=0)
+    """Divides the logits before sampling."""
     top_p: float = Field(1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that hold this much probability; 1 is all of them."""
     propose_tokens: int = Field(192, ge=8)
     """Longest proposal, in tokens."""
     solve_tokens: int = Field(192, ge=8)
@@ -93,10 +106,14 @@ class DomainConfig(Section):
     """The family of tasks."""
 
     name: Literal["code"] = "code"
+    """The family's name."""
     style: Literal["auto", "compact", "instruct"] = "auto"
     """Prompts: `compact` (what the seedling speaks), `instruct` (English, chat template);
     `auto` takes compact for the seedling, instruct for any other model."""
-    kinds: tuple[Literal["code_o", "code_i", "code_f"], ...] = ("code_o", "code_i", "code_f")
+    kinds: tuple[Literal["code_o", "code_i", "code_f"], ...] = Field(
+        ("code_o", "code_i", "code_f"), min_length=1
+    )
+    """Predict the output, find an input, write the function from examples."""
     code_f_inputs: int = Field(6, ge=2)
     """Inputs a teacher writes for a code_f task; half are shown, half are hidden tests."""
     code_f_partial_credit: bool = False
@@ -106,18 +123,30 @@ class DomainConfig(Section):
     archive_size: int = Field(4096, ge=1)
     """Tasks kept for reference; the oldest of the fullest cell goes first."""
     max_program_chars: int = Field(1200, ge=16)
+    """Longest program, as written and as formatted."""
     max_value_chars: int = Field(240, ge=8)
     """Longest text of an input or output value."""
+
+    @model_validator(mode="after")
+    def _kinds_differ(self) -> "DomainConfig":
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError("kinds names a kind twice")
+        return self
 
 
 class SandboxConfig(Section):
     """Limits of one untrusted call."""
 
     backend: Literal["monty"] = "monty"
+    """What runs the code: `monty`, an interpreter for a subset of Python."""
     workers: int = Field(2, ge=1)
+    """Processes that run calls side by side."""
     seconds: float = Field(1.0, gt=0)
+    """Wall clock of one call."""
     memory_mb: float = Field(64.0, gt=0)
+    """Heap of one call, in MiB."""
     recursion: int = Field(200, ge=1)
+    """Deepest nesting of calls."""
     output_chars: int = Field(4000, ge=16)
     """Longest text of a returned value."""
     retries: int = Field(2, ge=0)
@@ -128,24 +157,33 @@ class LearnerConfig(Section):
     """Rewards, advantages and the update."""
 
     advantage: Literal["trr++", "grpo"] = "trr++"
+    """`trr++`: one baseline for each member, role and kind. `grpo`: one for each task."""
     learning_rate: float = Field(1e-3, gt=0)
+    """AdamW's step size after the warm-up."""
     betas: tuple[float, float] = (0.9, 0.99)
+    """AdamW's decay of the gradient's mean and square."""
     weight_decay: float = Field(0.0, ge=0)
+    """AdamW's decoupled weight decay."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Each member's gradient is clipped on its own."""
     warmup_steps: int = Field(3, ge=0)
+    """Steps over which the learning rate rises to its value."""
     epochs: int = Field(1, ge=1)
     """Passes over a step's batch; more than one needs the clipped ratio."""
     minibatches: int = Field(1, ge=1)
     """Updates an epoch."""
     clip_low: float = Field(0.2, gt=0)
+    """The probability ratio is clipped below at 1 minus this."""
     clip_high: float = Field(0.2, gt=0)
+    """The probability ratio is clipped above at 1 plus this."""
     kl_coefficient: float = Field(0.0, ge=0)
     """Weight of the KL penalty to the base."""
     loss_norm: Literal["token", "sequence"] = "token"
     """Average over all tokens of a member, or first within each sequence."""
     student_wrong_reward: float = -0.5
+    """Reward of a well-formed wrong answer; a correct one has 1."""
     malformed_reward: float = -1.0
+    """Reward of text that cannot be read, in both roles."""
     invalid_reward: float = -0.5
     """Reward of a well-formed proposal that was rejected."""
     max_logprob_gap: float = Field(0.05, gt=0)
@@ -157,6 +195,7 @@ class EvolutionConfig(Section):
     """Who is replaced, and how children are made."""
 
     enabled: bool = True
+    """Whether the weakest are replaced at all."""
     interval: int = Field(10, ge=1)
     """Steps between generations."""
     cull: float = Field(0.25, ge=0, lt=1)
@@ -165,8 +204,11 @@ class EvolutionConfig(Section):
     """`conservative` is mu - 3 sigma of the rating, `mean` is mu alone (kinder to newborns,
     whose sigma is still wide)."""
     crossover_probability: float = Field(0.5, ge=0, le=1)
+    """Chance that a child comes of a crossover; otherwise of a mutation."""
     mutations: tuple[str, ...] = ("svd", "layer_gaussian")
+    """Mutations to draw from."""
     crossovers: tuple[str, ...] = ("average", "layerwise")
+    """Crossovers to draw from."""
     svd_scale: float = Field(0.1, ge=0)
     """Standard deviation of the log singular values' noise (SVD-structured mutation)."""
     svd_rotation: float = Field(0.05, ge=0)
@@ -181,6 +223,7 @@ class EvalConfig(Section):
     """The held-out suite at the end of a run."""
 
     enabled: bool = True
+    """Whether a run ends with the suite."""
     tasks: int = Field(300, ge=1)
     """Held-out tasks (spread evenly over kinds and difficulty bands)."""
     samples: int = Field(2, ge=1)
@@ -193,11 +236,15 @@ class Config(Section):
     """A run."""
 
     name: str = "run"
+    """What the run is called in reports."""
     seed: int = Field(0, ge=0)
+    """Every random draw of the run derives from it."""
     steps: int = Field(60, ge=1)
+    """Steps of the run."""
     checkpoint_every: int = Field(1, ge=1)
     """Steps between checkpoints; a resumed run repeats at most this many."""
     keep_checkpoints: int = Field(2, ge=1)
+    """Newest checkpoints kept; older ones are deleted."""
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves its default."""
     policy: PolicyConfig = PolicyConfig()
@@ -219,18 +266,21 @@ def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     return list(model.model_fields)
 
 
-def _explain(error: ValidationError, source: str) -> ConfigError:
+def _explain(error: ValidationError, source: str, overridden: Sequence[str]) -> ConfigError:
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"])
+        pairs = [(f"{key}.", f"{name}.") for name in overridden]
+        ours = any(a.startswith(b) or b.startswith(a) for a, b in pairs)
+        place = "command line" if ours else source
         if item["type"] == "extra_forbidden":
             known = _known_keys(Config, item["loc"][:-1])
             near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
-            lines.append(f"{source}: unknown key {key!r}{hint}")
+            lines.append(f"{place}: unknown key {key!r}{hint}")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{source}: {key or 'config'} = {item['input']!r}: {message}")
+            lines.append(f"{place}: {key or 'config'} = {item['input']!r}: {message}")
     return ConfigError("\n".join(lines))
 
 
@@ -255,8 +305,11 @@ def merge(into: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def build_config(values: Mapping[str, Any], source: str = "config") -> Config:
-    """Validate nested values into a Config.
+def build_config(
+    values: Mapping[str, Any], source: str = "config", overridden: Sequence[str] = ()
+) -> Config:
+    """Validate nested values into a Config. Errors blame `source`, or the command line for the
+    dotted keys in `overridden`.
 
     Raises:
         ConfigError: names each offending key, its value and what is expected.
@@ -264,7 +317,7 @@ def build_config(values: Mapping[str, Any], source: str = "config") -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, source) from None
+        raise _explain(error, source, overridden) from None
 
 
 def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) -> Config:
@@ -283,4 +336,5 @@ def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) ->
             raise ConfigError(f"{path} is not a readable TOML file: {error}") from None
     for key, text in overrides:
         values = merge(values, parse_override(key, text))
-    return build_config(values, str(path) if path else "command line")
+    keys = [key for key, _ in overrides]
+    return build_config(values, str(path) if path else "command line", keys)

@@ -40,6 +40,7 @@ class StopRequest:
         self.asked = False
 
     def __call__(self) -> bool:
+        """Whether somebody asked."""
         return self.asked
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -12,14 +12,8 @@ from random import Random
 from typing import Any
 
 from redqueen.domains.code_prompts import ANSWER, COMPACT, INPUT, MESSAGE
-from redqueen.domains.generator import (
-    Event,
-    GenerationError,
-    Program,
-    execute,
-    generate_program,
-    more_inputs,
-)
+from redqueen.domains.generator import generate_program, more_inputs
+from redqueen.domains.program import Event, GenerationError, Program, execute
 
 KINDS = {"solve_o": 0.46, "solve_i": 0.20, "solve_f": 0.12, "propose": 0.16, "propose_f": 0.06}
 KINDS_ANNEAL = {

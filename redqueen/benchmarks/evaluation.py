@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from redqueen.domains import Attempt, Domain
 from redqueen.policy import Policy
@@ -16,10 +17,6 @@ class Subject:
 
     name: str
     slot: int | None
-
-
-def _shifted(report: Callable[[int, int], None], start: int, total: int) -> Callable[[int], None]:
-    return lambda finished: report(start + finished, total)
 
 
 def evaluate(
@@ -42,49 +39,55 @@ def evaluate(
     Raises:
         InfrastructureError: the checker failed on an attempt, so the figure would be wrong.
     """
+    modes = [("greedy", 1, 0.0), ("sampled", samples, 1.0)] if samples else [("greedy", 1, 0.0)]
     total = len(subjects) * len(tasks) * (1 + samples)
     done = 0
     rows: list[EvaluationRow] = []
     for subject in subjects:
-        for mode, count, temperature in (("greedy", 1, 0.0), ("sampled", samples, 1.0)):
-            if count == 0:
-                continue
+        for mode, count, temperature in modes:
+            planned = [(task, number) for task in tasks for number in range(count)]
             requests = [
                 Request(subject.slot, domain.pose(task), derive_seed(seed, task.id, number))
-                for task in tasks
-                for number in range(count)
+                for task, number in planned
             ]
             texts = policy.generate(
                 requests,
                 max_new_tokens=max_new_tokens,
                 temperature=temperature,
-                on_progress=_shifted(on_progress, done, total),
+                on_progress=partial(_count, on_progress, done, total),
             )
             done += len(requests)
             judged = domain.verify(
                 [
-                    Attempt(task, texts[index * count + number].text)
-                    for index, task in enumerate(tasks)
-                    for number in range(count)
+                    Attempt(task, written.text)
+                    for (task, _), written in zip(planned, texts, strict=True)
                 ]
             )
             for index, task in enumerate(tasks):
-                verdicts = [item.verdict for item in judged[index * count : (index + 1) * count]]
-                if Verdict.INFRA_ERROR in verdicts:
-                    raise InfrastructureError(
-                        f"the sandbox failed on held-out task {task.id}, retries included; "
-                        "check `redqueen doctor` and evaluate again"
-                    )
-                rows.append(
-                    EvaluationRow(
-                        subject=subject.name,
-                        suite=suite,
-                        mode=mode,
-                        task_id=task.id,
-                        kind=task.kind,
-                        band=int(task.features.get("band", 0)),
-                        correct=sum(verdict is Verdict.CORRECT for verdict in verdicts),
-                        samples=count,
-                    )
-                )
+                mine = judged[index * count : (index + 1) * count]
+                rows.append(_row(subject, suite, mode, task, [item.verdict for item in mine]))
     return rows
+
+
+def _count(on_progress: Callable[[int, int], None], before: int, total: int, finished: int) -> None:
+    on_progress(before + finished, total)
+
+
+def _row(
+    subject: Subject, suite: str, mode: str, task: Task, verdicts: Sequence[Verdict]
+) -> EvaluationRow:
+    if Verdict.INFRA_ERROR in verdicts:
+        raise InfrastructureError(
+            f"the sandbox failed on held-out task {task.id}, retries included; "
+            "check `redqueen doctor` and evaluate again"
+        )
+    return EvaluationRow(
+        subject=subject.name,
+        suite=suite,
+        mode=mode,
+        task_id=task.id,
+        kind=task.kind,
+        band=int(task.features.get("band", 0)),
+        correct=sum(verdict is Verdict.CORRECT for verdict in verdicts),
+        samples=len(verdicts),
+    )

@@ -13,15 +13,17 @@ SUITE = "held-out"
 def heldout_tasks(domain: Domain, count: int, seed: int) -> list[Task]:
     """`count` distinct tasks, spread evenly over the domain's kinds and the difficulty bands.
 
-    `code_f` tasks keep to the bands 1 to 3. Each task draws from a seed of its own, so a larger
-    suite begins with the smaller one.
+    Kinds and bands come in turn, so their counts differ by one at most; `code_f` tasks keep to
+    the bands 1 to 3, so there 4 and 5 fall to 1 and 2. Each task draws from a seed of its own:
+    a larger suite begins with the smaller one.
     """
     cells = [(kind, band) for band in BANDS for kind in domain.kinds]
     tasks: dict[str, Task] = {}
-    index = 0
-    while len(tasks) < count:
+    for index in range(count):
         kind, band = cells[index % len(cells)]
-        task = domain.generated_task(kind, band, Random(derive_seed(seed, "held out", index)))
-        tasks.setdefault(task.id, task)
-        index += 1
+        rng = Random(derive_seed(seed, "held out", index))
+        task = domain.generated_task(kind, band, rng)
+        while task.id in tasks:
+            task = domain.generated_task(kind, band, rng)
+        tasks[task.id] = task
     return list(tasks.values())

@@ -58,7 +58,9 @@ class Archive:
     ) -> list[Task]:
         """Up to `count` distinct tasks, uniformly among those that `accept` admits."""
         pool = [task for task in self._tasks.values() if accept is None or accept(task)]
-        chosen = rng.choice(len(pool), size=min(count, len(pool)), replace=False) if pool else []
+        if not pool:
+            return []
+        chosen = rng.choice(len(pool), size=min(count, len(pool)), replace=False)
         return [pool[int(index)] for index in chosen]
 
     def state(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a family of tasks must offer: ask, validate, pose, verify. All batches, no text generation."""
+"""What a family of tasks must offer: ask, validate, pose, verify. Nothing here makes text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

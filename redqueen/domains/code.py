@@ -8,7 +8,7 @@ parsed arguments of one call; verdicts are computed here, from literals.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -16,15 +16,11 @@ from redqueen.config import DomainConfig
 from redqueen.domains.base import Attempt, Draft, Judgement
 from redqueen.domains.code_ast import Parsed, features, parse_program
 from redqueen.domains.code_prompts import Style
-from redqueen.domains.generator import (
-    BANDS,
-    GenerationError,
-    Program,
-    generate_program,
-    more_inputs,
-)
+from redqueen.domains.generator import BANDS, generate_program, more_inputs
+from redqueen.domains.program import GenerationError, Program, execute
 from redqueen.rng import derive_seed
 from redqueen.sandbox import (
+    NOT_A_LITERAL,
     Call,
     Outcome,
     OutcomeKind,
@@ -32,11 +28,19 @@ from redqueen.sandbox import (
     literals_equal,
     parse_arguments,
     parse_literal,
+    render_literal,
 )
-from redqueen.types import Rejection, Task, Verdict
+from redqueen.types import ConfigError, Rejection, Task, Verdict
 
 MALFORMED_REASONS = frozenset({"unparsable", "syntax_error", "no_function", "bad_input"})
 """Reasons that mean the text could not be read as a task; all others are well-formed."""
+WELL_FORMED_REASONS = frozenset(
+    {
+        "too_long", "too_deep", "forbidden", "too_few_inputs", "exception", "no_literal",
+        "timeout", "memory", "output_too_long", "unsupported", "nondeterministic", "constant",
+    }
+)  # fmt: skip
+"""Reasons for turning down a task that could be read. `infra_error` is neither: it is ours."""
 
 _OUTCOME_REASONS = {
     OutcomeKind.EXCEPTION: "exception",
@@ -45,6 +49,9 @@ _OUTCOME_REASONS = {
     OutcomeKind.OUTPUT: "output_too_long",
     OutcomeKind.UNSUPPORTED: "unsupported",
 }
+_EXCEPTION_REASONS = {"SyntaxError": "syntax_error", NOT_A_LITERAL: "no_literal"}
+"""Exceptions with a reason of their own. Some syntax errors only show when code is compiled."""
+_GENERATOR_TRIES = 1000
 _BINS = {"lines": (4, 6, 8, 11), "cyclomatic": (2, 3, 4), "ast_depth": (6, 7, 8)}
 
 
@@ -58,9 +65,27 @@ class _Candidate:
     message: str
 
 
+def value_text(value: Any) -> str:
+    """The canonical literal of a plain value: the same in every process, and readable again.
+
+    Raises:
+        ValueError: the value has no literal.
+    """
+    text = render_literal(value)
+    if text is None:
+        raise ValueError(f"{type(value).__name__} has no literal")
+    return text
+
+
 def arguments_text(args: Sequence[Any]) -> str:
-    """The arguments of a call as text, as prompts show them."""
-    return ", ".join(map(repr, args))
+    """The arguments of a call as text, as prompts show them; `parse_arguments` gives them back."""
+    return ", ".join(map(value_text, args))
+
+
+def same_value(left: str, right: str) -> bool:
+    """Whether two texts are literals of equal values."""
+    (left_known, a), (right_known, b) = parse_literal(left), parse_literal(right)
+    return left_known and right_known and literals_equal(a, b)
 
 
 def task_id(kind: str, payload: Mapping[str, Any]) -> str:
@@ -96,7 +121,7 @@ class CodeDomain:
         return 1 if kind == "code_f" else wanted
 
     def ask(self, kind: str, references: Sequence[Task]) -> str:
-        """The proposal prompt. `code_f` takes the program of the first reference."""
+        """The proposal prompt. `code_f` takes the program of the first reference: it needs one."""
         if kind == "code_f":
             program = references[0].payload["program"]
             return self._wrap(self._style.propose_f(program, self.config.code_f_inputs))
@@ -115,9 +140,8 @@ class CodeDomain:
 
     @staticmethod
     def _first_input(task: Task) -> str:
-        return str(
-            task.payload["examples"][0][0] if task.kind == "code_f" else task.payload["input"]
-        )
+        payload = task.payload
+        return str(payload["examples"][0][0] if task.kind == "code_f" else payload["input"])
 
     # ── validation ──────────────────────────────────────────────────────────────────────────
 
@@ -167,6 +191,8 @@ class CodeDomain:
         if len(known) < len(args):
             return _reject("bad_input")
         unique = {arguments_text(item): item for item in known}
+        if any(len(text) > limit for text in unique):
+            return _reject("too_long")
         if kind == "code_f":
             if len(unique) < self.config.code_f_inputs:
                 return _reject("too_few_inputs")
@@ -179,20 +205,18 @@ class CodeDomain:
         for outcome in (*first, *second):
             if outcome.kind is OutcomeKind.INFRA_ERROR:
                 return Rejection("infra_error", malformed=False, infra=True, detail=outcome.message)
+        for outcome in (*first, *second):
             if outcome.kind is not OutcomeKind.VALUE:
                 detail = f"{outcome.exception}: {outcome.message}".strip(": ")
-                return _reject(_OUTCOME_REASONS[outcome.kind], detail[:200])
+                named = _EXCEPTION_REASONS.get(outcome.exception)
+                return _reject(named or _OUTCOME_REASONS[outcome.kind], detail[:200])
         if [outcome.text for outcome in first] != [outcome.text for outcome in second]:
             return _reject("nondeterministic")
         outputs = [outcome.text for outcome in first]
         if any(len(text) > self.config.max_value_chars for text in outputs):
             return _reject("output_too_long")
-        if not all(
-            literals_equal(parse_literal(text)[1], parse_literal(text)[1]) for text in outputs
-        ):
-            return _reject("unequal_to_itself")
         pairs = list(zip(item.inputs, outputs, strict=True))
-        if draft.kind == "code_f" and len(set(outputs)) == 1:
+        if draft.kind == "code_f" and all(same_value(outputs[0], text) for text in outputs):
             return _reject("constant")
         return self._task(draft.kind, item.parsed, pairs, item.message, draft.author, draft.step)
 
@@ -242,10 +266,9 @@ class CodeDomain:
         if answer is None or len(answer) > self.config.max_program_chars:
             return Judgement(Verdict.MALFORMED)
         if task.kind == "code_o":
-            known, value = parse_literal(answer)
-            if not known:
+            if not parse_literal(answer)[0]:
                 return Judgement(Verdict.MALFORMED)
-            right = literals_equal(value, parse_literal(payload["output"])[1])
+            right = same_value(answer, payload["output"])
             return Judgement(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
         if task.kind == "code_i":
             args = parse_arguments(answer, payload["arity"])
@@ -274,39 +297,44 @@ class CodeDomain:
         return [self.generated_task(*pairs[index % len(pairs)], rng) for index in range(count)]
 
     def generated_task(self, kind: str, band: int, rng: Random) -> Task:
-        """A task of a difficulty band from the program generator (`code_f`: bands 1 to 3)."""
+        """A task of a difficulty band from the program generator (`code_f`: bands 1 to 3).
+
+        Nothing of it comes from a model, so its outputs are those of the generator's own run.
+
+        Raises:
+            ConfigError: the configured lengths leave no room for generated tasks.
+        """
         if kind == "code_f":
             band = 1 + (band - 1) % 3
-        while True:
+        for _ in range(_GENERATOR_TRIES):
             program, args = generate_program(band, rng)
+            parsed = parse_program(program.source, self.config.max_program_chars)
+            if isinstance(parsed, str):
+                continue
             try:
-                task = self._from_program(kind, program, args, rng)
+                pairs = self._run_program(kind, program, args, rng)
             except GenerationError:
                 continue
-            return task
+            if any(len(text) > self.config.max_value_chars for pair in pairs for text in pair):
+                continue
+            task = self._task(kind, parsed, pairs, program.message, author=None, step=0)
+            return replace(task, features={**task.features, "band": float(program.band)})
+        raise ConfigError(
+            f"no {kind} task of band {band} fits the limits domain.max_program_chars = "
+            f"{self.config.max_program_chars}, domain.max_value_chars = "
+            f"{self.config.max_value_chars}, domain.code_f_inputs = {self.config.code_f_inputs}; "
+            "raise the first two or lower the last"
+        )
 
-    def _from_program(
+    def _run_program(
         self, kind: str, program: Program, args: tuple[Any, ...], rng: Random
-    ) -> Task:
-        count = self.config.code_f_inputs if kind == "code_f" else 0
-        inputs = [found for found, _ in more_inputs(program, count, rng)] if count else [args]
-        parsed = parse_program(program.source, self.config.max_program_chars)
-        if isinstance(parsed, str):
-            raise GenerationError(parsed)
-        item = _Candidate(
-            parsed, tuple(map(arguments_text, inputs)), tuple(inputs), program.message
-        )
-        outcomes = self._sandbox.run([Call(parsed.source, "f", found) for found in inputs])
-        made = self._settle(Draft(kind, "", (), None, 0), item, outcomes, outcomes)
-        if isinstance(made, Rejection):
-            raise GenerationError(made.reason)
-        return Task(
-            id=made.id,
-            domain=made.domain,
-            kind=made.kind,
-            payload=made.payload,
-            features={**made.features, "band": float(program.band)},
-        )
+    ) -> list[tuple[str, str]]:
+        """Texts of input and output; several for code_f."""
+        if kind == "code_f":
+            runs = more_inputs(program, self.config.code_f_inputs, rng)
+        else:
+            runs = [(args, execute(program, args)[0])]
+        return [(arguments_text(given), value_text(value)) for given, value in runs]
 
     def cell(self, task: Task) -> str:
         """Kind with the bins of lines, cyclomatic number and tree depth."""
@@ -327,8 +355,7 @@ class _Plan:
         if any(outcome.kind is OutcomeKind.INFRA_ERROR for outcome in outcomes):
             return Judgement(Verdict.INFRA_ERROR, self.answer)
         right = sum(
-            outcome.kind is OutcomeKind.VALUE
-            and literals_equal(parse_literal(outcome.text)[1], parse_literal(expected)[1])
+            outcome.kind is OutcomeKind.VALUE and same_value(outcome.text, expected)
             for outcome, expected in zip(outcomes, self.expected, strict=True)
         )
         score = right / len(self.expected)

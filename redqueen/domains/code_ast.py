@@ -1,24 +1,68 @@
-"""What the code domain reads off a program's syntax tree: the policy and the features."""
+"""What the code domain reads off a program's syntax tree: the policy and the features.
+
+The policy is a second fence inside the sandbox's: it names, before anything runs, the programs
+that are not pure functions. It is an allowlist where one can be written down (modules and their
+members, attributes) and a list of names where not (builtins).
+"""
 
 import ast
+import collections
+import itertools
+import math
+import re
+import string
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-FORBIDDEN_NAMES = frozenset(
-    "open input print exec eval compile globals locals vars dir getattr setattr delattr hasattr "
-    "breakpoint exit quit help id hash object super type memoryview __import__ __builtins__ "
-    "classmethod staticmethod property".split()
-)
-"""Names that reach input/output, the interpreter or state outside the function."""
+MAX_DEPTH = 50
+"""Deepest syntax tree that is read. Far below the interpreter's recursion limit, so that what is
+accepted does not depend on how deep the caller stands."""
 
-ALLOWED_MODULES = frozenset({"math", "re", "collections", "itertools", "functools", "string"})
-"""Modules without randomness, time, input/output, network, processes or hidden state."""
+_FORBIDDEN = """
+    open input print exec eval compile globals locals vars dir getattr setattr delattr hasattr
+    breakpoint exit quit help copyright credits license id hash object super type memoryview
+    classmethod staticmethod property
+"""
+FORBIDDEN_NAMES = frozenset(_FORBIDDEN.split())
+"""Builtins that reach input/output, the interpreter or state outside the function. Names that
+begin with two underscores are forbidden as well."""
+
+
+def _public(*owners: object) -> frozenset[str]:
+    return frozenset(name for owner in owners for name in dir(owner) if not name.startswith("_"))
+
+
+_RE_MEMBERS = """
+    A I M S X ASCII IGNORECASE MULTILINE DOTALL VERBOSE NOFLAG
+    compile match fullmatch search sub subn split findall finditer escape
+"""
+ALLOWED_MODULES: Mapping[str, frozenset[str]] = {
+    "math": _public(math),
+    "itertools": _public(itertools),
+    "functools": frozenset({"reduce", "partial", "cmp_to_key", "cache", "lru_cache"}),
+    "collections": frozenset({"Counter", "OrderedDict", "defaultdict", "deque", "ChainMap"}),
+    "re": frozenset(_RE_MEMBERS.split()),
+    "string": frozenset(name for name in _public(string) if isinstance(getattr(string, name), str))
+    | {"capwords"},
+}
+"""Modules without randomness, time, input/output, network, processes or hidden state, and their
+members that lead nowhere else (`re.enum.sys` does)."""
+
+ALLOWED_ATTRIBUTES = _public(
+    int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, range, slice,
+    BaseException, collections.deque, collections.Counter, collections.OrderedDict,
+    collections.defaultdict, collections.ChainMap, re.Pattern, re.Match, itertools.chain,
+) - {"format", "format_map", "with_traceback", "add_note"}  # fmt: skip
+"""Public attributes of plain values and of what the allowed modules make. `str.format` walks
+attributes that no syntax tree shows, so it is allowed on literal templates only."""
 
 _FORBIDDEN_NODES = (
     ast.Global, ast.Nonlocal, ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith,
     ast.Yield, ast.YieldFrom, ast.ClassDef, ast.With, ast.Delete,
 )  # fmt: skip
 _BRANCHES = (ast.If, ast.For, ast.While, ast.IfExp, ast.ExceptHandler, ast.Assert, ast.match_case)
+_NOT_LEVELS = (ast.expr_context, ast.operator, ast.boolop, ast.cmpop, ast.unaryop)
 _TYPES = {
     ast.List: "list", ast.ListComp: "list", ast.Tuple: "tuple", ast.Dict: "dict",
     ast.DictComp: "dict", ast.Set: "set", ast.SetComp: "set", ast.JoinedStr: "str",
@@ -37,8 +81,9 @@ class Parsed:
 def parse_program(text: str, max_chars: int) -> Parsed | str:
     """Parse a program whose entry point is a function `f`; or name what is wrong with it.
 
-    Returns one of the reasons `too_long`, `syntax_error`, `no_function`, `forbidden` instead of
-    raising. The function takes at least one plain positional argument.
+    Returns one of the reasons `too_long`, `too_deep`, `syntax_error`, `no_function`, `forbidden`
+    instead of raising. The module holds functions and imports only; `f` is defined once and takes
+    one or more plain positional arguments. `max_chars` limits the text and its canonical form.
     """
     if len(text) > max_chars:
         return "too_long"
@@ -46,42 +91,111 @@ def parse_program(text: str, max_chars: int) -> Parsed | str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text)
-            source = ast.unparse(tree)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        if depth(tree) > MAX_DEPTH:
+            return "too_deep"
+        source = ast.unparse(tree)
+    except (RecursionError, MemoryError):
+        return "too_deep"
+    except (SyntaxError, ValueError):
         return "syntax_error"
+    if len(source) > max_chars:
+        return "too_long"
+    arity = _arity(tree)
+    if arity is None:
+        return "no_function"
+    return "forbidden" if _breaks_policy(tree) else Parsed(tree, source, arity)
+
+
+def _arity(tree: ast.Module) -> int | None:
+    """The number of arguments of `f`, None if it is not there once and plain."""
     entry = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "f"]
-    if len(entry) != 1:
-        return "no_function"
-    arguments = entry[0].args
-    plain = not (arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults)
-    arity = len(arguments.posonlyargs) + len(arguments.args)
-    if not plain or arity == 0 or entry[0].decorator_list:
-        return "no_function"
-    if any(_is_forbidden(node) for node in ast.walk(tree)) or not _only_definitions(tree):
-        return "forbidden"
-    return Parsed(tree, source, arity)
+    if len(entry) != 1 or entry[0].decorator_list:
+        return None
+    taken = entry[0].args
+    if taken.vararg or taken.kwarg or taken.kwonlyargs or taken.defaults:
+        return None
+    return len(taken.posonlyargs) + len(taken.args) or None
 
 
-def _only_definitions(tree: ast.Module) -> bool:
-    return all(
+def _breaks_policy(tree: ast.Module) -> bool:
+    if not all(
         isinstance(node, ast.FunctionDef | ast.Import | ast.ImportFrom) for node in tree.body
+    ):
+        return True
+    modules = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    return any(
+        _is_forbidden(node) or _misuses_module(node, modules) or _walks(node, modules)
+        for node in ast.walk(tree)
     )
 
 
 def _is_forbidden(node: ast.AST) -> bool:
-    if isinstance(node, _FORBIDDEN_NODES):
-        return True
-    if isinstance(node, ast.Name):
-        return node.id in FORBIDDEN_NAMES or node.id.startswith("__")
+    """Statements, names and imports that no program may have."""
+    match node:
+        case ast.Name(id=name):
+            return name in FORBIDDEN_NAMES or name.startswith("__")
+        case ast.Import(names=names):
+            return any(item.name not in ALLOWED_MODULES for item in names) or _rebinds(names)
+        case ast.ImportFrom(names=names):
+            members = ALLOWED_MODULES.get(node.module or "", frozenset())
+            alien = node.level != 0 or any(item.name not in members for item in names)
+            return alien or _rebinds(names)
+        case ast.NamedExpr(target=ast.Name(id="f")):
+            return True  # in a default or an annotation it would replace the entry point
+        case ast.FunctionDef():
+            return bool(node.decorator_list) or node.name.startswith("__")
+        case ast.comprehension():
+            return bool(node.is_async)
+        case ast.MatchClass():
+            return bool(node.kwd_attrs)  # reads attributes by name, as an Attribute does
+    return isinstance(node, _FORBIDDEN_NODES)
+
+
+def _rebinds(names: list[ast.alias]) -> bool:
+    """Whether an import takes the entry point's name."""
+    return any((item.asname or item.name) == "f" for item in names)
+
+
+def _misuses_module(node: ast.AST, modules: Mapping[str, str]) -> bool:
+    """Whether a child of `node` is a module used for anything but an attribute of it."""
     if isinstance(node, ast.Attribute):
-        return node.attr.startswith("_")
-    if isinstance(node, ast.Import):
-        return any(alias.name not in ALLOWED_MODULES for alias in node.names)
-    if isinstance(node, ast.ImportFrom):
-        return node.level != 0 or node.module not in ALLOWED_MODULES
-    if isinstance(node, ast.FunctionDef):
-        return bool(node.decorator_list)
-    return False
+        return False
+    return any(
+        isinstance(child, ast.Name) and child.id in modules for child in ast.iter_child_nodes(node)
+    )
+
+
+def _walks(node: ast.AST, modules: Mapping[str, str]) -> bool:
+    """Whether `node` reads an attribute that is not on the list for its owner."""
+    if not isinstance(node, ast.Attribute):
+        return False
+    owner = node.value
+    if isinstance(owner, ast.Name) and owner.id in modules:
+        members = ALLOWED_MODULES.get(modules[owner.id], frozenset())
+        return node.attr not in members or not isinstance(node.ctx, ast.Load)
+    if node.attr == "format" and isinstance(owner, ast.Constant) and isinstance(owner.value, str):
+        return not _plain_template(owner.value)
+    return node.attr not in ALLOWED_ATTRIBUTES
+
+
+def _plain_template(template: str) -> bool:
+    """Whether a template's fields are numbers or names without attributes and items."""
+    try:
+        return all(name.replace("_", "a").isalnum() for name in _fields(template) if name)
+    except ValueError:
+        return False
+
+
+def _fields(template: str) -> Iterator[str]:
+    for _text, name, spec, _conversion in string.Formatter().parse(template):
+        if name is not None:
+            yield name
+            yield from _fields(spec or "")
 
 
 def cyclomatic(tree: ast.AST) -> int:
@@ -99,12 +213,13 @@ def cyclomatic(tree: ast.AST) -> int:
 
 def depth(tree: ast.AST) -> int:
     """Levels of the syntax tree, expression contexts and operators left out."""
-    below = [
-        depth(child)
-        for child in ast.iter_child_nodes(tree)
-        if not isinstance(child, ast.expr_context | ast.operator | ast.cmpop | ast.unaryop)
-    ]
-    return 1 + max(below, default=0)
+    levels = 0
+    level = [tree]
+    while level:
+        levels += 1
+        children = [child for node in level for child in ast.iter_child_nodes(node)]
+        level = [child for child in children if not isinstance(child, _NOT_LEVELS)]
+    return levels
 
 
 def features(parsed: Parsed) -> dict[str, float]:

@@ -90,16 +90,18 @@ def _read_program_and_input(text: str) -> Pair | None:
 
 def _read_inputs_and_message(text: str) -> tuple[list[str], str] | None:
     inputs, messages = _blocks(text, "input"), _blocks(text, "message")
-    return (
-        ([item.strip() for item in inputs], messages[-1].strip()) if inputs and messages else None
-    )
+    if not inputs or not messages:
+        return None
+    return [item.strip() for item in inputs], messages[-1].strip()
 
 
 def _read_answer(text: str) -> str | None:
-    found = re.findall(r"<answer>(.*?)</answer>", text, flags=re.DOTALL)
-    if not found or not found[-1].strip():
+    """What stands in the last pair of answer tags, without its fence."""
+    before, closed, _ = text.rpartition("</answer>")
+    _, opened, answer = before.rpartition("<answer>")
+    if not (closed and opened and answer.strip()):
         return None
-    answer = found[-1].strip()
+    answer = answer.strip()
     fenced = re.findall(r"```(?:\w+)?[ \t]*\n(.*?)\n?```", answer, flags=re.DOTALL)
     return (fenced[-1] if fenced else answer).strip("\n") or None
 

@@ -1,0 +1,25 @@
+from collections.abc import Iterator
+
+import pytest
+from code_cases import STYLES
+
+from redqueen.config import DomainConfig, SandboxConfig
+from redqueen.domains.code import CodeDomain
+from redqueen.sandbox import Sandbox, make_sandbox
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    with make_sandbox(SandboxConfig(workers=1, seconds=0.3)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def domain(sandbox: Sandbox) -> CodeDomain:
+    return CodeDomain(DomainConfig(), sandbox, STYLES["compact"])
+
+
+@pytest.fixture(scope="session", params=list(STYLES))
+def styled(request: pytest.FixtureRequest, sandbox: Sandbox) -> CodeDomain:
+    """The domain in either style."""
+    return CodeDomain(DomainConfig(), sandbox, STYLES[request.param])

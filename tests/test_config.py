@@ -1,0 +1,201 @@
+"""The configuration: what it accepts, and how it speaks of what it does not."""
+
+import contextlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from redqueen.config import Config, build_config, load_config, merge, parse_override
+from redqueen.types import ConfigError
+
+
+def test_defaults_are_the_configuration_of_nothing() -> None:
+    assert build_config({}) == Config() == load_config(None)
+    assert load_config(None).population.teachers == 4
+
+
+def test_a_configuration_survives_json() -> None:
+    config = build_config({"seed": 3, "policy": {"targets": ["q_proj"]}})
+    assert Config.model_validate_json(config.model_dump_json()) == config
+    assert config.policy.targets == ("q_proj",)
+
+
+def _sections(model: type[BaseModel], path: str = "") -> list[tuple[str, type[BaseModel]]]:
+    found = [(path, model)]
+    for name, item in model.model_fields.items():
+        if isinstance(item.annotation, type) and issubclass(item.annotation, BaseModel):
+            found += _sections(item.annotation, f"{path}{name}.")
+    return found
+
+
+@pytest.mark.parametrize(("path", "model"), _sections(Config))
+def test_every_key_is_described_and_every_section_is_closed(
+    path: str, model: type[BaseModel]
+) -> None:
+    for name, item in model.model_fields.items():
+        is_section = isinstance(item.annotation, type) and issubclass(item.annotation, BaseModel)
+        assert is_section or item.description, f"{path}{name}"
+    assert model.model_config["extra"] == "forbid"
+    assert model.model_config["frozen"]
+    assert model.__doc__
+
+
+def test_descriptions_are_the_docstrings() -> None:
+    sections = dict(_sections(Config))
+    described = sections["policy."].model_fields["rank"].description
+    assert described == "LoRA rank r."
+
+
+def test_frozen() -> None:
+    config = Config()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.seed = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        config.policy.rank = 1  # type: ignore[misc]
+
+
+BAD = [
+    ({"sed": 1}, "config: unknown key 'sed'; did you mean 'seed'?"),
+    ({"policy": {"rnk": 1}}, "config: unknown key 'policy.rnk'; did you mean 'rank'?"),
+    ({"eval": {"zzz": 1}}, "config: unknown key 'eval.zzz'; known here: enabled, tasks, samples, "
+     "seed"),
+    ({"policy": {"rank": 0}}, "config: policy.rank = 0: Input should be greater than or equal to"),
+    ({"policy": {"rank": "x"}}, "config: policy.rank = 'x': Input should be a valid integer"),
+    ({"policy": 3}, "config: policy = 3: Input should be a valid dictionary"),
+    ({"learner": {"learning_rate": float("nan")}}, "learner.learning_rate = nan: Input should be a "
+     "finite number"),
+    ({"learner": {"learning_rate": float("inf")}}, "learner.learning_rate = inf: Input should be a "
+     "finite number"),
+    ({"population": {"students": 0}}, "population = {'students': 0}: students + self_play must be "
+     "at least 1"),
+    ({"domain": {"kinds": []}}, "domain.kinds = []: Tuple should have at least 1 item"),
+    ({"domain": {"kinds": ["code_o", "code_o"]}}, "kinds names a kind twice"),
+    ({"domain": {"kinds": ["code_x"]}}, "domain.kinds.0 = 'code_x': Input should be 'code_o'"),
+    ({"domain": {"name": "chess"}}, "domain.name = 'chess': Input should be 'code'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "message"), BAD)
+def test_errors_name_the_key_the_value_and_the_remedy(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_config(values)
+    assert message in str(caught.value)
+
+
+def test_all_errors_come_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_config({"seed": -1, "polcy": {}, "policy": {"alpha": 0}})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    for part in ("seed = -1", "unknown key 'polcy'", "policy.alpha = 0"):
+        assert sum(part in line for line in lines) == 1
+
+
+OVERRIDES = [
+    ("seed", "3", {"seed": 3}),
+    ("policy.rank", "16", {"policy": {"rank": 16}}),
+    ("learner.learning_rate", "1e-4", {"learner": {"learning_rate": 1e-4}}),
+    ("evolution.enabled", "false", {"evolution": {"enabled": False}}),
+    ("policy.base", "some/model", {"policy": {"base": "some/model"}}),
+    ("policy.base", '"some/model"', {"policy": {"base": "some/model"}}),
+    ("policy.base", "", {"policy": {"base": ""}}),
+    ("domain.kinds", '["code_o", "code_i"]', {"domain": {"kinds": ["code_o", "code_i"]}}),
+    ("name", "two words", {"name": "two words"}),
+    ("name", "'3'", {"name": "3"}),
+    ("name", "a\nb = 2", {"name": "a\nb = 2"}),
+]
+
+
+@pytest.mark.parametrize(("key", "text", "expected"), OVERRIDES)
+def test_parse_override(key: str, text: str, expected: dict[str, Any]) -> None:
+    assert parse_override(key, text) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=20), st.text(st.characters(), max_size=20))
+def test_overrides_never_fail_but_with_a_config_error(key: str, text: str) -> None:
+    with contextlib.suppress(ConfigError):
+        load_config(None, [(key, text)])
+
+
+NESTED = st.recursive(
+    st.integers(0, 3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+TREES = st.dictionaries(st.sampled_from("abc"), NESTED, max_size=3)
+
+
+def _leaves(tree: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], int]:
+    if not isinstance(tree, dict):
+        return {path: tree}
+    return {k: v for key, item in tree.items() for k, v in _leaves(item, (*path, key)).items()}
+
+
+@given(TREES, TREES)
+def test_merge_keeps_what_is_not_overridden(into: dict[str, Any], over: dict[str, Any]) -> None:
+    before = (repr(into), repr(over))
+    made, upper, lower = (_leaves(tree) for tree in (merge(into, over), over, into))
+    for path, leaf in upper.items():
+        assert made[path] == leaf
+    for path, leaf in made.items():
+        assert upper.get(path, lower.get(path)) == leaf
+    assert (repr(into), repr(over)) == before
+    assert merge(into, {}) == into
+    assert merge({}, over) == over
+    assert merge(into, into) == into
+
+
+def test_file_and_overrides(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('seed = 1\n[policy]\nrank = 4\nbase = "x"\n')
+    config = load_config(path, [("policy.rank", "2"), ("steps", "7"), ("policy.rank", "3")])
+    assert (config.seed, config.steps, config.policy.rank, config.policy.base) == (1, 7, 3, "x")
+
+
+def test_errors_blame_the_right_place(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[policy]\nrnk = 4\n[population]\nteachers = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, [("policy.alpha", "-1"), ("population.students", "0")])
+    lines = str(caught.value).splitlines()
+    places = {line.split(": ")[1].split(" = ")[0]: line.split(": ")[0] for line in lines}
+    assert places == {
+        "unknown key 'policy.rnk'; did you mean 'rank'?": str(path),
+        "policy.alpha": "command line",
+        "population": "command line",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seed = ", "is not a readable TOML file"),
+        (b"seed = 1\nseed = 2", "is not a readable TOML file"),
+        (b"\xff\xfe", "is not a readable TOML file"),
+        (None, "no config file at"),
+    ],
+)
+def test_bad_files(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "run.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_directory_is_not_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a readable TOML file"):
+        load_config(tmp_path)
+
+
+def test_toml_is_what_the_standard_library_reads(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[learner]\nbetas = [0.8, 0.9]\n")
+    assert load_config(path) == build_config(tomllib.loads(path.read_text()))
