@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from redqueen.benchmarks import heldout_tasks
 from redqueen.config import Config
 from redqueen.domains import Archive, Attempt, Domain, Draft, build_domain
 from redqueen.evolution import buried, check_operators, evolve, is_due
@@ -81,6 +82,8 @@ class Trainer:
         self.policy = Policy.load(config.policy, len(self.population), config.seed)
         self.sandbox: Sandbox = make_sandbox(config.sandbox)
         self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
+        held_out = heldout_tasks(self.domain, config.eval.tasks, config.eval.seed)
+        self.held_out = frozenset(task.id for task in held_out)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
@@ -259,7 +262,10 @@ class Trainer:
     def _validate(
         self, drafts: Sequence[Draft], proposals: Sequence[Proposal]
     ) -> tuple[Proposal, ...]:
-        """Tasks or named rejections; what the archive or this step has already is a duplicate."""
+        """Tasks or named rejections; what the archive or this step has already is a duplicate.
+
+        A task of the held-out suite, should a teacher hit on it, is never trained on.
+        """
         seen: set[str] = set()
         checked = []
         for proposal, outcome in zip(proposals, self.domain.validate(drafts), strict=True):
@@ -267,7 +273,9 @@ class Trainer:
             if not proposal.completion.finished:
                 result = Rejection("unfinished", malformed=True)
             elif isinstance(outcome, Task):
-                if outcome.id in seen or outcome.id in self.archive:
+                if outcome.id in self.held_out:
+                    result = Rejection("held_out", malformed=False)
+                elif outcome.id in seen or outcome.id in self.archive:
                     result = Rejection("duplicate", malformed=False)
                 seen.add(outcome.id)
             checked.append(replace(proposal, outcome=result))
