@@ -30,8 +30,8 @@ MARKS = ("<!-- evaluation -->", "<!-- end of evaluation -->")
 
 def percent(right: int, total: int) -> str:
     """A share with its 95 % Wilson interval."""
-    bounds = wilson(right, total)
-    return f"{100 * right / total:.1f} ({100 * bounds.low:.1f}–{100 * bounds.high:.1f})"
+    low, high = wilson(right, total)
+    return f"{100 * right / total:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def propose(policy: Policy, domain: Domain, config: Config, count: int) -> list[Task | Rejection]:
