@@ -71,8 +71,13 @@ BAD = [
      "finite number"),
     ({"learner": {"learning_rate": float("inf")}}, "learner.learning_rate = inf: Input should be a "
      "finite number"),
-    ({"population": {"students": 0}}, "population = {'students': 0}: students + self_play must be "
-     "at least 1"),
+    ({"population": {"students": 0}}, "population = {'students': 0}: teachers and students need "
+     "each other"),
+    ({"population": {"teachers": 0, "self_play": 1}}, "teachers and students need each other"),
+    ({"population": {"teachers": 0, "students": 0}}, "nobody takes part"),
+    ({"population": {"sigma": 0}}, "population.sigma = 0: Input should be greater than 0"),
+    ({"population": {"beta": -1}}, "population.beta = -1: Input should be greater than 0"),
+    ({"learner": {"betas": [0.9, 1.0]}}, "learner.betas.1 = 1.0: Input should be less than 1"),
     ({"domain": {"kinds": []}}, "domain.kinds = []: Tuple should have at least 1 item"),
     ({"domain": {"kinds": ["code_o", "code_o"]}}, "kinds names a kind twice"),
     ({"domain": {"kinds": ["code_x"]}}, "domain.kinds.0 = 'code_x': Input should be 'code_o'"),
