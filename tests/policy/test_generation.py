@@ -87,7 +87,7 @@ def test_a_stale_adapter_shows(make_policy) -> None:
     policy = make_policy()
     rows = [Request(0, prompt, i) for i, prompt in enumerate(PROMPTS)]
     completions = policy.generate(rows, max_new_tokens=40, temperature=1.0)
-    policy.adapters.copy(source=1, target=0)
+    policy.adapters.set(0, policy.adapters.get(1))
     assert mean_gap(policy, completions, 1.0) > 0.1
 
 
