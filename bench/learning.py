@@ -28,11 +28,11 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=16, help="tasks a step")
     parser.add_argument("--rate", type=float, default=None, help="learning rate")
     parser.add_argument("--advantage", default="trr++")
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--loss-norm", default="token")
     parser.add_argument("--heldout", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    overrides = [("learner.advantage", args.advantage), ("policy.dtype", args.dtype)]
+    overrides = [("learner.advantage", args.advantage), ("learner.loss_norm", args.loss_norm)]
     if args.rate:
         overrides.append(("learner.learning_rate", str(args.rate)))
     config = load_config(None, overrides)

@@ -15,16 +15,28 @@ from redqueen.domains.code_prompts import ANSWER, COMPACT, INPUT, MESSAGE
 from redqueen.domains.generator import generate_program, more_inputs
 from redqueen.domains.program import Event, GenerationError, Program, execute
 
-KINDS = {"solve_o": 0.46, "solve_i": 0.20, "solve_f": 0.12, "propose": 0.16, "propose_f": 0.06}
-KINDS_ANNEAL = {
-    "solve_o": 0.36, "solve_i": 0.26, "solve_f": 0.14, "propose": 0.18, "propose_f": 0.06,
-}  # fmt: skip
-"""The mix while the learning rate goes down: execution is learnt first, the rest leans on it."""
-HASTE_ANNEAL = {1: 0.25, 2: 0.35, 3: 0.45, 4: 0.60, 5: 0.70}
-"""Share of `code_o` and `code_i` answers given without a trace, by band, in the last stage.
 
-Text by people often has the answer without the work, the more so the longer the work is. The
-seedling learns both habits; that the work pays is left for reinforcement learning to find.
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What a stage of training shows: shares of the kinds, and of answers without a trace."""
+
+    kinds: Mapping[str, float]
+    haste: Mapping[int, float] | None = None
+    """By band, for `code_o` and `code_i`; None: every answer is worked out."""
+
+
+_LATE = {"solve_o": 0.36, "solve_i": 0.26, "solve_f": 0.14, "propose": 0.18, "propose_f": 0.06}
+MIXES = {
+    "learn": Mix(
+        {"solve_o": 0.46, "solve_i": 0.20, "solve_f": 0.12, "propose": 0.16, "propose_f": 0.06}
+    ),
+    "anneal": Mix(_LATE, {1: 0.25, 2: 0.35, 3: 0.45, 4: 0.60, 5: 0.70}),
+    "finish": Mix(_LATE, {1: 0.25, 2: 0.35, 3: 0.50, 4: 0.70, 5: 0.80}),
+}
+"""Execution is learnt first; then, while the learning rate goes down, more of the rest.
+
+Text by people often has the answer without the work, the more so the longer the work is. The late
+mixes teach both habits; that the work pays is left for reinforcement learning to find.
 """
 BANDS = {1: 0.30, 2: 0.27, 3: 0.23, 4: 0.13, 5: 0.07}
 INPUTS = 6
@@ -122,14 +134,12 @@ def make_document(kind: str, band: int, rng: Random, haste: float = 0.0) -> Docu
     )
 
 
-def documents(
-    seed: int, kinds: Mapping[str, float] = KINDS, haste: Mapping[int, float] | None = None
-) -> Iterator[Document]:
+def documents(seed: int, mix: Mix = MIXES["learn"]) -> Iterator[Document]:
     """An endless stream of documents of a mix. `code_f` keeps to the bands 1 to 3."""
     rng = Random(seed)
     while True:
-        kind = rng.choices(list(kinds), list(kinds.values()))[0]
+        kind = rng.choices(list(mix.kinds), list(mix.kinds.values()))[0]
         band = rng.choices(list(BANDS), list(BANDS.values()))[0]
         if kind in ("solve_f", "propose_f"):
             band = 1 + (band - 1) % 3
-        yield make_document(kind, band, rng, haste[band] if haste else 0.0)
+        yield make_document(kind, band, rng, mix.haste[band] if mix.haste else 0.0)

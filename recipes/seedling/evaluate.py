@@ -55,7 +55,7 @@ def propose(policy: Policy, domain: Domain, config: Config, count: int) -> list[
 
 
 def solve_table(rows: Sequence[EvaluationRow]) -> tuple[list[str], dict[str, float], list[float]]:
-    """Markdown lines; greedy rate by kind; greedy rate by band (every kind that has the band)."""
+    """Markdown lines; greedy rate by kind; greedy rate by band, of the kinds with all bands."""
     counts: dict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
     for row in rows:
         for kind in (row.kind, "all"):
@@ -79,7 +79,11 @@ def solve_table(rows: Sequence[EvaluationRow]) -> tuple[list[str], dict[str, flo
         found = counts["greedy", kind, band]
         return found["right"] / found["total"]
 
-    return lines, {kind: rate(kind, 0) for kind in kinds}, [rate("all", band) for band in bands]
+    # The dial is judged on the kinds that have every band, so that the mix of kinds stays equal.
+    whole = [kind for kind in kinds if all(counts["greedy", kind, band] for band in bands)]
+    whole.remove("all")
+    by_band = [sum(rate(kind, band) for kind in whole) / len(whole) for band in bands]
+    return lines, {kind: rate(kind, 0) for kind in kinds}, by_band
 
 
 def judge(

@@ -23,14 +23,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from recipes.seedling.corpus import HASTE_ANNEAL, KINDS, KINDS_ANNEAL, documents
+from recipes.seedling.corpus import MIXES, documents
 from recipes.seedling.tokenizer import build_tokenizer
 from redqueen.rng import derive_seed
 
 SHARD_BYTES = 12 * 2**20
 CHUNK_DOCUMENTS = 4096
-PROMPT_WEIGHT = {"learn": 0.1, "anneal": 0.3}
-PROPOSAL_WEIGHT = {"learn": 0.5, "anneal": 1.0}
+PROMPT_WEIGHT = {"learn": 0.1, "anneal": 0.3, "finish": 0.3}
+PROPOSAL_WEIGHT = {"learn": 0.5, "anneal": 1.0, "finish": 1.0}
 """By stage. Programs and proposals are mostly free choice: at first more noise than signal."""
 
 SHAPE = {
@@ -67,8 +67,7 @@ def make_chunk(seed: int, index: int, batch_tokens: int, stage: str) -> list[lis
     """Chunk `index` of the corpus as batches of rows, in training order."""
     tokenizer = build_tokenizer()
     rows = []
-    mix = (KINDS, None) if stage == "learn" else (KINDS_ANNEAL, HASTE_ANNEAL)
-    source = documents(derive_seed(seed, "corpus", index), *mix)
+    source = documents(derive_seed(seed, "corpus", index), MIXES[stage])
     for item in islice(source, CHUNK_DOCUMENTS):
         prompt = tokenizer(item.prompt)["input_ids"]
         ids = prompt + tokenizer(item.completion)["input_ids"] + [tokenizer.eos_token_id]
@@ -221,9 +220,9 @@ class Trainer:
         self.tokenizer.save_pretrained(folder)
 
     def stage(self) -> str:
-        """`anneal` while the learning rate goes down, `learn` before."""
-        late = self.state["tokens"] >= (1 - self.args.decay) * self.args.tokens
-        return "anneal" if late else "learn"
+        """The corpus mix: `learn`, then `anneal` while the learning rate goes down, `finish`."""
+        done = self.state["tokens"] / self.args.tokens
+        return "learn" if done < 1 - self.args.decay else "anneal" if done < 0.85 else "finish"
 
     def train_step(self, batch: Batch) -> float:
         """One update; returns the loss over completion and weighted prompt tokens."""

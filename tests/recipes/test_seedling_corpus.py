@@ -10,7 +10,7 @@ import pytest
 from recipes.seedling.corpus import (
     BANDS,
     INPUTS,
-    KINDS,
+    MIXES,
     Document,
     backward_trace,
     blurred_message,
@@ -44,9 +44,10 @@ def test_the_language_of_the_seedling_does_not_change(first: list[Document]) -> 
 
 
 def test_documents_spread_over_kinds_and_bands(first: list[Document]) -> None:
-    assert sum(KINDS.values()) == pytest.approx(1)
+    for mix in MIXES.values():
+        assert sum(mix.kinds.values()) == pytest.approx(1)
     assert sum(BANDS.values()) == pytest.approx(1)
-    assert {item.kind for item in first} == set(KINDS)
+    assert {item.kind for item in first} == set(MIXES["learn"].kinds)
     assert {item.band for item in first} == set(BANDS)
     assert all(item.band <= 3 for item in first if item.kind.endswith("_f"))
 
@@ -159,5 +160,18 @@ def test_a_blurred_message_is_part_of_the_message() -> None:
 
 
 def test_make_document_is_deterministic() -> None:
-    for kind in KINDS:
+    for kind in MIXES["learn"].kinds:
         assert make_document(kind, 2, Random(1)) == make_document(kind, 2, Random(1))
+
+
+@pytest.mark.parametrize("stage", ["anneal", "finish"])
+def test_late_stages_leave_traces_out_the_more_the_harder(stage: str) -> None:
+    hasty: dict[int, list[bool]] = {band: [] for band in BANDS}
+    for item in islice(documents(11, MIXES[stage]), 3000):
+        if item.kind in ("solve_o", "solve_i"):
+            hasty[item.band].append(item.completion.startswith(ANSWER))
+    shares = MIXES[stage].haste
+    assert shares is not None
+    for band, found in hasty.items():
+        sigma = (shares[band] * (1 - shares[band]) / len(found)) ** 0.5
+        assert abs(sum(found) / len(found) - shares[band]) < 4 * sigma
