@@ -90,7 +90,7 @@ class RolloutConfig(Section):
 
     matches: int = Field(4, ge=1)
     """Matches a step; teachers take turns."""
-    tasks_per_match: int = Field(6, ge=1)
+    tasks_per_match: int = Field(8, ge=1)
     """Proposals a teacher writes for one match."""
     attempts: int = Field(8, ge=1)
     """G: attempts at each valid task."""
@@ -160,9 +160,9 @@ class SandboxConfig(Section):
 class LearnerConfig(Section):
     """Rewards, advantages and the update."""
 
-    advantage: Literal["trr++", "grpo"] = "trr++"
+    advantage: Literal["trr++", "grpo"] = "grpo"
     """`trr++`: one baseline for each member, role and kind. `grpo`: one for each task."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     """AdamW's step size after the warm-up."""
     betas: tuple[Decay, Decay] = (0.9, 0.99)
     """AdamW's decay of the gradient's mean and square."""
@@ -200,11 +200,11 @@ class EvolutionConfig(Section):
 
     enabled: bool = True
     """Whether the weakest are replaced at all."""
-    interval: int = Field(10, ge=1)
+    interval: int = Field(15, ge=1)
     """Steps between generations."""
     cull: float = Field(0.25, ge=0, lt=1)
     """Share of each role that is replaced (rounded down, at least one if there are two)."""
-    fitness: Literal["conservative", "mean"] = "conservative"
+    fitness: Literal["conservative", "mean"] = "mean"
     """`conservative` is mu - 3 sigma of the rating, `mean` is mu alone (kinder to newborns,
     whose sigma is still wide)."""
     crossover_probability: float = Field(0.5, ge=0, le=1)
@@ -239,11 +239,11 @@ class EvalConfig(Section):
 class Config(Section):
     """A run."""
 
-    name: str = "run"
+    name: str = "default"
     """What the run is called in reports."""
     seed: int = Field(0, ge=0)
     """Every random draw of the run derives from it."""
-    steps: int = Field(60, ge=1)
+    steps: int = Field(70, ge=1)
     """Steps of the run."""
     checkpoint_every: int = Field(1, ge=1)
     """Steps between checkpoints; a resumed run repeats at most this many."""

@@ -19,6 +19,11 @@ def test_defaults_are_the_configuration_of_nothing() -> None:
     assert load_config(None).population.teachers == 4
 
 
+def test_the_default_recipe_spells_out_the_defaults() -> None:
+    recipe = Path(__file__).parents[1] / "configs" / "default.toml"
+    assert load_config(recipe) == Config()
+
+
 def test_a_configuration_survives_json() -> None:
     config = build_config({"seed": 3, "policy": {"targets": ["q_proj"]}})
     assert Config.model_validate_json(config.model_dump_json()) == config
