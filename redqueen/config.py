@@ -8,11 +8,13 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from redqueen.types import ConfigError
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -65,19 +67,21 @@ class PopulationConfig(Section):
     """How students are drawn: weight p (1 - p) by the ratings, or evenly."""
     mu: float = 25.0
     """TrueSkill: a newcomer's rating."""
-    sigma: float = 25.0 / 3.0
+    sigma: float = Field(25.0 / 3.0, gt=0)
     """TrueSkill: how uncertain a newcomer's rating is."""
-    beta: float = 25.0 / 6.0
+    beta: float = Field(25.0 / 6.0, gt=0)
     """TrueSkill: the spread of one performance around the rating."""
-    tau: float = 25.0 / 300.0
+    tau: float = Field(25.0 / 300.0, ge=0)
     """TrueSkill: what a match adds to sigma, so that ratings can follow change."""
     draw_probability: float = Field(0.1, ge=0, lt=1)
     """TrueSkill: how often two equals draw."""
 
     @model_validator(mode="after")
-    def _someone_plays(self) -> "PopulationConfig":
-        if self.students + self.self_play < 1:
-            raise ValueError("students + self_play must be at least 1")
+    def _everybody_meets_somebody(self) -> "PopulationConfig":
+        if self.teachers + self.students + self.self_play == 0:
+            raise ValueError("nobody takes part; set teachers and students, or self_play")
+        if bool(self.teachers) != bool(self.students):
+            raise ValueError("teachers and students need each other: set both or neither")
         return self
 
 
@@ -85,8 +89,8 @@ class RolloutConfig(Section):
     """The size of a step and how text is sampled."""
 
     matches: int = Field(4, ge=1)
-    """Matches a step. Teachers take turns; 0 teachers is not allowed here."""
-    tasks_per_match: int = Field(6, ge=1)
+    """Matches a step; teachers take turns."""
+    tasks_per_match: int = Field(8, ge=1)
     """Proposals a teacher writes for one match."""
     attempts: int = Field(8, ge=1)
     """G: attempts at each valid task."""
@@ -156,11 +160,11 @@ class SandboxConfig(Section):
 class LearnerConfig(Section):
     """Rewards, advantages and the update."""
 
-    advantage: Literal["trr++", "grpo"] = "trr++"
+    advantage: Literal["trr++", "grpo"] = "grpo"
     """`trr++`: one baseline for each member, role and kind. `grpo`: one for each task."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     """AdamW's step size after the warm-up."""
-    betas: tuple[float, float] = (0.9, 0.99)
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
     """AdamW's decay of the gradient's mean and square."""
     weight_decay: float = Field(0.0, ge=0)
     """AdamW's decoupled weight decay."""
@@ -196,11 +200,11 @@ class EvolutionConfig(Section):
 
     enabled: bool = True
     """Whether the weakest are replaced at all."""
-    interval: int = Field(10, ge=1)
+    interval: int = Field(15, ge=1)
     """Steps between generations."""
     cull: float = Field(0.25, ge=0, lt=1)
     """Share of each role that is replaced (rounded down, at least one if there are two)."""
-    fitness: Literal["conservative", "mean"] = "conservative"
+    fitness: Literal["conservative", "mean"] = "mean"
     """`conservative` is mu - 3 sigma of the rating, `mean` is mu alone (kinder to newborns,
     whose sigma is still wide)."""
     crossover_probability: float = Field(0.5, ge=0, le=1)
@@ -235,11 +239,11 @@ class EvalConfig(Section):
 class Config(Section):
     """A run."""
 
-    name: str = "run"
+    name: str = "default"
     """What the run is called in reports."""
     seed: int = Field(0, ge=0)
     """Every random draw of the run derives from it."""
-    steps: int = Field(60, ge=1)
+    steps: int = Field(70, ge=1)
     """Steps of the run."""
     checkpoint_every: int = Field(1, ge=1)
     """Steps between checkpoints; a resumed run repeats at most this many."""

@@ -1,4 +1,4 @@
-"""`redqueen doctor`: what works on this machine, each line checked by doing it."""
+"""`redqueen doctor`: what works on this machine; sandbox and base are checked by using them."""
 
 import importlib.metadata
 import os
@@ -31,7 +31,7 @@ def _packages() -> str:
 def _rate(dtype: torch.dtype, device: str) -> float:
     """Matrix product speed in GFLOP/s."""
     a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
-    a @ b
+    float((a @ b)[0, 0])  # warm, and wait for the device
     begun, count = time.perf_counter(), 5
     for _ in range(count):
         c = a @ b
@@ -82,7 +82,7 @@ def _base() -> str:
 
 def _peft() -> str:
     try:
-        return f"peft {importlib.metadata.version('peft')} can load exported adapters here"
+        return f"peft {importlib.metadata.version('peft')}; it loads exported adapters"
     except importlib.metadata.PackageNotFoundError:
         return "peft is not installed; exported adapters load wherever it is"
 

@@ -224,4 +224,4 @@ class StepRecord:
     """Flat names such as `solve_rate`, `valid_rate`, `logprob_gap`, `coverage`, `tokens_per_s`,
     and `member/<id>/<name>` for one member's."""
     seconds: Mapping[str, float]
-    """Wall clock of each phase: match, propose, validate, solve, learn, evolve, store."""
+    """Wall clock in seconds of each phase up to the writing of this record."""

@@ -11,7 +11,7 @@ TINY: dict[str, Any] = {
     "name": "tiny",
     "steps": 2,
     "threads": 1,
-    "policy": {"rank": 2, "alpha": 4.0},
+    "policy": {"rank": 2, "alpha": 4.0, "dtype": "float32"},
     "population": {"teachers": 2, "students": 2},
     "rollout": {
         "matches": 2,

@@ -19,6 +19,11 @@ def test_defaults_are_the_configuration_of_nothing() -> None:
     assert load_config(None).population.teachers == 4
 
 
+def test_the_default_recipe_spells_out_the_defaults() -> None:
+    recipe = Path(__file__).parents[1] / "configs" / "default.toml"
+    assert load_config(recipe) == Config()
+
+
 def test_a_configuration_survives_json() -> None:
     config = build_config({"seed": 3, "policy": {"targets": ["q_proj"]}})
     assert Config.model_validate_json(config.model_dump_json()) == config
@@ -71,8 +76,13 @@ BAD = [
      "finite number"),
     ({"learner": {"learning_rate": float("inf")}}, "learner.learning_rate = inf: Input should be a "
      "finite number"),
-    ({"population": {"students": 0}}, "population = {'students': 0}: students + self_play must be "
-     "at least 1"),
+    ({"population": {"students": 0}}, "population = {'students': 0}: teachers and students need "
+     "each other"),
+    ({"population": {"teachers": 0, "self_play": 1}}, "teachers and students need each other"),
+    ({"population": {"teachers": 0, "students": 0}}, "nobody takes part"),
+    ({"population": {"sigma": 0}}, "population.sigma = 0: Input should be greater than 0"),
+    ({"population": {"beta": -1}}, "population.beta = -1: Input should be greater than 0"),
+    ({"learner": {"betas": [0.9, 1.0]}}, "learner.betas.1 = 1.0: Input should be less than 1"),
     ({"domain": {"kinds": []}}, "domain.kinds = []: Tuple should have at least 1 item"),
     ({"domain": {"kinds": ["code_o", "code_o"]}}, "kinds names a kind twice"),
     ({"domain": {"kinds": ["code_x"]}}, "domain.kinds.0 = 'code_x': Input should be 'code_o'"),

@@ -53,11 +53,9 @@ class Archive:
             del self._tasks[oldest], self._where[oldest]
         return added
 
-    def sample(
-        self, count: int, rng: np.random.Generator, accept: Callable[[Task], bool] | None = None
-    ) -> list[Task]:
-        """Up to `count` distinct tasks, uniformly among those that `accept` admits."""
-        pool = [task for task in self._tasks.values() if accept is None or accept(task)]
+    def sample(self, count: int, rng: np.random.Generator) -> list[Task]:
+        """Up to `count` distinct tasks, drawn uniformly."""
+        pool = list(self._tasks.values())
         if not pool:
             return []
         chosen = rng.choice(len(pool), size=min(count, len(pool)), replace=False)

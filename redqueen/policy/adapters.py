@@ -135,10 +135,6 @@ class AdapterStack:
             self.A[name][slot].copy_(a)
             self.B[name][slot].copy_(b)
 
-    def copy(self, source: int, target: int) -> None:
-        """Overwrite slot `target` with slot `source`."""
-        self.set(target, self.get(source))
-
     def state_dict(self) -> dict[str, Tensor]:
         """Detached views of all stacked tensors by name, ready for safetensors."""
         return {name: tensor.detach() for name, tensor in self.parameters().items()}

@@ -130,7 +130,9 @@ class _Batch:
             past_key_values=self.cache,
             use_cache=True,
         ).logits
-        self.position_R = self.position_R + 1
+        # A row that has ended may stay for a while: its position must not run out of the context.
+        last = (self.base.context or self.mask_RL.shape[1] + 1) - 1
+        self.position_R = (self.position_R + 1).clamp(max=last)
         return logits[:, -1]
 
     def _select(self, keep: Tensor) -> None:

@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from redqueen.files import write_bytes
 from redqueen.policy.adapters import AdapterStack, Factors
 from redqueen.policy.routing import layer_shape
 from redqueen.types import ConfigError, InfrastructureError
@@ -35,19 +35,6 @@ _UNSUPPORTED = (
     "arrow_config",
 )
 """Settings of PEFT that change what an adapter computes and that a plain A and B cannot hold."""
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write aside, flush, rename."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _target_modules(model: nn.Module, adapters: AdapterStack) -> list[str]:
@@ -90,8 +77,8 @@ def export_adapter(
         tensors[f"{_PREFIX}{name}.lora_B.weight"] = b.cpu().contiguous()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write(directory / WEIGHTS_FILE, save(tensors, metadata={"format": "pt"}))
-        _write(directory / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
+        write_bytes(directory / WEIGHTS_FILE, save(tensors, metadata={"format": "pt"}))
+        write_bytes(directory / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
     except OSError as error:
         raise InfrastructureError(f"cannot write the adapter to {directory}: {error}") from None
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from redqueen.config import Config
 from redqueen.population.population import BOTH_ROLES, Population
 from redqueen.population.ratings import RatingSystem
-from redqueen.types import ConfigError, Match, Member, Role
+from redqueen.types import Match, Member, Role
 
 Matchmaker = Callable[[Member, Sequence[Member], RatingSystem], NDArray[np.float64]]
 """Weights, not normalised, with which `teacher` meets each of `students`."""
@@ -51,20 +51,11 @@ def make_matches(
     Teachers take turns in slot order; whose turn it is follows from `step` alone, so that over
     time all get equally many matches and a resumed run needs no state. Students are drawn without
     replacement until all have been drawn, then all are available again. A self-play member takes
-    its turn among the teachers and meets itself.
-
-    Raises:
-        ConfigError: nobody can teach, or teachers and students do not both exist.
+    its turn among the teachers and meets itself. The configuration sees to it that there are
+    students where there are teachers.
     """
     teachers = population.by_role(Role.TEACHER)
     students = population.with_roles((Role.STUDENT,))
-    lone_teachers = any(member.roles != BOTH_ROLES for member in teachers)
-    if not teachers:
-        raise ConfigError("population.teachers + population.self_play must be at least 1")
-    if lone_teachers != bool(students):
-        raise ConfigError(
-            "population.teachers and population.students need each other: set both or neither"
-        )
     ratings = RatingSystem(config.population)
     matchmaker = MATCHMAKERS[config.population.matchmaking]
     count = config.rollout.matches

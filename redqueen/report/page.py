@@ -4,6 +4,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+from redqueen.files import write_text
 from redqueen.report.charts import esc, tag
 from redqueen.report.heldout import HeldOut, main_suite, summarize, verdict_sentence
 from redqueen.report.markup import plural, section
@@ -18,7 +19,7 @@ from redqueen.report.training import (
     rejections,
     solve_rates,
 )
-from redqueen.store import RunReader, RunStore, config_toml, write_text
+from redqueen.store import RunReader, RunStore, config_toml
 from redqueen.types import InfrastructureError, Role
 
 CHAPTERS = (
@@ -89,7 +90,7 @@ def _results(run: RunReader, result: HeldOut | None) -> str:
     if result is None:
         text = f"No held-out result yet. Measure one with: redqueen eval {run.directory}"
         return section("results", "Results on held-out tasks", text)
-    lead = "Tasks from a generator that training never draws from."
+    lead = "Tasks of the generator that no run trains on: a proposal that equals one is rejected."
     if result.step is not None and result.step < run.last_step():
         lead += (
             f" Measured after step {result.step}; the run has gone on to step {run.last_step()}."

@@ -123,9 +123,7 @@ def _card(run: RunReader, outcome: TaskOutcome) -> str:
     task = outcome.task
     solved = f"solved {outcome.correct} of {outcome.attempts} times"
     who = "seed task" if task.author is None else f"by teacher #{task.author}"
-    attempts = choose_attempts(
-        [a for a in run.load_attempts(task.id, outcome.step) if a.step == outcome.step]
-    )
+    attempts = choose_attempts(run.load_attempts(task.id, outcome.step))
     return tag(
         "article",
         tag(

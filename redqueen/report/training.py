@@ -42,7 +42,7 @@ COMPLEXITY = (
     ("cyclomatic", "Cyclomatic complexity"),
     ("lines", "Lines of code"),
 )
-PHASES = ("match", "propose", "validate", "solve", "learn", "evolve", "store")
+PHASES = ("match", "propose", "validate", "solve", "verify", "learn", "evolve", "store")
 
 
 def _share(pairs: Iterable[tuple[int, int]]) -> float:

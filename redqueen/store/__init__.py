@@ -7,7 +7,6 @@ from redqueen.store.checkpoint import (
     save_checkpoint,
 )
 from redqueen.store.configfile import config_toml
-from redqueen.store.files import write_text
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
     Attempt,
@@ -39,5 +38,4 @@ __all__ = [
     "config_toml",
     "load_checkpoint",
     "save_checkpoint",
-    "write_text",
 ]

@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from redqueen.store.files import sync_directory, sync_file
+from redqueen.files import sync_directory, sync_file
 from redqueen.types import ConfigError, InfrastructureError
 
 FORMAT_VERSION = 1
@@ -234,8 +234,12 @@ def load_checkpoint(directory: str | os.PathLike[str], step: int | None = None) 
         found = [(other, path) for other, path in found if other == step]
     if not found:
         steps = ", ".join(map(str, checkpoint_steps(directory)))
-        wanted = "no checkpoint" if step is None else f"no checkpoint of step {step}"
-        raise ConfigError(f"{home} holds {wanted}" + (f"; it has steps {steps}" if steps else ""))
+        if steps:
+            raise ConfigError(f"{home} holds no checkpoint of step {step}; it has steps {steps}")
+        raise ConfigError(
+            f"{home} holds no checkpoint: the run ended before its first one. Remove {directory} "
+            "and start the run again"
+        )
     skipped: list[str] = []
     for other, path in reversed(found):
         try:

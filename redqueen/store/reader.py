@@ -64,10 +64,6 @@ class RunReader:
         """All steps written, in order."""
         return [row[0] for row in self._rows("SELECT step FROM steps ORDER BY step")]
 
-    def metric_names(self) -> list[str]:
-        """Names of all metrics, sorted."""
-        return [row[0] for row in self._rows("SELECT DISTINCT name FROM metrics ORDER BY name")]
-
     def load_metrics(self, name: str) -> list[tuple[int, float]]:
         """(step, value) of one metric in step order; not-a-number comes back as such."""
         rows = self._rows("SELECT step, value FROM metrics WHERE name = ? ORDER BY step", (name,))

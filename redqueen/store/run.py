@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from redqueen.config import Config
+from redqueen.files import sync_directory, write_text
 from redqueen.store.configfile import config_toml
-from redqueen.store.files import sync_directory, write_text
 from redqueen.store.reader import RunReader
 from redqueen.store.records import EvaluationRow
 from redqueen.store.schema import SCHEMA, SCHEMA_VERSION, connect, database_errors, transaction

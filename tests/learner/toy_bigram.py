@@ -99,7 +99,9 @@ def make_batch(
 
 
 def make_learner(policy: Bigram, temperature: float = 1.0, **changes) -> Learner:
-    config = LearnerConfig(**({"learning_rate": 0.05, "warmup_steps": 0} | changes))
+    config = LearnerConfig(
+        **({"advantage": "trr++", "learning_rate": 0.05, "warmup_steps": 0} | changes)
+    )
     optimizer = StackedAdamW(
         policy.parameters(),
         betas=config.betas,

@@ -94,7 +94,8 @@ def randomize(policy: Policy, scale: float = 0.2) -> None:
 @pytest.fixture
 def make_policy(model_dirs: dict[str, Path]):
     def make(kind: str = "llama", slots: int = 3, **settings: object) -> Policy:
-        values = {"base": str(model_dirs[kind]), "rank": 4, "alpha": 6.0, "device": "cpu"}
+        values: dict[str, object] = {"base": str(model_dirs[kind]), "rank": 4, "alpha": 6.0}
+        values |= {"device": "cpu", "dtype": "float32"}
         policy = Policy.load(PolicyConfig(**{**values, **settings}), slots=slots, seed=5)
         randomize(policy)
         return policy

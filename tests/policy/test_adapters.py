@@ -51,11 +51,11 @@ def test_a_slot_is_drawn_from_its_own_seed() -> None:
         assert not torch.equal(tensor, stack(slots=2, noise=0.1, seed=2).parameters()[name])
 
 
-def test_get_set_copy_touch_one_slot_in_place() -> None:
+def test_get_and_set_touch_one_slot_in_place() -> None:
     one = stack(noise=0.1)
     before = {name: t.detach().clone() for name, t in one.parameters().items()}
     held = one.get(0)
-    one.copy(source=0, target=2)
+    one.set(2, held)
     for name, tensor in one.parameters().items():
         assert tensor.is_leaf
         assert torch.equal(tensor[2], before[name][0])

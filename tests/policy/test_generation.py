@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_stale_adapter_shows(make_policy) -> None:
     policy = make_policy()
     rows = [Request(0, prompt, i) for i, prompt in enumerate(PROMPTS)]
     completions = policy.generate(rows, max_new_tokens=40, temperature=1.0)
-    policy.adapters.copy(source=1, target=0)
+    policy.adapters.set(0, policy.adapters.get(1))
     assert mean_gap(policy, completions, 1.0) > 0.1
 
 
@@ -135,6 +136,16 @@ def test_generation_stops_where_the_context_ends(make_policy) -> None:
         policy.generate([Request(0, "x" * 96, 1)], max_new_tokens=1, temperature=0.0)
 
 
+def test_a_row_at_the_end_of_the_context_does_not_stop_its_neighbours(make_policy) -> None:
+    # GPT-2 has no position beyond its context, and one finished row of 16 stays in the batch.
+    policy = make_policy("gpt2")
+    rows = [Request(0, "x" * 90, 1), *(Request(0, "x" * 10, i) for i in range(2, 17))]
+    policy.base = replace(policy.base, eos_ids=frozenset())
+    done = policy.generate(rows, max_new_tokens=20, temperature=1.0)
+    assert [len(c.token_ids) for c in done] == [6] + [20] * 15
+    assert mean_gap(policy, done, 1.0) <= 1e-4
+
+
 def test_sliding_window_attention_is_exact(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = MistralConfig(
@@ -152,7 +163,9 @@ def test_sliding_window_attention_is_exact(tmp_path: Path) -> None:
     )
     MistralForCausalLM(config).save_pretrained(tmp_path)
     save_tokenizer(tmp_path)
-    policy = Policy.load(PolicyConfig(base=str(tmp_path), rank=4, device="cpu"), slots=3, seed=1)
+    policy = Policy.load(
+        PolicyConfig(base=str(tmp_path), rank=4, device="cpu", dtype="float32"), slots=3, seed=1
+    )
     randomize(policy)
     rows = requests()
     done = policy.generate(rows, max_new_tokens=24, temperature=0.0)

@@ -6,7 +6,6 @@ import pytest
 
 from redqueen.config import Config, build_config
 from redqueen.population import MATCHMAKERS, Population, RatingSystem, make_matches
-from redqueen.types import ConfigError
 
 
 def setup(matches: int = 4, mode: str = "prioritized", **counts: int) -> tuple[Population, Config]:
@@ -99,12 +98,3 @@ def test_self_play_members_meet_themselves() -> None:
     made = make_matches(population, config, 0, np.random.default_rng(0))
     assert [m.student == m.teacher == 3 for m in made] == [False, True, False, True]
     assert {m.student for m in made} == {1, 2, 3}
-
-
-@pytest.mark.parametrize(
-    "counts", [{"teachers": 0}, {"students": 0, "self_play": 1}, {"teachers": 0, "self_play": 1}]
-)
-def test_populations_that_cannot_meet_are_refused(counts: dict) -> None:
-    population, config = setup(**counts)
-    with pytest.raises(ConfigError, match=r"population\.teachers"):
-        make_matches(population, config, 0, np.random.default_rng(0))

@@ -46,7 +46,9 @@ def test_a_step_comes_back_as_it_was_written(store: RunStore) -> None:
     assert store.last_step() == 4
     assert store.steps() == [1, 2, 3, 4]
     assert store.load_metrics("solve_rate") == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]
-    assert store.metric_names() == ["coverage", "solve_rate"]
+    assert store.load_metrics("coverage") == [
+        (step, step_record(step).metrics["coverage"]) for step in (1, 2, 3, 4)
+    ]
     assert [(p.phase, p.seconds) for p in store.load_phases() if p.step == 3] == [
         ("match", 0.1),
         ("solve", 6.0),
