@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 EPILOG = """\
 examples:
   redqueen train                                    the default run on the seedling
-  redqueen train configs/populora.toml --steps 20   a config, one key changed
+  redqueen train configs/default.toml --steps 20    a config, one key changed
   redqueen train --policy.base ./my-model           another base
-  redqueen resume runs/run                          go on after a stop or a crash
+  redqueen resume runs/default                      go on after a stop or a crash
 """
 
 
@@ -50,12 +50,12 @@ def _parser() -> argparse.ArgumentParser:
 
     resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
     resume.add_argument("run", type=Path)
-    resume.add_argument("--steps", type=int, help="a new total number of steps")
+    resume.add_argument("--steps", type=_positive, help="a new total number of steps")
 
     measure = command("eval", "Measure the base and the living students on the held-out suite.")
     measure.add_argument("run", type=Path)
-    measure.add_argument("--tasks", type=int, help="number of held-out tasks")
-    measure.add_argument("--samples", type=int, help="attempts at temperature 1 per task")
+    measure.add_argument("--tasks", type=_positive, help="number of held-out tasks")
+    measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
     report.add_argument("run", type=Path)
@@ -67,6 +67,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", "Check what works on this machine.")
     return parser
+
+
+def _positive(text: str) -> int:
+    """argparse type: an integer of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
 
 
 def _split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -132,7 +140,7 @@ def _run(make: "Callable[[], Trainer]", directory: Path) -> int:
         display = TrainingDisplay(console, trainer.step, config.steps, stop)
         with stop.listening(), display:
             finished = trainer.run(display, stop)
-        if not finished:
+        if not finished or stop.asked:
             console.print(
                 f"Stopped after step {trainer.step}; nothing is lost. "
                 f"Go on with: redqueen resume {directory}"
@@ -145,9 +153,11 @@ def _run(make: "Callable[[], Trainer]", directory: Path) -> int:
 
 
 def _measure(trainer: "Trainer", count: int, samples: int, console: "Console") -> None:
-    from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
+    from redqueen.benchmarks import RESERVED, SUITE, Subject, evaluate, heldout_tasks
 
     config = trainer.config
+    if count > RESERVED:
+        raise ConfigError(f"{count} held-out tasks: at most {RESERVED} are kept from training")
     tasks = heldout_tasks(trainer.domain, count, config.eval.seed)
     students = trainer.population.by_role(Role.STUDENT)
     subjects = [Subject("base", None)]
@@ -164,7 +174,7 @@ def _measure(trainer: "Trainer", count: int, samples: int, console: "Console") -
             seed=config.eval.seed,
             on_progress=counter,
         )
-    trainer.store.write_evaluation(rows)
+    trainer.store.write_evaluation(rows, step=trainer.step)
 
 
 def _finish(store: "RunStore", console: "Console") -> int:

@@ -99,20 +99,23 @@ class TrainingDisplay:
         if record is None:
             return
         self.record, self.done = record, record.step
-        self.valid.append(record.metrics["valid_rate"])
-        if "solve_rate" in record.metrics:
-            self.solved.append(record.metrics["solve_rate"])
+        for name, history in (("valid_rate", self.valid), ("solve_rate", self.solved)):
+            if name in record.metrics:
+                history.append(record.metrics[name])
         if not self.live:
             self.console.print(self.line(record), soft_wrap=True, highlight=False)
 
     def line(self, record: StepRecord) -> str:
         """One plain line for a log."""
         metrics = record.metrics
-        solved = f"{100 * metrics['solve_rate']:3.0f} %" if "solve_rate" in metrics else "  - "
+        solved, valid = (
+            f"{100 * metrics[name]:3.0f} %" if name in metrics else "  - "
+            for name in ("solve_rate", "valid_rate")
+        )
         left = self.remaining
         return (
             f"step {record.step}/{self.total}  solved {solved}  "
-            f"valid {100 * metrics['valid_rate']:3.0f} %  {metrics['tokens_per_s']:6,.0f} tok/s  "
+            f"valid {valid}  {metrics['tokens_per_s']:6,.0f} tok/s  "
             f"{sum(record.seconds.values()):4.1f} s  left {duration(left) if left else '-'}"
         )
 

@@ -6,24 +6,24 @@ step, phase, match, ...), so a run that is killed and resumed is the run that wa
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from redqueen.benchmarks import heldout_tasks
-from redqueen.config import Config
+from redqueen.benchmarks import RESERVED, heldout_tasks
+from redqueen.config import Config, build_config
 from redqueen.domains import Archive, Attempt, Domain, Draft, build_domain
 from redqueen.evolution import buried, check_operators, evolve, is_due
 from redqueen.learner import (
     Learner,
     StackedAdamW,
     make_trajectories,
-    solve_rate,
+    settle,
+    step_metrics,
     student_reward,
-    teacher_reward,
 )
 from redqueen.policy import Policy
 from redqueen.population import Population, RatingSystem, make_matches
@@ -31,10 +31,10 @@ from redqueen.rng import derive_seed, numpy_rng
 from redqueen.sandbox import Sandbox, make_sandbox
 from redqueen.store import RunStore, load_checkpoint, save_checkpoint
 from redqueen.types import (
+    ConfigError,
     EvolutionEvent,
     InfrastructureError,
     Match,
-    MatchResult,
     Proposal,
     Rejection,
     Request,
@@ -43,8 +43,6 @@ from redqueen.types import (
     Task,
     Verdict,
 )
-
-PHASES = ("match", "propose", "validate", "solve", "verify", "learn", "evolve", "store")
 
 
 @dataclass(slots=True)
@@ -70,19 +68,20 @@ Progress = Callable[[str, StepRecord | None], None]
 class Trainer:
     """One run. Make it with `start` or `resume`, then `run` it."""
 
-    def __init__(self, config: Config, store: RunStore):
+    store: RunStore
+
+    def __init__(self, config: Config):
         """Load the base and make the founders; `start` and `resume` fill in the rest."""
         check_operators(config.evolution)
         if config.threads:
             torch.set_num_threads(config.threads)
         self.config = config
-        self.store = store
         self.population = Population.founders(config.population)
         self.ratings = RatingSystem(config.population)
         self.policy = Policy.load(config.policy, len(self.population), config.seed)
         self.sandbox: Sandbox = make_sandbox(config.sandbox)
         self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
-        held_out = heldout_tasks(self.domain, config.eval.tasks, config.eval.seed)
+        held_out = heldout_tasks(self.domain, RESERVED, config.eval.seed)
         self.held_out = frozenset(task.id for task in held_out)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
         self.optimizer = StackedAdamW(
@@ -99,6 +98,7 @@ class Trainer:
             seed=config.seed,
         )
         self.step = 0
+        self._store_seconds = 0.0
 
     @classmethod
     def start(cls, config: Config, directory: Path) -> "Trainer":
@@ -107,10 +107,14 @@ class Trainer:
         Raises:
             ConfigError: the directory holds a run already, or the configuration does not work.
         """
-        store = RunStore.create(directory, config)
-        trainer = cls(config, store)
-        trainer.archive.add(trainer.domain.seed_tasks(config.domain.seed_tasks, config.seed))
-        trainer.checkpoint()
+        RunStore.check_vacant(directory)
+        trainer = cls(config)
+        with ExitStack() as undo:
+            undo.callback(trainer.sandbox.close)
+            trainer.store = undo.enter_context(RunStore.create(directory, config))
+            trainer.archive.add(trainer.domain.seed_tasks(config.domain.seed_tasks, config.seed))
+            trainer.checkpoint()
+            undo.pop_all()
         return trainer
 
     @classmethod
@@ -118,20 +122,27 @@ class Trainer:
         """Take up a run at its newest whole checkpoint; `steps` sets a new total.
 
         Raises:
-            ConfigError: there is no run in `directory`, or no checkpoint to continue from.
+            ConfigError: there is no run in `directory`, no checkpoint to continue from, or `steps`
+                is less than the run has done.
         """
-        store = RunStore.open(directory)
-        config = store.config()
-        if steps is not None:
-            config = config.model_copy(update={"steps": steps})
-        saved = load_checkpoint(directory)
-        trainer = cls(config, store)
-        trainer.policy.adapters.load_state_dict(saved.tensors["adapters"])
-        trainer.optimizer.load_state_dict(saved.tensors["optimizer"])
-        trainer.population = Population.from_json(saved.state["population"])
-        trainer.archive.restore(saved.state["archive"])
-        trainer.step = saved.step
-        store.truncate_after(saved.step)
+        with ExitStack() as undo:
+            store = undo.enter_context(RunStore.open(directory))
+            saved = load_checkpoint(directory)
+            config = store.config()
+            if steps is not None:
+                config = build_config(config.model_dump() | {"steps": steps}, "--steps")
+                if steps < saved.step:
+                    raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
+                store.write_meta("config", config.model_dump(mode="json"))
+            trainer = cls(config)
+            undo.callback(trainer.sandbox.close)
+            trainer.store = store
+            trainer.policy.adapters.load_state_dict(saved.tensors["adapters"])
+            trainer.optimizer.load_state_dict(saved.tensors["optimizer"])
+            trainer.population = Population.from_json(saved.state["population"])
+            trainer.archive.restore(saved.state["archive"])
+            trainer.step = saved.step
+            undo.pop_all()
         return trainer
 
     def close(self) -> None:
@@ -146,14 +157,25 @@ class Trainer:
         self.close()
 
     def run(self, progress: Progress, should_stop: Callable[[], bool] = lambda: False) -> bool:
-        """Train to the last step; returns False if `should_stop` ended it early, between steps."""
+        """Train to the last step; returns False if `should_stop` ended it early, between steps.
+
+        What the database has of steps after the checkpoint, from before a crash, is dropped.
+        """
+        if self.step < self.config.steps:
+            self.store.truncate_after(self.step)
         while self.step < self.config.steps:
             if should_stop():
                 self.checkpoint()
                 return False
             record = self.train_step(progress)
+            progress("store", None)
+            begun = time.perf_counter()
+            self.store.write_step(record)
+            self.step = record.step
             if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
                 self.checkpoint()
+            # Known only once the record is written, so it is booked on the next step.
+            self._store_seconds = time.perf_counter() - begun
             progress("done", record)
         return True
 
@@ -173,7 +195,7 @@ class Trainer:
     # ── one step ────────────────────────────────────────────────────────────────────────────
 
     def train_step(self, progress: Progress) -> StepRecord:
-        """One pass through the phases; see docs/design.md."""
+        """One pass through the phases (docs/design.md), not yet stored."""
         step, clock = self.step + 1, Clock()
 
         def phase(name: str) -> Any:
@@ -192,20 +214,26 @@ class Trainer:
         with phase("verify"):
             rollouts = self._verify(rollouts, attempts)
         with phase("learn"):
-            proposals, results = self._settle(matches, proposals, rollouts)
+            proposals, results = settle(
+                self.ratings, self.population, matches, proposals, rollouts, self.config.learner
+            )
             trained = make_trajectories(proposals, rollouts, self.population.members)
             update = self.learner.update(trained, step)
             self.population = self.ratings.update(self.population, results)
             self.archive.add(p.outcome for p in proposals if isinstance(p.outcome, Task))
         before, events = self.population, tuple[EvolutionEvent, ...]()
-        if is_due(self.config.evolution, step):
+        # Newborns of the last step would be measured before they have learnt anything.
+        if is_due(self.config.evolution, step) and step < self.config.steps:
             with phase("evolve"):
                 self.population, events = evolve(
                     before, self.policy.adapters, self.optimizer, self.config, step,
                     self.config.seed,
                 )  # fmt: skip
-        metrics = update.metrics() | self._metrics(proposals, rollouts, clock)
-        record = StepRecord(
+        metrics = update.metrics() | step_metrics(proposals, rollouts)
+        metrics |= {"coverage": self.archive.coverage, "archive_size": float(len(self.archive))}
+        sampling = clock.seconds["propose"] + clock.seconds["solve"]
+        metrics["tokens_per_s"] = metrics["sampled_tokens"] / sampling
+        return StepRecord(
             step=step,
             matches=results,
             proposals=proposals,
@@ -213,12 +241,8 @@ class Trainer:
             members=(*self.population.members, *buried(before, events)),
             events=events,
             metrics=metrics,
-            seconds=dict(clock.seconds),
+            seconds=clock.seconds | {"store": self._store_seconds},
         )
-        with phase("store"):
-            self.store.write_step(record)
-        self.step = step
-        return replace(record, seconds=dict(clock.seconds))
 
     def _propose(
         self, step: int, matches: Sequence[Match]
@@ -279,6 +303,12 @@ class Trainer:
                     result = Rejection("duplicate", malformed=False)
                 seen.add(outcome.id)
             checked.append(replace(proposal, outcome=result))
+        lost = sum(isinstance(p.outcome, Rejection) and p.outcome.infra for p in checked)
+        if lost and not any(isinstance(p.outcome, Task) for p in checked):
+            raise InfrastructureError(
+                f"the sandbox failed on {lost} of {len(checked)} proposals and none became a task; "
+                "the last checkpoint is intact. Check `redqueen doctor`, then resume"
+            )
         return tuple(checked)
 
     def _solve(
@@ -345,57 +375,3 @@ class Trainer:
                 "the last checkpoint is intact. Check `redqueen doctor`, then resume"
             )
         return tuple(judged)
-
-    def _settle(
-        self,
-        matches: Sequence[Match],
-        proposals: Sequence[Proposal],
-        rollouts: Sequence[Rollout],
-    ) -> tuple[tuple[Proposal, ...], tuple[MatchResult, ...]]:
-        """The teachers' rewards, and who won each match."""
-        by_task: dict[tuple[int, str], list[Rollout]] = {}
-        for rollout in rollouts:
-            by_task.setdefault((rollout.match, rollout.task_id), []).append(rollout)
-        rates: dict[int, list[float | None]] = {match.index: [] for match in matches}
-        settled = []
-        for proposal in proposals:
-            rate = None
-            if isinstance(proposal.outcome, Task):
-                group = by_task[proposal.match, proposal.outcome.id]
-                rate = solve_rate([r.verdict for r in group], [r.share for r in group])
-                rates[proposal.match].append(rate)
-            reward = teacher_reward(proposal.outcome, rate, self.config.learner)
-            settled.append(replace(proposal, reward=reward))
-        results = []
-        for match in matches:
-            own = [p.outcome for p in settled if p.match == match.index]
-            lost = sum(isinstance(outcome, Rejection) and outcome.infra for outcome in own)
-            results.append(
-                self.ratings.judge(
-                    self.population,
-                    match,
-                    rates[match.index],
-                    proposed=len(own),
-                    infra_rejections=lost,
-                )
-            )
-        return tuple(settled), tuple(results)
-
-    def _metrics(
-        self, proposals: Sequence[Proposal], rollouts: Sequence[Rollout], clock: Clock
-    ) -> dict[str, float]:
-        counted = [r for r in rollouts if r.verdict is not Verdict.INFRA_ERROR]
-        texts = [p.completion for p in proposals] + [r.completion for r in rollouts]
-        tokens = sum(len(text.token_ids) for text in texts)
-        sampling = clock.seconds["propose"] + clock.seconds["solve"]
-        metrics = {
-            "valid_rate": sum(isinstance(p.outcome, Task) for p in proposals) / len(proposals),
-            "coverage": self.archive.coverage,
-            "archive_size": float(len(self.archive)),
-            "sampled_tokens": float(tokens),
-            "tokens_per_s": tokens / sampling,
-        }
-        if counted:
-            right = sum(r.verdict is Verdict.CORRECT for r in counted)
-            metrics["solve_rate"] = right / len(counted)
-        return metrics

@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from redqueen.benchmarks import heldout_tasks
 from redqueen.config import Config
 from redqueen.store import RunStore
 from redqueen.trainer import Trainer
-from redqueen.types import ConfigError, InfrastructureError, StepRecord, Task, Verdict
+from redqueen.types import ConfigError, InfrastructureError, Rejection, StepRecord, Task, Verdict
 
 Make = Callable[..., Config]
 
@@ -102,7 +103,7 @@ def test_a_step_fills_the_store_and_moves_only_who_trained(tiny: Make, tmp_path:
 
 
 def test_a_generation_replaces_one_teacher_and_one_student(tiny: Make, tmp_path: Path) -> None:
-    with Trainer.start(tiny(steps=2), tmp_path / "run") as trainer:
+    with Trainer.start(tiny(steps=4), tmp_path / "run") as trainer:
         trainer.run(quiet)
         assert [m.slot for m in trainer.population.members] == [0, 1, 2, 3]
         assert {m.id for m in trainer.population.members} - {0, 1, 2, 3} == {4, 5}
@@ -159,6 +160,40 @@ def test_sandbox_down_stops_the_run_and_is_no_reward(tiny: Make, tmp_path: Path)
         assert store.last_step() == 0
 
 
+def test_dead_sandbox_in_validation_stops_the_run(tiny: Make, tmp_path: Path) -> None:
+    with Trainer.start(tiny(steps=2), tmp_path / "run") as trainer:
+        lost = Rejection("infra_error", malformed=False, infra=True)
+        trainer.domain.validate = lambda drafts: [lost] * len(drafts)  # type: ignore[method-assign]
+        with pytest.raises(InfrastructureError, match="of 6 proposals"):
+            trainer.run(quiet)
+        assert trainer.step == 0
+
+
+def test_held_out_tasks_and_duplicates_are_rejected(tiny: Make, tmp_path: Path) -> None:
+    records: list[StepRecord] = []
+    with Trainer.start(tiny(steps=1), tmp_path / "run") as trainer:
+        held_out = heldout_tasks(trainer.domain, 2, trainer.config.eval.seed)
+        known = trainer.domain.seed_tasks(1, trainer.config.seed)
+        fresh = trainer.domain.seed_tasks(1, seed=77)
+        validated = [*held_out, *known, *fresh, *fresh, *known]
+        trainer.domain.validate = lambda drafts: validated  # type: ignore[method-assign]
+        trainer.run(lambda phase, record: records.append(record) if record else None)
+    outcomes = [
+        p.outcome.reason if isinstance(p.outcome, Rejection) else "valid"
+        for p in records[0].proposals
+        if p.completion.finished
+    ]
+    assert set(outcomes) <= {"held_out", "duplicate", "valid"}
+    for proposal, expected in zip(
+        records[0].proposals,
+        ("held_out", "held_out", "duplicate", "valid", "duplicate", "duplicate"),
+        strict=True,
+    ):
+        if proposal.completion.finished and expected != "duplicate":
+            found = proposal.outcome
+            assert (found.reason if isinstance(found, Rejection) else "valid") == expected
+
+
 def test_stop_request_saves_and_resumes(tiny: Make, tmp_path: Path) -> None:
     with Trainer.start(tiny(steps=3), tmp_path / "run") as trainer:
         assert not trainer.run(quiet, should_stop=lambda: trainer.step == 1)
@@ -174,3 +209,16 @@ def test_errors_before_expensive_work_are_clear(tiny: Make, tmp_path: Path) -> N
         Trainer.start(tiny(evolution={"mutations": ["svdd"]}), tmp_path / "a")
     with pytest.raises(ConfigError, match="no run"):
         Trainer.resume(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="nowhere"):
+        Trainer.start(tiny(policy={"base": str(tmp_path / "nowhere")}), tmp_path / "b")
+    assert not (tmp_path / "b" / "run.db").exists()
+
+
+def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:
+    with Trainer.start(tiny(steps=1), tmp_path / "run") as trainer:
+        trainer.run(quiet)
+    Trainer.resume(tmp_path / "run", steps=5).close()
+    with Trainer.resume(tmp_path / "run") as trainer:
+        assert trainer.config.steps == 5
+    with pytest.raises(ConfigError, match="greater than or equal to 1"):
+        Trainer.resume(tmp_path / "run", steps=-3)

@@ -1,6 +1,6 @@
 """Held-out evaluation suites."""
 
 from redqueen.benchmarks.evaluation import Subject, evaluate
-from redqueen.benchmarks.heldout import SUITE, heldout_tasks
+from redqueen.benchmarks.heldout import RESERVED, SUITE, heldout_tasks
 
-__all__ = ["SUITE", "Subject", "evaluate", "heldout_tasks"]
+__all__ = ["RESERVED", "SUITE", "Subject", "evaluate", "heldout_tasks"]

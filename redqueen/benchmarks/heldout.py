@@ -8,6 +8,8 @@ from redqueen.rng import derive_seed
 from redqueen.types import Task
 
 SUITE = "held-out"
+RESERVED = 2000
+"""Tasks at the head of the suite that no run trains on, and so the most that can be measured."""
 
 
 def heldout_tasks(domain: Domain, count: int, seed: int) -> list[Task]:

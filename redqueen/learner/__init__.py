@@ -4,6 +4,7 @@ from redqueen.learner.advantages import SCHEMES
 from redqueen.learner.optimizer import StackedAdamW
 from redqueen.learner.report import MemberUpdate, UpdateReport
 from redqueen.learner.rewards import solve_rate, student_reward, teacher_reward
+from redqueen.learner.settling import settle, step_metrics
 from redqueen.learner.trajectories import make_trajectories
 from redqueen.learner.update import Learner, Scorer
 
@@ -15,7 +16,9 @@ __all__ = [
     "StackedAdamW",
     "UpdateReport",
     "make_trajectories",
+    "settle",
     "solve_rate",
+    "step_metrics",
     "student_reward",
     "teacher_reward",
 ]

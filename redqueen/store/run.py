@@ -47,6 +47,19 @@ class RunStore(RunReader):
         """Whether this handle may only read."""
         return self._lock is None
 
+    @staticmethod
+    def check_vacant(directory: str | os.PathLike[str]) -> None:
+        """Refuse a directory that holds a run, before anything expensive is done for a new one.
+
+        Raises:
+            ConfigError: there is a run in it.
+        """
+        if (Path(directory) / "run.db").exists():
+            raise ConfigError(
+                f"{directory} already holds a run; continue it with `redqueen resume {directory}` "
+                "or choose another directory"
+            )
+
     @classmethod
     def create(cls, directory: str | os.PathLike[str], config: Config) -> "RunStore":
         """Start a run in `directory` (made if missing) and open it for writing.
@@ -57,11 +70,7 @@ class RunStore(RunReader):
         """
         directory = Path(directory)
         path = directory / "run.db"
-        if path.exists():
-            raise ConfigError(
-                f"{directory} already holds a run; continue it with `redqueen resume {directory}` "
-                "or choose another directory"
-            )
+        cls.check_vacant(directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
