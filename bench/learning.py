@@ -48,6 +48,7 @@ def main() -> None:
         config.learner,
         temperature=1.0,
         seed=args.seed,
+        steps=args.steps,
     )
     student = Member(id=0, slot=0, roles=(Role.STUDENT,), mu=25.0, sigma=8.0)
     with make_sandbox(config.sandbox) as sandbox:

@@ -164,11 +164,13 @@ class LearnerConfig(Section):
     """`trr++`: one baseline for each member, role and kind. `grpo`: one for each task."""
     learning_rate: float = Field(2e-3, gt=0)
     """AdamW's step size after the warm-up."""
+    learning_rate_end: float = Field(0.2, ge=0, le=1)
+    """Share of the learning rate that is left in the last step; 1 keeps it constant."""
     betas: tuple[Decay, Decay] = (0.9, 0.99)
     """AdamW's decay of the gradient's mean and square."""
     weight_decay: float = Field(0.0, ge=0)
     """AdamW's decoupled weight decay."""
-    max_grad_norm: float = Field(1.0, gt=0)
+    max_grad_norm: float = Field(0.1, gt=0)
     """Each member's gradient is clipped on its own."""
     warmup_steps: int = Field(3, ge=0)
     """Steps over which the learning rate rises to its value."""
@@ -243,7 +245,7 @@ class Config(Section):
     """What the run is called in reports."""
     seed: int = Field(0, ge=0)
     """Every random draw of the run derives from it."""
-    steps: int = Field(45, ge=1)
+    steps: int = Field(40, ge=1)
     """Steps of the run."""
     checkpoint_every: int = Field(1, ge=1)
     """Steps between checkpoints; a resumed run repeats at most this many."""

@@ -96,6 +96,7 @@ class Trainer:
             config.learner,
             temperature=config.rollout.temperature,
             seed=config.seed,
+            steps=config.steps,
         )
         self.step = 0
         self._store_seconds = 0.0

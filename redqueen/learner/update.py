@@ -66,6 +66,7 @@ class Learner:
         config: the learner's section.
         temperature: of sampling, so that log-probabilities can agree.
         seed: of the run; minibatches are dealt by (seed, step, epoch, member).
+        steps: of the run; the learning rate falls towards the last one.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Learner:
         *,
         temperature: float,
         seed: int,
+        steps: int,
     ) -> None:
         self.scorer = scorer
         self.optimizer = optimizer
         self.config = config
         self.temperature = temperature
         self.seed = seed
+        self.steps = steps
 
     def update(self, trajectories: Sequence[Trajectory], step: int) -> UpdateReport:
         """Advantages, passes over the batch, and optimizer steps; the policy changes in place.
@@ -116,7 +119,7 @@ class Learner:
                 if not checked:
                     self._check_gap(tally)
                     checked = True
-                self._apply(sorted({trajectories[i].slot for i in live}), tally)
+                self._apply(sorted({trajectories[i].slot for i in live}), step, tally)
         return tally.report()
 
     def _score(self, batch: Sequence[Trajectory]) -> tuple[Tensor, Tensor, Tensor]:
@@ -214,7 +217,13 @@ class Learner:
                 "missing adapter, or at another temperature. No weight has been changed"
             )
 
-    def _apply(self, slots: list[int], tally: Tally) -> None:
+    def _full_rate(self, step: int) -> float:
+        """The learning rate of a step, warmed up: a line from the full one to its last share."""
+        done = min(1.0, max(0, step - 1) / max(1, self.steps - 1))
+        last = self.config.learning_rate_end
+        return self.config.learning_rate * (1.0 - done * (1.0 - last))
+
+    def _apply(self, slots: list[int], step: int, tally: Tally) -> None:
         """One optimizer step for the slots that have gradients.
 
         Warmup is each slot's own, so that a newborn, whose moments start from zero, warms up too:
@@ -225,7 +234,7 @@ class Learner:
         for slot in slots:
             trained = int(self.optimizer.steps[slot]) // per_step
             rates.append(
-                self.config.learning_rate * min(1.0, (trained + 1) / (self.config.warmup_steps + 1))
+                self._full_rate(step) * min(1.0, (trained + 1) / (self.config.warmup_steps + 1))
             )
         norms = self.optimizer.step(slots, rates)
         tally.steps.append(

@@ -202,6 +202,17 @@ def test_warmup_is_each_slots_own() -> None:
     assert rates[101] == pytest.approx([0.25, 0.5, 0.75, 0.25, 0.5])
 
 
+def test_the_rate_falls_on_a_line_to_its_last_share() -> None:
+    policy = Bigram(1)
+    learner = make_learner(policy, learning_rate_end=0.2)
+    learner.steps = 5
+    rates = [
+        learner.update(batch_of(policy, [0], seed=step), step).members[100].learning_rate / 0.05
+        for step in range(1, 8)
+    ]
+    assert rates == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.2, 0.2])
+
+
 def test_an_empty_step_and_bad_trajectories() -> None:
     policy = Bigram(1)
     learner = make_learner(policy)

@@ -108,4 +108,4 @@ def make_learner(policy: Bigram, temperature: float = 1.0, **changes) -> Learner
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
     )
-    return Learner(policy, optimizer, config, temperature=temperature, seed=0)
+    return Learner(policy, optimizer, config, temperature=temperature, seed=0, steps=10**9)
