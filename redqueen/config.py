@@ -48,7 +48,7 @@ class PolicyConfig(Section):
     """Suffixes of the linear layers that carry adapters, or all of them but the output head."""
     init_noise: float = Field(0.0, ge=0)
     """Standard deviation of the founders' B (0: every founder starts as the base, as in LoRA)."""
-    generation_rows: int = Field(512, ge=1)
+    generation_rows: int = Field(256, ge=1)
     """Sequences generated side by side; more is faster until memory runs out."""
     learn_tokens: int = Field(8192, ge=64)
     """Padded tokens in one forward and backward pass of the learner."""
