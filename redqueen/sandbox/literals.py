@@ -149,7 +149,8 @@ def render_literal(value: object) -> str | None:
     """Canonical text of a plain value with `ast.literal_eval(text) == value`; None if not plain.
 
     It is `repr`, except that infinity is `1e309` and that sets are sorted by their items' text:
-    the order of a set of strings differs between processes.
+    the order of a set of strings differs between processes. The sign of a complex number's zero
+    part is lost on the way back, as no literal holds it.
     """
     if plain_problem(value) is not None:
         return None
