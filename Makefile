@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-seedling: $(READY)  ## make the embedded base again from scratch (hours on a CPU)
+seedling: $(READY)  ## make the base again into build/seedling/model (an hour and more on a CPU)
 	$(BIN)/python -m recipes.seedling.train --out build/seedling --compile
 
 eval-seedling: $(READY)  ## measure the seedling that ships with the package

@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -188,16 +189,16 @@ class Trainer:
         (aside / "state.json").write_text(json.dumps(self.state))
         final, old = self.args.out / "checkpoint", self.args.out / "checkpoint.old"
         if final.exists():
-            os.replace(final, old) if not old.exists() else None
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(final, old)
         os.replace(aside, final)
-        if old.exists():
-            for stale in old.iterdir():
-                stale.unlink()
-            old.rmdir()
+        shutil.rmtree(old, ignore_errors=True)
 
     def restore(self) -> None:
-        """Take up the checkpoint, if there is one."""
+        """Take up the checkpoint, if there is one; `.old` if a save broke off half-way."""
         folder = self.args.out / "checkpoint"
+        if not folder.exists():
+            folder = self.args.out / "checkpoint.old"
         if not (folder / "state.json").exists():
             return
         self.state = json.loads((folder / "state.json").read_text())
