@@ -223,6 +223,16 @@ class EvolutionConfig(Section):
     """Noise relative to the root mean square of the factor it is added to."""
     layer_fraction: float = Field(1.0 / 3.0, gt=0, le=1)
     """Share of layers that the layer-selective mutation touches."""
+    mask_drop: float = Field(0.3, ge=0, lt=1)
+    """Chance of each singular component to be dropped (component masking)."""
+    neftune_alpha: float = Field(1.0, ge=0)
+    """NEFTune-style noise on A: uniform within this over the root of A's number of entries."""
+    dare_drop: float = Field(0.5, ge=0, lt=1)
+    """DARE: chance of each parent's singular components to be dropped; the others are scaled up."""
+    subspace_share: float = Field(0.5, ge=0, le=1)
+    """Share of the rank that the fitter parent leads with (SVD-subspace crossover)."""
+    extrapolation: float = Field(1.5, ge=1)
+    """Furthest step from the worse parent through the better one; 1 ends at the better one."""
 
 
 class EvalConfig(Section):

@@ -15,6 +15,9 @@ from torch import Tensor
 Factors = Mapping[str, tuple[Tensor, Tensor]]
 """One member's adapter: layer name -> (A [r, in], B [out, r])."""
 
+Child = dict[str, tuple[Tensor, Tensor]]
+"""New factors of one member, by layer, in the parents' order."""
+
 FOUNDER_ROW_NORM = 3.0**-0.5
 """Expected norm of a row of A at initialisation (uniform in +-1/sqrt(in), as in LoRA)."""
 
@@ -25,18 +28,6 @@ class ThinSVD(NamedTuple):
     U: Tensor
     S: Tensor
     Vh: Tensor
-
-
-def thin_svd(A: Tensor, B: Tensor) -> ThinSVD:
-    """SVD of B A by QR of both factors and an SVD of the small core.
-
-    With B = Q_b R_b and A^T = Q_a R_a, B A = Q_b (R_b R_a^T) Q_a^T. Costs O((in + out) r^2).
-    k is r, or fewer where `in` or `out` is smaller.
-    """
-    Q_b, R_b = torch.linalg.qr(B)
-    Q_a, R_a = torch.linalg.qr(A.mT)
-    U, S, Vh = torch.linalg.svd(R_b @ R_a.mT, full_matrices=False)
-    return ThinSVD(Q_b @ U, S, Vh @ Q_a.mT)
 
 
 def to_factors(svd: ThinSVD, rank: int) -> tuple[Tensor, Tensor]:
@@ -56,15 +47,6 @@ def to_factors(svd: ThinSVD, rank: int) -> tuple[Tensor, Tensor]:
     if missing > 0:
         A = torch.nn.functional.pad(A, (0, 0, 0, missing))
         B = torch.nn.functional.pad(B, (0, missing))
-    return A, B
-
-
-def stack(
-    pairs: Sequence[tuple[Tensor, Tensor]], weights: Sequence[float]
-) -> tuple[Tensor, Tensor]:
-    """Factors of sum_i weights_i B_i A_i, of the summed rank: nothing is lost yet."""
-    A = torch.cat([A for A, _ in pairs], dim=-2)
-    B = torch.cat([weight * B for weight, (_, B) in zip(weights, pairs, strict=True)], dim=-1)
     return A, B
 
 
@@ -90,12 +72,8 @@ def relative_change(child: Factors, parent: Factors) -> float:
     return math.sqrt(max(0.0, children + parents - 2.0 * mixed) / size) if size > 0.0 else 0.0
 
 
-def layers_by_shape(
-    parents: Sequence[Factors],
-) -> list[tuple[list[str], list[tuple[Tensor, Tensor]]]]:
-    """Group layers of equal shape and stack them: names of L layers, and per parent (A, B).
-
-    A is [L, r, in] and B [L, out, r]. Groups and names keep the first parent's order.
+def shape_groups(parents: Sequence[Factors]) -> list[list[str]]:
+    """Names of the layers, grouped by shape; groups and names keep the first parent's order.
 
     Raises:
         ValueError: the parents do not have the same layers with the same shapes.
@@ -108,13 +86,4 @@ def layers_by_shape(
                 raise ValueError("the parents' adapters sit on different layers")
             if (other[name][0].shape, other[name][1].shape) != (A.shape, B.shape):
                 raise ValueError(f"the parents' adapters differ in shape at {name}")
-    return [
-        (
-            names,
-            [
-                (torch.stack([p[n][0] for n in names]), torch.stack([p[n][1] for n in names]))
-                for p in parents
-            ],
-        )
-        for names in groups.values()
-    ]
+    return list(groups.values())
