@@ -95,9 +95,7 @@ def svd_subspace(
         lead = math.floor(config.subspace_share * frame.rank + 0.5)
         fitter, other = frame.components(0), frame.components(1)
         leading = (torch.arange(fitter.S.shape[-1]) < lead).double().expand_as(fitter.S)
-        return _side_by_side(
-            [fitter.weighted(leading), frame.identity() - other.weighted(leading)]
-        )
+        return _side_by_side([fitter.weighted(leading), frame.identity() - other.weighted(leading)])
 
     return recombine(parents, core)
 

@@ -40,7 +40,7 @@ class Components(NamedTuple):
 
     left is [L, r, m], S [L, m] falling, right [L, m, r], on the CPU in double precision. `inverse`
     is 1 / S, and 0 where S is zero to working precision. Component j of the parent is
-    B (left_j right_j / S_j) A.
+    B (left_j right_j / S_j) A, with the sign that makes the largest entry of right_j positive.
     """
 
     left: Tensor
@@ -68,12 +68,11 @@ class Frame:
     R_b: Tensor
     bases: tuple[Tensor, Tensor] | None
 
-    @property
-    def floor(self) -> Tensor:
-        """[L]: singular values of a product up to this are zero to working precision."""
+    def live(self, values_Lm: Tensor) -> Tensor:
+        """[L, m]: which singular values of a product are not zero to working precision."""
         share = QR_FLOOR if self.bases else GRAM_FLOOR
-        norms: Tensor = torch.linalg.matrix_norm(self.R_a) * torch.linalg.matrix_norm(self.R_b)
-        return share * norms
+        norms = torch.linalg.matrix_norm(self.R_a) * torch.linalg.matrix_norm(self.R_b)
+        return values_Lm > share * norms[:, None]
 
     def identity(self) -> Tensor:
         """X [L, r, r] of one parent left as it is."""
@@ -87,15 +86,19 @@ class Frame:
             # A block of columns is taller than wide: only its triangle matters.
             R_a, R_b = torch.linalg.qr(R_a, mode="r").R, torch.linalg.qr(R_b, mode="r").R
         W, S, Zh = torch.linalg.svd(R_b @ R_a.mT, full_matrices=False)
-        S = S.where(S > self.floor[:, None], 0.0)
-        return Components(R_a.mT @ Zh.mT, S, W.mT @ R_b, S.reciprocal().where(S > 0, 0.0))
+        S = S.where(self.live(S), 0.0)
+        left, right = R_a.mT @ Zh.mT, W.mT @ R_b
+        # A pair of singular vectors has no sign of its own, and LAPACK's hangs on the last bit.
+        largest = right.gather(-1, right.abs().argmax(-1, keepdim=True))
+        sign = torch.where(largest < 0, -1.0, 1.0)
+        return Components(left * sign.mT, S, right * sign, S.reciprocal().where(S > 0, 0.0))
 
     def child(self, X: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Factors of the best rank-r approximation of B X A, layer by layer; X is [L, k, k]."""
         like_a, like_b = self.pairs[0][0]
         W, S, Zh = torch.linalg.svd(self.R_b @ X @ self.R_a.mT, full_matrices=False)
         W, S, Zh = W[..., : self.rank], S[..., : self.rank], Zh[..., : self.rank, :]
-        live = S > self.floor[:, None]
+        live = self.live(S)
         S = S.where(live, 0.0)
         if self.bases is not None:
             A, B = to_factors(ThinSVD(W, S, Zh), self.rank)
@@ -119,9 +122,9 @@ class Frame:
         Single precision is enough here: the coefficients are exact, and the factors are no better.
         """
         a, b = self.pairs[0][0]
-        cut = (len(self.pairs[0]), self.rank)
-        left_LrPr = coefficients[0].to(a.device, torch.float32).unflatten(-1, cut)
-        right_LPrr = coefficients[1].to(b.device, torch.float32).unflatten(-2, cut)
+        L, r, P = len(self.pairs), self.rank, len(self.pairs[0])
+        left_LrPr = coefficients[0].to(a.device, torch.float32).reshape(L, r, P, r)
+        right_LPrr = coefficients[1].to(b.device, torch.float32).reshape(L, P, r, r)
         children = []
         for i, pair in enumerate(self.pairs):
             A = torch.empty(a.shape, device=a.device)
@@ -158,12 +161,13 @@ def _complete(right: Tensor, live: Tensor, R_a: Tensor) -> bool:
 def _gram(blocks: Sequence[Tensor], work: Tensor) -> Tensor:
     """M M^T [k, k] of the blocks [., n] stacked to M [k, n]; `work` is [k, CHUNK], double."""
     k, n = work.shape[0], blocks[0].shape[1]
-    rows = work.split([block.shape[0] for block in blocks])
     total = work.new_zeros((k, k))
     for begin in range(0, n, CHUNK):
         width = min(CHUNK, n - begin)
-        for own, block in zip(rows, blocks, strict=True):
-            own[:, :width].copy_(block[:, begin : begin + width])
+        top = 0
+        for block in blocks:
+            work[top : top + len(block), :width].copy_(block[:, begin : begin + width])
+            top += len(block)
         total.addmm_(work[:, :width], work[:, :width].mT)
     return total
 
@@ -181,7 +185,8 @@ def _grams(layers: Sequence[Sequence[Tensor]]) -> Tensor:
 
 
 def _root(gram: Tensor) -> Tensor:
-    """R [L, k, k] with R^T R = gram: Cholesky, or eigenvectors where the gram is singular."""
+    """R [L, k, k] with R^T R = gram: by Cholesky, or by eigenvectors where gram is singular."""
+    R: Tensor
     R, failed = torch.linalg.cholesky_ex(gram, upper=True)
     singular = failed > 0
     if bool(singular.any()):

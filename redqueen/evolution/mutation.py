@@ -44,7 +44,7 @@ def svd(parents: Sequence[Factors], config: EvolutionConfig, generator: torch.Ge
     def core(frame: Frame) -> Tensor:
         c = frame.components(0)
         z = torch.randn(c.S.shape, generator=generator).double()
-        moves = c.S > ROTATION_FLOOR * c.S[:, :1]
+        moves = c.S.gt(ROTATION_FLOOR * c.S[:, :1])
         R_u = _rotation(moves, config.svd_rotation, generator)
         R_v = _rotation(moves, config.svd_rotation, generator)
         scaled = R_u * (c.S * torch.exp(config.svd_scale * z))[:, None, :] @ R_v.mT
@@ -98,7 +98,7 @@ def _at_least_single(factor: Tensor) -> Tensor:
 def _add_noise(factor: Tensor, size: Tensor, generator: torch.Generator) -> Tensor:
     single = _at_least_single(factor)
     noise = torch.randn(factor.shape, generator=generator).to(single)
-    return torch.addcmul(single, noise, size).to(factor.dtype)
+    return noise.mul_(size).add_(single).to(factor.dtype)
 
 
 @torch.no_grad()
