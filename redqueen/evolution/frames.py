@@ -72,7 +72,8 @@ class Frame:
         """[L, m]: which singular values of a product are not zero to working precision."""
         share = QR_FLOOR if self.bases else GRAM_FLOOR
         norms = torch.linalg.matrix_norm(self.R_a) * torch.linalg.matrix_norm(self.R_b)
-        return values_Lm > share * norms[:, None]
+        above: Tensor = values_Lm > share * norms[:, None]
+        return above
 
     def identity(self) -> Tensor:
         """X [L, r, r] of one parent left as it is."""
