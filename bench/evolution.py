@@ -1,6 +1,6 @@
 """One child of a 7B model's adapters by each operator, beside PEFT's merge of the same factors.
 
-    python -m bench.evolution                 Qwen2.5-7B shapes, rank 32; half an hour, mostly PEFT
+    python -m bench.evolution                 Qwen2.5-7B shapes, rank 32; minutes, mostly PEFT
     python -m bench.evolution --quick         the same at toy size, in seconds
 
 The adapters sit on the seven linear layers of all 28 blocks: hidden 3584, keys and values 512,

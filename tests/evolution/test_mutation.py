@@ -63,6 +63,21 @@ def test_svd_keeps_singular_values_over_six_decades(route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("size", [3e-6, 3e-8])
+def test_svd_does_not_turn_large_components_into_noise(route: str, size: float) -> None:
+    """A component of the size of rounding errors is no direction to rotate the others to."""
+    g = torch.Generator().manual_seed(1)
+    U, V = (torch.linalg.qr(torch.randn(n, 3, generator=g).double()).Q for n in (40, 50))
+    S = torch.tensor([1.0, 0.3, size], dtype=torch.float64)
+    parent = {"layer": (V.mT.float(), (U * S).float())}
+    config = EvolutionConfig(svd_scale=0.0, svd_rotation=0.3)
+    new = U.numpy().T @ delta(apply("svd", [parent], config, route=route), "layer") @ V.numpy()
+    assert np.abs(new[2]).max() < 2 * size + 1e-7
+    assert np.abs(new[:, 2]).max() < 2 * size + 1e-7
+    assert np.abs(new[0, 1]) > 1e-3
+
+
+@pytest.mark.parametrize("route", ROUTES)
 def test_svd_of_untrained_parents_stays_zero_and_keeps_its_directions(route: str) -> None:
     parent = untrained(adapter(0))
     for name, (A, B) in apply("svd", [parent], route=route).items():
