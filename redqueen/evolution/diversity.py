@@ -153,7 +153,7 @@ def style(counts_MC: Floats) -> float | None:
     all write alike. Unlike distances it does not mistake the noise of small counts for a
     difference. None with fewer than two authors; 0 if there is but one category.
     """
-    counts_MC = counts_MC[counts_MC.sum(1) > 0]
+    counts_MC = counts_MC[counts_MC.sum(1) > 0][:, counts_MC.sum(0) > 0]
     if len(counts_MC) < 2:
         return None
     N = counts_MC.sum()
