@@ -10,6 +10,7 @@ import pytest
 from fabricate import Fabricator, fabricate
 
 from redqueen.report import render_page, summarize, write_report
+from redqueen.report.diversity import alarm_lines
 from redqueen.report.markup import bins
 from redqueen.report.samples import choose_attempts, clip, pick, stages
 from redqueen.store import RunStore
@@ -23,6 +24,7 @@ FIGURES = (
     "coverage",
     "ratings-teachers",
     "ratings-students",
+    "diversity",
     "lineage",
     "time",
 )
@@ -150,6 +152,21 @@ def test_solve_rates_in_the_hover_texts(run: RunStore, page: str) -> None:
     rate = sum(c.correct for c in counts) / sum(c.attempts for c in counts)
     (here, _) = [h for h in hovers if h.startswith("step 10\n")]  # the wide and the narrow one
     assert f"code_i: {100 * rate:.0f}%" in here
+
+
+def test_diversity_and_alarms(run: RunStore, page: str, tmp_path: Path) -> None:
+    found = by_id(tree(page))
+    text = plain(found["diversity"])
+    points = run.load_metrics("diversity/teacher/weights_mean")
+    assert f"weights: teachers {points[0][1]:.2f} to {points[-1][1]:.2f}, students" in text
+    assert "self-players" not in text
+    assert alarm_lines(run) == [
+        "Alarm too_hard (hardly an attempt is correct): 4 steps, 7 to 9, 20."
+    ]
+    assert alarm_lines(run)[0] in plain(found["alarms"])
+    with fabricate(tmp_path / "run", 3) as calm:
+        assert alarm_lines(calm) == []
+        assert "alarms" not in by_id(tree(render_page(calm)))
 
 
 def test_samples_of_each_stage(run: RunStore, page: str) -> None:
