@@ -36,20 +36,20 @@ def product_gram(A: Mapping[str, Tensor], B: Mapping[str, Tensor], slots: Sequen
     """Frobenius inner products [M, M] of the updates B A of `slots`, summed over all layers.
 
     `A[layer]` is [slots, r, in], `B[layer]` [slots, out, r]. With all members' factors stacked,
-    <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)) comes of two products of [M r, M r] a layer,
-    in double precision; no update is ever formed.
+    <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)) comes of two products of [M r, M r] a layer;
+    no update is ever formed. Products are in the factors' precision and sums in double, which tells
+    distances of 0.001 and more from 0.
     """
     M = len(slots)
     first = next(iter(A.values()))
     gram_MM = torch.zeros(M, M, dtype=torch.float64, device=first.device)
     chosen = torch.tensor(slots, device=first.device)
     for name in A:
-        A_MRI = A[name].index_select(0, chosen).double()
-        B_MRO = B[name].index_select(0, chosen).double().mT
+        A_MRI, B_MOR = A[name].index_select(0, chosen), B[name].index_select(0, chosen)
         R = A_MRI.shape[1]
-        A_NI, B_NO = A_MRI.reshape(M * R, -1), B_MRO.reshape(M * R, -1)
+        A_NI, B_NO = A_MRI.reshape(M * R, -1), B_MOR.mT.reshape(M * R, -1)
         inner_NN = (A_NI @ A_NI.T).mul_(B_NO @ B_NO.T)
-        gram_MM += inner_NN.view(M, R, M, R).sum((1, 3))
+        gram_MM += inner_NN.view(M, R, M, R).sum((1, 3), dtype=torch.float64)
     gram: Floats = gram_MM.cpu().numpy()
     return (gram + gram.T) / 2
 
