@@ -79,7 +79,7 @@ def cosine_kernel(gram_MM: Floats) -> Floats:
 
 
 def effective_number(kernel_MM: Floats) -> float:
-    """Vendi score (Friedman and Dieng, "The Vendi Score", TMLR 2023, equation 2).
+    """Vendi score (Friedman and Dieng, "The Vendi Score", TMLR 2023).
 
     exp of the entropy of the eigenvalues of K / M, K a positive semi-definite similarity with ones
     on its diagonal: 1 if all are alike, M if none is like another. 0 of nobody.
@@ -149,7 +149,7 @@ def style(counts_MC: Floats) -> float | None:
     """How much a task's category tells about its author: adjusted mutual information, at most 1.
 
     (I - E[I]) / ((H(author) + H(category)) / 2 - E[I]), with E[I] the expectation if authors were
-    dealt to the tasks by chance (Vinh, Epps and Bailey, JMLR 2010, equations 24 and 28). Around 0:
+    dealt to the tasks by chance (Vinh, Epps and Bailey, JMLR 2010). Around 0:
     all write alike. Unlike distances it does not mistake the noise of small counts for a
     difference. None with fewer than two authors; 0 if there is but one category.
     """

@@ -50,7 +50,7 @@ def solve_rate(group: Group, config: Config) -> Floats:
 
 def novelty_M(distances_MM: Floats, neighbours: int) -> Floats:
     """Mean distance [M] to the `neighbours` nearest others (Lehman and Stanley, "Abandoning
-    objectives", Evolutionary Computation 2011, equation 1).
+    objectives", Evolutionary Computation 2011).
 
     Unknown distances (nan) are left out; who has none is as novel as the others on average.
     """

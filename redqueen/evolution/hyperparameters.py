@@ -1,6 +1,6 @@
 """Hyperparameters that a member carries, and how children change them.
 
-Population-based training (Jaderberg et al., arXiv 1711.09846, section 3.1, `explore`).
+Population-based training (Jaderberg et al., arXiv 1711.09846): copy, then explore.
 """
 
 import math

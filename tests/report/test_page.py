@@ -14,7 +14,15 @@ from redqueen.report.diversity import alarm_lines
 from redqueen.report.markup import bins
 from redqueen.report.samples import choose_attempts, clip, pick, stages
 from redqueen.store import RunStore
-from redqueen.types import ConfigError, InfrastructureError, StepRecord, Task, Verdict
+from redqueen.types import (
+    ConfigError,
+    InfrastructureError,
+    Member,
+    Role,
+    StepRecord,
+    Task,
+    Verdict,
+)
 
 FIGURES = (
     "solve",
@@ -167,6 +175,16 @@ def test_diversity_and_alarms(run: RunStore, page: str, tmp_path: Path) -> None:
     with fabricate(tmp_path / "run", 3) as calm:
         assert alarm_lines(calm) == []
         assert "alarms" not in by_id(tree(render_page(calm)))
+
+
+def test_hover_of_a_member_with_its_own_hyperparameters(tmp_path: Path) -> None:
+    with fabricate(tmp_path / "run", 2, evaluated=False) as store:
+        record = Fabricator(store.config(), 3).step(3)
+        child = Member(99, 0, (Role.TEACHER,), 25.0, 8.0, 3, (0,), "svd", None, 0.8, 1.2)
+        store.write_step(replace(record, members=(*record.members, child)))
+        page = render_page(store)
+    assert "rating 25.0 ± 8.0, learning rate times 0.80, temperature 1.20" in page
+    assert page.count("learning rate times") == page.count("temperature 1.20") == 2
 
 
 def test_samples_of_each_stage(run: RunStore, page: str) -> None:
