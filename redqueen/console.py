@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from redqueen.alarms import CAUSES, begun
 from redqueen.types import Member, Role, StepRecord
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -98,6 +99,10 @@ class TrainingDisplay:
         self.phase = phase
         if record is None:
             return
+        before = self.record.metrics if self.record else {}
+        for cause in begun(before, record.metrics):
+            text = f"alarm after step {record.step}: {cause} ({CAUSES[cause].sentence})"
+            self.console.print(Text(text, style="bold red"), soft_wrap=True)
         self.record, self.done = record, record.step
         for name, history in (("valid_rate", self.valid), ("solve_rate", self.solved)):
             if name in record.metrics:

@@ -13,10 +13,19 @@ from typing import Any
 
 import torch
 
+from redqueen.alarms import Alarms
 from redqueen.benchmarks import RESERVED, heldout_tasks
 from redqueen.config import Config, build_config
 from redqueen.domains import Archive, Attempt, Domain, Draft, build_domain
-from redqueen.evolution import buried, check_operators, evolve, is_due
+from redqueen.evolution import (
+    Chronicle,
+    buried,
+    check_operators,
+    evolve,
+    is_due,
+    step_activity,
+    survey,
+)
 from redqueen.learner import (
     Learner,
     StackedAdamW,
@@ -98,6 +107,8 @@ class Trainer:
             seed=config.seed,
             steps=config.steps,
         )
+        self.chronicle = Chronicle(config.evolution.diversity_window)
+        self.alarms = Alarms(config.alarms)
         self.step = 0
         self._store_seconds = 0.0
 
@@ -142,6 +153,8 @@ class Trainer:
             trainer.optimizer.load_state_dict(saved.tensors["optimizer"])
             trainer.population = Population.from_json(saved.state["population"])
             trainer.archive.restore(saved.state["archive"])
+            trainer.chronicle.restore(saved.state["chronicle"])
+            trainer.alarms.restore(saved.state["alarms"])
             trainer.step = saved.step
             undo.pop_all()
         return trainer
@@ -189,7 +202,12 @@ class Trainer:
                 "adapters": self.policy.adapters.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
             },
-            {"population": self.population.to_json(), "archive": self.archive.state()},
+            {
+                "population": self.population.to_json(),
+                "archive": self.archive.state(),
+                "chronicle": self.chronicle.state(),
+                "alarms": self.alarms.state(),
+            },
             keep=self.config.keep_checkpoints,
         )
 
@@ -219,19 +237,24 @@ class Trainer:
                 self.ratings, self.population, matches, proposals, rollouts, self.config.learner
             )
             trained = make_trajectories(proposals, rollouts, self.population.members)
-            update = self.learner.update(trained, step)
+            rates = {m.slot: m.learning_rate_factor for m in self.population.members}
+            update = self.learner.update(trained, step, rates)
             self.population = self.ratings.update(self.population, results)
             self.archive.add(p.outcome for p in proposals if isinstance(p.outcome, Task))
         before, events = self.population, tuple[EvolutionEvent, ...]()
-        # Newborns of the last step would be measured before they have learnt anything.
-        if is_due(self.config.evolution, step) and step < self.config.steps:
-            with phase("evolve"):
+        with phase("evolve"):
+            self.chronicle.add(step_activity(proposals, rollouts, self.domain.cell))
+            adapters = self.policy.adapters
+            seen = survey(before, self.chronicle, adapters.A, adapters.B)
+            # Newborns of the last step would be measured before they have learnt anything.
+            if is_due(self.config.evolution, step) and step < self.config.steps:
                 self.population, events = evolve(
-                    before, self.policy.adapters, self.optimizer, self.config, step,
-                    self.config.seed,
-                )  # fmt: skip
-        metrics = update.metrics() | step_metrics(proposals, rollouts)
+                    before, seen, adapters, self.optimizer, self.config, step, self.config.seed
+                )
+                self.chronicle.begin_generation([m.id for m in self.population.members])
+        metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics()
         metrics |= {"coverage": self.archive.coverage, "archive_size": float(len(self.archive))}
+        metrics |= self.alarms.watch(metrics)
         sampling = clock.seconds["propose"] + clock.seconds["solve"]
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / sampling
         return StepRecord(
@@ -254,14 +277,15 @@ class Trainer:
         requests: list[Request] = []
         for match in matches:
             rng = numpy_rng(self.config.seed, step, "references", match.index)
-            slot = self.population.by_id(match.teacher).slot
+            teacher = self.population.by_id(match.teacher)
             for index in range(rollout.tasks_per_match):
                 kind = kinds[(step + match.index + index) % len(kinds)]
                 count = self.domain.references_for(kind, rollout.references)
                 references = tuple(self.archive.sample(count, rng))
                 seed = derive_seed(self.config.seed, step, "propose", match.index, index)
                 plans.append((match, kind, references))
-                requests.append(Request(slot, self.domain.ask(kind, references), seed))
+                prompt = self.domain.ask(kind, references)
+                requests.append(Request(teacher.slot, prompt, seed, teacher.temperature))
         written = self.policy.generate(
             requests,
             max_new_tokens=rollout.propose_tokens,
@@ -322,10 +346,10 @@ class Trainer:
             task, match = proposal.outcome, matches[proposal.match]
             if not isinstance(task, Task):
                 continue
-            slot, prompt = self.population.by_id(match.student).slot, self.domain.pose(task)
+            student, prompt = self.population.by_id(match.student), self.domain.pose(task)
             for attempt in range(self.config.rollout.attempts):
                 seed = derive_seed(self.config.seed, step, "solve", match.index, task.id, attempt)
-                requests.append(Request(slot, prompt, seed))
+                requests.append(Request(student.slot, prompt, seed, student.temperature))
                 plans.append((match, task, attempt))
         written = self.policy.generate(
             requests,

@@ -44,6 +44,10 @@ class Member:
     operator: str = "founder"
     """Name of the variation operator that made it."""
     died: int | None = None
+    learning_rate_factor: float = 1.0
+    """Multiplies the learning rate of its slot."""
+    temperature: float | None = None
+    """Of its sampling; None: the run's."""
 
     @property
     def conservative_rating(self) -> float:
@@ -85,6 +89,8 @@ class Request:
     prompt: str
     seed: int
     """Seeds the draws of this one completion, so that it does not depend on its neighbours."""
+    temperature: float | None = None
+    """Of this one completion; None: that of the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +188,8 @@ class Trajectory:
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     reward: float
+    temperature: float | None = None
+    """At which it was sampled; None: the run's."""
 
 
 @dataclass(frozen=True, slots=True)

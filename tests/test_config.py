@@ -209,3 +209,10 @@ def test_toml_is_what_the_standard_library_reads(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_text("[learner]\nbetas = [0.8, 0.9]\n")
     assert load_config(path) == build_config(tomllib.loads(path.read_text()))
+
+
+@pytest.mark.parametrize("name", ["learning_rate_bounds", "temperature_bounds"])
+def test_bounds_are_in_order(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}: 2 is above 1"):
+        build_config({"evolution": {name: [2.0, 1.0]}})
+    assert getattr(build_config({"evolution": {name: [1.0, 1.0]}}).evolution, name) == (1.0, 1.0)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -73,3 +74,15 @@ def test_first_interrupt_asks_second_interrupts() -> None:
         assert stop()
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_alarm_is_one_line_when_it_begins() -> None:
+    console = Console(width=80, record=True, force_terminal=False)
+    ringing = METRICS | {"alarm/too_hard": 1.0}
+    with TrainingDisplay(console, 0, 60, StopRequest()) as display:
+        for step, metrics in enumerate((METRICS, ringing, ringing, METRICS, ringing), 1):
+            display("done", replace(record(step), metrics=metrics))
+    lines = [line for line in console.export_text().splitlines() if "alarm" in line]
+    assert lines == [
+        f"alarm after step {step}: too_hard (hardly an attempt is correct)" for step in (2, 5)
+    ]

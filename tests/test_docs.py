@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from redqueen.alarms import CAUSES
 from redqueen.cli import main
-from redqueen.config import PolicyConfig
+from redqueen.config import Config, PolicyConfig, Section
+from redqueen.evolution import FITNESS
 from redqueen.policy.loading import load_base
 
 ROOT = Path(__file__).parent.parent
@@ -67,6 +69,23 @@ def test_make_targets_exist() -> None:
     text = " ".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
     for target in {*targets, *re.findall(r"`make ([\w-]+)`", text)}:
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_keys_and_files_that_method_names_are_there() -> None:
+    text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    sections = {name: type(value) for name, value in Config() if isinstance(value, Section)}
+    keys = re.findall(r"`([a-z]+)\.([a-z_]+)`", text)
+    named = [(section, key) for section, key in keys if section in sections]
+    assert len(named) > 30
+    for section, key in named:
+        assert key in sections[section].model_fields, f"{section}.{key}"
+    files = re.findall(r"`([a-z]+/[a-z_]+\.py)`", text)
+    assert len(files) > 8
+    assert all((ROOT / "redqueen" / name).is_file() for name in files)
+    for cell in re.findall(r"^\| (`[a-z_`, ]+`) \| .*? \| `alarms", text, re.MULTILINE):
+        assert set(re.findall("[a-z_]+", cell)) <= CAUSES.keys()
+    rows = re.findall(r"^\| `([a-z_]+)` \|[^|]*\|$", text, re.MULTILINE)
+    assert set(rows) == FITNESS.keys()
 
 
 @pytest.mark.slow

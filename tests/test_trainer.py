@@ -222,3 +222,63 @@ def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:
         assert trainer.config.steps == 5
     with pytest.raises(ConfigError, match="greater than or equal to 1"):
         Trainer.resume(tmp_path / "run", steps=-3)
+
+
+FULL = {
+    "fitness": "novelty",
+    "sharing": "behaviour",
+    "selection": "tournament",
+    "replacement": "tournament",
+    "tournament_size": 2,
+    "child_rating": "parents",
+    "child_optimizer": "parent",
+    "hyperparameters": ["learning_rate", "temperature"],
+    "diversity_window": 3,
+}
+
+
+@pytest.mark.slow
+def test_everything_that_a_generation_judges_is_resumed_exactly(tiny: Make, tmp_path: Path) -> None:
+    """Activity, alarms and members' own hyperparameters are part of the checkpoint."""
+    config = tiny(
+        steps=5,
+        population={"teachers": 3, "students": 3},
+        rollout={"matches": 3, "tasks_per_match": 2, "attempts": 2, "solve_tokens": 32},
+        evolution=FULL | {"interval": 2, "cull": 0.6},
+        alarms={"patience": 2, "no_learning_signal": 0.05},
+    )
+    records: dict[str, list[StepRecord]] = {"whole": [], "cut": []}
+
+    def keep(name: str) -> Callable[[str, StepRecord | None], None]:
+        return lambda phase, record: records[name].append(record) if record else None
+
+    with Trainer.start(config, tmp_path / "whole") as trainer:
+        trainer.run(keep("whole"))
+        whole = trainer.chronicle.state(), trainer.alarms.state(), trainer.population
+    with Trainer.start(config, tmp_path / "cut") as trainer:
+        trainer.run(keep("cut"), should_stop=lambda: trainer.step == 2)
+    with Trainer.resume(tmp_path / "cut") as trainer:
+        trainer.run(keep("cut"), should_stop=lambda: trainer.step == 4)
+    with Trainer.resume(tmp_path / "cut") as trainer:
+        trainer.run(keep("cut"))
+        cut = trainer.chronicle.state(), trainer.alarms.state(), trainer.population
+    assert cut == whole
+    assert final_files(tmp_path / "cut", 5) == final_files(tmp_path / "whole", 5)
+    measured = [
+        [{k: v for k, v in r.metrics.items() if k != "tokens_per_s"} for r in records[name]]
+        for name in ("whole", "cut")
+    ]
+    assert measured[0] == measured[1]
+    # The population has members with temperatures of their own, and the gap stays nothing.
+    own = [m for m in whole[2].members if m.temperature is not None]
+    assert own
+    assert {m.temperature for m in own} != {1.0}
+    assert max(metrics["logprob_gap"] for metrics in measured[0]) < 1e-4
+    assert any("alarm/no_learning_signal" in metrics for metrics in measured[0])
+    for metrics in measured[0]:
+        assert metrics["diversity/teacher/weights_mean"] <= 2**0.5
+        assert 1.0 <= metrics["diversity/student/weights_effective"] <= 3.0
+    with RunStore.open(tmp_path / "cut", read_only=True) as store:
+        living = [m for m in store.load_members() if m.died is None]
+        kept = {m.id: (m.learning_rate_factor, m.temperature) for m in living}
+    assert kept == {m.id: (m.learning_rate_factor, m.temperature) for m in whole[2].members}

@@ -9,13 +9,16 @@ from torch import Tensor
 
 from redqueen.config import Config, EvolutionConfig
 from redqueen.evolution.crossover import CROSSOVERS
+from redqueen.evolution.diversity import Survey
 from redqueen.evolution.factors import Factors, relative_change
-from redqueen.evolution.fitness import FITNESS
+from redqueen.evolution.fitness import group_fitness
+from redqueen.evolution.hyperparameters import inherit
 from redqueen.evolution.mutation import MUTATIONS
-from redqueen.evolution.selection import draw_parents, truncation
-from redqueen.population.population import BOTH_ROLES, Population
+from redqueen.evolution.replacement import child_rating, replaced
+from redqueen.evolution.selection import SELECTION
+from redqueen.population.population import Population
 from redqueen.rng import numpy_rng, torch_rng
-from redqueen.types import ConfigError, EvolutionEvent, Member, Role
+from redqueen.types import ConfigError, EvolutionEvent, Member
 
 
 class AdapterSlots(Protocol):
@@ -33,6 +36,9 @@ class OptimizerSlots(Protocol):
 
     def reset_slot(self, slot: int) -> None:
         """Forget all moments and the step count of one slot."""
+
+    def copy_slot(self, source: int, target: int) -> None:
+        """Give the target slot the moments and the step count of the source slot."""
 
 
 def check_operators(config: EvolutionConfig) -> None:
@@ -73,80 +79,96 @@ def _pick_operator(
     return names[int(rng.integers(len(names)))], parents
 
 
-def _make_child(
+def _vary(
     removed: Member,
-    survivors: tuple[Member, ...],
+    parents: tuple[Member, ...],
+    name: str,
     adapters: AdapterSlots,
     config: Config,
     step: int,
     seed: int,
-) -> tuple[dict[str, tuple[Tensor, Tensor]], EvolutionEvent]:
-    """The child's factors and the event, whose child id is not known yet (-1)."""
-    rng = numpy_rng(seed, step, "evolve", removed.slot)
-    name, count = _pick_operator(config.evolution, len(survivors), rng)
-    parents = draw_parents(survivors, count, rng)
+) -> tuple[dict[str, tuple[Tensor, Tensor]], float]:
+    """The child's factors, and how far they are from the first parent's."""
     factors: list[Factors] = [adapters.get(parent.slot) for parent in parents]
-    operator = (MUTATIONS if count == 1 else CROSSOVERS)[name]
-    child = operator(
-        factors, config.evolution, torch_rng(seed, step, "vary", removed.slot, device="cpu")
-    )
-    fitness = FITNESS[config.evolution.fitness]
-    details = {"removed_fitness": fitness(removed), "change": relative_change(child, factors[0])}
-    details |= {f"parent_fitness_{i}": fitness(parent) for i, parent in enumerate(parents)}
-    event = EvolutionEvent(
-        step=step,
-        role=removed.roles[0],
-        removed=removed.id,
-        child=-1,
+    operator = (MUTATIONS if len(parents) == 1 else CROSSOVERS)[name]
+    generator = torch_rng(seed, step, "vary", removed.slot, device="cpu")
+    child = operator(factors, config.evolution, generator)
+    return child, relative_change(child, factors[0])
+
+
+def _newborn(
+    removed: Member,
+    id_: int,
+    parents: tuple[Member, ...],
+    operator: str,
+    config: Config,
+    step: int,
+    seed: int,
+) -> Member:
+    """The child as a member: rating and hyperparameters from its parents, as configured."""
+    mu, sigma = child_rating(parents, config)
+    own = inherit(parents[0], config, numpy_rng(seed, step, "hyperparameters", removed.slot))
+    return Member(
+        id=id_,
+        slot=removed.slot,
+        roles=removed.roles,
+        mu=mu,
+        sigma=sigma,
+        born=step,
         parents=tuple(parent.id for parent in parents),
-        operator=name,
-        details=details,
+        operator=operator,
+        learning_rate_factor=own.learning_rate_factor,
+        temperature=own.temperature,
     )
-    return child, event
 
 
 def evolve(
     population: Population,
+    survey: Survey,
     adapters: AdapterSlots,
     optimizer: OptimizerSlots,
     config: Config,
     step: int,
     seed: int,
 ) -> tuple[Population, tuple[EvolutionEvent, ...]]:
-    """Replace the least fit of each role by children of the survivors; call it when `is_due`.
+    """Replace members of each kind by children of the survivors; call it when `is_due`.
 
     Teachers, students and self-play members (event role: teacher) evolve apart. A child takes the
-    slot and roles of the member it replaces, a new id, a new rating and an empty optimizer state.
-    Adapters and optimizer are changed in place; the population is returned anew. All draws derive
-    from (seed, step, slot).
+    slot and roles of the member it replaces and a new id; rating, optimizer state and
+    hyperparameters are as configured. `survey` is of this population. Adapters and optimizer are
+    changed in place, survivors' slots are left as they are; the population is returned anew. All
+    draws derive from (seed, step, slot or group).
 
     Raises:
         ConfigError: see `check_operators`.
     """
     check_operators(config.evolution)
+    wanted = config.evolution
     events = []
-    for roles in ((Role.TEACHER,), (Role.STUDENT,), BOTH_ROLES):
-        removed, survivors = truncation(
-            population.with_roles(roles), FITNESS[config.evolution.fitness], config.evolution.cull
+    for group in survey.groups:
+        fitness = group_fitness(group, config).tolist()
+        fitness_of = {m.id: f for m, f in zip(group.members, fitness, strict=True)}
+        removed, survivors = replaced(
+            group.members, fitness, wanted, numpy_rng(seed, step, "replace", group.name)
         )
         for old in removed:
-            factors, event = _make_child(old, survivors, adapters, config, step, seed)
-            event = replace(event, child=population.next_id)
-            child = Member(
-                id=event.child,
-                slot=old.slot,
-                roles=old.roles,
-                mu=config.population.mu,
-                sigma=config.population.sigma,
-                born=step,
-                parents=event.parents,
-                operator=event.operator,
-            )
+            rng = numpy_rng(seed, step, "evolve", old.slot)
+            name, count = _pick_operator(wanted, len(survivors), rng)
+            parents = SELECTION[wanted.selection](survivors, count, wanted.tournament_size, rng)
+            factors, change = _vary(old, parents, name, adapters, config, step, seed)
+            child = _newborn(old, population.next_id, parents, name, config, step, seed)
+            details = {"removed_fitness": fitness_of[old.id], "change": change}
+            details |= {f"parent_fitness_{i}": fitness_of[p.id] for i, p in enumerate(parents)}
             # Parents are survivors, whose slots no child takes: the order does not matter.
             adapters.set(old.slot, factors)
-            optimizer.reset_slot(old.slot)
+            if wanted.child_optimizer == "parent":
+                optimizer.copy_slot(parents[0].slot, old.slot)
+            else:
+                optimizer.reset_slot(old.slot)
             population = population.replace(old.id, child)
-            events.append(event)
+            events.append(
+                EvolutionEvent(step, old.roles[0], old.id, child.id, child.parents, name, details)
+            )
     return population, tuple(events)
 
 

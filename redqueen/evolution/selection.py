@@ -1,34 +1,13 @@
-"""Truncation selection: who goes, who stays, and who has children."""
+"""Selection of parents: which of the survivors have children."""
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from redqueen.evolution.fitness import Fitness
 from redqueen.types import Member
 
-
-class Selection(NamedTuple):
-    """`removed` worst first, `survivors` best first."""
-
-    removed: tuple[Member, ...]
-    survivors: tuple[Member, ...]
-
-
-def cull_count(members: int, cull: float) -> int:
-    """Share `cull` rounded down, but one at least and all but one at most; 0 if cull is 0."""
-    if cull == 0.0 or members < 2:
-        return 0
-    return min(members - 1, max(1, math.floor(cull * members + 1e-9)))
-
-
-def truncation(members: Sequence[Member], fitness: Fitness, cull: float) -> Selection:
-    """Remove the least fit; of equals the one that has lived longest."""
-    ranked = sorted(members, key=lambda member: (fitness(member), member.id))
-    count = cull_count(len(ranked), cull)
-    return Selection(tuple(ranked[:count]), tuple(reversed(ranked[count:])))
+Selection = Callable[[Sequence[Member], int, int, np.random.Generator], tuple[Member, ...]]
+"""Draws `count` distinct parents from survivors, who come best first; so do the parents."""
 
 
 def draw_parents(
@@ -37,3 +16,28 @@ def draw_parents(
     """`count` distinct survivors, each as likely as the next; best first if survivors are."""
     drawn = rng.choice(len(survivors), size=count, replace=False)
     return tuple(survivors[i] for i in sorted(drawn.tolist()))
+
+
+def truncation(
+    survivors: Sequence[Member], count: int, size: int, rng: np.random.Generator
+) -> tuple[Member, ...]:
+    """Truncation selection: to have survived is enough, and all survivors are alike."""
+    return draw_parents(survivors, count, rng)
+
+
+def tournament(
+    survivors: Sequence[Member], count: int, size: int, rng: np.random.Generator
+) -> tuple[Member, ...]:
+    """Tournament selection (Goldberg and Deb, FOGA 1991): of `size` drawn survivors the fittest.
+
+    Each further parent comes of a tournament among those not chosen yet.
+    """
+    left = list(range(len(survivors)))
+    won = []
+    for _ in range(count):
+        drawn = rng.choice(len(left), size=min(size, len(left)), replace=False)
+        won.append(left.pop(int(drawn.min())))
+    return tuple(survivors[i] for i in sorted(won))
+
+
+SELECTION: dict[str, Selection] = {"truncation": truncation, "tournament": tournament}

@@ -134,6 +134,13 @@ class StackedAdamW:
         for state in (*self._mean.values(), *self._square.values()):
             state[slot].zero_()
 
+    @torch.no_grad()
+    def copy_slot(self, source: int, target: int) -> None:
+        """Give one slot the moments and step count of another, so that it need not warm up."""
+        self.steps[target] = self.steps[source]
+        for state in (*self._mean.values(), *self._square.values()):
+            state[target].copy_(state[source])
+
     def state_dict(self) -> dict[str, Tensor]:
         """All state as flat named tensors, ready for safetensors (views, not copies)."""
         state = {"steps": self.steps}

@@ -51,6 +51,8 @@ class UpdateReport:
     tokens: int
     trained_sequences: int
     """Sequences that were differentiated in the first epoch: the others have zero advantage."""
+    zero_advantages: float
+    """Share of the sequences that have no advantage; 1 of none."""
     optimizer_steps: int
     members: Mapping[int, MemberUpdate] = field(default_factory=dict)
     """By member id."""
@@ -62,6 +64,7 @@ class UpdateReport:
         flat |= {
             "trained_sequences": float(self.trained_sequences),
             "trained_tokens": float(self.tokens),
+            "zero_advantages": self.zero_advantages,
         }
         for id_, member in self.members.items():
             for name in ("reward", "advantage", "grad_norm", "logprob_gap", "tokens"):
@@ -132,6 +135,7 @@ class Tally:
             sequences=count,
             tokens=int(tokens),
             trained_sequences=self.trained_sequences,
+            zero_advantages=float((self.advantages_N == 0.0).mean()) if count else 1.0,
             optimizer_steps=len(self.steps),
             members={id_: self._member(id_) for id_ in ids},
         )

@@ -23,6 +23,7 @@ def _trajectory(
         token_ids=completion.token_ids,
         logprobs=completion.logprobs,
         reward=reward,
+        temperature=member.temperature,
     )
 
 

@@ -1,6 +1,6 @@
 """The fused update: one batch over all members, one optimizer step for each that took part."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -28,12 +28,12 @@ class Scorer(Protocol):
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
         *,
-        temperature: float,
+        temperature: float | Sequence[float],
     ) -> tuple[Tensor, Tensor]:
         """Log-probabilities [B, T] of the tokens, differentiable in the adapters, and their mask.
 
-        log_softmax(logits / temperature); T is the longest completion, and values where the mask
-        is False are never read.
+        log_softmax(logits / temperature), one temperature for all or one for each row; T is the
+        longest completion, and values where the mask is False are never read.
         """
 
     def base_score(
@@ -41,7 +41,7 @@ class Scorer(Protocol):
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
         *,
-        temperature: float,
+        temperature: float | Sequence[float],
     ) -> tuple[Tensor, Tensor]:
         """The same with the adapters off."""
 
@@ -64,7 +64,8 @@ class Learner:
         scorer: the policy.
         optimizer: over the policy's stacked adapters; keep both as long as the run lasts.
         config: the learner's section.
-        temperature: of sampling, so that log-probabilities can agree.
+        temperature: of sampling, so that log-probabilities can agree; of trajectories that do not
+            say otherwise.
         seed: of the run; minibatches are dealt by (seed, step, epoch, member).
         steps: of the run; the learning rate falls towards the last one.
     """
@@ -86,8 +87,15 @@ class Learner:
         self.seed = seed
         self.steps = steps
 
-    def update(self, trajectories: Sequence[Trajectory], step: int) -> UpdateReport:
+    def update(
+        self,
+        trajectories: Sequence[Trajectory],
+        step: int,
+        rate_factors: Mapping[int, float] | None = None,
+    ) -> UpdateReport:
         """Advantages, passes over the batch, and optimizer steps; the policy changes in place.
+
+        `rate_factors` maps slots to what multiplies their learning rate (1 where missing).
 
         Sequences of zero advantage take no part in the backward pass unless the KL penalty is on,
         but count in their member's normaliser. A member none of whose sequences has an advantage
@@ -119,8 +127,15 @@ class Learner:
                 if not checked:
                     self._check_gap(tally)
                     checked = True
-                self._apply(sorted({trajectories[i].slot for i in live}), step, tally)
+                slots = sorted({trajectories[i].slot for i in live})
+                self._apply(slots, step, tally, rate_factors or {})
         return tally.report()
+
+    def _temperature(self, batch: Sequence[Trajectory]) -> float | list[float]:
+        """That of sampling: one number, unless some of the batch have their own."""
+        if all(t.temperature is None for t in batch):
+            return self.temperature
+        return [self.temperature if t.temperature is None else t.temperature for t in batch]
 
     def _score(self, batch: Sequence[Trajectory]) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probabilities now and at sampling, and the mask of real tokens, all [B, T]."""
@@ -128,7 +143,7 @@ class Learner:
             [t.slot for t in batch],
             [t.prompt_ids for t in batch],
             [t.token_ids for t in batch],
-            temperature=self.temperature,
+            temperature=self._temperature(batch),
         )
         old_BT = _padded([t.logprobs for t in batch], logprobs_BT.shape[1])
         return logprobs_BT, old_BT.to(logprobs_BT.device), mask_BT
@@ -143,7 +158,7 @@ class Learner:
                 base_BT, _ = self.scorer.base_score(
                     [t.prompt_ids for t in batch],
                     [t.token_ids for t in batch],
-                    temperature=self.temperature,
+                    temperature=self._temperature(batch),
                 )
         return policy_loss(
             logprobs_BT,
@@ -223,7 +238,9 @@ class Learner:
         last = self.config.learning_rate_end
         return self.config.learning_rate * (1.0 - done * (1.0 - last))
 
-    def _apply(self, slots: list[int], step: int, tally: Tally) -> None:
+    def _apply(
+        self, slots: list[int], step: int, tally: Tally, rate_factors: Mapping[int, float]
+    ) -> None:
         """One optimizer step for the slots that have gradients.
 
         Warmup is each slot's own, so that a newborn, whose moments start from zero, warms up too:
@@ -233,9 +250,8 @@ class Learner:
         rates = []
         for slot in slots:
             trained = int(self.optimizer.steps[slot]) // per_step
-            rates.append(
-                self._full_rate(step) * min(1.0, (trained + 1) / (self.config.warmup_steps + 1))
-            )
+            warm = min(1.0, (trained + 1) / (self.config.warmup_steps + 1))
+            rates.append(self._full_rate(step) * warm * rate_factors.get(slot, 1.0))
         norms = self.optimizer.step(slots, rates)
         tally.steps.append(
             {s: (norm, rate) for s, norm, rate in zip(slots, norms, rates, strict=True)}

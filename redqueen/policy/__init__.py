@@ -77,7 +77,8 @@ class Policy:
         """Complete every request; see `redqueen.policy.generation.generate`.
 
         Recorded log-probabilities are those of log_softmax(logits / temperature) before top-p;
-        temperature 0 is greedy and records those at temperature 1.
+        temperature 0 is greedy and records those at temperature 1. A request may have a
+        temperature of its own.
         """
         sampling = generation.Sampling(max_new_tokens, temperature, top_p)
         rows = self.config.generation_rows
@@ -89,7 +90,7 @@ class Policy:
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
         *,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
     ) -> Scores:
         """`(logprobs_BT, mask_BT)` of completions; see `redqueen.policy.scoring.score`."""
         return scoring.score(
@@ -102,7 +103,7 @@ class Policy:
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
         *,
-        temperature: float = 1.0,
+        temperature: float | Sequence[float] = 1.0,
     ) -> Scores:
         """`(logprobs_BT, mask_BT)` under the base alone, routing off."""
         return scoring.score(

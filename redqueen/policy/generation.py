@@ -37,14 +37,22 @@ class Sampling:
             raise ValueError(f"top_p must be in (0, 1], not {self.top_p}")
 
 
-def draw(logits_RV: Tensor, uniform_R: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+def draw(
+    logits_RV: Tensor,
+    uniform_R: Tensor,
+    sampling: Sampling,
+    temperature_R: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """One token a row from uniforms in [0, 1), and its log-probability before top-p (float32).
+
+    `temperature_R` stands for the temperature of `sampling` where rows have their own.
 
     The token is the first whose cumulative probability exceeds the uniform; with top-p, over the
     smallest set of likeliest tokens that holds at least that much probability.
     """
     greedy = sampling.temperature == 0
-    scaled_RV = logits_RV.float() / (1.0 if greedy else sampling.temperature)
+    scale = sampling.temperature if temperature_R is None else temperature_R[:, None]
+    scaled_RV = logits_RV.float() / (1.0 if greedy else scale)
     logprobs_RV = scaled_RV.log_softmax(-1)
     if greedy:
         token_R = logprobs_RV.argmax(-1)
@@ -152,6 +160,7 @@ def _write(
     batch: _Batch,
     uniform_RT: Tensor,
     limit_R: Tensor,
+    temperature_R: Tensor | None,
     sampling: Sampling,
     on_finished: Callable[[int], None],
 ) -> _Written:
@@ -174,7 +183,8 @@ def _write(
             if next_R is not None:
                 logits_RV = batch.decode(next_R)
             while True:
-                token_R, logprob_R = draw(logits_RV, uniform_RT[here_R, step], sampling)
+                own_R = None if temperature_R is None else temperature_R[here_R]
+                token_R, logprob_R = draw(logits_RV, uniform_RT[here_R, step], sampling, own_R)
                 written.tokens_RT[here_R, step] = token_R
                 written.logprobs_RT[here_R, step] = logprob_R
                 ends_R = alive_R & (torch.isin(token_R, eos) | (limit_R[here_R] <= step + 1))
@@ -222,6 +232,26 @@ def _limits(base: Base, prompts: Sequence[tuple[int, ...]], max_new_tokens: int)
     return [min(max_new_tokens, base.context - len(prompt)) for prompt in prompts]
 
 
+def _temperatures(
+    requests: Sequence[Request], sampling: Sampling, device: torch.device
+) -> Tensor | None:
+    """Each row's temperature; None where all have that of the call."""
+    if all(request.temperature is None for request in requests):
+        return None
+    return torch.tensor(
+        [sampling.temperature if r.temperature is None else r.temperature for r in requests],
+        device=device,
+    )
+
+
+def _check_temperatures(requests: Sequence[Request], sampling: Sampling) -> None:
+    own = {r.temperature for r in requests if r.temperature is not None}
+    if own and not min(own) > 0:
+        raise ValueError(f"a request's temperature must be positive, not {min(own)}")
+    if own and sampling.temperature == 0:
+        raise ValueError("a greedy call cannot hold requests with temperatures of their own")
+
+
 @torch.inference_mode()
 def generate(
     base: Base,
@@ -238,10 +268,12 @@ def generate(
 
     Raises:
         ConfigError: a prompt leaves no room in the base's context.
-        ValueError: a prompt has no tokens.
+        ValueError: a prompt has no tokens, or a request's own temperature is not positive or comes
+            in a greedy call.
     """
     if not requests:
         return []
+    _check_temperatures(requests, sampling)
     encoded = {prompt: base.encode(prompt) for prompt in {r.prompt for r in requests}}
     prompts = [encoded[request.prompt] for request in requests]
     if not all(prompts):
@@ -272,6 +304,7 @@ def generate(
             batch,
             torch.from_numpy(np.stack(uniform)).to(base.device),
             torch.tensor([limits[i] for i in chunk], device=base.device),
+            _temperatures([requests[i] for i in chunk], sampling, base.device),
             sampling,
             count,
         )

@@ -49,7 +49,7 @@ def score(
     prompt_ids: Sequence[Sequence[int]],
     token_ids: Sequence[Sequence[int]],
     *,
-    temperature: float = 1.0,
+    temperature: float | Sequence[float] = 1.0,
 ) -> Scores:
     """log_softmax(logits / temperature) of each completion token, given prompt and predecessors.
 
@@ -59,7 +59,7 @@ def score(
         slots: the adapter of each row; None for a row, or altogether, is the base alone.
         prompt_ids: B prompts of at least one token.
         token_ids: B completions; T is the longest.
-        temperature: divides the logits, as in sampling.
+        temperature: divides the logits, as in sampling; one for all rows, or B of them.
 
     Rows are padded on the right and attention is causal, so padding changes nothing. The output
     head runs at completion positions only.
@@ -72,8 +72,11 @@ def score(
         raise ValueError("score needs as many slots and completions as prompts, at least one")
     if any(len(prompt) == 0 for prompt in prompt_ids):
         raise ValueError("a prompt has no tokens, so its first completion token has no context")
-    if temperature <= 0:
-        raise ValueError(f"temperature must be positive, not {temperature}")
+    temperatures = [temperature] * rows if isinstance(temperature, int | float) else temperature
+    if len(temperatures) != rows:
+        raise ValueError(f"{len(temperatures)} temperatures for {rows} rows")
+    if not min(temperatures) > 0:
+        raise ValueError(f"temperature must be positive, not {min(temperatures)}")
     longest = max(len(tokens) for tokens in token_ids)
     mask_BT = torch.zeros(rows, longest, dtype=torch.bool)
     order = slot_order(slots) if slots is not None else list(range(rows))
@@ -98,7 +101,12 @@ def score(
         logits_NV = base.head.logits(
             base.model, keep_BL.to(device), input_ids=input_BL.to(device), use_cache=False
         )
-    scaled_NV = logits_NV.float() / temperature
+    scale: float | Tensor
+    if isinstance(temperature, int | float):
+        scale = temperature
+    else:
+        scale = torch.tensor([temperature[row] for row in row_N], device=device)[:, None]
+    scaled_NV = logits_NV.float() / scale
     norm_N = scaled_NV.logsumexp(-1)
     chosen_N = scaled_NV.gather(1, torch.tensor(target_N, device=device)[:, None])[:, 0]
     at = (torch.tensor(row_N, device=device), torch.tensor(column_N, device=device))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from redqueen.files import write_text
 from redqueen.report.charts import esc, tag
+from redqueen.report.diversity import alarms, diversity
 from redqueen.report.heldout import HeldOut, main_suite, summarize, verdict_sentence
 from redqueen.report.markup import plural, section
 from redqueen.report.people import lineage, matrix, ratings
@@ -156,7 +157,9 @@ def render_page(run: RunReader) -> str:
             rejections(run),
             coverage(run),
         ),
-        section("evolution", "Evolution", evolution, *both, lineage(run)),
+        section(
+            "evolution", "Evolution", evolution, *both, alarms(run), diversity(run), lineage(run)
+        ),
         section("cost", "Time", "", phase_times(run)),
         section(
             "tasks",

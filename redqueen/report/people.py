@@ -144,6 +144,16 @@ def _ancestors(members: Sequence[Member]) -> set[int]:
     return found
 
 
+def _own(member: Member) -> str:
+    """The hyperparameters in which a member differs from the run."""
+    parts = []
+    if member.learning_rate_factor != 1.0:
+        parts.append(f", learning rate times {member.learning_rate_factor:.2f}")
+    if member.temperature is not None:
+        parts.append(f", temperature {member.temperature:.2f}")
+    return "".join(parts)
+
+
 def _life(member: Member, last: int) -> Life:
     how = "founder" if not member.parents else member.operator
     parents = " and ".join(f"#{p}" for p in member.parents)
@@ -157,7 +167,7 @@ def _life(member: Member, last: int) -> Life:
         hover=f"#{member.id}, {' and '.join(member.roles)}, {how}"
         + (f" of {parents}" if parents else "")
         + f", born after step {member.born}, {fate} at step {last}; "
-        f"rating {member.mu:.1f} \u00b1 {member.sigma:.1f}",
+        f"rating {member.mu:.1f} \u00b1 {member.sigma:.1f}" + _own(member),
         color=role_color(member),
     )
 

@@ -79,7 +79,8 @@ class RunReader:
     def load_members(self) -> list[Member]:
         """Every member there ever was, by id, with its last rating."""
         rows = self._rows(
-            "SELECT m.id, m.slot, m.roles, r.mu, r.sigma, m.born, m.parents, m.operator, m.died "
+            "SELECT m.id, m.slot, m.roles, r.mu, r.sigma, m.born, m.parents, m.operator, m.died, "
+            "m.learning_rate_factor, m.temperature "
             "FROM members m JOIN ratings r ON r.member = m.id AND r.step = "
             "(SELECT max(step) FROM ratings WHERE member = m.id) ORDER BY m.id"
         )
@@ -94,6 +95,8 @@ class RunReader:
                 parents=tuple(json.loads(row[6])),
                 operator=row[7],
                 died=row[8],
+                learning_rate_factor=row[9],
+                temperature=row[10],
             )
             for row in rows
         ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from redqueen.types import ConfigError, InfrastructureError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -41,7 +41,9 @@ CREATE TABLE members (
     born INTEGER NOT NULL,
     parents TEXT NOT NULL,          -- JSON list of ids
     operator TEXT NOT NULL,
-    died INTEGER                    -- step, NULL while alive
+    died INTEGER,                   -- step, NULL while alive
+    learning_rate_factor REAL NOT NULL,
+    temperature REAL                -- NULL: the run's
 );
 
 CREATE TABLE ratings (

@@ -31,7 +31,7 @@ def to_json(value: Any) -> str:
 def write_members(db: sqlite3.Connection, step: int, members: Sequence[Member]) -> None:
     """Write new members, deaths, and everybody's rating after the step."""
     db.executemany(
-        "INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        "INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET died = excluded.died",
         [
             (
@@ -43,6 +43,8 @@ def write_members(db: sqlite3.Connection, step: int, members: Sequence[Member]) 
                 to_json(member.parents),
                 member.operator,
                 member.died,
+                member.learning_rate_factor,
+                member.temperature,
             )
             for member in members
         ],

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from redqueen.config import Config, EvolutionConfig, build_config
-from redqueen.evolution import buried, check_operators, evolve, is_due
-from redqueen.evolution.fitness import FITNESS
-from redqueen.evolution.selection import cull_count, draw_parents, truncation
+from redqueen.evolution import Chronicle, buried, check_operators, evolve, is_due, survey
+from redqueen.evolution.replacement import cull_count
+from redqueen.evolution.selection import draw_parents
 from redqueen.population import Population
 from redqueen.types import ConfigError, Role
 
@@ -24,6 +24,7 @@ class Slots:
             torch.randn(count, 5, 2, generator=g),
         )
         self.reset: list[int] = []
+        self.copied: list[tuple[int, int]] = []
 
     def get(self, slot: int) -> dict:
         return {"layer": (self.A[slot], self.B[slot])}
@@ -33,6 +34,9 @@ class Slots:
 
     def reset_slot(self, slot: int) -> None:
         self.reset.append(slot)
+
+    def copy_slot(self, source: int, target: int) -> None:
+        self.copied.append((source, target))
 
 
 def setup(rated: dict[int, float] | None = None, **sections: dict) -> tuple[Population, Config]:
@@ -45,7 +49,8 @@ def setup(rated: dict[int, float] | None = None, **sections: dict) -> tuple[Popu
 
 def run(population: Population, config: Config, step: int = 10, seed: int = 0):
     slots = Slots(len(population))
-    return *evolve(population, slots, slots, config, step, seed), slots
+    seen = survey(population, Chronicle(5), {"layer": slots.A}, {"layer": slots.B})
+    return *evolve(population, seen, slots, slots, config, step, seed), slots
 
 
 def test_the_weakest_of_each_role_is_replaced_in_its_slot() -> None:
@@ -153,22 +158,13 @@ def test_self_play_members_evolve_among_themselves() -> None:
         (4, 0, 0),
         (100, 0.29, 29),
         (10, 0.3, 3),
+        (10, 1 / 3, 3),
         (0, 0.5, 0),
         (3, 0.99, 2),
     ],
 )
 def test_cull_count(members: int, cull: float, expected: int) -> None:
     assert cull_count(members, cull) == expected
-
-
-def test_truncation_ranks_by_fitness_and_removes_the_older_of_equals() -> None:
-    population, _ = setup({0: 20, 1: 30, 2: 20, 3: 25})
-    removed, survivors = truncation(population.members[:4], FITNESS["conservative"], 0.25)
-    assert [m.id for m in removed] == [0]
-    assert [m.id for m in survivors] == [1, 3, 2]
-    wide = replace(population.by_id(1), sigma=9.0)
-    assert FITNESS["conservative"](wide) == 3.0
-    assert FITNESS["mean"](wide) == 30.0
 
 
 def test_parents_are_drawn_evenly() -> None:
@@ -198,3 +194,40 @@ def test_bad_operators_are_named(change: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_operators(EvolutionConfig(**change))
     check_operators(EvolutionConfig(crossovers=(), crossover_probability=0.0))
+
+
+def test_a_child_inherits_rating_and_optimizer_state_if_told_to() -> None:
+    mus = {i: 20.0 + i for i in range(8)}
+    population, config = setup(
+        mus, evolution={"child_rating": "parents", "child_optimizer": "parent", "cull": 0.5}
+    )
+    new, events, slots = run(population, config)
+    assert slots.reset == []
+    first = [(population.by_id(e.parents[0]).slot, new.by_id(e.child).slot) for e in events]
+    assert slots.copied == first
+    assert len(events) == 4
+    for event in events:
+        child = new.by_id(event.child)
+        assert child.mu == pytest.approx(np.mean([mus[p] for p in event.parents]))
+        assert child.sigma == pytest.approx(0.5 * 25 / 3)
+
+
+def test_survivors_keep_weights_rating_and_hyperparameters() -> None:
+    population, config = setup(
+        {i: 20.0 + i for i in range(8)},
+        evolution={"hyperparameters": ("learning_rate", "temperature"), "cull": 0.5},
+    )
+    new, events, slots = run(population, config)
+    changed = {population.by_id(e.removed).slot for e in events}
+    before = Slots(8)
+    for member in new.members:
+        old = population.members[member.slot]
+        own = (member.learning_rate_factor, member.temperature)
+        if member.slot in changed:
+            assert 0.25 <= own[0] <= 4.0
+            assert own[1] is not None
+            assert 0.7 <= own[1] <= 1.3
+            assert own != (1.0, None)
+        else:
+            assert member == old
+            assert torch.equal(slots.A[member.slot], before.A[member.slot])

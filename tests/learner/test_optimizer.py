@@ -126,3 +126,25 @@ def test_misuse_is_refused() -> None:
         stacked.step([1, 2], [0.1])
     with pytest.raises(ValueError, match="first dimension"):
         StackedAdamW({"a": torch.zeros(2, 3), "b": torch.zeros(3, 3)})
+
+
+def test_a_copied_slot_goes_on_as_its_source_would() -> None:
+    """After the copy, equal weights and gradients take equal steps, warm-up and bias included."""
+    params = parameters()
+    stacked = StackedAdamW(params, **SETTINGS)
+    for step in range(3):
+        set_gradients(params, step)
+        stacked.step([0, 1], [0.1, 0.1])
+    before = {n: t.clone() for n, t in stacked.state_dict().items()}
+    stacked.copy_slot(1, 3)
+    for name, state in stacked.state_dict().items():
+        assert torch.equal(state[3], before[name][1])
+        assert torch.equal(state[:3], before[name][:3])
+    with torch.no_grad():
+        for p in params.values():
+            p[3] = p[1]
+    set_gradients(params, 9)
+    for p in params.values():
+        p.grad[3] = p.grad[1]
+    stacked.step([1, 3], [0.1, 0.1])
+    assert all(torch.equal(p[1], p[3]) for p in params.values())

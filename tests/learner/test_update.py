@@ -239,3 +239,42 @@ def test_minibatches_share_out_every_member_and_depend_on_nobody_else() -> None:
     assert [i for i in twins if i < 10] != [i - 10 for i in twins if i >= 10]
     assert deal_minibatches(members, 1, 0, 0, 0) == [list(range(18))]
     assert deal_minibatches([4], 3, 0, 0, 0) == [[0]]
+
+
+def test_a_members_own_rate_multiplies_the_scheduled_one() -> None:
+    """A factor of 1.5 is a run at 1.5 times the learning rate, for that slot alone."""
+    plain, fast, mixed = Bigram(2), Bigram(2), Bigram(2)
+    batch = batch_of(plain, [0, 1])
+    make_learner(plain).update(batch, 0)
+    make_learner(fast, learning_rate=0.075).update(batch, 0)
+    report = make_learner(mixed).update(batch, 0, {1: 1.5})
+    rates = [report.members[100 + slot].learning_rate for slot in (0, 1)]
+    assert rates == pytest.approx([0.05, 0.075])
+    for own, slow, quick in ((mixed.A, plain.A, fast.A), (mixed.B, plain.B, fast.B)):
+        assert torch.equal(own[0], slow[0])
+        torch.testing.assert_close(own[1], quick[1])
+        assert not torch.equal(own[1], slow[1])
+
+
+@pytest.mark.parametrize("kl", [0.0, 0.1])
+def test_members_sampled_at_their_own_temperature_are_scored_at_it(kl: float) -> None:
+    alone, together = Bigram(2), Bigram(2)
+    hot = [replace(t, temperature=1.7) for t in make_batch(alone, 1, 24, 3, temperature=1.7)]
+    cool = make_batch(together, 0, 24, 3, temperature=0.6)
+    make_learner(alone, temperature=1.7, kl_coefficient=kl).update(hot, 0)
+    report = make_learner(together, temperature=0.6, kl_coefficient=kl).update([*cool, *hot], 0)
+    assert report.logprob_gap < 1e-6
+    torch.testing.assert_close(together.A[1], alone.A[1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together.B[1], alone.B[1], rtol=1e-4, atol=1e-5)
+    forgotten = [replace(t, temperature=None) for t in hot]
+    with pytest.raises(InfrastructureError, match=r"member 101: .*another temperature"):
+        make_learner(Bigram(2), temperature=0.6).update([*cool, *forgotten], 0)
+
+
+def test_the_share_without_an_advantage_is_reported() -> None:
+    policy = Bigram(1)
+    live = [replace(t, kind="live") for t in make_batch(policy, 0, 12, 3)]
+    idle = [replace(t, kind="idle", reward=0.0) for t in live[:4]]
+    report = make_learner(policy).update([*live, *idle], 0)
+    assert report.metrics()["zero_advantages"] == 0.25
+    assert make_learner(policy).update([], 0).zero_advantages == 1.0

@@ -30,10 +30,12 @@ class Bigram:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         rows = []
         width = max(map(len, token_ids))
-        for slot, prompt, tokens in zip(slots, prompt_ids, token_ids, strict=True):
+        scalar = isinstance(temperature, float)
+        own = [temperature] * len(slots) if scalar else temperature
+        for slot, prompt, tokens, t in zip(slots, prompt_ids, token_ids, own, strict=True):
             text = [*prompt, *tokens]
             row = [
-                torch.log_softmax(self.logits(slot, text[i - 1]) / temperature, -1)[text[i]]
+                torch.log_softmax(self.logits(slot, text[i - 1]) / t, -1)[text[i]]
                 for i in range(len(prompt), len(text))
             ]
             # Padding holds rubbish on purpose: nothing may read it.

@@ -250,3 +250,37 @@ def test_the_last_uniform_never_draws_an_impossible_token() -> None:
     token, logprob = draw(logits, last, Sampling(1, 1.0))
     assert int(token) == 2
     assert math.isfinite(float(logprob))
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("rows", [256, 3])
+def test_rows_have_temperatures_of_their_own(make_policy, kind: str, rows: int) -> None:
+    """Each row writes what it would in a call at its temperature, and is scored with it."""
+    policy = make_policy(kind, generation_rows=rows)
+    own = [0.5, None, 1.6, None, 0.8, 0.5, None, 1.6]
+    mixed = [replace(r, temperature=t) for r, t in zip(requests(), own, strict=True)]
+    completions = policy.generate(mixed, max_new_tokens=30, temperature=1.1)
+    for request, completion, temperature in zip(requests(), completions, own, strict=True):
+        (alone,) = policy.generate([request], max_new_tokens=30, temperature=temperature or 1.1)
+        assert completion.token_ids == alone.token_ids
+        assert completion.logprobs == pytest.approx(alone.logprobs, abs=1e-4)
+    with torch.no_grad():
+        slots = [c.slot for c in completions]
+        prompts, tokens = [
+            [getattr(c, n) for c in completions] for n in ("prompt_ids", "token_ids")
+        ]
+        found_BT, mask_BT = policy.score(
+            slots, prompts, tokens, temperature=[t or 1.1 for t in own]
+        )
+        wrong_BT, _ = policy.score(slots, prompts, tokens, temperature=1.1)
+    recorded = torch.tensor([x for c in completions for x in c.logprobs])
+    assert (found_BT[mask_BT] - recorded).abs().max() <= 1e-4
+    assert (wrong_BT[mask_BT] - recorded).abs().mean() > 0.05
+
+
+def test_bad_temperatures_of_requests(make_policy) -> None:
+    policy = make_policy()
+    for own, call, message in ((0.0, 1.0, "positive"), (float("nan"), 1.0, "positive"),
+                               (0.7, 0.0, "greedy")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            policy.generate([Request(0, "a", 1, own)], max_new_tokens=2, temperature=call)

@@ -38,6 +38,19 @@ def test_rows_equal_a_plain_forward_each(make_policy, kind: str) -> None:
                 assert float(found_BT[row, t]) == pytest.approx(float(expected[token]), abs=1e-4)
 
 
+def test_rows_may_have_temperatures_of_their_own(make_policy) -> None:
+    policy = make_policy()
+    own = [0.5, 1.0, 2.0, 0.7, 1.3]
+    with torch.no_grad():
+        found = policy.score(SLOTS, PROMPTS, TOKENS, temperature=own)[0]
+        base = policy.base_score(PROMPTS, TOKENS, temperature=own)[0]
+        for row, temperature in enumerate(own):
+            expected = policy.score(SLOTS, PROMPTS, TOKENS, temperature=temperature)[0]
+            torch.testing.assert_close(found[row], expected[row], rtol=1e-5, atol=1e-6)
+            expected = policy.base_score(PROMPTS, TOKENS, temperature=temperature)[0]
+            torch.testing.assert_close(base[row], expected[row], rtol=1e-5, atol=1e-6)
+
+
 def test_only_completion_positions_reach_the_head(make_policy) -> None:
     policy = make_policy()
     seen = []
@@ -74,6 +87,10 @@ def test_bad_arguments(make_policy) -> None:
         policy.score([0], [()], [(1,)])
     with pytest.raises(ValueError, match="temperature"):
         policy.score([0], [(1,)], [(1,)], temperature=0.0)
+    with pytest.raises(ValueError, match="positive, not -1"):
+        policy.score([0, 0], [(1,), (1,)], [(1,), (1,)], temperature=[1.0, -1.0])
+    with pytest.raises(ValueError, match="3 temperatures for 1 rows"):
+        policy.score([0], [(1,)], [(1,)], temperature=[1.0, 1.0, 1.0])
 
 
 def test_bfloat16_base_stays_near_its_recorded_logprobs(make_policy) -> None:

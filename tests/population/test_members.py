@@ -69,5 +69,6 @@ def test_updated_keeps_the_others() -> None:
 
 def test_json_round_trip_is_exact() -> None:
     population = founders(self_play=2)
-    population = population.replace(3, child_of(replace(population.by_id(3), mu=1 / 3), 7))
+    changes = {"mu": 1 / 3, "learning_rate_factor": 0.8 * 1.2, "temperature": 0.7}
+    population = population.replace(3, child_of(replace(population.by_id(3), **changes), 7))
     assert Population.from_json(json.loads(json.dumps(population.to_json()))) == population

@@ -168,10 +168,25 @@ class Fabricator:
                 "valid_rate": total / max(len(proposals), 1),
                 "logprob_gap": float(rng.uniform(1e-7, 4e-6)),
                 "tokens_per_s": float(rng.normal(5200, 200)),
-            },
+            }
+            | self.diversity(step),
             seconds={phase: float(s * rng.uniform(0.85, 1.15)) for phase, s in PHASES.items()}
             | ({"evolve": 0.4} if events else {}),
         )
+
+    def diversity(self, step: int) -> dict[str, float]:
+        """No draws: the rest of the run stays as it was."""
+        metrics = {}
+        for role in Role:
+            count = len(self.of(role))
+            if count > 1:
+                share = math.exp(-step / 80) * (0.9 if role is Role.TEACHER else 0.7)
+                values = (("weights_mean", share), ("behaviour_mean", share / 2),
+                          ("weights_effective", 1 + (count - 1) * share))  # fmt: skip
+                metrics |= {f"diversity/{role.value}/{name}": value for name, value in values}
+        if step in (7, 8, 9, 20):
+            metrics["alarm/too_hard"] = 1.0
+        return metrics
 
     def drift(self) -> None:
         moved = []

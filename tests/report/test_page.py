@@ -10,10 +10,19 @@ import pytest
 from fabricate import Fabricator, fabricate
 
 from redqueen.report import render_page, summarize, write_report
+from redqueen.report.diversity import alarm_lines
 from redqueen.report.markup import bins
 from redqueen.report.samples import choose_attempts, clip, pick, stages
 from redqueen.store import RunStore
-from redqueen.types import ConfigError, InfrastructureError, StepRecord, Task, Verdict
+from redqueen.types import (
+    ConfigError,
+    InfrastructureError,
+    Member,
+    Role,
+    StepRecord,
+    Task,
+    Verdict,
+)
 
 FIGURES = (
     "solve",
@@ -23,6 +32,7 @@ FIGURES = (
     "coverage",
     "ratings-teachers",
     "ratings-students",
+    "diversity",
     "lineage",
     "time",
 )
@@ -150,6 +160,31 @@ def test_solve_rates_in_the_hover_texts(run: RunStore, page: str) -> None:
     rate = sum(c.correct for c in counts) / sum(c.attempts for c in counts)
     (here, _) = [h for h in hovers if h.startswith("step 10\n")]  # the wide and the narrow one
     assert f"code_i: {100 * rate:.0f}%" in here
+
+
+def test_diversity_and_alarms(run: RunStore, page: str, tmp_path: Path) -> None:
+    found = by_id(tree(page))
+    text = plain(found["diversity"])
+    points = run.load_metrics("diversity/teacher/weights_mean")
+    assert f"weights: teachers {points[0][1]:.2f} to {points[-1][1]:.2f}, students" in text
+    assert "self-players" not in text
+    assert alarm_lines(run) == [
+        "Alarm too_hard (hardly an attempt is correct): 4 steps, 7 to 9, 20."
+    ]
+    assert alarm_lines(run)[0] in plain(found["alarms"])
+    with fabricate(tmp_path / "run", 3) as calm:
+        assert alarm_lines(calm) == []
+        assert "alarms" not in by_id(tree(render_page(calm)))
+
+
+def test_hover_of_a_member_with_its_own_hyperparameters(tmp_path: Path) -> None:
+    with fabricate(tmp_path / "run", 2, evaluated=False) as store:
+        record = Fabricator(store.config(), 3).step(3)
+        child = Member(99, 0, (Role.TEACHER,), 25.0, 8.0, 3, (0,), "svd", None, 0.8, 1.2)
+        store.write_step(replace(record, members=(*record.members, child)))
+        page = render_page(store)
+    assert "rating 25.0 ± 8.0, learning rate times 0.80, temperature 1.20" in page
+    assert page.count("learning rate times") == page.count("temperature 1.20") == 2
 
 
 def test_samples_of_each_stage(run: RunStore, page: str) -> None:

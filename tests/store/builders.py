@@ -65,7 +65,10 @@ def step_record(step: int) -> StepRecord:
     if step <= 3:
         members.append(member(1, Role.TEACHER, step, died=3 if step == 3 else None))
     if step >= 3:
-        child = member(4, Role.TEACHER, step, slot=1, born=3, parents=(0,), operator="svd")
+        child = member(
+            4, Role.TEACHER, step, slot=1, born=3, parents=(0,), operator="svd",
+            learning_rate_factor=0.96, temperature=1.2,
+        )  # fmt: skip
         members.append(child)
     if step == 3:
         events = (EvolutionEvent(3, Role.TEACHER, 1, 4, (0,), "svd", {"scale": 0.1}),)

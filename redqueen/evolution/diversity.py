@@ -1,0 +1,281 @@
+"""How unlike members are: in their updates of the weights, and in what they do.
+
+Shapes: M members, C categories of behaviour. Distances are 0 for equals and 1 for members that
+have nothing in common.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from redqueen.evolution.activity import Activity, Chronicle
+from redqueen.population.population import BOTH_ROLES, Population
+from redqueen.types import Member, Role, Verdict
+
+Floats = NDArray[np.float64]
+
+GROUPS: dict[str, tuple[Role, ...]] = {
+    "teacher": (Role.TEACHER,),
+    "student": (Role.STUDENT,),
+    "self_play": BOTH_ROLES,
+}
+"""Members compete and breed with their own kind alone."""
+
+VERDICTS = (Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED)
+
+
+# ── weights ─────────────────────────────────────────────────────────────────────────────────
+
+
+@torch.no_grad()
+def product_gram(A: Mapping[str, Tensor], B: Mapping[str, Tensor], slots: Sequence[int]) -> Floats:
+    """Frobenius inner products [M, M] of the updates B A of `slots`, summed over all layers.
+
+    `A[layer]` is [slots, r, in], `B[layer]` [slots, out, r]. With all members' factors stacked,
+    <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)) comes of two products of [M r, M r] a layer;
+    no update is ever formed. Products are in the factors' precision and sums in double, which tells
+    distances of 0.001 and more from 0.
+    """
+    M = len(slots)
+    first = next(iter(A.values()))
+    gram_MM = torch.zeros(M, M, dtype=torch.float64, device=first.device)
+    chosen = torch.tensor(slots, device=first.device)
+    for name in A:
+        A_MRI, B_MOR = A[name].index_select(0, chosen), B[name].index_select(0, chosen)
+        R = A_MRI.shape[1]
+        A_NI, B_NO = A_MRI.reshape(M * R, -1), B_MOR.mT.reshape(M * R, -1)
+        inner_NN = (A_NI @ A_NI.T).mul_(B_NO @ B_NO.T)
+        gram_MM += inner_NN.view(M, R, M, R).sum((1, 3), dtype=torch.float64)
+    gram: Floats = gram_MM.cpu().numpy()
+    return (gram + gram.T) / 2
+
+
+def weight_distances(gram_MM: Floats) -> Floats:
+    """||P_i - P_j|| / sqrt(||P_i||^2 + ||P_j||^2) [M, M], from the updates' inner products.
+
+    0: equal; 1: orthogonal, as unrelated updates are; sqrt(2): opposite. Two updates of zero are
+    equal.
+    """
+    square_M = np.diagonal(gram_MM)
+    size_MM = square_M[:, None] + square_M
+    change_MM = np.maximum(0.0, size_MM - 2.0 * gram_MM)
+    np.fill_diagonal(change_MM, 0.0)
+    distances_MM: Floats = np.sqrt(change_MM / np.where(size_MM > 0.0, size_MM, 1.0))
+    return distances_MM
+
+
+def cosine_kernel(gram_MM: Floats) -> Floats:
+    """Cosine similarity [M, M] of the updates; updates of zero are like each other alone."""
+    norm_M = np.sqrt(np.diagonal(gram_MM))
+    zero_M = norm_M == 0.0
+    scale_M = np.where(zero_M, 1.0, norm_M)
+    kernel_MM: Floats = gram_MM / scale_M[:, None] / scale_M
+    kernel_MM[np.ix_(zero_M, zero_M)] = 1.0
+    return kernel_MM
+
+
+def effective_number(kernel_MM: Floats) -> float:
+    """Vendi score (Friedman and Dieng, "The Vendi Score", TMLR 2023).
+
+    exp of the entropy of the eigenvalues of K / M, K a positive semi-definite similarity with ones
+    on its diagonal: 1 if all are alike, M if none is like another. 0 of nobody.
+    """
+    if len(kernel_MM) == 0:
+        return 0.0
+    values_M = np.linalg.eigvalsh(kernel_MM / len(kernel_MM))
+    kept = values_M[values_M > 1e-12]
+    return float(np.exp(-(kept * np.log(kept)).sum()))
+
+
+# ── behaviour ───────────────────────────────────────────────────────────────────────────────
+
+
+def teacher_behaviour(activities: Sequence[Activity]) -> Floats:
+    """Counts [M, C] of the valid tasks that each wrote, by archive cell."""
+    cells = sorted({cell for activity in activities for cell in activity.cells})
+    return np.array([[a.cells.get(cell, 0) for cell in cells] for a in activities], dtype=float)
+
+
+def student_behaviour(activities: Sequence[Activity]) -> Floats:
+    """Shares [M, C] of each verdict within each task kind, every kind with the same weight.
+
+    Which kinds a student met is not its doing. Where it met none of a kind that others met, it
+    counts as their mean; a student without attempts has zeros.
+    """
+    kinds = sorted({name.partition("/")[0] for a in activities for name in a.verdicts})
+    names = [[f"{kind}/{verdict.value}" for verdict in VERDICTS] for kind in kinds]
+    counts_MKV = np.array(
+        [[[a.verdicts.get(name, 0) for name in row] for row in names] for a in activities],
+        dtype=float,
+    ).reshape(len(activities), len(kinds), len(VERDICTS))
+    totals_MK1 = counts_MKV.sum(2, keepdims=True)
+    pooled_KV = counts_MKV.sum(0) / counts_MKV.sum((0, 2))[:, None]
+    shares_MKV = np.where(totals_MK1 > 0, counts_MKV / np.maximum(totals_MK1, 1.0), pooled_KV)
+    shares_MKV[totals_MK1.sum((1, 2)) == 0] = 0.0
+    shares_MC: Floats = shares_MKV.reshape(len(activities), -1)
+    return shares_MC
+
+
+def _entropy_bits(p: Floats) -> Floats:
+    """Entropy over the last axis."""
+    entropy: Floats = -(p * np.log2(np.where(p > 0, p, 1.0))).sum(-1)
+    return entropy
+
+
+def divergences(behaviour_MC: Floats) -> Floats:
+    """Jensen-Shannon divergence [M, M] in bits between rows of weights; nan for rows of zeros.
+
+    H((p + q) / 2) - (H(p) + H(q)) / 2 (Lin, "Divergence measures based on the Shannon entropy",
+    1991), in [0, 1].
+    """
+    total_M1 = behaviour_MC.sum(1, keepdims=True)
+    p_MC = behaviour_MC / np.where(total_M1 > 0, total_M1, 1.0)
+    entropy_M = _entropy_bits(p_MC)
+    # Row by row: all pairs at once would be M x M x C.
+    mixed_MM = np.array([_entropy_bits((p_C + p_MC) / 2) for p_C in p_MC]).reshape(
+        len(p_MC), len(p_MC)
+    )
+    found_MM = np.clip(mixed_MM - (entropy_M[:, None] + entropy_M) / 2, 0.0, 1.0)
+    idle_M = total_M1[:, 0] == 0
+    found_MM[idle_M, :] = found_MM[:, idle_M] = np.nan
+    return found_MM
+
+
+def style(counts_MC: Floats) -> float | None:
+    """How much a task's category tells about its author: adjusted mutual information, at most 1.
+
+    (I - E[I]) / ((H(author) + H(category)) / 2 - E[I]), with E[I] the expectation if authors were
+    dealt to the tasks by chance (Vinh, Epps and Bailey, JMLR 2010). Around 0:
+    all write alike. Unlike distances it does not mistake the noise of small counts for a
+    difference. None with fewer than two authors; 0 if there is but one category.
+    """
+    counts_MC = counts_MC[counts_MC.sum(1) > 0][:, counts_MC.sum(0) > 0]
+    if len(counts_MC) < 2:
+        return None
+    N = counts_MC.sum()
+    a_M, b_C = counts_MC.sum(1), counts_MC.sum(0)
+    entropies = [-(x / N * np.log(x / N)).sum() for x in (a_M, b_C)]
+    share_MC = counts_MC / N
+    ratio_MC = np.where(share_MC > 0, counts_MC * N / np.outer(a_M, b_C), 1.0)
+    information = float((share_MC * np.log(ratio_MC)).sum())
+    chance = _expected_information(a_M, b_C)
+    ceiling = float(sum(entropies)) / 2 - chance
+    if len(b_C) < 2 or ceiling <= 1e-12:
+        return 0.0
+    return (information - chance) / ceiling
+
+
+def _expected_information(a_M: Floats, b_C: Floats) -> float:
+    """Expected mutual information in nats of two labellings with these counts (hypergeometric)."""
+    N = int(a_M.sum())
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, N + 1)))])
+    expected = 0.0
+    rows, row_times = np.unique(a_M.astype(int), return_counts=True)
+    columns, column_times = np.unique(b_C.astype(int), return_counts=True)
+    for a, times_a in zip(rows.tolist(), row_times.tolist(), strict=True):
+        for b, times_b in zip(columns.tolist(), column_times.tolist(), strict=True):
+            n = np.arange(max(1, a + b - N), min(a, b) + 1)
+            log_chance = (
+                log_factorial[a] + log_factorial[b] + log_factorial[N - a] + log_factorial[N - b]
+                - log_factorial[N] - log_factorial[n] - log_factorial[a - n]
+                - log_factorial[b - n] - log_factorial[N - a - b + n]
+            )  # fmt: skip
+            terms = n / N * np.log(N * n / (a * b)) * np.exp(log_chance)
+            expected += times_a * times_b * float(terms.sum())
+    return expected
+
+
+# ── the population ──────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Members of one kind, with what fitness and selection may know of them beside the ratings.
+
+    Rows and columns of the distances are in the order of `members`.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+    activities: tuple[Activity, ...]
+    """Since the last generation."""
+    weights_MM: Floats
+    """`weight_distances`."""
+    behaviour_MM: Floats
+    """Jensen-Shannon distances, the square root of `divergences`; nan without behaviour."""
+    effective_weights: float
+    """Effective number of members by their updates' cosine."""
+    effective_behaviour: float
+    """Effective number of members by their behaviour, of those that have any."""
+    style: float | None
+    """Of the teachers' tasks; None for students."""
+
+    def metrics(self) -> dict[str, float]:
+        """Flat names `diversity/<group>/…`; a measure without two members to compare is missing."""
+        flat = {}
+        pairs = np.triu_indices(len(self.members), 1)
+        for name, found_MM in (("weights", self.weights_MM), ("behaviour", self.behaviour_MM)):
+            known = found_MM[pairs]
+            known = known[~np.isnan(known)]
+            if known.size:
+                flat[f"{name}_mean"], flat[f"{name}_min"] = float(known.mean()), float(known.min())
+                flat[f"{name}_effective"] = getattr(self, f"effective_{name}")
+        if self.style is not None:
+            flat["style"] = self.style
+        return {f"diversity/{self.name}/{name}": value for name, value in flat.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The groups that have members, at the end of a step and before any replacement."""
+
+    groups: tuple[Group, ...]
+
+    def metrics(self) -> dict[str, float]:
+        """Those of all groups."""
+        return {k: v for group in self.groups for k, v in group.metrics().items()}
+
+
+def _group(
+    name: str,
+    members: tuple[Member, ...],
+    chronicle: Chronicle,
+    A: Mapping[str, Tensor],
+    B: Mapping[str, Tensor],
+) -> Group:
+    gram_MM = product_gram(A, B, [member.slot for member in members])
+    recent = [chronicle.recent(member.id) for member in members]
+    teaches = Role.TEACHER in members[0].roles
+    behaviour_MC = (teacher_behaviour if teaches else student_behaviour)(recent)
+    divergence_MM = divergences(behaviour_MC)
+    acted = np.flatnonzero(behaviour_MC.sum(1) > 0)
+    return Group(
+        name=name,
+        members=members,
+        activities=tuple(chronicle.since_generation(member.id) for member in members),
+        weights_MM=weight_distances(gram_MM),
+        behaviour_MM=np.sqrt(divergence_MM),
+        effective_weights=effective_number(cosine_kernel(gram_MM)),
+        # 1 - JSD is positive semi-definite (Hein and Bousquet, AISTATS 2005).
+        effective_behaviour=effective_number(1.0 - divergence_MM[np.ix_(acted, acted)]),
+        style=style(behaviour_MC) if teaches else None,
+    )
+
+
+def survey(
+    population: Population, chronicle: Chronicle, A: Mapping[str, Tensor], B: Mapping[str, Tensor]
+) -> Survey:
+    """Compare the members of each kind: their stacked factors, and their recent behaviour.
+
+    `A` and `B` are the adapter stack's, as in `product_gram`.
+    """
+    groups = []
+    for name, roles in GROUPS.items():
+        members = population.with_roles(roles)
+        if members:
+            groups.append(_group(name, members, chronicle, A, B))
+    return Survey(tuple(groups))

@@ -1,0 +1,101 @@
+"""Figures of how unlike members are, and the alarms that rang."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from redqueen.alarms import CAUSES
+from redqueen.report.charts import LineStyle, Series, esc, line_chart, short, tag
+from redqueen.report.markup import (
+    MAX_POINTS,
+    THIRD,
+    bins,
+    empty_figure,
+    figure,
+    plural,
+    responsive,
+)
+from redqueen.store import RunReader
+
+GROUPS = (
+    ("teacher", "teachers", "var(--teacher)"),
+    ("student", "students", "var(--student)"),
+    ("self_play", "self-players", "var(--both)"),
+)
+MEASURES = (
+    ("weights_mean", "Mean distance of weights", 0.0),
+    ("weights_effective", "Effective number by weights", 1.0),
+    ("behaviour_mean", "Mean distance of behaviour", 0.0),
+)
+
+
+def _panel(run: RunReader, measure: str, title: str, low: float) -> tuple[str, list[str]]:
+    """One chart with a line for each group, and how each began and ended ('' and [] if none)."""
+    series, ends = [], []
+    for group, words, color in GROUPS:
+        points = run.load_metrics(f"diversity/{group}/{measure}")
+        if not points:
+            continue
+        place = bins([step for step, _ in points], MAX_POINTS)
+        line = {place[step].x: value for step, value in points}
+        series.append(Series(words, list(line.items()), color, label=words))
+        ends.append(f"{words} {points[0][1]:.2f} to {points[-1][1]:.2f}")
+    if not series:
+        return "", []
+    style = LineStyle(f"{title} over steps", form=short, low=low, height=200.0)
+    chart = responsive(lambda width: line_chart(series, style, width), THIRD)
+    return tag("div", tag("h4", title), chart), ends
+
+
+def diversity(run: RunReader) -> str:
+    """Distances between members of a kind, and how many members they amount to, over steps."""
+    heading = "How unlike the members are"
+    panels, changes = [], []
+    for measure, title, low in MEASURES:
+        panel, ends = _panel(run, measure, title, low)
+        if panel:
+            panels.append(panel)
+            changes.append(f"{title.lower()}: {', '.join(ends)}")
+    if not panels:
+        why = "This run has no two members of a kind to compare."
+        return empty_figure("diversity", heading, why, full=True)
+    caption = (
+        "Distance 0 is equal, 1 has nothing in common; n unlike members have the effective number "
+        "n, n alike ones 1. Behaviour is teachers' tasks by archive cell and students' verdicts by "
+        "kind; few tasks make equals look unlike. First to last step: "
+        f"{'; '.join(changes)}."
+    )
+    body = tag("div", *panels, class_="panels")
+    return figure("diversity", heading, body, caption, full=True)
+
+
+def alarms(run: RunReader) -> str:
+    """The alarms that rang; nothing at all if none did."""
+    lines = alarm_lines(run)
+    if not lines:
+        return ""
+    body = tag("ul", *(tag("li", esc(line)) for line in lines))
+    why = "The population collapsed, or nearly. An alarm stops nothing; see alarms in the config."
+    return figure("alarms", "Alarms", body, why, full=True)
+
+
+def _stretches(steps: Sequence[int], every: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, last) of each unbroken row of `steps` within `every`, the run's steps."""
+    if not steps:
+        return []
+    place = {step: i for i, step in enumerate(every)}
+    breaks = [(a, b) for a, b in pairwise(steps) if place[b] != place[a] + 1]
+    firsts, lasts = [steps[0], *(b for _, b in breaks)], [*(a for a, _ in breaks), steps[-1]]
+    return list(zip(firsts, lasts, strict=True))
+
+
+def alarm_lines(run: RunReader) -> list[str]:
+    """One sentence for each alarm that rang, with the steps in which it did."""
+    every, lines = run.steps(), []
+    for name, cause in CAUSES.items():
+        rang = [step for step, _ in run.load_metrics(f"alarm/{name}")]
+        spans = [f"{a}" if a == b else f"{a} to {b}" for a, b in _stretches(rang, every)]
+        if spans:
+            lines.append(
+                f"Alarm {name} ({cause.sentence}): {plural(len(rang), 'step')}, {', '.join(spans)}."
+            )
+    return lines

@@ -1,0 +1,76 @@
+"""When alarms begin and end, and that a resumed run goes on in the same state."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redqueen.alarms import CAUSES, Alarms, begun
+from redqueen.config import AlarmConfig
+
+COLLAPSED = {
+    "clones": {"diversity/student/weights_mean": 0.01, "diversity/teacher/weights_mean": 1.0},
+    "one_teacher_style": {"diversity/teacher/style": -0.01},
+    "no_valid_tasks": {"valid_rate": 0.0},
+    "too_easy": {"solve_rate": 1.0},
+    "too_hard": {"solve_rate": 0.0},
+    "no_learning_signal": {"zero_advantages": 1.0},
+}
+WELL = {
+    "diversity/student/weights_mean": 0.9,
+    "diversity/teacher/weights_mean": 0.8,
+    "diversity/teacher/style": 0.4,
+    "valid_rate": 0.8,
+    "solve_rate": 0.5,
+    "zero_advantages": 0.4,
+}
+
+
+def test_every_cause_has_a_threshold_and_a_sentence() -> None:
+    assert set(CAUSES) == set(COLLAPSED) == set(AlarmConfig.model_fields) - {"patience"}
+    assert all(len(f"{name} ({cause.sentence})") < 80 for name, cause in CAUSES.items())
+
+
+@pytest.mark.parametrize("cause", sorted(COLLAPSED))
+def test_an_alarm_needs_patience_to_begin_and_to_end(cause: str) -> None:
+    alarms = Alarms(AlarmConfig(patience=3))
+    assert [alarms.watch(WELL) for _ in range(4)] == [{}] * 4
+    bad = WELL | COLLAPSED[cause]
+    rings = {f"alarm/{cause}": 1.0}
+    # Twice is not three times in a row.
+    assert [alarms.watch(m) for m in (bad, bad, WELL, bad, bad)] == [{}] * 5
+    assert alarms.watch(bad) == rings
+    assert [alarms.watch(m) for m in (WELL, WELL, bad, WELL, WELL)] == [rings] * 5
+    assert alarms.watch(WELL) == {}
+
+
+@pytest.mark.parametrize("cause", sorted(COLLAPSED))
+def test_founders_may_be_alike_but_not_without_valid_tasks(cause: str) -> None:
+    alarms = Alarms(AlarmConfig(patience=2))
+    found = [alarms.watch(COLLAPSED[cause]) for _ in range(9)][-1]
+    assert bool(found) == (cause not in ("clones", "one_teacher_style"))
+
+
+def test_a_step_without_the_measure_changes_nothing() -> None:
+    alarms = Alarms(AlarmConfig(patience=2))
+    bad = {"solve_rate": 0.0}
+    assert [alarms.watch(m) for m in (bad, {}, {}, bad)] == [{}, {}, {}, {"alarm/too_hard": 1.0}]
+    assert alarms.watch({}) == {"alarm/too_hard": 1.0}
+
+
+@given(st.lists(st.sampled_from([WELL, {}, *COLLAPSED.values()]), max_size=30), st.integers(0, 30))
+def test_a_resumed_watch_equals_one_that_was_never_stopped(steps: list, cut: int) -> None:
+    whole, first, second = (Alarms(AlarmConfig(patience=2)) for _ in range(3))
+    expected = [whole.watch(metrics) for metrics in steps]
+    found = [first.watch(metrics) for metrics in steps[:cut]]
+    second.restore(json.loads(json.dumps(first.state())))
+    found += [second.watch(metrics) for metrics in steps[cut:]]
+    assert found == expected
+
+
+def test_begun_names_the_new_ones() -> None:
+    before, now = {"alarm/clones": 1.0}, {"alarm/clones": 1.0, "alarm/too_hard": 1.0}
+    assert begun(before, now) == ["too_hard"]
+    assert begun({}, now) == ["clones", "too_hard"]
+    assert begun(now, {}) == []
