@@ -126,16 +126,17 @@ def _run(make: "Callable[[], Trainer]", directory: Path) -> int:
     """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
     from rich.console import Console
 
+    from redqueen.report import population_text
+
     console = Console(highlight=False)
     stop = StopRequest()
     begun = time.monotonic()
     with make() as trainer:
-        config, members = trainer.config, trainer.population
+        config = trainer.config
         console.print(
             f"[bold]{directory}[/]  base {config.policy.base} "
             f"({trainer.policy.num_parameters / 1e6:.1f} M), "
-            f"{len(members.by_role(Role.TEACHER))} teachers, "
-            f"{len(members.by_role(Role.STUDENT))} students, seed {config.seed}"
+            f"{population_text(config.population)}, seed {config.seed}"
         )
         display = TrainingDisplay(console, trainer.step, config.steps, stop)
         with stop.listening(), display:

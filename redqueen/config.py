@@ -10,12 +10,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from redqueen.types import ConfigError
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Band = Annotated[int, Field(ge=1, le=5)]
+
+
+def _count_or_all(value: object) -> object:
+    """One sentence, where a union would complain once for each of its parts."""
+    if value != "all" and not (type(value) is int and value >= 1):
+        raise ValueError('should be a whole number from 1, or "all"')
+    return value
+
+
+Students = Annotated[int | Literal["all"], BeforeValidator(_count_or_all)]
 
 
 class Section(BaseModel):
@@ -59,7 +70,8 @@ class PopulationConfig(Section):
     """Who takes part."""
 
     teachers: int = Field(4, ge=0)
-    """Members that propose tasks."""
+    """Members that propose tasks. With 0 the students train on a stream of generated tasks
+    (reinforcement learning with verifiable rewards, RLVR)."""
     students: int = Field(4, ge=0)
     """Members that solve them."""
     self_play: int = Field(0, ge=0)
@@ -81,8 +93,13 @@ class PopulationConfig(Section):
     def _everybody_meets_somebody(self) -> "PopulationConfig":
         if self.teachers + self.students + self.self_play == 0:
             raise ValueError("nobody takes part; set teachers and students, or self_play")
-        if bool(self.teachers) != bool(self.students):
-            raise ValueError("teachers and students need each other: set both or neither")
+        if self.teachers and not self.students:
+            raise ValueError("teachers have nobody to teach; set students too, or self_play alone")
+        if self.students and self.self_play and not self.teachers:
+            raise ValueError(
+                "a self-play member poses tasks to itself only; set teachers for the students, "
+                "or students = 0"
+            )
         return self
 
 
@@ -94,7 +111,13 @@ class RolloutConfig(Section):
     tasks_per_match: int = Field(8, ge=1)
     """Proposals a teacher writes for one match."""
     attempts: int = Field(8, ge=1)
-    """G: attempts at each valid task."""
+    """G: attempts at each valid task, by every student that it goes to."""
+    students_per_task: Students = 1
+    """Students that attempt a task: 1 is the matched one alone, k adds k - 1 others, `all` adds
+    everybody. A teacher's reward is of all their attempts."""
+    stream_bands: tuple[Band, ...] = Field((1, 2, 3, 4, 5), min_length=1)
+    """Without teachers: difficulty bands of the stream's tasks, in turn. Leave some out to keep
+    them for measuring."""
     references: int = Field(2, ge=0)
     """Archive tasks shown in a proposal prompt (the paper: 6)."""
     temperature: float = Field(1.0, gt=0)
@@ -105,6 +128,12 @@ class RolloutConfig(Section):
     """Longest proposal, in tokens."""
     solve_tokens: int = Field(192, ge=8)
     """Longest attempt, in tokens."""
+
+    @model_validator(mode="after")
+    def _bands_differ(self) -> "RolloutConfig":
+        if len(set(self.stream_bands)) < len(self.stream_bands):
+            raise ValueError("stream_bands names a band twice")
+        return self
 
 
 class DomainConfig(Section):
@@ -193,6 +222,10 @@ class LearnerConfig(Section):
     """Reward of text that cannot be read, in both roles."""
     invalid_reward: float = -0.5
     """Reward of a well-formed proposal that was rejected."""
+    teacher_reward: Literal["one_minus", "azr", "variance"] = "one_minus"
+    """What a valid task of solve rate s is worth to its teacher. `one_minus`: 1 - s, 0 at s = 0.
+    `azr`: the same as a formula, spelt as the Absolute Zero Reasoner does. `variance`: 4 s (1 - s).
+    """
     max_logprob_gap: float = Field(0.05, gt=0)
     """Stop the run when log-probabilities at sampling and at learning differ by more than this
     on average: the adapters that sampled are not the adapters that learn."""
@@ -343,6 +376,16 @@ class Config(Section):
     alarms: AlarmConfig = AlarmConfig()
     eval: EvalConfig = EvalConfig()
 
+    @model_validator(mode="after")
+    def _enough_students(self) -> "Config":
+        wanted, students = self.rollout.students_per_task, self.population.students
+        if wanted != "all" and wanted > max(1, students):
+            raise ValueError(
+                f"rollout.students_per_task = {wanted}, but population.students = {students}; "
+                "a self-play member attempts its tasks alone"
+            )
+        return self
+
 
 def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     for part in path:
@@ -367,7 +410,9 @@ def _explain(error: ValidationError, source: str, overridden: Sequence[str]) -> 
             lines.append(f"{place}: unknown key {key!r}{hint}")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{place}: {key or 'config'} = {item['input']!r}: {message}")
+            # A rule about several sections names its keys itself; their input is everything.
+            value = f"{key} = {item['input']!r}: " if key else ""
+            lines.append(f"{place}: {value}{message}")
     return ConfigError("\n".join(lines))
 
 

@@ -120,7 +120,8 @@ class TrainingDisplay:
         left = self.remaining
         return (
             f"step {record.step}/{self.total}  solved {solved}  "
-            f"valid {valid}  {metrics['tokens_per_s']:6,.0f} tok/s  "
+            f"{f'valid {valid}  ' if record.proposals or self.valid else ''}"
+            f"{metrics['tokens_per_s']:6,.0f} tok/s  "
             f"{sum(record.seconds.values()):4.1f} s  left {duration(left) if left else '-'}"
         )
 
@@ -139,7 +140,8 @@ class TrainingDisplay:
             return head
         metrics = self.record.metrics
         body = Table.grid(padding=(0, 2))
-        for name, values in (("solved", self.solved), ("valid proposals", self.valid)):
+        histories = [("solved", self.solved), ("valid proposals", self.valid)]
+        for name, values in histories if self.record.proposals or self.valid else histories[:1]:
             latest = f"{100 * values[-1]:.0f} %" if values else "-"
             body.add_row(name, Text(latest, style="bold"), Text(sparkline(values, 0, 1), "cyan"))
         body.add_row(
@@ -153,6 +155,9 @@ class TrainingDisplay:
         """Living members by role: id, rating mu ± sigma, generation's operator."""
         assert self.record is not None
         table = Table.grid(padding=(0, 2))
+        met = [result.match for result in self.record.matches]
+        if met and all(match.teacher in (None, match.student) for match in met):
+            return table  # nobody is rated by meeting itself or the stream
         living = [member for member in self.record.members if member.died is None]
         for role in Role:
             members = sorted(

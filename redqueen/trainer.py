@@ -36,6 +36,13 @@ from redqueen.learner import (
 )
 from redqueen.policy import Policy
 from redqueen.population import Population, RatingSystem, make_matches
+from redqueen.posing import (
+    PlannedAttempt,
+    check_stream,
+    plan_attempts,
+    posed_tasks,
+    stream_tasks,
+)
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.sandbox import Sandbox, make_sandbox
 from redqueen.store import RunStore, load_checkpoint, save_checkpoint
@@ -90,6 +97,7 @@ class Trainer:
         self.policy = Policy.load(config.policy, len(self.population), config.seed)
         self.sandbox: Sandbox = make_sandbox(config.sandbox)
         self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
+        check_stream(config, self.domain)
         held_out = heldout_tasks(self.domain, RESERVED, config.eval.seed)
         self.held_out = frozenset(task.id for task in held_out)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
@@ -226,12 +234,15 @@ class Trainer:
             matches = make_matches(self.population, self.config, step, rng)
         with phase("propose"):
             drafts, proposals = self._propose(step, matches)
+            streamed = stream_tasks(matches, self.domain, self.config, step, self.held_out)
         with phase("validate"):
             proposals = self._validate(drafts, proposals)
         with phase("solve"):
-            rollouts, attempts = self._solve(step, matches, proposals)
+            posed = posed_tasks(matches, proposals, streamed)
+            planned = plan_attempts(posed, matches, self.population, self.domain, self.config, step)
+            rollouts = self._solve(step, planned)
         with phase("verify"):
-            rollouts = self._verify(rollouts, attempts)
+            rollouts = self._verify(rollouts, planned)
         with phase("learn"):
             proposals, results = settle(
                 self.ratings, self.population, matches, proposals, rollouts, self.config.learner
@@ -240,7 +251,7 @@ class Trainer:
             rates = {m.slot: m.learning_rate_factor for m in self.population.members}
             update = self.learner.update(trained, step, rates)
             self.population = self.ratings.update(self.population, results)
-            self.archive.add(p.outcome for p in proposals if isinstance(p.outcome, Task))
+            self.archive.add(task for _, task in posed)
         before, events = self.population, tuple[EvolutionEvent, ...]()
         with phase("evolve"):
             self.chronicle.add(step_activity(proposals, rollouts, self.domain.cell))
@@ -266,6 +277,7 @@ class Trainer:
             events=events,
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
+            streamed=tuple(task for _, task in streamed),
         )
 
     def _propose(
@@ -273,19 +285,21 @@ class Trainer:
     ) -> tuple[list[Draft], tuple[Proposal, ...]]:
         """Each teacher writes its tasks, kinds in turn, shown references from the archive."""
         rollout, kinds = self.config.rollout, self.domain.kinds
-        plans: list[tuple[Match, str, tuple[Task, ...]]] = []
+        plans: list[tuple[Match, int, str, tuple[Task, ...]]] = []
         requests: list[Request] = []
         for match in matches:
+            if match.teacher is None or match.tasks_of is not None:
+                continue
             rng = numpy_rng(self.config.seed, step, "references", match.index)
-            teacher = self.population.by_id(match.teacher)
+            author = self.population.by_id(match.teacher)
             for index in range(rollout.tasks_per_match):
                 kind = kinds[(step + match.index + index) % len(kinds)]
                 count = self.domain.references_for(kind, rollout.references)
                 references = tuple(self.archive.sample(count, rng))
                 seed = derive_seed(self.config.seed, step, "propose", match.index, index)
-                plans.append((match, kind, references))
+                plans.append((match, match.teacher, kind, references))
                 prompt = self.domain.ask(kind, references)
-                requests.append(Request(teacher.slot, prompt, seed, teacher.temperature))
+                requests.append(Request(author.slot, prompt, seed, author.temperature))
         written = self.policy.generate(
             requests,
             max_new_tokens=rollout.propose_tokens,
@@ -293,13 +307,13 @@ class Trainer:
             top_p=rollout.top_p,
         )
         drafts, proposals = [], []
-        for (match, kind, references), text in zip(plans, written, strict=True):
-            drafts.append(Draft(kind, text.text, references, match.teacher, step))
+        for (match, teacher, kind, references), text in zip(plans, written, strict=True):
+            drafts.append(Draft(kind, text.text, references, teacher, step))
             proposals.append(
                 Proposal(
                     step=step,
                     match=match.index,
-                    teacher=match.teacher,
+                    teacher=teacher,
                     kind=kind,
                     references=tuple(task.id for task in references),
                     completion=text,
@@ -336,50 +350,37 @@ class Trainer:
             )
         return tuple(checked)
 
-    def _solve(
-        self, step: int, matches: Sequence[Match], proposals: Sequence[Proposal]
-    ) -> tuple[tuple[Rollout, ...], list[Attempt]]:
-        """The matched student attempts every valid task of its teacher G times."""
-        requests: list[Request] = []
-        plans: list[tuple[Match, Task, int]] = []
-        for proposal in proposals:
-            task, match = proposal.outcome, matches[proposal.match]
-            if not isinstance(task, Task):
-                continue
-            student, prompt = self.population.by_id(match.student), self.domain.pose(task)
-            for attempt in range(self.config.rollout.attempts):
-                seed = derive_seed(self.config.seed, step, "solve", match.index, task.id, attempt)
-                requests.append(Request(student.slot, prompt, seed, student.temperature))
-                plans.append((match, task, attempt))
+    def _solve(self, step: int, planned: Sequence[PlannedAttempt]) -> tuple[Rollout, ...]:
+        """The students write their attempts."""
         written = self.policy.generate(
-            requests,
+            [attempt.request for attempt in planned],
             max_new_tokens=self.config.rollout.solve_tokens,
             temperature=self.config.rollout.temperature,
             top_p=self.config.rollout.top_p,
         )
-        rollouts = tuple(
+        return tuple(
             Rollout(
                 step=step,
-                match=match.index,
-                student=match.student,
-                task_id=task.id,
-                kind=task.kind,
-                attempt=attempt,
+                match=attempt.match.index,
+                student=attempt.match.student,
+                task_id=attempt.task.id,
+                kind=attempt.task.kind,
+                attempt=attempt.number,
                 completion=text,
                 verdict=Verdict.INFRA_ERROR,
             )
-            for (match, task, attempt), text in zip(plans, written, strict=True)
+            for attempt, text in zip(planned, written, strict=True)
         )
-        attempts = [
-            Attempt(task, text.text) for (_, task, _), text in zip(plans, written, strict=True)
-        ]
-        return rollouts, attempts
 
     def _verify(
-        self, rollouts: Sequence[Rollout], attempts: Sequence[Attempt]
+        self, rollouts: Sequence[Rollout], planned: Sequence[PlannedAttempt]
     ) -> tuple[Rollout, ...]:
         """Verdicts and the students' rewards."""
         partial = self.config.domain.code_f_partial_credit
+        attempts = [
+            Attempt(attempt.task, rollout.completion.text)
+            for attempt, rollout in zip(planned, rollouts, strict=True)
+        ]
         judged = []
         for rollout, verdict in zip(rollouts, self.domain.verify(attempts), strict=True):
             share = verdict.score if partial else None

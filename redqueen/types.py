@@ -57,12 +57,22 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One teacher against one student over a batch of tasks in one step (member ids)."""
+    """One teacher against one student over a batch of tasks in one step (member ids).
+
+    `teacher` None stands for the stream: tasks of the domain's own generator. `tasks_of` is the
+    index of the match whose tasks are attempted here too (cross-evaluation); None: its own.
+    """
 
     step: int
     index: int
-    teacher: int
+    teacher: int | None
     student: int
+    tasks_of: int | None = None
+
+    @property
+    def root(self) -> int:
+        """Index of the match that the tasks were made for: this one's own, or `tasks_of`."""
+        return self.index if self.tasks_of is None else self.tasks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +81,17 @@ class MatchResult:
 
     match: Match
     proposed: int
+    """Proposals written for this match; 0 if its tasks are another match's or the stream's."""
     valid: int
+    """Tasks posed."""
     solve_rate: float | None
     """None when no valid task, or only infrastructure errors, came of the match."""
-    expected: float
-    """Probability, from the ratings before the match, that the student wins."""
+    expected: float | None
+    """Probability, from the ratings before the match, that the student wins; None: the stream,
+    which has no rating."""
     student_won: bool | None
-    """None and a solve rate: a draw (the solve rate equals the expectation). None and no solve
-    rate: the match has no outcome (only infrastructure errors)."""
+    """None, an expectation and a solve rate: a draw (the two are equal). Otherwise None says that
+    the match has no outcome (only infrastructure errors, or the stream)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +135,7 @@ class Task:
     payload: Mapping[str, Any]
     features: Mapping[str, float] = field(default_factory=dict)
     author: int | None = None
-    """Member id of the teacher; None for seed and benchmark tasks."""
+    """Member id of the teacher; None for seed, stream and benchmark tasks."""
     step: int = 0
 
 
@@ -233,3 +246,6 @@ class StepRecord:
     and `member/<id>/<name>` for one member's."""
     seconds: Mapping[str, float]
     """Wall clock in seconds of each phase up to the writing of this record."""
+    streamed: tuple[Task, ...] = ()
+    """Tasks that came from the stream, in the order of their matches; teachers' tasks are in the
+    proposals."""

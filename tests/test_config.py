@@ -56,6 +56,16 @@ def test_descriptions_are_the_docstrings() -> None:
     assert described == "LoRA rank r."
 
 
+def test_who_may_take_part() -> None:
+    stream = build_config({"population": {"teachers": 0}}).population
+    assert (stream.teachers, stream.students, stream.self_play) == (0, 4, 0)
+    alone = {"teachers": 0, "students": 0, "self_play": 2}
+    assert build_config({"population": alone}).population.self_play == 2
+    for wanted in (1, 4, "all"):
+        made = build_config({"rollout": {"students_per_task": wanted}})
+        assert made.rollout.students_per_task == wanted
+
+
 def test_frozen() -> None:
     config = Config()
     with pytest.raises(ValidationError, match="frozen"):
@@ -76,9 +86,9 @@ BAD = [
      "finite number"),
     ({"learner": {"learning_rate": float("inf")}}, "learner.learning_rate = inf: Input should be a "
      "finite number"),
-    ({"population": {"students": 0}}, "population = {'students': 0}: teachers and students need "
-     "each other"),
-    ({"population": {"teachers": 0, "self_play": 1}}, "teachers and students need each other"),
+    ({"population": {"students": 0}}, "population = {'students': 0}: teachers have nobody to "
+     "teach"),
+    ({"population": {"teachers": 0, "self_play": 1}}, "a self-play member poses tasks to itself"),
     ({"population": {"teachers": 0, "students": 0}}, "nobody takes part"),
     ({"population": {"sigma": 0}}, "population.sigma = 0: Input should be greater than 0"),
     ({"population": {"beta": -1}}, "population.beta = -1: Input should be greater than 0"),
@@ -86,6 +96,15 @@ BAD = [
     ({"domain": {"kinds": []}}, "domain.kinds = []: Tuple should have at least 1 item"),
     ({"domain": {"kinds": ["code_o", "code_o"]}}, "kinds names a kind twice"),
     ({"domain": {"kinds": ["code_x"]}}, "domain.kinds.0 = 'code_x': Input should be 'code_o'"),
+    ({"rollout": {"stream_bands": []}}, "rollout.stream_bands = []: Tuple should have at least 1"),
+    ({"rollout": {"stream_bands": [1, 6]}}, "rollout.stream_bands.1 = 6: Input should be less than "
+     "or equal to 5"),
+    ({"rollout": {"stream_bands": [1, 1]}}, "stream_bands names a band twice"),
+    ({"rollout": {"students_per_task": 0}}, "config: rollout.students_per_task = 0: should be a "
+     'whole number from 1, or "all"'),
+    ({"rollout": {"students_per_task": True}}, "should be a whole number from 1"),
+    ({"rollout": {"students_per_task": 5}}, "config: rollout.students_per_task = 5, but "
+     "population.students = 4; a self-play member attempts its tasks alone"),
     ({"domain": {"name": "chess"}}, "domain.name = 'chess': Input should be 'code'"),
 ]  # fmt: skip
 

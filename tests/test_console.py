@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from redqueen.console import StopRequest, TrainingDisplay, duration, sparkline
-from redqueen.types import Member, Role, StepRecord
+from redqueen.types import Match, MatchResult, Member, Role, StepRecord
 
 METRICS = {
     "valid_rate": 0.75, "solve_rate": 0.5, "coverage": 0.125, "tokens_per_s": 12345.0,
@@ -65,6 +65,25 @@ def test_plain_lines_without_a_terminal() -> None:
     assert len(lines) == 2
     assert lines[1].startswith("step 2/60  solved  50 %  valid  75 %")
     assert max(map(len, lines)) <= 80
+
+
+def test_runs_without_proposals_or_ratings_show_neither() -> None:
+    metrics = {name: value for name, value in METRICS.items() if name != "valid_rate"}
+    result = MatchResult(Match(1, 0, None, 4), 0, 8, 0.5, None, None)
+    streamed = replace(record(1), metrics=metrics, matches=(result,))
+    console = Console(width=80, record=True, force_terminal=False)
+    with TrainingDisplay(console, 0, 60, StopRequest()) as display:
+        display("done", streamed)
+    console.print(display.render())
+    text = console.export_text()
+    assert "step 1/60  solved  50 %  12,345 tok/s" in text
+    assert "50 %" in text
+    assert "valid" not in text
+    assert "25.0" not in text
+    taught = replace(result, match=Match(1, 0, 0, 4), expected=0.5)
+    display("done", replace(streamed, matches=(result, taught)))
+    console.print(display.render())
+    assert "#7 25.0±8.0" in console.export_text()
 
 
 def test_first_interrupt_asks_second_interrupts() -> None:

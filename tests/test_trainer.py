@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,40 @@ def test_single_agent_self_play_is_the_same_loop(tiny: Make, tmp_path: Path) -> 
         assert trainer.population.members[0].mu == config.population.mu
     with RunStore.open(tmp_path / "run", read_only=True) as store:
         assert {(m.match.teacher, m.match.student) for m in store.load_matches()} == {(0, 0)}
+
+
+def test_cross_evaluation_pays_the_teacher_for_all_attempts(tiny: Make, tmp_path: Path) -> None:
+    records: list[StepRecord] = []
+    rollout = {"students_per_task": "all", "attempts": 4, "tasks_per_match": 5}
+    config = tiny(steps=1, rollout=rollout, learner={"teacher_reward": "variance"})
+    with Trainer.start(config, tmp_path / "run") as trainer:
+        trainer.run(lambda phase, record: records.append(record) if record else None)
+    (record,) = records
+    matches = [result.match for result in record.matches]
+    assert [m.tasks_of for m in matches] == [None, None, 0, 1]
+    rates = []
+    for proposal in record.proposals:
+        if not isinstance(proposal.outcome, Task):
+            continue
+        own = [
+            r
+            for r in record.rollouts
+            if r.task_id == proposal.outcome.id and matches[r.match].root == proposal.match
+        ]
+        assert Counter(r.student for r in own) == {2: 4, 3: 4}
+        assert {matches[r.match].teacher for r in own} == {proposal.teacher}
+        s = sum(r.verdict is Verdict.CORRECT for r in own) / 8
+        assert proposal.reward == pytest.approx(4 * s * (1 - s))
+        rates.append(s)
+    assert len(record.rollouts) == 8 * len(rates)
+    assert set(rates) - {0.0, 1.0}  # else the reward would not have been put to the test
+    for result in record.matches:
+        own = [
+            r.verdict is Verdict.CORRECT for r in record.rollouts if r.match == result.match.index
+        ]
+        assert result.solve_rate == pytest.approx(sum(own) / len(own))
+    # Each student met both teachers, so everybody's rating has moved twice or drawn.
+    assert {m.sigma for m in record.members}.isdisjoint({config.population.sigma})
 
 
 def test_stale_adapter_stops_the_run_before_weights_change(tiny: Make, tmp_path: Path) -> None:

@@ -50,6 +50,9 @@ class Domain(Protocol):
     def generated_task(self, kind: str, band: int, rng: Random) -> Task:
         """A task of a difficulty band, with its answer known, from the domain's own generator."""
 
+    def bands(self, kind: str) -> tuple[int, ...]:
+        """The difficulty bands that `generated_task` has for tasks of this kind."""
+
     def references_for(self, kind: str, wanted: int) -> int:
         """How many archive tasks a proposal prompt of this kind takes when `wanted` are asked."""
 

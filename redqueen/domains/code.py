@@ -296,8 +296,12 @@ class CodeDomain:
         pairs = [(kind, band) for band in BANDS for kind in self.kinds]
         return [self.generated_task(*pairs[index % len(pairs)], rng) for index in range(count)]
 
+    def bands(self, kind: str) -> tuple[int, ...]:
+        """All bands of the generator; `code_f`, which asks for the whole program, has 1 to 3."""
+        return BANDS[:3] if kind == "code_f" else BANDS
+
     def generated_task(self, kind: str, band: int, rng: Random) -> Task:
-        """A task of a difficulty band from the program generator (`code_f`: bands 1 to 3).
+        """A task of a difficulty band from the program generator (`code_f`: 4, 5 count as 1, 2).
 
         Nothing of it comes from a model, so its outputs are those of the generator's own run.
 

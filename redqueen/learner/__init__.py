@@ -3,13 +3,19 @@
 from redqueen.learner.advantages import SCHEMES
 from redqueen.learner.optimizer import StackedAdamW
 from redqueen.learner.report import MemberUpdate, UpdateReport
-from redqueen.learner.rewards import solve_rate, student_reward, teacher_reward
+from redqueen.learner.rewards import (
+    TEACHER_REWARDS,
+    solve_rate,
+    student_reward,
+    teacher_reward,
+)
 from redqueen.learner.settling import settle, step_metrics
 from redqueen.learner.trajectories import make_trajectories
 from redqueen.learner.update import Learner, Scorer
 
 __all__ = [
     "SCHEMES",
+    "TEACHER_REWARDS",
     "Learner",
     "MemberUpdate",
     "Scorer",

@@ -4,7 +4,7 @@ None stands for "not trained on": a failure of ours says nothing about the membe
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from redqueen.config import LearnerConfig
 from redqueen.types import Rejection, Task, Verdict
@@ -42,17 +42,45 @@ def solve_rate(
     return math.fsum(scores) / len(scores) if scores else None
 
 
+def one_minus(s: float) -> float:
+    """1 - s, and 0 for a task that nobody solves (PopuLoRA, arXiv 2605.16727)."""
+    return 1.0 - s if s > 0.0 else 0.0
+
+
+def azr(s: float) -> float:
+    """Learnability: 0 at s = 0 and at s = 1, else 1 - s (arXiv 2505.03335, equation 4).
+
+    Equal to `one_minus`, whose 1 - s is 0 at s = 1 anyway; here under the name of its paper.
+    """
+    return 0.0 if s in (0.0, 1.0) else 1.0 - s
+
+
+def variance(s: float) -> float:
+    """4 s (1 - s): the variance of one attempt's success, scaled to 1 at its peak s = 1/2.
+
+    s (1 - s) is the learnability of Rutherford et al., "No Regrets: Investigating and Improving
+    Regret Approximations for Curriculum Discovery", NeurIPS 2024 (arXiv 2408.15099).
+    """
+    return 4.0 * s * (1.0 - s)
+
+
+TEACHER_REWARDS: dict[str, Callable[[float], float]] = {
+    "one_minus": one_minus,
+    "azr": azr,
+    "variance": variance,
+}
+"""Name -> reward of a valid task by its solve rate s in [0, 1]; all rewards are in [0, 1]."""
+
+
 def teacher_reward(
     outcome: Task | Rejection, rate: float | None, config: LearnerConfig
 ) -> float | None:
-    """1 - s for a task of solve rate s > 0, else 0; a rejected proposal gets its penalty.
+    """What `learner.teacher_reward` says of a task's solve rate; the penalty of a rejection.
 
-    `rate` is the matched student's `solve_rate`, None if there is none.
+    `rate` is the `solve_rate` of all attempts at the task, None if there is none.
     """
     if isinstance(outcome, Rejection):
         if outcome.infra:
             return None
         return config.malformed_reward if outcome.malformed else config.invalid_reward
-    if rate is None:
-        return None
-    return 1.0 - rate if rate > 0.0 else 0.0
+    return None if rate is None else TEACHER_REWARDS[config.teacher_reward](rate)

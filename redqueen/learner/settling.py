@@ -27,20 +27,24 @@ def settle(
 ) -> tuple[tuple[Proposal, ...], tuple[MatchResult, ...]]:
     """The proposals with the teachers' rewards, and who won each match.
 
-    Every valid proposal needs at least one rollout, found by match and task id.
+    A teacher's reward is of all attempts at its task, a match is decided by those of its own
+    student. Every valid proposal needs at least one rollout, found by match and task id.
     """
+    roots = {match.index: match.root for match in matches}
     by_task: dict[tuple[int, str], list[Rollout]] = {}
+    by_student: dict[tuple[int, str], list[Rollout]] = {}
     for rollout in rollouts:
-        by_task.setdefault((rollout.match, rollout.task_id), []).append(rollout)
-    rates: dict[int, list[float | None]] = {match.index: [] for match in matches}
+        by_task.setdefault((roots[rollout.match], rollout.task_id), []).append(rollout)
+        by_student.setdefault((rollout.match, rollout.task_id), []).append(rollout)
     settled = []
     for proposal in proposals:
         rate = None
         if isinstance(proposal.outcome, Task):
-            group = by_task[proposal.match, proposal.outcome.id]
-            rate = solve_rate([r.verdict for r in group], [r.share for r in group])
-            rates[proposal.match].append(rate)
+            rate = _rate(by_task[proposal.match, proposal.outcome.id])
         settled.append(replace(proposal, reward=teacher_reward(proposal.outcome, rate, config)))
+    rates: dict[int, list[float | None]] = {match.index: [] for match in matches}
+    for (index, _), group in by_student.items():
+        rates[index].append(_rate(group))
     results = []
     for match in matches:
         own = [p.outcome for p in settled if p.match == match.index]
@@ -51,6 +55,11 @@ def settle(
             )
         )
     return tuple(settled), tuple(results)
+
+
+def _rate(attempts: Sequence[Rollout]) -> float | None:
+    """The solve rate of attempts at one task."""
+    return solve_rate([r.verdict for r in attempts], [r.share for r in attempts])
 
 
 def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> dict[str, float]:

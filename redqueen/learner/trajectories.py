@@ -32,8 +32,8 @@ def make_trajectories(
 ) -> tuple[Trajectory, ...]:
     """Everything with a reward and at least one sampled token, proposals first.
 
-    A teacher's proposals of one kind in one match are a group; so are a student's attempts at one
-    task.
+    A teacher's proposals of one kind in one match are a group; so are one student's attempts at
+    one task, whoever else attempts it: every student has a match of its own.
 
     Raises:
         KeyError: an author is not among `members`.

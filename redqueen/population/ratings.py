@@ -48,18 +48,22 @@ class RatingSystem:
         Args:
             population: holds both members with their ratings before the match.
             match: who met.
-            solve_rates: one per valid task, in [0, 1]; None where every attempt ended in an
-                infrastructure error.
-            proposed: all proposals of the match.
+            solve_rates: one per valid task, in [0, 1], of this match's student; None where every
+                attempt ended in an infrastructure error.
+            proposed: all proposals of the match; none if it shares another match's tasks.
             infra_rejections: those of them that were lost to a failure of ours.
 
         A match without any valid task is won by the student, unless failures of ours are the only
-        reason; a solve rate equal to the expectation is a draw.
+        reason; a solve rate equal to the expectation is a draw. A match against the stream has no
+        outcome, nor has one that shares the tasks of a match without any: a teacher loses once for
+        having nothing to pose.
         """
-        student, teacher = population.by_id(match.student), population.by_id(match.teacher)
-        expected = self.win_probability(student, teacher)
+        student = population.by_id(match.student)
         counted = [rate for rate in solve_rates if rate is not None]
         solve_rate = math.fsum(counted) / len(counted) if counted else None
+        if match.teacher is None:
+            return MatchResult(match, proposed, len(solve_rates), solve_rate, None, None)
+        expected = self.win_probability(student, population.by_id(match.teacher))
         student_won: bool | None = None
         if solve_rate is not None:
             student_won = None if solve_rate == expected else solve_rate > expected
@@ -68,7 +72,7 @@ class RatingSystem:
         return MatchResult(match, proposed, len(solve_rates), solve_rate, expected, student_won)
 
     def update(self, population: Population, results: Sequence[MatchResult]) -> Population:
-        """Apply the results in order. A member that met itself is not rated.
+        """Apply the results in order. Nobody is rated by meeting itself or the stream.
 
         With a draw probability of 0 a draw says nothing, and changes nothing.
 
@@ -80,7 +84,7 @@ class RatingSystem:
             match = result.match
             drawn = result.student_won is None
             no_outcome = drawn and (result.solve_rate is None or not self._env.draw_probability)
-            if no_outcome or match.student == match.teacher:
+            if no_outcome or match.teacher is None or match.student == match.teacher:
                 continue
             student, teacher = population.by_id(match.student), population.by_id(match.teacher)
             ranks = [0, 0] if drawn else [0, 1] if result.student_won else [1, 0]

@@ -1,6 +1,7 @@
 """What a person sees of a run: the terminal table and the self-contained page."""
 
 from redqueen.report.heldout import HeldOut, Standing, main_suite, summarize, verdict_sentence
+from redqueen.report.markup import population_text
 from redqueen.report.page import render_page, write_report
 from redqueen.report.statistics import Estimate, bootstrap_means, cluster_bootstrap, wilson
 from redqueen.report.terminal import final_table, print_results
@@ -13,6 +14,7 @@ __all__ = [
     "cluster_bootstrap",
     "final_table",
     "main_suite",
+    "population_text",
     "print_results",
     "render_page",
     "summarize",

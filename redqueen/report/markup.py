@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from redqueen.config import PopulationConfig
 from redqueen.report.charts import esc, tag
 
 HALF = 520.0
@@ -110,3 +111,22 @@ def thirds(steps: Sequence[int]) -> tuple[set[int], set[int]]:
 def plural(count: int, word: str) -> str:
     """`1 step`, `2,000 steps`."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def is_stream(sizes: PopulationConfig) -> bool:
+    """Whether tasks come from the stream: students and nobody who proposes."""
+    return not sizes.teachers and not sizes.self_play
+
+
+def population_text(sizes: PopulationConfig) -> str:
+    """`4 teachers + 4 students`, `1 self-player`, `8 students on the stream`."""
+    parts = [
+        plural(count, word)
+        for count, word in (
+            (sizes.teachers, "teacher"),
+            (sizes.students, "student"),
+            (sizes.self_play, "self-player"),
+        )
+        if count
+    ]
+    return " + ".join(parts) + (" on the stream" if is_stream(sizes) else "")

@@ -8,7 +8,7 @@ from redqueen.files import write_text
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
 from redqueen.report.heldout import HeldOut, main_suite, summarize, verdict_sentence
-from redqueen.report.markup import plural, section
+from redqueen.report.markup import is_stream, population_text, section
 from redqueen.report.people import lineage, matrix, ratings
 from redqueen.report.results import held_out_figures
 from redqueen.report.samples import sample_tasks
@@ -34,34 +34,23 @@ CHAPTERS = (
 )
 
 
-def _population(run: RunReader) -> str:
-    sizes = run.config().population
-    parts = [
-        plural(count, word)
-        for count, word in (
-            (sizes.teachers, "teacher"),
-            (sizes.students, "student"),
-            (sizes.self_play, "self-player"),
-        )
-        if count
-    ]
-    return " + ".join(parts)
-
-
 def _facts(run: RunReader) -> str:
     config = run.config()
     outcomes = run.load_outcomes()
     proposed = sum(o.count for o in outcomes)
     valid = sum(o.count for o in outcomes if o.reason is None)
+    tasks = ("valid tasks", f"{valid:,} of {proposed:,}")
+    if is_stream(config.population):
+        tasks = ("tasks", f"{len(run.load_features()):,} of the stream")
     attempts = sum(c.attempts for c in run.load_solve_counts())
     seconds = sum(t.seconds for t in run.load_phases())
     done = run.last_step()
     steps = f"{done:,}" if done >= config.steps else f"{done:,} of {config.steps:,}"
     pairs = [
         ("steps", steps),
-        ("population", _population(run)),
+        ("population", population_text(config.population)),
         ("base", f"{config.policy.base}, LoRA rank {config.policy.rank}"),
-        ("valid tasks", f"{valid:,} of {proposed:,}"),
+        tasks,
         ("attempts", f"{attempts:,}"),
         ("wall clock", duration(seconds)),
         ("seed", str(config.seed)),
@@ -140,8 +129,12 @@ def render_page(run: RunReader) -> str:
     suite = main_suite(run.suites())
     result = summarize(run, suite) if suite else None
     style = files("redqueen.report").joinpath("assets/report.css").read_text(encoding="utf-8")
-    students = "How the students did on the tasks that teachers wrote for them."
+    stream = is_stream(run.config().population)
+    source = "the stream gave" if stream else "teachers wrote for"
+    students = f"How the students did on the tasks that {source} them."
     teachers = "What the teachers asked, and what did not pass the checks."
+    if stream:
+        teachers = "Nobody teaches here: what the stream posed."
     evolution = "Who rose, who was replaced, and by whom."
     both = [ratings(run, Role.TEACHER), ratings(run, Role.STUDENT)]
     body = tag(

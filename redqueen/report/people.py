@@ -1,7 +1,7 @@
 """Figures of the population: ratings, the teacher x student matrix, the lineage tree."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from redqueen.report.charts import (
     Cell,
@@ -45,6 +45,9 @@ def ratings(run: RunReader, role: Role) -> str:
     members = {m.id: m for m in run.load_members() if role in m.roles}
     if not members:
         return empty_figure(name, heading, f"This run has no {role.value}s.")
+    if not run.config().population.teachers:
+        why = "Matches against the stream, or of a member with itself, are not rated."
+        return empty_figure(name, heading, why)
     points: dict[int, list[RatingPoint]] = defaultdict(list)
     for point in run.load_ratings():
         if point.member in members:
@@ -78,7 +81,13 @@ def ratings(run: RunReader, role: Role) -> str:
     return figure(name, heading, chart, caption)
 
 
-def _axis(members: Sequence[Member], attempts: dict[int, int]) -> list[Member]:
+def _author(teacher: int | None) -> str:
+    return "the stream" if teacher is None else f"teacher #{teacher}"
+
+
+def _axis(
+    members: Sequence[Member], attempts: Mapping[int, int] | Mapping[int | None, int]
+) -> list[Member]:
     """The members of one axis: all, or those with the most attempts, living ones first."""
     found = [m for m in members if m.id in attempts]
     if len(found) > MAX_AXIS:
@@ -88,25 +97,26 @@ def _axis(members: Sequence[Member], attempts: dict[int, int]) -> list[Member]:
 
 
 def matrix(run: RunReader) -> str:
-    """Teacher x student solve rates over the whole run."""
+    """Teacher x student solve rates over the whole run; the stream has a row of its own."""
     heading = "Who solves whose tasks"
     cells = run.load_matrix()
     if not cells:
-        return empty_figure("matrix", heading, "No student attempted a teacher's task.", full=True)
-    by_teacher: dict[int, int] = defaultdict(int)
+        return empty_figure("matrix", heading, "No student attempted a task.", full=True)
+    by_teacher: dict[int | None, int] = defaultdict(int)
     by_student: dict[int, int] = defaultdict(int)
     for cell in cells:
         by_teacher[cell.teacher] += cell.attempts
         by_student[cell.student] += cell.attempts
     members = run.load_members()
     rows, columns = _axis(members, by_teacher), _axis(members, by_student)
-    row_of = {m.id: i for i, m in enumerate(rows)}
+    streams: list[int | None] = [None] if None in by_teacher else []
+    row_of = {id_: i for i, id_ in enumerate([*streams, *(m.id for m in rows)])}
     column_of = {m.id: i for i, m in enumerate(columns)}
     shown = {
         (row_of[c.teacher], column_of[c.student]): Cell(
             c.solve_rate,
             c.attempts,
-            f"student #{c.student} on the tasks of teacher #{c.teacher}: {c.correct} of "
+            f"student #{c.student} on the tasks of {_author(c.teacher)}: {c.correct} of "
             f"{c.attempts} attempts correct, {plural(c.tasks, 'task')}",
         )
         for c in cells
@@ -116,7 +126,7 @@ def matrix(run: RunReader) -> str:
         "Solve rate of each student on each teacher's tasks",
         "teacher",
         "student",
-        [f"#{m.id}" for m in rows],
+        ["stream" if id_ is None else f"#{id_}" for id_ in row_of],
         [f"#{m.id}" for m in columns],
         frozenset(f"#{m.id}" for m in (*rows, *columns) if m.died is not None),
     )
@@ -124,7 +134,7 @@ def matrix(run: RunReader) -> str:
         "Share of a student's attempts (n) at a teacher's tasks that were correct, over the whole "
         "run. Living members come first, replaced ones are pale; empty cells never met."
     )
-    hidden = len(by_teacher) - len(rows) + len(by_student) - len(columns)
+    hidden = len(by_teacher) - len(row_of) + len(by_student) - len(columns)
     if hidden:
         caption += f" {plural(hidden, 'member')} with fewer attempts left out."
     chart = responsive(lambda width: heat_map(shown, style, width), FULL)

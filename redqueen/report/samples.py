@@ -122,7 +122,7 @@ def _attempt(attempt: Attempt) -> str:
 def _card(run: RunReader, outcome: TaskOutcome) -> str:
     task = outcome.task
     solved = f"solved {outcome.correct} of {outcome.attempts} times"
-    who = "seed task" if task.author is None else f"by teacher #{task.author}"
+    who = "from the stream" if task.author is None else f"by teacher #{task.author}"
     attempts = choose_attempts(run.load_attempts(task.id, outcome.step))
     return tag(
         "article",

@@ -27,6 +27,7 @@ from redqueen.report.markup import (
     bins,
     empty_figure,
     figure,
+    is_stream,
     legend,
     plural,
     responsive,
@@ -77,21 +78,27 @@ def solve_rates(run: RunReader) -> str:
     early, late = thirds(steps)
     first = [(c.correct, c.attempts) for c in counts if c.step in early]
     last = [(c.correct, c.attempts) for c in counts if c.step in late]
-    caption = "Share of attempts at teachers' tasks that were correct; bold lines pool five points."
+    caption = "Share of attempts that were correct; bold lines pool five points."
     if first and last and len(steps) > 2:
         caption = (
             f"{percent(_share(first))} of attempts were correct in the first third of the run, "
             f"{percent(_share(last))} in the last "
-            f"({plural(sum(c.attempts for c in counts), 'attempt')} in all). Tasks get harder or "
-            "easier as teachers change. Bold lines pool five points."
+            f"({plural(sum(c.attempts for c in counts), 'attempt')} in all). "
+            f"{_why_tasks_change(run)} Bold lines pool five points."
         )
     chart = responsive(lambda width: line_chart(series, style, width), FULL)
     return figure("solve", heading, chart, caption, full=True)
 
 
+def _why_tasks_change(run: RunReader) -> str:
+    if is_stream(run.config().population):
+        return "The stream's tasks do not depend on who attempts them."
+    return "Tasks get harder or easier as teachers change."
+
+
 def complexity(run: RunReader) -> str:
     """Complexity of the valid tasks over steps: means and middle halves."""
-    heading = "How complex the teachers' tasks are"
+    heading = "How complex the tasks are"
     tasks = run.load_features()
     place = bins(run.steps(), MAX_BARS // 2)
     panels, changes = [], []
@@ -126,7 +133,7 @@ def complexity(run: RunReader) -> str:
         if len(ends) == 2:
             changes.append(f"{title.lower()} {ends[0]:.1f} to {ends[1]:.1f}")
     if not panels:
-        why = "No valid task with complexity features was proposed in this run."
+        why = "No valid task with complexity features was posed in this run."
         return empty_figure("complexity", heading, why, full=True)
     caption = f"Mean (line) and middle half (area) of {plural(len(tasks), 'valid task')}."
     if changes and len(run.steps()) > 2:
@@ -141,7 +148,10 @@ def rejections(run: RunReader) -> str:
     outcomes = run.load_outcomes()
     total = sum(o.count for o in outcomes)
     if not total:
-        return empty_figure("rejections", heading, "No proposal was written in this run.")
+        why = "No proposal was written in this run."
+        if is_stream(run.config().population):
+            why = "Nobody proposes in this run: its tasks come from a stream."
+        return empty_figure("rejections", heading, why)
     # A step has few proposals: shares of single steps would be noise.
     place = bins(run.steps(), MAX_BARS // 2)
     reasons = Counter[str]()

@@ -21,6 +21,13 @@ from redqueen.store.records import (
 from redqueen.store.schema import database_errors
 from redqueen.types import EvolutionEvent, Match, MatchResult, Member, Role, Task, Verdict
 
+_STREAMED = (
+    "rollouts r JOIN matches m ON m.step = r.step AND m.idx = r.match "
+    "JOIN tasks t ON t.id = r.task_id "
+    "WHERE m.teacher IS NULL AND m.tasks_of IS NULL AND r.attempt = 0"
+)
+"""One row for each posing of a task of the stream: no proposal names it, its attempts do."""
+
 
 class RunReader:
     """The reading half of a run; open one with `RunStore.open(directory, read_only=True)`.
@@ -110,11 +117,11 @@ class RunReader:
         """All matches in order."""
         rows = self._rows(
             "SELECT step, idx, teacher, student, proposed, valid, solve_rate, expected, "
-            "student_won FROM matches ORDER BY step, idx"
+            "student_won, tasks_of FROM matches ORDER BY step, idx"
         )
         return [
             MatchResult(
-                match=Match(*row[:4]),
+                match=Match(row[0], row[1], row[2], row[3], row[9]),
                 proposed=row[4],
                 valid=row[5],
                 solve_rate=row[6],
@@ -125,7 +132,10 @@ class RunReader:
         ]
 
     def load_matrix(self) -> list[MatrixCell]:
-        """Teacher x student totals over the whole run; pairs without attempts are left out."""
+        """Teacher x student totals over the whole run, the stream (teacher None) first.
+
+        Pairs without attempts are left out.
+        """
         rows = self._rows(
             "SELECT m.teacher, m.student, count(DISTINCT r.task_id), count(*), "
             "sum(r.verdict = 'correct') FROM rollouts r "
@@ -171,25 +181,37 @@ class RunReader:
         ]
 
     def load_features(self) -> list[tuple[int, str, dict[str, float]]]:
-        """(step, kind, features) of every valid task a teacher wrote, in order."""
+        """(step, kind, features) of every task posed, by step, in the order of the matches."""
         rows = self._rows(
-            "SELECT p.step, t.kind, t.features FROM proposals p JOIN tasks t ON t.id = p.task_id "
-            "ORDER BY p.step, p.id"
+            "SELECT p.step, p.id, t.kind, t.features "
+            "FROM proposals p JOIN tasks t ON t.id = p.task_id "
+            f"UNION ALL SELECT r.step, r.id, t.kind, t.features FROM {_STREAMED} ORDER BY 1, 2"
         )
-        return [(step, kind, json.loads(features)) for step, kind, features in rows]
+        return [(step, kind, json.loads(features)) for step, _, kind, features in rows]
 
     def load_task_outcomes(self, first: int, last: int) -> list[TaskOutcome]:
-        """Tasks proposed in steps `first` to `last`, each with how the attempts went.
+        """Tasks posed in steps `first` to `last`, each with how the attempts went.
 
-        A task that was proposed again later is there again, with that author and step.
+        A task that was posed again later is there again, with that author and step.
         """
+        task = "t.id, t.domain, t.kind, t.payload, t.features"
         rows = self._rows(
-            "SELECT p.step, p.text, t.id, t.domain, t.kind, t.payload, t.features, p.teacher, "
+            f"SELECT p.step, p.text, {task}, p.teacher, "
             "p.step, coalesce(sum(r.verdict = 'correct'), 0), count(r.id) "
             "FROM proposals p JOIN tasks t ON t.id = p.task_id "
+            "LEFT JOIN matches m ON m.step = p.step AND p.match IN (m.idx, m.tasks_of) "
             "LEFT JOIN rollouts r ON r.task_id = t.id AND r.step = p.step "
-            "AND r.match = p.match AND r.verdict != 'infra_error' "
+            "AND r.match = m.idx AND r.verdict != 'infra_error' "
             "WHERE p.step BETWEEN ? AND ? GROUP BY p.id ORDER BY p.id",
+            (first, last),
+        )
+        rows += self._rows(
+            f"SELECT r.step, '', {task}, NULL, r.step, "
+            "sum(a.verdict = 'correct'), sum(a.verdict != 'infra_error') "
+            "FROM rollouts a JOIN matches n ON n.step = a.step AND n.idx = a.match, "
+            f"{_STREAMED} AND a.step = r.step AND a.task_id = r.task_id "
+            "AND r.match IN (n.idx, n.tasks_of) AND r.step BETWEEN ? AND ? "
+            "GROUP BY r.id ORDER BY r.id",
             (first, last),
         )
         return [

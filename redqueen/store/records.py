@@ -35,9 +35,12 @@ class RatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class MatrixCell:
-    """All that a student did on a teacher's tasks. Infrastructure errors are not attempts."""
+    """All that a student did on a teacher's tasks. Infrastructure errors are not attempts.
 
-    teacher: int
+    `teacher` None is the stream.
+    """
+
+    teacher: int | None
     student: int
     tasks: int
     attempts: int
@@ -94,7 +97,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class TaskOutcome:
-    """A teacher's task with the attempts at it in the step that proposed it."""
+    """A task with all attempts at it in the match that posed it and those that share its tasks.
+
+    `proposal` is the teacher's text, empty for a task of the stream.
+    """
 
     step: int
     task: Task

@@ -22,6 +22,7 @@ from redqueen.store.writer import (
     write_members,
     write_proposals,
     write_rollouts,
+    write_streamed,
 )
 from redqueen.types import ConfigError, InfrastructureError, RedQueenError, StepRecord
 
@@ -181,6 +182,7 @@ class RunStore(RunReader):
             write_members(db, step, record.members)
             write_matches(db, step, record.matches)
             write_proposals(db, step, record.proposals)
+            write_streamed(db, step, record.streamed)
             write_rollouts(db, step, record.rollouts)
             write_events(db, step, record.events)
 

@@ -58,19 +58,20 @@ CREATE INDEX ratings_step ON ratings (step);
 CREATE TABLE matches (
     step INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,
     idx INTEGER NOT NULL,
-    teacher INTEGER NOT NULL,
+    teacher INTEGER,                -- NULL: the stream
     student INTEGER NOT NULL,
     proposed INTEGER NOT NULL,
     valid INTEGER NOT NULL,
     solve_rate REAL,
-    expected REAL NOT NULL,
+    expected REAL,
     student_won INTEGER,
+    tasks_of INTEGER,               -- idx of the match whose tasks these are, NULL: its own
     PRIMARY KEY (step, idx)
 ) WITHOUT ROWID;
 
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY,
-    recorded INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,  -- step that proposed it
+    recorded INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,  -- step that posed it
     domain TEXT NOT NULL,
     kind TEXT NOT NULL,
     payload TEXT NOT NULL,          -- JSON

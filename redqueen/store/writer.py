@@ -72,6 +72,12 @@ def _write_task(db: sqlite3.Connection, step: int, task: Task) -> None:
     )
 
 
+def write_streamed(db: sqlite3.Connection, step: int, tasks: Sequence[Task]) -> None:
+    """Write the stream's tasks; the attempts say which match posed which."""
+    for task in tasks:
+        _write_task(db, step, task)
+
+
 def write_proposals(db: sqlite3.Connection, step: int, proposals: Sequence[Proposal]) -> None:
     """Write the proposals and the tasks that came of them."""
     rows = []
@@ -130,7 +136,7 @@ def write_rollouts(db: sqlite3.Connection, step: int, rollouts: Sequence[Rollout
 def write_matches(db: sqlite3.Connection, step: int, results: Sequence[MatchResult]) -> None:
     """Write the matches and what they came to."""
     db.executemany(
-        "INSERT INTO matches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO matches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 step,
@@ -142,6 +148,7 @@ def write_matches(db: sqlite3.Connection, step: int, results: Sequence[MatchResu
                 result.solve_rate,
                 result.expected,
                 result.student_won,
+                result.match.tasks_of,
             )
             for result in results
         ],

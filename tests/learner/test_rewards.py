@@ -1,7 +1,17 @@
+from typing import get_args
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redqueen.config import LearnerConfig
-from redqueen.learner import make_trajectories, solve_rate, student_reward, teacher_reward
+from redqueen.learner import (
+    TEACHER_REWARDS,
+    make_trajectories,
+    solve_rate,
+    student_reward,
+    teacher_reward,
+)
 from redqueen.types import (
     Completion,
     Member,
@@ -51,6 +61,35 @@ def test_solve_rate_counts_no_failure_of_ours() -> None:
 )
 def test_teacher_rewards(outcome: Task | Rejection, rate: float | None, reward: float) -> None:
     assert teacher_reward(outcome, rate, CONFIG) == reward
+
+
+EIGHTHS = [i / 8 for i in range(9)]
+TABLES = {
+    "one_minus": [0.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0],
+    "azr": [0.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0],
+    "variance": [0.0, 0.4375, 0.75, 0.9375, 1.0, 0.9375, 0.75, 0.4375, 0.0],
+}
+"""Of the solve rates 0, 1/8 ... 1; multiples of a power of two, so exact."""
+
+
+@pytest.mark.parametrize("name", TEACHER_REWARDS)
+def test_teacher_rewards_of_a_valid_task(name: str) -> None:
+    config = LearnerConfig(teacher_reward=name)
+    assert [teacher_reward(TASK, s, config) for s in EIGHTHS] == TABLES[name]
+    assert teacher_reward(TASK, None, config) is None
+    assert teacher_reward(Rejection("syntax", malformed=True), None, config) == -1.0
+    assert teacher_reward(Rejection("random", malformed=False), None, config) == -0.5
+
+
+def test_the_registry_is_what_the_configuration_accepts() -> None:
+    accepted = LearnerConfig.model_fields["teacher_reward"].annotation
+    assert set(get_args(accepted)) == set(TEACHER_REWARDS) == set(TABLES)
+
+
+@given(st.floats(0.0, 1.0))
+def test_teacher_rewards_stay_in_the_unit_interval_and_azr_is_one_minus(s: float) -> None:
+    assert all(0.0 <= reward(s) <= 1.0 for reward in TEACHER_REWARDS.values())
+    assert TEACHER_REWARDS["azr"](s) == TEACHER_REWARDS["one_minus"](s)
 
 
 def completion(slot: int, tokens: tuple[int, ...] = (5, 6)) -> Completion:

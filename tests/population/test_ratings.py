@@ -106,3 +106,25 @@ def test_judge_follows_the_outcome_rule() -> None:
     assert (lost.student_won, lost.solve_rate) == (None, None)
     strong = population.updated([replace(population.by_id(2), mu=35.0)])
     assert ratings.judge(strong, match, [0.6], proposed=1).student_won is False
+
+
+def test_matches_against_the_stream_are_not_rated() -> None:
+    ratings, population = RatingSystem(CONFIG), Population.founders(CONFIG)
+    match = Match(3, 0, None, 2)
+    made = ratings.judge(population, match, [1.0, None, 0.5], proposed=0)
+    assert made == MatchResult(match, 0, 3, 0.75, None, None)
+    assert ratings.update(population, [made]) == population
+
+
+def test_a_further_student_is_rated_by_its_own_attempts_and_by_tasks_only() -> None:
+    ratings, population = RatingSystem(CONFIG), Population.founders(CONFIG)
+    further = Match(3, 2, 0, 3, tasks_of=1)
+    won = ratings.judge(population, further, [1.0, 0.5], proposed=0)
+    assert won.student_won is True
+    after = ratings.update(population, [won])
+    assert after.by_id(3).mu > population.by_id(3).mu
+    assert after.by_id(0).mu < population.by_id(0).mu
+    # The matched student has won for the lack of tasks; nobody else has.
+    nothing = ratings.judge(population, further, [], proposed=0)
+    assert nothing.student_won is None
+    assert ratings.update(population, [nothing]) == population

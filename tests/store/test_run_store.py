@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 from redqueen.config import Config, build_config, load_config
 from redqueen.store import EvaluationRow, RunStore, config_toml
 from redqueen.store import run as run_module
-from redqueen.types import ConfigError, InfrastructureError, Rejection, Verdict
+from redqueen.types import (
+    ConfigError,
+    InfrastructureError,
+    Match,
+    MatchResult,
+    Rejection,
+    Rollout,
+    StepRecord,
+    Verdict,
+)
 
 
 @pytest.fixture
@@ -93,6 +102,67 @@ def test_matrix_counts_tasks_and_attempts(store: RunStore) -> None:
     (cell,) = store.load_matrix()
     assert (cell.teacher, cell.student, cell.tasks, cell.attempts, cell.correct) == (0, 2, 2, 6, 2)
     assert cell.solve_rate == pytest.approx(1 / 3)
+
+
+def shared_and_streamed(step: int) -> StepRecord:
+    """Match 0 is against the stream; match 1 shares its tasks with another student."""
+    posed = [replace(task(step, n), author=None) for n in range(2)]
+    matches = [Match(step, 0, None, 2), Match(step, 1, None, 3, tasks_of=0)]
+    rollouts = [
+        Rollout(step, m.index, m.student, t.id, "code_o", n, completion("try"), verdict, None, 1.0)
+        for t in posed
+        for m in matches
+        for n, verdict in enumerate((Verdict.CORRECT, Verdict.WRONG, Verdict.INFRA_ERROR))
+    ]
+    return replace(
+        step_record(step),
+        matches=tuple(MatchResult(m, 0, 2, 0.5, None, None) for m in matches),
+        proposals=(),
+        rollouts=tuple(rollouts),
+        streamed=tuple(posed),
+    )
+
+
+def test_the_stream_has_no_teacher_and_no_proposals(store: RunStore) -> None:
+    record = shared_and_streamed(1)
+    store.write_step(record)
+    store.write_step(step_record(2))
+    assert store.load_matches()[:2] == list(record.matches)
+    assert store.load_proposals(1) == []
+    first, second, taught = store.load_task_outcomes(1, 2)[-2:] + store.load_task_outcomes(2, 2)
+    assert [first.task, second.task] == [*record.streamed]
+    assert [(o.proposal, o.correct, o.attempts) for o in (first, second)] == [("", 2, 4)] * 2
+    assert (taught.task.author, taught.attempts) == (0, 3)
+    assert store.load_task_outcomes(3, 9) == []
+    assert [step for step, _, _ in store.load_features()] == [1, 1, 2]
+    cells = {(c.teacher, c.student): (c.tasks, c.attempts, c.correct) for c in store.load_matrix()}
+    assert cells == {(None, 2): (2, 4, 2), (None, 3): (2, 4, 2), (0, 2): (1, 3, 1)}
+
+
+def test_a_streamed_task_that_comes_again_counts_in_each_step(store: RunStore) -> None:
+    first, second = shared_and_streamed(1), shared_and_streamed(2)
+    again = tuple(replace(r, step=2) for r in first.rollouts)
+    store.write_step(first)
+    store.write_step(replace(second, rollouts=again, streamed=first.streamed))
+    outcomes = store.load_task_outcomes(1, 2)
+    assert [(o.step, o.task.id) for o in outcomes] == [
+        (step, posed.id) for step in (1, 2) for posed in first.streamed
+    ]
+    assert [o.attempts for o in outcomes] == [4] * 4
+    store.truncate_after(1)
+    assert len(store.load_task_outcomes(1, 2)) == 2
+
+
+def test_attempts_of_further_students_belong_to_the_task(store: RunStore) -> None:
+    record = step_record(1)
+    further = MatchResult(Match(1, 2, 0, 3, tasks_of=0), 0, 1, 1.0, 0.5, True)
+    more = [replace(r, match=2, student=3, verdict=Verdict.CORRECT) for r in record.rollouts]
+    rollouts = (*record.rollouts, *more)
+    store.write_step(replace(record, matches=(*record.matches, further), rollouts=rollouts))
+    (outcome,) = store.load_task_outcomes(1, 1)
+    assert (outcome.correct, outcome.attempts) == (1 + 4, 3 + 4)
+    assert store.load_matches()[-1] == further
+    assert [(c.student, c.attempts) for c in store.load_matrix()] == [(2, 3), (3, 4)]
 
 
 def test_the_same_task_proposed_twice_is_kept_once(store: RunStore) -> None:
