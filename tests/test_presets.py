@@ -99,7 +99,7 @@ def test_a_preset_spells_out_and_explains_its_method(name: str) -> None:
     wanted = {key for key, _ in leaves(tomllib.loads((CONFIGS / "default.toml").read_text()))}
     wanted |= {"population.self_play", "rollout.top_p", "learner.epochs", "evolution.enabled"}
     wanted |= {"learner.kl_coefficient", *(f"learner.{who}_reward" for who in REWARDS)}
-    wanted -= {"policy.dtype"}
+    wanted -= {"policy.dtype", "rollout.stream_bands"}
     if not preset(name).evolution.enabled:
         wanted = {k for k in wanted if k == "evolution.enabled" or not k.startswith("evolution.")}
     if name == "rlvr":
