@@ -89,8 +89,9 @@ def shared(fitness_M: Floats, distances_MM: Floats, config: EvolutionConfig) -> 
     divides, and the order does not change when ratings are shifted or scaled. An unknown distance
     (nan) shares nothing.
     """
-    spread = float(fitness_M.std())
-    raised_M = fitness_M - fitness_M.min() + (spread if spread > 0.0 else 1.0)
+    # Not by the deviation itself: that of equal numbers may differ from 0 by rounding.
+    spread = float(fitness_M.std()) if np.ptp(fitness_M) > 0.0 else 1.0
+    raised_M = fitness_M - fitness_M.min() + spread
     near_MM = np.where(np.isnan(distances_MM), np.inf, distances_MM) / config.sharing_radius
     sharing_MM = 1.0 - np.minimum(near_MM, 1.0) ** config.sharing_exponent
     np.fill_diagonal(sharing_MM, 1.0)

@@ -104,8 +104,16 @@ def test_sharing_ranks_alike_when_ratings_are_shifted_or_scaled(
     f = np.array(values)
     plain, moved = shared(f, d, config), shared(scale * f + shift, d, config)
     assert (plain > 0).all()
-    factor = scale if f.std() > 0 else 1.0
+    factor = scale if np.ptp(f) > 0 else 1.0
     np.testing.assert_allclose(moved, factor * plain, rtol=1e-6, atol=1e-9)
+
+
+def test_equal_fitness_is_recognised_although_its_mean_is_rounded() -> None:
+    equal = np.full(3, 0.1)
+    assert equal.std() > 0
+    near = np.zeros((3, 3))
+    found = shared(equal, near, EvolutionConfig(sharing="weights"))
+    np.testing.assert_allclose(found, [1 / 3] * 3)
 
 
 def test_sharing_uses_the_distances_that_it_is_told_to() -> None:
