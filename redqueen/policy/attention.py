@@ -149,17 +149,15 @@ def fit(model: nn.Module) -> Attention | None:
     device = next(model.parameters()).device
     embedding = model.get_input_embeddings()  # type: ignore[operator]
     known = embedding.weight.shape[0]
+    spec = (((1, 38, 75, 112, 149), (3, 5, 9)), ((1, 38, 75, 112, 149), (6, 2)), ((12, 4), (7, 8)))
     texts = [
-        Text(None, tuple((37 * place + 11 * which) % known for place in range(1, 8)), tokens)
-        for which, tokens in ((0, (3, 5, 9)), (0, (6, 2)), (1, (7, 8, 4, 1)))
+        Text(None, [token % known for token in prompt], [token % known for token in tokens])
+        for prompt, tokens in spec
     ]
-    texts = [Text(None, t.prompt, tuple(token % known for token in t.tokens)) for t in texts]
-    alone = [
-        model(input_ids=torch.tensor([[*t.prompt, *t.tokens]], device=device)).logits[
-            0, -len(t.tokens) :
-        ]
-        for t in texts
-    ]
+    alone = []
+    for text in texts:
+        ids = torch.tensor([[*text.prompt, *text.tokens]], device=device)
+        alone.append(model(input_ids=ids).logits[0, -len(text.tokens) :])
     try:
         attention = Attention(model)
     except UnfitModelError:

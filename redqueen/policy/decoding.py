@@ -87,7 +87,7 @@ class _Prompts:
 
     def _to_groups(self, x_RHnC: Tensor) -> Tensor:
         """[R, Hkv, n, C] to [U * Hkv, rows of a group * n, C]."""
-        rows, heads, queries, width = x_RHnC.shape
+        _, heads, queries, width = x_RHnC.shape
         if not self._even:
             x_RHnC = x_RHnC.index_select(0, self._gather)
         x = x_RHnC.view(-1, self._most, heads, queries, width).transpose(1, 2)

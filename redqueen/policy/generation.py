@@ -142,9 +142,9 @@ def _write(
                     if len(keep) <= COMPACT_BELOW * len(here_R):
                         break
                 logits_RV = batch.decode(token_R)
-        keep = torch.tensor(keep, device=device)
-        batch.keep(keep)
-        next_R, here_R, alive_R = token_R[keep], here_R[keep], alive_R[keep]
+        keep_K = torch.tensor(keep, device=device)
+        batch.keep(keep_K)
+        next_R, here_R, alive_R = token_R[keep_K], here_R[keep_K], alive_R[keep_K]
 
 
 def _chunks(
