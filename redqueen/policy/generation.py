@@ -95,7 +95,7 @@ def _staying(slots: Sequence[int | None], alive: Sequence[bool]) -> list[int]:
         if not alive[row] and missing.get(slot, 0) > 0:
             missing[slot] -= 1
             filled.append(row)
-    return sorted(living + filled)
+    return living if any(missing.values()) else sorted(living + filled)
 
 
 def _write(
