@@ -1,6 +1,6 @@
 """The fused update: one batch over all members, one optimizer step for each that took part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -45,8 +45,13 @@ class Scorer(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """The same with the adapters off."""
 
-    def bucket(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Split sequences of these lengths (prompt included) into batches for one pass each."""
+    def bucket(
+        self, lengths: Sequence[int], groups: Sequence[Hashable] | None = None
+    ) -> list[list[int]]:
+        """Split sequences of these lengths (prompt included) into batches for one pass each.
+
+        Those of one group share slot and prompt and are cheapest in one batch.
+        """
 
 
 def _padded(rows: Sequence[Sequence[float]], width: int) -> Tensor:
@@ -174,7 +179,10 @@ class Learner:
 
     def _batches(self, indices: Sequence[int], tally: Tally) -> list[list[int]]:
         chosen = [tally.trajectories[i] for i in indices]
-        buckets = self.scorer.bucket([len(t.prompt_ids) + len(t.token_ids) for t in chosen])
+        buckets = self.scorer.bucket(
+            [len(t.prompt_ids) + len(t.token_ids) for t in chosen],
+            [(t.slot, t.prompt_ids) for t in chosen],
+        )
         return [[indices[place] for place in bucket] for bucket in buckets]
 
     def _accumulate(

@@ -1,6 +1,6 @@
 """The policy: one frozen base, the adapters of all members, one forward pass for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,10 +11,10 @@ from redqueen.policy.adapters import AdapterStack, Factors, LayerShape
 from redqueen.policy.loading import SEEDLING, Base, load_base
 from redqueen.policy.memory import keep_freed_memory
 from redqueen.policy.routing import Router, find_targets, layer_shape
-from redqueen.policy.scoring import Scores, bucket
+from redqueen.policy.scoring import Scores, bucket, bucket_groups
 from redqueen.types import Completion, ConfigError, Request
 
-__all__ = ["AdapterStack", "Factors", "LayerShape", "Policy", "Scores", "bucket"]
+__all__ = ["AdapterStack", "Factors", "LayerShape", "Policy", "Scores", "bucket", "bucket_groups"]
 
 
 class Policy:
@@ -110,9 +110,17 @@ class Policy:
             self.base, self.router, None, prompt_ids, token_ids, temperature=temperature
         )
 
-    def bucket(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Micro-batches of at most `learn_tokens` padded tokens, from lengths in tokens."""
-        return bucket(lengths, self.config.learn_tokens)
+    def bucket(
+        self, lengths: Sequence[int], groups: Sequence[Hashable] | None = None
+    ) -> list[list[int]]:
+        """Micro-batches of at most `learn_tokens` tokens, from lengths in tokens.
+
+        Sequences of one group (those with the same slot and prompt) stay together if the base can
+        share their prompts; otherwise padding counts as tokens.
+        """
+        if groups is None or self.base.attention is None:
+            return bucket(lengths, self.config.learn_tokens)
+        return bucket_groups(lengths, groups, self.config.learn_tokens)
 
     def export(self, slot: int, directory: Path | str) -> None:
         """Write one slot as a PEFT adapter directory that names the base.

@@ -4,6 +4,7 @@ The library's dynamic cache copies all keys and values at every token; with hund
 costs more than the attention itself.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,14 +19,27 @@ GROWTH = 64
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     """Full-attention cache layer over a buffer [rows, heads, capacity, head size] with slack.
 
-    `keys` and `values` are views of the filled part.
+    `keys` and `values` are views of the filled part, of type `dtype` (None: the model's own).
     """
+
+    def __init__(self, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        self._kept_dtype = dtype
+
+    @classmethod
+    def filled(cls, keys: Tensor, values: Tensor) -> "GrowingLayer":
+        """A layer that begins with these states [rows, heads, tokens, head size]."""
+        layer = cls(keys.dtype)
+        layer.update(keys, values)
+        return layer
 
     def _reserve(self, more: int, like: Tensor, buffer: Tensor | None, length: int) -> Tensor:
         if buffer is not None and buffer.shape[2] >= length + more:
             return buffer
         rows, heads, _, size = like.shape
-        grown = like.new_empty(rows, heads, length + more + GROWTH, size)
+        grown = like.new_empty(
+            rows, heads, length + more + GROWTH, size, dtype=self._kept_dtype or like.dtype
+        )
         if buffer is not None:
             grown[:, :, :length] = buffer[:, :, :length]
         return grown
@@ -60,6 +74,13 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
             torch.index_select(filled, 0, indices, out=grown[:, :, :length])
             setattr(self, f"_{kind}_buffer", grown)
             setattr(self, f"{kind}s", grown[:, :, :length])
+
+
+def cache_of(layers: Sequence[GrowingLayer]) -> Any:
+    """A cache made of these layers, first layer first."""
+    cache = DynamicCache()
+    cache.layers = list(layers)
+    return cache
 
 
 def new_cache(config: Any) -> Any:

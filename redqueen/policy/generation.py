@@ -4,6 +4,7 @@ A completion depends on its request alone: each row draws from uniforms of its o
 inverting the cumulative distribution, so its neighbours change it by rounding at most.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,13 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from redqueen.policy.cache import new_cache
+from redqueen.policy.decoding import Batch, PaddedBatch, SharedBatch
 from redqueen.policy.loading import Base
 from redqueen.policy.routing import Router
 from redqueen.types import Completion, ConfigError, Request
 
 COMPACT_BELOW = 0.875
-"""Finished rows leave the batch when at most this share of it is still writing."""
+"""Finished rows leave the batch when at most this share of it would stay."""
+
+FILL_ROWS = 32
+"""Finished rows that may stay to give every slot equally many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,82 +86,30 @@ class _Written:
     length_R: Tensor
 
 
-class _Batch:
-    """Rows that are still being written, with their cache. Rows are sorted by slot."""
+def _staying(slots: Sequence[int | None], alive: Sequence[bool]) -> list[int]:
+    """Rows to go on with: those alive and, if it takes few, finished ones that make slots even.
 
-    def __init__(
-        self,
-        base: Base,
-        slots: Sequence[int | None],
-        prompts: Sequence[tuple[int, ...]],
-        room: int,
-    ) -> None:
-        """Share the prefill of rows with the same slot and prompt; `room` more tokens follow."""
-        self.base = base
-        self.slots = list(slots)
-        unique: dict[tuple[int | None, tuple[int, ...]], int] = {}
-        expand = [unique.setdefault(key, len(unique)) for key in zip(slots, prompts, strict=True)]
-        self.prefill_slots = [slot for slot, _ in unique]
-        self._expand = torch.tensor(expand, device=base.device)
-        heads = [prompt for _, prompt in unique]
-        self.width = max(len(prompt) for prompt in heads)
-        ids_UL = torch.zeros(len(heads), self.width, dtype=torch.long)
-        mask_UL = torch.ones(len(heads), self.width + room, dtype=torch.long)
-        for row, prompt in enumerate(heads):
-            ids_UL[row, self.width - len(prompt) :] = torch.tensor(prompt)
-            mask_UL[row, : self.width - len(prompt)] = 0
-        self._ids_UL = ids_UL.to(base.device)
-        self.mask_RL = mask_UL.to(base.device)
-        self.position_R = torch.tensor([len(prompt) for prompt in heads], device=base.device)
-        self.cache = new_cache(base.model.config)
-
-    def prefill(self) -> Tensor:
-        """Read the prompts; return the logits [R, V] of every row's first token."""
-        mask_UL = self.mask_RL[:, : self.width]
-        last_UL = torch.zeros_like(mask_UL, dtype=torch.bool)
-        last_UL[:, -1] = True
-        logits_UV = self.base.head.logits(
-            self.base.model,
-            last_UL,
-            input_ids=self._ids_UL,
-            attention_mask=mask_UL,
-            position_ids=(mask_UL.cumsum(-1) - 1).clamp(min=0),
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        self._select(self._expand)
-        return logits_UV.index_select(0, self._expand)
-
-    def decode(self, token_R: Tensor) -> Tensor:
-        """Append one token a row; return the logits [R, V] of the next."""
-        self.width += 1
-        logits: Tensor = self.base.model(
-            input_ids=token_R[:, None],
-            attention_mask=self.mask_RL[:, : self.width],
-            position_ids=self.position_R[:, None],
-            past_key_values=self.cache,
-            use_cache=True,
-        ).logits
-        # A row that has ended may stay for a while: its position must not run out of the context.
-        last = (self.base.context or self.mask_RL.shape[1] + 1) - 1
-        self.position_R = (self.position_R + 1).clamp(max=last)
-        return logits[:, -1]
-
-    def _select(self, keep: Tensor) -> None:
-        self.cache.batch_select_indices(keep)
-        self.mask_RL = self.mask_RL.index_select(0, keep)
-        self.position_R = self.position_R.index_select(0, keep)
-
-    def keep(self, keep: Tensor) -> None:
-        """Let all rows but `keep` leave."""
-        self._select(keep)
-        self.slots = [self.slots[row] for row in keep.tolist()]
+    Slots with equally many rows are one batched product a layer, which costs less than the extra
+    rows (`FILL_ROWS`).
+    """
+    living = [row for row, lives in enumerate(alive) if lives]
+    counts = Counter(slots[row] for row in living)
+    most = max(counts.values())
+    if most * len(counts) > len(living) + FILL_ROWS:
+        return living
+    missing = {slot: most - count for slot, count in counts.items()}
+    filled = []
+    for row, slot in enumerate(slots):
+        if not alive[row] and missing.get(slot, 0) > 0:
+            missing[slot] -= 1
+            filled.append(row)
+    return living if any(missing.values()) else sorted(living + filled)
 
 
 def _write(
     base: Base,
     router: Router,
-    batch: _Batch,
+    batch: Batch,
     uniform_RT: Tensor,
     limit_R: Tensor,
     temperature_R: Tensor | None,
@@ -174,12 +126,11 @@ def _write(
     eos = torch.tensor(sorted(base.eos_ids), dtype=torch.long, device=device)
     here_R = torch.arange(rows, device=device)
     alive_R = torch.ones(rows, dtype=torch.bool, device=device)
-    with router.route(batch.prefill_slots):
-        logits_RV = batch.prefill()
+    logits_RV = batch.prefill(router)
     step, alive = 0, rows
     next_R: Tensor | None = None
     while True:
-        with router.route(batch.slots):
+        with batch.route(router):
             if next_R is not None:
                 logits_RV = batch.decode(next_R)
             while True:
@@ -196,12 +147,14 @@ def _write(
                 if alive == 0:
                     return written
                 step += 1
-                if alive <= COMPACT_BELOW * len(here_R):
-                    break
+                if alive < before:
+                    keep = _staying(batch.slots, alive_R.tolist())
+                    if len(keep) <= COMPACT_BELOW * len(here_R):
+                        break
                 logits_RV = batch.decode(token_R)
-        keep = alive_R.nonzero()[:, 0]
-        batch.keep(keep)
-        next_R, here_R, alive_R = token_R[keep], here_R[keep], alive_R[keep]
+        keep_K = torch.tensor(keep, device=device)
+        batch.keep(keep_K)
+        next_R, here_R, alive_R = token_R[keep_K], here_R[keep_K], alive_R[keep_K]
 
 
 def _chunks(
@@ -218,6 +171,14 @@ def _chunks(
     size = -(-len(order) // count)
     batches = [order[start : start + size] for start in range(0, len(order), size)]
     return [sorted(batch, key=place) for batch in batches]
+
+
+def _batch(
+    base: Base, slots: Sequence[int | None], prompts: Sequence[tuple[int, ...]], room: int
+) -> Batch:
+    if base.attention is None:
+        return PaddedBatch(base, slots, prompts, room)
+    return SharedBatch(base, base.attention, slots, prompts)
 
 
 def _limits(base: Base, prompts: Sequence[tuple[int, ...]], max_new_tokens: int) -> list[int]:
@@ -287,17 +248,13 @@ def generate(
         if on_progress is not None:
             on_progress(done)
 
+    room = sampling.max_new_tokens
     completions: list[Completion | None] = [None] * len(requests)
     for chunk in _chunks(requests, prompts, rows):
         uniform = [
             np.random.default_rng(requests[i].seed).random(sampling.max_new_tokens) for i in chunk
         ]
-        batch = _Batch(
-            base,
-            [requests[i].slot for i in chunk],
-            [prompts[i] for i in chunk],
-            sampling.max_new_tokens,
-        )
+        batch = _batch(base, [requests[i].slot for i in chunk], [prompts[i] for i in chunk], room)
         written = _write(
             base,
             router,

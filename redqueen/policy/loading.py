@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 
 import redqueen
 from redqueen.config import PolicyConfig
+from redqueen.policy.attention import Attention, fit
 from redqueen.types import ConfigError
 
 SEEDLING = "seedling"
@@ -44,6 +45,8 @@ class Base:
     """Tokens the model knows; a tokenizer may list more."""
     context: int | None
     """Longest sequence in tokens, prompt and completion together; None: no limit known."""
+    attention: Attention | None
+    """Takes over where rows share prompts; None where the model's own attention must stay."""
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """Tokenise a prompt, with exactly one set of leading special tokens.
@@ -248,4 +251,5 @@ def load_base(config: PolicyConfig) -> Base:
         eos_ids=_eos_ids(model, tokenizer),
         embeddings=model.get_input_embeddings().weight.shape[0],
         context=getattr(text_config, "max_position_embeddings", None),
+        attention=fit(model),
     )

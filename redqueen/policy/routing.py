@@ -83,6 +83,11 @@ def runs_of(slots: Sequence[int | None]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
+def decode_strategy(slots: Sequence[int | None]) -> Strategy:
+    """The fastest way for one token a row: one batched product, gathered first if need be."""
+    return "auto" if len({run.stop - run.start for run in runs_of(slots)}) == 1 else "padded"
+
+
 class Route:
     """How the rows of one batch meet the adapters, prepared once and used by every layer.
 
@@ -92,9 +97,16 @@ class Route:
     """
 
     def __init__(
-        self, adapters: AdapterStack, slots: Sequence[int | None], strategy: Strategy, device: str
+        self,
+        adapters: AdapterStack,
+        slots: Sequence[int | None],
+        strategy: Strategy,
+        device: str,
+        packed: bool = False,
     ) -> None:
+        """`packed`: `slots` are of the tokens of a single row, not of rows."""
         self.adapters = adapters
+        self.packed = packed
         self.rows = len(slots)
         self.runs = runs_of(slots)
         routed = [run for run in self.runs if run.slot is not None]
@@ -148,18 +160,24 @@ class Route:
 
     def apply(self, name: str, x_BTI: Tensor, out_BTO: Tensor) -> Tensor:
         """Add each row's adapter to a layer's output. May write into `out_BTO`."""
-        if x_BTI.ndim != 3 or x_BTI.shape[0] != self.rows:
+        if self.packed and x_BTI.shape[:-1] == (1, self.rows):
+            x, out = x_BTI.transpose(0, 1), out_BTO.transpose(0, 1)
+            return self._apply(name, x, out).transpose(0, 1)
+        if self.packed or x_BTI.ndim != 3 or x_BTI.shape[0] != self.rows:
             raise ValueError(
                 f"layer {name} received a tensor of shape {tuple(x_BTI.shape)} instead of "
                 f"[{self.rows}, tokens, features], so its rows cannot be told apart; "
                 "leave it out of policy.targets"
             )
-        a, b = self._factors(name, x_BTI.dtype)
+        return self._apply(name, x_BTI, out_BTO)
+
+    def _apply(self, name: str, x: Tensor, out: Tensor) -> Tensor:
+        a, b = self._factors(name, x.dtype)
         if self.strategy == "grouped":
-            return self._grouped(x_BTI, out_BTO, a, b)
+            return self._grouped(x, out, a, b)
         if self.strategy == "segments":
-            return self._segments(x_BTI, out_BTO, a, b)
-        return self._padded(x_BTI, out_BTO, a, b)
+            return self._segments(x, out, a, b)
+        return self._padded(x, out, a, b)
 
     def _grouped(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> Tensor:
         groups, width = len(self.slots), out.shape[-1]
@@ -221,11 +239,16 @@ class Router:
 
     @contextmanager
     def route(
-        self, slots: Sequence[int | None] | None, strategy: Strategy = "auto"
+        self,
+        slots: Sequence[int | None] | None,
+        strategy: Strategy = "auto",
+        *,
+        packed: bool = False,
     ) -> Iterator[Route | None]:
         """Inside the block, batch row i of every forward pass uses the adapter in slots[i].
 
-        None in `slots` is the base alone for that row; `slots` None is routing off. The factors
+        None in `slots` is the base alone for that row; `slots` None is routing off. `packed`: the
+        forward passes have a single row, and `slots` are those of its tokens. The factors
         are read once on entry to each layer: do not change adapters inside the block.
 
         Raises:
@@ -235,7 +258,7 @@ class Router:
         routed = slots is not None and any(slot is not None for slot in slots)
         device = next(iter(self.adapters.A.values())).device
         self._route = (
-            Route(self.adapters, slots, strategy, str(device)) if routed and slots else None
+            Route(self.adapters, slots, strategy, str(device), packed) if routed and slots else None
         )
         try:
             yield self._route

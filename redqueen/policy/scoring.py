@@ -1,12 +1,14 @@
 """Log-probabilities of given tokens under members' adapters, with gradients to the adapters."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from redqueen.policy.attention import PackedPlan
 from redqueen.policy.loading import Base
+from redqueen.policy.packing import Packing, Text
 from redqueen.policy.routing import Router
 
 
@@ -17,9 +19,44 @@ class Scores(NamedTuple):
     mask_BT: Tensor
 
 
+_Seen = tuple[Tensor, list[int], list[int], list[int]]
+"""Logits [M, V], one row for each completion token, with its row, its column and the token."""
+
+
 def slot_order(slots: Sequence[int | None]) -> list[int]:
     """Row numbers sorted by slot (stable, base rows last): the order in which routing is fast."""
     return sorted(range(len(slots)), key=lambda i: (slots[i] is None, slots[i] or 0))
+
+
+def bucket_groups(
+    lengths: Sequence[int], groups: Sequence[Hashable], max_tokens: int
+) -> list[list[int]]:
+    """Split sequences into micro-batches of at most `max_tokens` tokens, groups kept together.
+
+    Groups are sorted by their longest sequence, so that sequences of like length meet. A group is
+    cut only where it exceeds `max_tokens` by itself; a longer sequence gets a batch of its own.
+    """
+    members: dict[Hashable, list[int]] = {}
+    for index, group in enumerate(groups):
+        members.setdefault(group, []).append(index)
+
+    def longest(own: list[int]) -> tuple[int, int]:
+        return max(lengths[i] for i in own), own[0]
+
+    batches: list[list[int]] = []
+    filled = 0
+    for own in sorted(members.values(), key=longest):
+        size = sum(lengths[i] for i in own)
+        if not batches or filled + size > max_tokens:
+            batches.append([])
+            filled = 0
+        for index in own:
+            if batches[-1] and filled + lengths[index] > max_tokens:
+                batches.append([])
+                filled = 0
+            batches[-1].append(index)
+            filled += lengths[index]
+    return batches
 
 
 def bucket(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
@@ -61,8 +98,8 @@ def score(
         token_ids: B completions; T is the longest.
         temperature: divides the logits, as in sampling; one for all rows, or B of them.
 
-    Rows are padded on the right and attention is causal, so padding changes nothing. The output
-    head runs at completion positions only.
+    Rows of one slot and prompt share its computation, where the base allows it; the result and its
+    gradient are those of each row on its own. The output head runs at completion positions only.
 
     Raises:
         ValueError: the arguments differ in length, are empty, or a prompt is empty.
@@ -77,38 +114,96 @@ def score(
         raise ValueError(f"{len(temperatures)} temperatures for {rows} rows")
     if not min(temperatures) > 0:
         raise ValueError(f"temperature must be positive, not {min(temperatures)}")
+    scorer = _score_packed if base.attention is not None else _score_padded
+    slots = [None] * rows if slots is None else slots
+    logits_MV, row_M, column_M, target_M = scorer(base, router, slots, prompt_ids, token_ids)
+    at = (torch.tensor(row_M, device=base.device), torch.tensor(column_M, device=base.device))
+    scale_M = torch.tensor([temperatures[row] for row in row_M], device=base.device)
+    scaled_MV = logits_MV.float() / scale_M[:, None]
+    target = torch.tensor(target_M, dtype=torch.long, device=base.device)
+    logprob_M = scaled_MV.gather(1, target[:, None])[:, 0] - scaled_MV.logsumexp(-1)
     longest = max(len(tokens) for tokens in token_ids)
     mask_BT = torch.zeros(rows, longest, dtype=torch.bool)
-    order = slot_order(slots) if slots is not None else list(range(rows))
+    for row, tokens in enumerate(token_ids):
+        mask_BT[row, : len(tokens)] = True
+    blank_BT = torch.zeros(rows, longest, device=base.device)
+    return Scores(blank_BT.index_put(at, logprob_M), mask_BT.to(base.device))
+
+
+def _score_packed(
+    base: Base,
+    router: Router,
+    slots: Sequence[int | None],
+    prompt_ids: Sequence[Sequence[int]],
+    token_ids: Sequence[Sequence[int]],
+) -> _Seen:
+    """Logits before every token; each (slot, prompt) is computed once."""
+    if base.attention is None:
+        raise ValueError("packed scoring needs a base whose attention can be taken over")
+    order = slot_order(slots)
+    # The last token is never an input.
+    texts = [Text(slots[row], prompt_ids[row], token_ids[row][:-1]) for row in order]
+    packing = Packing(texts, base.device)
+    seen_M: list[int] = []
+    row_M: list[int] = []
+    column_M: list[int] = []
+    target_M: list[int] = []
+    for number, row in enumerate(order):
+        tokens = token_ids[row]
+        if not tokens:
+            continue
+        # The prompt's last token foretells the first of every text after it.
+        last, start = packing.prompts[packing.group_of[number]][1] - 1, packing.starts[number]
+        seen_M += [last, *range(start, start + len(tokens) - 1)]
+        row_M += [row] * len(tokens)
+        column_M += range(len(tokens))
+        target_M += tokens
+    device = base.device
+    seen = torch.tensor(seen_M, dtype=torch.long, device=device)
+    keep_1N = torch.zeros_like(packing.ids_1N, dtype=torch.bool)
+    keep_1N[0, seen] = True
+    with (
+        router.route(packing.slots, "segments", packed=True),
+        base.attention.following(PackedPlan(packing)) as mask,
+    ):
+        logits_NV = base.head.logits(
+            base.model,
+            keep_1N,
+            input_ids=packing.ids_1N,
+            attention_mask=mask.to(device),
+            position_ids=packing.position_1N,
+            use_cache=False,
+        )
+    return logits_NV[keep_1N[0].cumsum(0)[seen] - 1], row_M, column_M, target_M
+
+
+def _score_padded(
+    base: Base,
+    router: Router,
+    slots: Sequence[int | None],
+    prompt_ids: Sequence[Sequence[int]],
+    token_ids: Sequence[Sequence[int]],
+) -> _Seen:
+    """The same with every row on its own, padded on the right: attention is causal."""
+    order, rows = slot_order(slots), len(slots)
     # The last token is never an input.
     width = max(len(p) + len(t) - 1 for p, t in zip(prompt_ids, token_ids, strict=True))
     input_BL = torch.full((rows, max(width, 1)), _filler(base))
     keep_BL = torch.zeros(rows, max(width, 1), dtype=torch.bool)
-    row_N: list[int] = []
-    column_N: list[int] = []
-    target_N: list[int] = []
+    row_M: list[int] = []
+    column_M: list[int] = []
+    target_M: list[int] = []
     for place, row in enumerate(order):
         prompt, tokens = prompt_ids[row], token_ids[row]
         text = [*prompt, *tokens][: input_BL.shape[1]]
         input_BL[place, : len(text)] = torch.tensor(text)
         keep_BL[place, len(prompt) - 1 : len(prompt) - 1 + len(tokens)] = True
-        mask_BT[row, : len(tokens)] = True
-        row_N += [row] * len(tokens)
-        column_N += range(len(tokens))
-        target_N += tokens
+        row_M += [row] * len(tokens)
+        column_M += range(len(tokens))
+        target_M += tokens
     device = base.device
-    with router.route(None if slots is None else [slots[row] for row in order]):
-        logits_NV = base.head.logits(
+    with router.route([slots[row] for row in order]):
+        logits_MV = base.head.logits(
             base.model, keep_BL.to(device), input_ids=input_BL.to(device), use_cache=False
         )
-    scale: float | Tensor
-    if isinstance(temperature, int | float):
-        scale = temperature
-    else:
-        scale = torch.tensor([temperature[row] for row in row_N], device=device)[:, None]
-    scaled_NV = logits_NV.float() / scale
-    norm_N = scaled_NV.logsumexp(-1)
-    chosen_N = scaled_NV.gather(1, torch.tensor(target_N, device=device)[:, None])[:, 0]
-    at = (torch.tensor(row_N, device=device), torch.tensor(column_N, device=device))
-    blank_BT = torch.zeros(rows, longest, device=device)
-    return Scores(blank_BT.index_put(at, chosen_N - norm_N), mask_BT.to(device))
+    return logits_MV, row_M, column_M, target_M

@@ -54,7 +54,7 @@ class Bigram:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self._score([None] * len(prompt_ids), prompt_ids, token_ids, temperature)
 
-    def bucket(self, lengths) -> list[list[int]]:
+    def bucket(self, lengths, groups=None) -> list[list[int]]:
         """In the given order, as many as fit."""
         batches: list[list[int]] = [[]]
         for i in range(len(lengths)):

@@ -1,0 +1,183 @@
+"""The base's attention, taken over where rows share prompts.
+
+Any Hugging Face model that calls its attention through `AttentionInterface` takes part. A model
+that does not, or whose layers attend in other ways (sliding windows, sinks, biases by position),
+keeps its own attention on padded rows: `fit` finds out by comparing the two on a few tokens.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from redqueen.policy.cache import GrowingLayer, new_cache
+from redqueen.policy.packing import Packing, Text
+
+TOLERANCE = 0.1
+"""Largest root mean square error of logits, in their standard deviations, that is rounding."""
+
+_INPUTS = ("attention_mask", "position_ids", "past_key_values", "use_cache")
+_SPECIAL = ("sliding_window", "softcap", "s_aux", "position_bias")
+_numbers = count()
+
+
+class UnfitModelError(Exception):
+    """The model attends in a way that packed rows cannot express."""
+
+
+class Plan(Protocol):
+    """How the tokens of one forward pass attend to each other."""
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """Query [B, Hq, T, D], keys and values [B, Hkv, L, D] as cached, to [B, T, Hq, D]."""
+
+
+def dense_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
+    """Softmax attention of q [B, Hq, Q, D] to k, v [B, Hkv, K, D]; returns [B, Q, Hq, D].
+
+    `bias` [B or 1, Q, K] is added to the scores. On the CPU in float32 by plain products: for a
+    handful of queries the library's fused kernel is several times slower there, and products in
+    bfloat16 would round the scores.
+    """
+    rows, heads, queries, size = q.shape
+    kv_heads = k.shape[1]
+    if q.device.type != "cpu":
+        if heads > kv_heads:
+            k, v = (x.repeat_interleave(heads // kv_heads, 1) for x in (k, v))
+        mask = bias.to(q.dtype)[:, None]
+        return functional.scaled_dot_product_attention(q, k, v, mask, scale=scale).transpose(1, 2)
+    folded = q.float().mul(scale).reshape(rows, kv_heads, -1, size)
+    score = torch.matmul(folded, k.float().transpose(2, 3))
+    split = score.view(rows, kv_heads, heads // kv_heads, queries, -1)
+    weight = (split + bias[:, None, None]).softmax(-1).view(score.shape)
+    out = torch.matmul(weight, v.float()).view(rows, heads, queries, size)
+    return out.transpose(1, 2).to(q.dtype)
+
+
+class PackedPlan:
+    """Attention over a `Packing`: one row of tokens, no cache before it."""
+
+    def __init__(self, packing: Packing) -> None:
+        self.packing = packing
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """See `Plan`; B is 1."""
+        return self.packing.attend(dense_attention, q, k, v, scale)
+
+
+class Attention:
+    """The attention function of one model; inside `following(plan)` the plan decides."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Take the place of the model's attention.
+
+        Raises:
+            UnfitModelError: the model does not let it be replaced.
+        """
+        taken = inspect.signature(model.forward).parameters
+        replaceable = getattr(type(model), "_can_set_attn_implementation", None)
+        config: Any = model.config
+        if not all(name in taken for name in _INPUTS) or not (replaceable and replaceable()):
+            raise UnfitModelError("the model's attention cannot be replaced")
+        if config._attn_implementation != "sdpa":
+            raise UnfitModelError(f"the model asks for {config._attn_implementation} attention")
+        if any(type(layer) is not GrowingLayer for layer in new_cache(config).layers):
+            raise UnfitModelError("the model has layers that do not attend to everything before")
+        self._plan: Plan | None = None
+        self._model = model
+        name = f"redqueen-{next(_numbers)}"
+        AttentionInterface.register(name, self)
+        AttentionMaskInterface.register(name, sdpa_mask)
+        model.set_attn_implementation(name)  # type: ignore[operator]
+
+    def release(self) -> None:
+        """Give the model its own attention back."""
+        self._model.set_attn_implementation("sdpa")  # type: ignore[operator]
+
+    def __call__(
+        self,
+        module: nn.Module,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        scaling: float | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The library's protocol: returns [B, T, Hq, D] and no weights."""
+        if self._plan is None:
+            result: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
+                module, query, key, value, attention_mask, scaling=scaling, **kwargs
+            )
+            return result
+        special = [name for name in _SPECIAL if kwargs.get(name) is not None]
+        if special or kwargs.get("dropout") or kwargs.get("is_causal") is False:
+            raise UnfitModelError(f"a layer attends with {', '.join(special) or 'dropout'}")
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        layer: Any = module.layer_idx
+        return self._plan.attend(layer, query, key, value, scale), None
+
+    @contextmanager
+    def following(self, plan: Plan) -> Iterator[Tensor]:
+        """Forward passes inside the block attend by `plan`.
+
+        Yields what to give the model as its attention mask: a ready-made one, which the library
+        hands through untouched and the plan does not read.
+        """
+        self._plan = plan
+        try:
+            yield torch.ones(1, 1, 1, 1, dtype=torch.bool)
+        finally:
+            self._plan = None
+
+
+@torch.no_grad()
+def fit(model: nn.Module) -> Attention | None:
+    """Take over the model's attention if packed rows give what padded rows give, else None.
+
+    The proof is by trial: two texts after a shared prompt and a third after another, packed into
+    one row, against each on its own through the untouched model.
+    """
+    device = next(model.parameters()).device
+    embedding = model.get_input_embeddings()  # type: ignore[operator]
+    known = embedding.weight.shape[0]
+    spec = (((1, 38, 75, 112, 149), (3, 5, 9)), ((1, 38, 75, 112, 149), (6, 2)), ((12, 4), (7, 8)))
+    texts = [
+        Text(None, [token % known for token in prompt], [token % known for token in tokens])
+        for prompt, tokens in spec
+    ]
+    alone = []
+    for text in texts:
+        ids = torch.tensor([[*text.prompt, *text.tokens]], device=device)
+        alone.append(model(input_ids=ids).logits[0, -len(text.tokens) :])
+    try:
+        attention = Attention(model)
+    except UnfitModelError:
+        return None
+    packing = Packing(texts, device)
+    try:
+        with attention.following(PackedPlan(packing)) as mask:
+            logits_NV = model(
+                input_ids=packing.ids_1N,
+                attention_mask=mask.to(device),
+                position_ids=packing.position_1N,
+                use_cache=False,
+            ).logits[0]
+    except UnfitModelError:
+        attention.release()
+        return None
+    packed = [logits_NV[s : s + n] for s, n in zip(packing.starts, packing.lengths, strict=True)]
+    expected_NV, found_NV = torch.cat(alone).float(), torch.cat(packed).float()
+    error = (found_NV - expected_NV).square().mean().sqrt()
+    if not error <= TOLERANCE * expected_NV.std():
+        attention.release()
+        return None
+    return attention
