@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from redqueen.benchmarks import RESERVED, heldout_tasks
+from redqueen.benchmarks import Reserved
 from redqueen.config import Config, build_config
 from redqueen.domains import Archive, Attempt, Domain, Draft, build_domain
 from redqueen.evolution import buried, check_operators, evolve, is_due
@@ -81,8 +81,7 @@ class Trainer:
         self.policy = Policy.load(config.policy, len(self.population), config.seed)
         self.sandbox: Sandbox = make_sandbox(config.sandbox)
         self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
-        held_out = heldout_tasks(self.domain, RESERVED, config.eval.seed)
-        self.held_out = frozenset(task.id for task in held_out)
+        self.held_out = Reserved(self.domain, config.eval.seed)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
@@ -289,7 +288,7 @@ class Trainer:
     ) -> tuple[Proposal, ...]:
         """Tasks or named rejections; what the archive or this step has already is a duplicate.
 
-        A task of the held-out suite, should a teacher hit on it, is never trained on.
+        A task of an evaluation suite, should a teacher hit on it, is never trained on.
         """
         seen: set[str] = set()
         checked = []
@@ -298,7 +297,7 @@ class Trainer:
             if not proposal.completion.finished:
                 result = Rejection("unfinished", malformed=True)
             elif isinstance(outcome, Task):
-                if outcome.id in self.held_out:
+                if self.held_out.holds(outcome):
                     result = Rejection("held_out", malformed=False)
                 elif outcome.id in seen or outcome.id in self.archive:
                     result = Rejection("duplicate", malformed=False)
