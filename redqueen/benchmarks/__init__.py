@@ -1,6 +1,6 @@
 """Held-out evaluation suites."""
 
-from redqueen.benchmarks.evaluation import Subject, evaluate
+from redqueen.benchmarks.evaluation import Subject, evaluate, measure
 from redqueen.benchmarks.handwritten import handwritten_tasks
 from redqueen.benchmarks.heldout import RESERVED, SUITE, beyond_tasks, heldout_tasks
 from redqueen.benchmarks.suites import SUITES, Reserved, suite_tasks
@@ -15,5 +15,6 @@ __all__ = [
     "evaluate",
     "handwritten_tasks",
     "heldout_tasks",
+    "measure",
     "suite_tasks",
 ]

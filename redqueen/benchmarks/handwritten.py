@@ -37,15 +37,40 @@ class Exercise:
     """Arguments and value of each call, as canonical literals."""
 
 
-class _Rename(ast.NodeTransformer):
-    """Gives the function the name `f`, in its recursive calls as well."""
+class _Letters(ast.NodeTransformer):
+    """Gives every name of a function's own one letter, and the function itself the name `f`."""
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, function: ast.FunctionDef):
+        self.names = {function.name: "f"}
+        self.spare = {"arg": iter("abcde"), "item": iter("vwxyz"), "local": iter("ghijklmnopqrstu")}
+        for arg in function.args.args:
+            self._name(arg.arg, "arg")
+        for node in ast.walk(function):
+            if isinstance(node, ast.comprehension | ast.Lambda):
+                inner = node.target if isinstance(node, ast.comprehension) else node.args
+                for name in ast.walk(inner):
+                    if isinstance(name, ast.Name | ast.arg):
+                        self._name(name.id if isinstance(name, ast.Name) else name.arg, "item")
+        for node in ast.walk(function):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self._name(node.id, "local")
+
+    def _name(self, name: str, kind: str) -> None:
+        if name not in self.names:
+            self.names[name] = next(self.spare[kind])
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """The function itself."""
+        node.name = self.names[node.name]
+        return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        """A recursive call."""
-        return ast.Name("f", node.ctx) if node.id == self.name else node
+        """A variable, or a recursive call."""
+        return ast.Name(self.names.get(node.id, node.id), node.ctx)
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        """A parameter."""
+        return ast.arg(self.names[node.arg])
 
 
 def _case(example: doctest.Example) -> tuple[str, str]:
@@ -68,8 +93,8 @@ def read_exercises(text: str, theme: str) -> list[Exercise]:
         if not isinstance(node, ast.FunctionDef):
             continue
         notes = ast.get_docstring(node) or ""
-        name, node.name, node.body = node.name, "f", node.body[1:]
-        program = ast.unparse(ast.fix_missing_locations(_Rename(name).visit(node)))
+        name, node.body = node.name, node.body[1:]
+        program = ast.unparse(ast.fix_missing_locations(_Letters(node).visit(node)))
         message = notes.partition("\n")[0].rstrip(".")
         cases = tuple(_case(example) for example in parser.get_examples(notes))
         found.append(Exercise(name, theme, program, message, cases))

@@ -89,9 +89,9 @@ def fizz(n):
     """
     word = ""
     if n % 3 == 0:
-        word += "fizz"
+        word = word + "fizz"
     if n % 5 == 0:
-        word += "buzz"
+        word = word + "buzz"
     return word or str(n)
 
 

@@ -44,7 +44,7 @@ def running_sum(numbers):
     total = 0
     result = []
     for n in numbers:
-        total += n
+        total = total + n
         result.append(total)
     return result
 
@@ -159,7 +159,7 @@ def interleave(a, b):
     """
     result = []
     for x, y in zip(a, b):
-        result += [x, y]
+        result = result + [x, y]
     return result
 
 
@@ -320,7 +320,7 @@ def insert_sorted(numbers, new):
     """
     i = 0
     while i < len(numbers) and numbers[i] < new:
-        i += 1
+        i = i + 1
     return numbers[:i] + [new] + numbers[i:]
 
 

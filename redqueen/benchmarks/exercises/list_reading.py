@@ -39,7 +39,7 @@ def equal_neighbours(items):
     count = 0
     for i in range(len(items) - 1):
         if items[i] == items[i + 1]:
-            count += 1
+            count = count + 1
     return count
 
 

@@ -141,7 +141,7 @@ def digit_sum(n):
     """
     total = 0
     while n > 0:
-        total += n % 10
+        total = total + n % 10
         n //= 10
     return total
 
@@ -314,7 +314,7 @@ def smallest_divisor(n):
     """
     d = 2
     while n % d != 0:
-        d += 1
+        d = d + 1
     return d
 
 
@@ -356,7 +356,7 @@ def collatz_steps(n):
     steps = 0
     while n != 1:
         n = n // 2 if n % 2 == 0 else 3 * n + 1
-        steps += 1
+        steps = steps + 1
     return steps
 
 
@@ -435,7 +435,7 @@ def is_square(n):
     """
     root = 0
     while root * root < n:
-        root += 1
+        root = root + 1
     return root * root == n
 
 
@@ -478,6 +478,6 @@ def count_ones(n):
     """
     ones = 0
     while n:
-        ones += n % 2
+        ones = ones + n % 2
         n = n // 2
     return ones

@@ -153,7 +153,7 @@ def balanced(text):
     """Whether every bracket is closed.
 
     >>> balanced('()')
-    True
+    False
     >>> balanced('(()')
     False
     >>> balanced('')
@@ -161,13 +161,13 @@ def balanced(text):
     >>> balanced(')(')
     False
     >>> balanced('(())')
-    True
+    False
     >>> balanced('()()')
-    True
+    False
     """
     level = 0
     for c in text:
-        level += 1 if c == "(" else -1
+        level = level + 1 if c == "(" else -1
         if level < 0:
             return False
     return level == 0

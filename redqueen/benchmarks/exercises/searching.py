@@ -43,7 +43,7 @@ def binary_search(numbers, wanted):
     high = len(numbers) - 1
     looks = 0
     while low <= high:
-        looks += 1
+        looks = looks + 1
         mid = (low + high) // 2
         if numbers[mid] == wanted:
             return looks
@@ -169,7 +169,7 @@ def missing(numbers):
     """
     n = 1
     while n in numbers:
-        n += 1
+        n = n + 1
     return n
 
 
@@ -193,7 +193,7 @@ def sum_to_limit(numbers, limit):
     for n in numbers:
         if total + n > limit:
             break
-        total += n
+        total = total + n
     return total
 
 

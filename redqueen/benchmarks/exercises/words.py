@@ -102,7 +102,7 @@ def common_prefix(a, b):
     """
     n = 0
     while n < len(a) and n < len(b) and a[n] == b[n]:
-        n += 1
+        n = n + 1
     return a[:n]
 
 
@@ -182,7 +182,7 @@ def hamming(a, b):
     count = 0
     for x, y in zip(a, b):
         if x != y:
-            count += 1
+            count = count + 1
     return count
 
 
