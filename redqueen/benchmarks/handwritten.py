@@ -95,7 +95,8 @@ def read_exercises(text: str, theme: str) -> list[Exercise]:
         notes = ast.get_docstring(node) or ""
         name, node.body = node.name, node.body[1:]
         program = ast.unparse(ast.fix_missing_locations(_Letters(node).visit(node)))
-        message = notes.partition("\n")[0].rstrip(".")
+        summary = notes.partition("\n")[0].rstrip(".")
+        message = summary[:1].lower() + summary[1:]
         cases = tuple(_case(example) for example in parser.get_examples(notes))
         found.append(Exercise(name, theme, program, message, cases))
     return found

