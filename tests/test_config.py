@@ -70,7 +70,7 @@ BAD = [
     ({"eval": {"zzz": 1}}, "config: unknown key 'eval.zzz'; known here: enabled, suites, tasks, "
      "samples, seed"),
     ({"eval": {"suites": ["held-out", "held-out"]}}, "suites names a suite twice"),
-    ({"eval": {"suites": ["other"]}}, "config: eval.suites.0 = 'other': Input should be 'held-out'"),
+    ({"eval": {"suites": ["other"]}}, "eval.suites.0 = 'other': Input should be 'held-out'"),
     ({"eval": {"suites": []}}, "config: eval.suites"),
     ({"policy": {"rank": 0}}, "config: policy.rank = 0: Input should be greater than or equal to"),
     ({"policy": {"rank": "x"}}, "config: policy.rank = 'x': Input should be a valid integer"),
