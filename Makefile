@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-learning bench-evolution clean
+.PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-learning \
+        bench-evolution bench-suites clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -39,6 +40,9 @@ bench-learning: $(READY)  ## one student on a fixed stream of tasks: does the up
 
 bench-evolution: $(READY)  ## one child of a 7B model's adapters by each operator, beside PEFT
 	$(BIN)/python -m bench.evolution
+
+bench-suites: $(READY)  ## the seedling on every evaluation suite, greedy
+	$(BIN)/python -m bench.suites
 
 clean:
 	rm -rf $(VENV) build

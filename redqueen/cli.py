@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from redqueen import __version__
-from redqueen.config import load_config
+from redqueen.config import SuiteName, load_config
 from redqueen.console import StopRequest, TrainingDisplay, counting, duration, print_error
 from redqueen.types import ConfigError, RedQueenError, Role
 
@@ -52,9 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("run", type=Path)
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
 
-    measure = command("eval", "Measure the base and the living students on the held-out suite.")
+    measure = command("eval", "Measure the base and the living students on held-out suites.")
     measure.add_argument("run", type=Path)
-    measure.add_argument("--tasks", type=_positive, help="number of held-out tasks")
+    measure.add_argument(
+        "--suite",
+        action="append",
+        choices=get_args(SuiteName),
+        help="what to measure on; can be given several times; default: the run's eval.suites",
+    )
+    measure.add_argument("--tasks", type=_positive, help="number of tasks of each suite")
     measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
@@ -149,33 +155,35 @@ def _run(make: "Callable[[], Trainer]", directory: Path) -> int:
             return 130
         console.print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
         if config.eval.enabled:
-            _measure(trainer, config.eval.tasks, config.eval.samples, console)
+            _measure(trainer, config.eval.suites, config.eval.tasks, config.eval.samples, console)
         return _finish(trainer.store, console)
 
 
-def _measure(trainer: "Trainer", count: int, samples: int, console: "Console") -> None:
-    from redqueen.benchmarks import RESERVED, SUITE, Subject, evaluate, heldout_tasks
+def _measure(
+    trainer: "Trainer", suites: Sequence[str], count: int, samples: int, console: "Console"
+) -> None:
+    from redqueen.benchmarks import Subject, measure, suite_tasks
 
     config = trainer.config
-    if count > RESERVED:
-        raise ConfigError(f"{count} held-out tasks: at most {RESERVED} are kept from training")
-    tasks = heldout_tasks(trainer.domain, count, config.eval.seed)
+    plans = {name: suite_tasks(name, trainer.domain, count, config.eval.seed) for name in suites}
     students = trainer.population.by_role(Role.STUDENT)
     subjects = [Subject("base", None)]
     subjects += [Subject(f"member:{member.id}", member.slot) for member in students]
-    with counting(console, "held-out attempts") as counter:
-        rows = evaluate(
-            trainer.policy,
-            trainer.domain,
-            SUITE,
-            tasks,
-            subjects,
-            samples=samples,
-            max_new_tokens=config.rollout.solve_tokens,
-            seed=config.eval.seed,
-            on_progress=counter,
-        )
-    trainer.store.write_evaluation(rows, step=trainer.step)
+    for name, tasks in plans.items():
+        with counting(console, f"{name} attempts") as counter:
+            measure(
+                trainer.store,
+                trainer.policy,
+                trainer.domain,
+                name,
+                tasks,
+                subjects,
+                step=trainer.step,
+                samples=samples,
+                max_new_tokens=config.rollout.solve_tokens,
+                seed=config.eval.seed,
+                on_progress=counter,
+            )
 
 
 def _finish(store: "RunStore", console: "Console") -> int:
@@ -197,7 +205,13 @@ def _eval(args: argparse.Namespace) -> int:
     console = Console(highlight=False)
     with Trainer.resume(args.run) as trainer:
         wanted = trainer.config.eval
-        _measure(trainer, args.tasks or wanted.tasks, args.samples or wanted.samples, console)
+        _measure(
+            trainer,
+            tuple(dict.fromkeys(args.suite or wanted.suites)),
+            args.tasks or wanted.tasks,
+            args.samples or wanted.samples,
+            console,
+        )
         return _finish(trainer.store, console)
 
 

@@ -338,17 +338,29 @@ class AlarmConfig(Section):
     """`no_learning_signal`: share of sequences without an advantage, at least."""
 
 
+SuiteName = Literal["held-out", "beyond", "handwritten"]
+
+
 class EvalConfig(Section):
-    """The held-out suite at the end of a run."""
+    """The evaluation at the end of a run."""
 
     enabled: bool = True
-    """Whether a run ends with the suite."""
+    """Whether a run ends with it."""
+    suites: tuple[SuiteName, ...] = Field(("held-out",), min_length=1)
+    """`held-out`: the generator, bands 1 to 5. `beyond`: its bands 6 and 7, which training never
+    sees. `handwritten`: small functions written by hand."""
     tasks: int = Field(300, ge=1)
-    """Held-out tasks (spread evenly over kinds and difficulty bands)."""
+    """Tasks of each suite (spread evenly over kinds and difficulty bands)."""
     samples: int = Field(2, ge=1)
     """Attempts at temperature 1 per task, besides one greedy."""
     seed: int = 20_000_003
-    """Seed of the held-out generator; training never uses it."""
+    """Seed of the suites; training never uses it."""
+
+    @model_validator(mode="after")
+    def _suites_differ(self) -> "EvalConfig":
+        if len(set(self.suites)) < len(self.suites):
+            raise ValueError("suites names a suite twice")
+        return self
 
 
 class Config(Section):

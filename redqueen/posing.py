@@ -1,6 +1,6 @@
 """What is posed to whom in a step: tasks of teachers or of the stream, and the attempts."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -45,9 +45,9 @@ def stream_tasks(
     domain: Domain,
     config: Config,
     step: int,
-    held_out: Collection[str],
+    is_held_out: Callable[[Task], bool],
 ) -> list[tuple[Match, Task]]:
-    """The tasks of every match against the stream: none of `held_out`, no two alike in a match.
+    """The tasks of every match against the stream: none is held out, no two alike in a match.
 
     A task derives from (seed, step, match, number) alone, whatever the students do. Kinds take
     turns and so do the bands of each kind; a student begins where its last match ended.
@@ -61,22 +61,30 @@ def stream_tasks(
         if match.teacher is not None or match.tasks_of is not None:
             continue
         lap, seat = divmod(step * rollout.matches + match.index, students)
-        known = set(held_out)
+        known: set[str] = set()
         for number in range(rollout.tasks_per_match):
             turn, which = divmod(seat + lap * rollout.tasks_per_match + number, len(domain.kinds))
             kind = domain.kinds[which]
             bands = [band for band in rollout.stream_bands if band in domain.bands(kind)]
             rng = Random(derive_seed(config.seed, "stream", step, match.index, number))
-            task = _new_task(domain, kind, bands[turn % len(bands)], rng, known)
+            band = bands[turn % len(bands)]
+            task = _new_task(domain, kind, band, rng, known, is_held_out)
             known.add(task.id)
             streamed.append((match, replace(task, step=step)))
     return streamed
 
 
-def _new_task(domain: Domain, kind: str, band: int, rng: Random, known: Collection[str]) -> Task:
+def _new_task(
+    domain: Domain,
+    kind: str,
+    band: int,
+    rng: Random,
+    known: Collection[str],
+    is_held_out: Callable[[Task], bool],
+) -> Task:
     for _ in range(_STREAM_TRIES):
         task = domain.generated_task(kind, band, rng)
-        if task.id not in known:
+        if task.id not in known and not is_held_out(task):
             return task
     raise ConfigError(
         f"the stream finds no further {kind} task of band {band}; lower rollout.tasks_per_match or "

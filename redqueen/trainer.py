@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from redqueen.alarms import Alarms
-from redqueen.benchmarks import RESERVED, heldout_tasks
+from redqueen.benchmarks import Reserved
 from redqueen.config import Config, build_config
 from redqueen.domains import Archive, Attempt, Domain, Draft, build_domain
 from redqueen.evolution import (
@@ -98,8 +98,7 @@ class Trainer:
         self.sandbox: Sandbox = make_sandbox(config.sandbox)
         self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
         check_stream(config, self.domain)
-        held_out = heldout_tasks(self.domain, RESERVED, config.eval.seed)
-        self.held_out = frozenset(task.id for task in held_out)
+        self.held_out = Reserved(self.domain, config.eval.seed)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
@@ -234,7 +233,7 @@ class Trainer:
             matches = make_matches(self.population, self.config, step, rng)
         with phase("propose"):
             drafts, proposals = self._propose(step, matches)
-            streamed = stream_tasks(matches, self.domain, self.config, step, self.held_out)
+            streamed = stream_tasks(matches, self.domain, self.config, step, self.held_out.holds)
         with phase("validate"):
             proposals = self._validate(drafts, proposals)
         with phase("solve"):
@@ -327,7 +326,7 @@ class Trainer:
     ) -> tuple[Proposal, ...]:
         """Tasks or named rejections; what the archive or this step has already is a duplicate.
 
-        A task of the held-out suite, should a teacher hit on it, is never trained on.
+        A task of an evaluation suite, should a teacher hit on it, is never trained on.
         """
         seen: set[str] = set()
         checked = []
@@ -336,7 +335,7 @@ class Trainer:
             if not proposal.completion.finished:
                 result = Rejection("unfinished", malformed=True)
             elif isinstance(outcome, Task):
-                if outcome.id in self.held_out:
+                if self.held_out.holds(outcome):
                     result = Rejection("held_out", malformed=False)
                 elif outcome.id in seen or outcome.id in self.archive:
                     result = Rejection("duplicate", malformed=False)

@@ -17,7 +17,7 @@ from redqueen.cli import main
 from redqueen.config import Config
 from redqueen.policy import Policy
 from redqueen.policy.loading import resolve_base
-from redqueen.store import config_toml
+from redqueen.store import RunStore, config_toml
 from redqueen.trainer import Trainer
 
 Make = Callable[..., Config]
@@ -84,6 +84,33 @@ def test_exported_student_is_the_same_policy_in_peft(tiny: Make, tmp_path: Path)
         theirs = peft(ids).logits
     assert (ours - theirs).abs().max() <= 1e-4
     assert (ours - alone).abs().max() > 1e-2
+
+
+@pytest.mark.slow
+def test_eval_measures_the_suites_that_are_asked_for(
+    tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    config = tiny(steps=1, eval={"suites": ["handwritten", "held-out"]})
+    with Trainer.start(config, run) as trainer:
+        trainer.run(lambda phase, record: None)
+    words = ["eval", str(run), "--tasks", "4", "--samples", "1"]
+    assert main([*words, "--suite", "beyond", "--suite", "beyond"]) == 0
+    with RunStore.open(run, read_only=True) as store:
+        assert store.suites() == ["beyond"]
+        assert len(store.load_evaluations()) == 4 * 3 * 2
+        assert {row.band for row in store.load_evaluations()} == {6, 7}
+    assert main(words) == 0
+    assert "handwritten attempts" in capsys.readouterr().out
+    with RunStore.open(run, read_only=True) as store:
+        assert store.suites() == ["beyond", "handwritten", "held-out"]
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert page.index("Results on held-out") < page.index("Results on beyond")
+    assert main(["eval", str(run), "--suite", "held-out", "--tasks", "2001"]) == 2
+    assert "at most 2000" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["eval", str(run), "--suite", "other"])
+    assert "handwritten" in capsys.readouterr().err
 
 
 @pytest.mark.slow

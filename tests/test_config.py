@@ -77,8 +77,11 @@ def test_frozen() -> None:
 BAD = [
     ({"sed": 1}, "config: unknown key 'sed'; did you mean 'seed'?"),
     ({"policy": {"rnk": 1}}, "config: unknown key 'policy.rnk'; did you mean 'rank'?"),
-    ({"eval": {"zzz": 1}}, "config: unknown key 'eval.zzz'; known here: enabled, tasks, samples, "
-     "seed"),
+    ({"eval": {"zzz": 1}}, "config: unknown key 'eval.zzz'; known here: enabled, suites, tasks, "
+     "samples, seed"),
+    ({"eval": {"suites": ["held-out", "held-out"]}}, "suites names a suite twice"),
+    ({"eval": {"suites": ["other"]}}, "eval.suites.0 = 'other': Input should be 'held-out'"),
+    ({"eval": {"suites": []}}, "config: eval.suites"),
     ({"policy": {"rank": 0}}, "config: policy.rank = 0: Input should be greater than or equal to"),
     ({"policy": {"rank": "x"}}, "config: policy.rank = 'x': Input should be a valid integer"),
     ({"policy": 3}, "config: policy = 3: Input should be a valid dictionary"),

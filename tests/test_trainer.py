@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from redqueen.benchmarks import heldout_tasks
+from redqueen.benchmarks import suite_tasks
 from redqueen.config import Config
 from redqueen.store import RunStore
 from redqueen.trainer import Trainer
@@ -207,7 +207,9 @@ def test_dead_sandbox_in_validation_stops_the_run(tiny: Make, tmp_path: Path) ->
 def test_held_out_tasks_and_duplicates_are_rejected(tiny: Make, tmp_path: Path) -> None:
     records: list[StepRecord] = []
     with Trainer.start(tiny(steps=1), tmp_path / "run") as trainer:
-        held_out = heldout_tasks(trainer.domain, 2, trainer.config.eval.seed)
+        seed = trainer.config.eval.seed
+        suites = ("held-out", "handwritten")
+        held_out = [suite_tasks(name, trainer.domain, 1, seed)[0] for name in suites]
         known = trainer.domain.seed_tasks(1, trainer.config.seed)
         fresh = trainer.domain.seed_tasks(1, seed=77)
         validated = [*held_out, *known, *fresh, *fresh, *known]

@@ -301,14 +301,16 @@ class CodeDomain:
         return BANDS[:3] if kind == "code_f" else BANDS
 
     def generated_task(self, kind: str, band: int, rng: Random) -> Task:
-        """A task of a difficulty band from the program generator (`code_f`: 4, 5 count as 1, 2).
+        """A task of a difficulty band from the program generator.
+
+        Of the bands 1 to 5, `code_f` keeps to 1 to 3: there 4 and 5 become 1 and 2.
 
         Nothing of it comes from a model, so its outputs are those of the generator's own run.
 
         Raises:
             ConfigError: the configured lengths leave no room for generated tasks.
         """
-        if kind == "code_f":
+        if kind == "code_f" and band in BANDS:
             band = 1 + (band - 1) % 3
         for _ in range(_GENERATOR_TRIES):
             program, args = generate_program(band, rng)
@@ -329,6 +331,23 @@ class CodeDomain:
             f"{self.config.max_value_chars}, domain.code_f_inputs = {self.config.code_f_inputs}; "
             "raise the first two or lower the last"
         )
+
+    def written_task(
+        self, kind: str, program: str, cases: Sequence[tuple[str, str]], message: str
+    ) -> Task:
+        """A task from a program and texts of inputs with their outputs, both known to be right.
+
+        `code_o` and `code_i` take the first case; `code_f` shows half of them and hides the rest.
+
+        Raises:
+            ValueError: the program breaks the language's policy, or `code_f` has under two cases.
+        """
+        parsed = parse_program(program, len(program))
+        if isinstance(parsed, str):
+            raise ValueError(f"no program of the language ({parsed}): {program}")
+        if kind == "code_f" and len(cases) < 2:
+            raise ValueError(f"code_f needs two cases to show one and hide one: {program}")
+        return self._task(kind, parsed, cases, message, author=None, step=0)
 
     def _run_program(
         self, kind: str, program: Program, args: tuple[Any, ...], rng: Random

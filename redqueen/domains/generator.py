@@ -3,7 +3,7 @@
 It makes the seedling's corpus, the archive's seed tasks and the held-out suite (from seeds that
 never meet). A program is a function `f` over int, bool, str, list, tuple and dict, one operation
 a line; the dial (band 1 to 5) sets the number of statements, control flow, nesting and the depth
-of expressions.
+of expressions. Bands 6 and 7 go on from there, for the suite `beyond` alone.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 from redqueen.domains.program import (
-    MAX_EVENTS,
     Assign,
     For,
     GenerationError,
@@ -21,9 +20,12 @@ from redqueen.domains.program import (
     Statement,
     While,
     execute,
+    most_events,
 )
 
 BANDS = (1, 2, 3, 4, 5)
+BEYOND = (6, 7)
+"""Longer and deeper than band 5. No corpus, seed task or training stream draws from them."""
 LETTERS = "abcd"
 
 
@@ -87,6 +89,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("tail, sum", "sum({0}[1:])", ("list",), "int", 0.6, (), 4),
     Operation("mul, add", "{0} * {k} + {1}", ("int", "int"), "int", 0.8, (2, 3), 4),
     Operation("upper, concat", "{0}.upper() + {1}", ("str", "str"), "str", 0.6, (), 4),
+    Operation("append, sort", "sorted({0} + [{1}])", ("list", "int"), "list", 0.8, (), 6),
+    Operation("map, reverse", "[v + {1} for v in {0}][::-1]", ("list", "int"), "list", 0.6, (), 6),
+    Operation("keep, sum", "sum([v for v in {0} if v > {k}])", ("list",), "int", 0.8, (2, 4), 6),
+    Operation("max, item, sub", "max({0}) - {0}[{k}]", ("list",), "int", 0.8, (0, -1), 6),
+    Operation("concat, reverse", "({0} + {1})[::-1]", ("str", "str"), "str", 0.8, (), 6),
 )
 PARAMETER_TYPES = (("int", 0.36), ("list", 0.36), ("str", 0.19), ("tuple", 0.03), ("dict", 0.04),
                    ("bool", 0.02))  # fmt: skip
@@ -124,10 +131,11 @@ class _Builder:
     events: int = 0
 
     def run(self, statement: Statement) -> None:
-        trial = Run(dict(self.env))
+        limit = most_events(self.band)
+        trial = Run(dict(self.env), limit)
         trial.block([statement])
         self.events += len(trial.events)
-        if self.events > MAX_EVENTS:
+        if self.events > limit:
             raise GenerationError("too long")
         self.env = trial.env
 
@@ -230,6 +238,48 @@ class _Builder:
         self.declare(statement, total)
         return [first, statement]
 
+    def fork(self) -> list[Statement]:
+        """Beyond band 5: an if/else inside an if/else, one new variable on all three ways."""
+        outer, inner = self.pick("int"), self.pick("int")
+        first = self.assign()
+        kind = self.types[first.target]
+        others = (self.assign(first.target, kind), self.assign(first.target, kind))
+        self.operations[-3:] = [", ".join(["if", "if", *self.operations[-3:]])]
+        if self.tainted.intersection((outer, inner)):
+            self.tainted.add(first.target)
+        limits = self.rng.sample((3, 4, 5, 6, 8), 2)
+        below = If(f"{{{inner}}} > {limits[0]}", (inner,), (first,), (others[0],))
+        statement = If(f"{{{outer}}} < {limits[1]}", (outer,), (below,), (others[1],))
+        return [self.declare(statement, first.target)]
+
+    def sieve(self) -> list[Statement]:
+        """Beyond band 5: a `for` over a list that does one thing or another with each item."""
+        source = self.pick("list")
+        if len(self.env[source]) > 4:
+            raise GenerationError("loop too long")
+        total, item = self.names.pop(0), self.names.pop(0)
+        if self.rng.random() < 0.6:
+            start, kind = "0", "int"
+            ways = [f"{{{total}}} + {{{item}}}", f"{{{total}}} - 1", f"{{{total}}} + 2"]
+        else:
+            start, kind = "[]", "list"
+            ways = [
+                f"[{{{item}}}] + {{{total}}}",
+                f"{{{total}}} + [{{{item}}}]",
+                f"{{{total}}}[1:]",
+            ]
+        then, other = self.rng.sample(ways, 2)
+        first = Assign(total, start, (), "start")
+        self.types[total] = kind
+        self.declare(first, total)
+        steps = [Assign(total, way, (total, item), "accumulate") for way in (then, other)]
+        limit = self.rng.choice((2, 4, 5))
+        body = If(f"{{{item}}} > {limit}", (item,), (steps[0],), (steps[1],))
+        self.operations.append("loop, if")
+        if source in self.tainted:
+            self.tainted.add(total)
+        return [first, self.declare(For(item, f"{{{source}}}", (source,), (body,)), total)]
+
     def countdown(self) -> list[Statement]:
         """A `while` that shrinks a number and counts."""
         source = self.pick("int")
@@ -252,7 +302,7 @@ class _Builder:
         return [first, second, statement]
 
 
-_STRAIGHT = {1: (1, 2), 2: (3, 3), 3: (4, 5), 4: (4, 6), 5: (5, 7)}
+_STRAIGHT = {1: (1, 2), 2: (3, 3), 3: (4, 5), 4: (4, 6), 5: (5, 7), 6: (7, 8), 7: (8, 10)}
 
 
 def _grow(builder: _Builder, band: int, rng: Random) -> tuple[Statement, ...]:
@@ -261,8 +311,9 @@ def _grow(builder: _Builder, band: int, rng: Random) -> tuple[Statement, ...]:
         plan.insert(rng.randrange(len(plan) + 1), "branch")
     elif band >= 4:
         extras = [rng.choice(("branch", "loop", "loop", "while"))]
-        if band == 5:
+        if band >= 5:
             extras.append(rng.choice(("branch", "loop")))
+        extras += [rng.choice(("fork", "sieve")) for _ in range(band - 5)]
         for extra in extras:
             plan.insert(rng.randrange(len(plan) + 1), extra)
     body: list[Statement] = []
@@ -272,17 +323,21 @@ def _grow(builder: _Builder, band: int, rng: Random) -> tuple[Statement, ...]:
         elif step == "branch":
             body.append(builder.branch())
         else:
-            body.extend(builder.loop() if step == "loop" else builder.countdown())
+            grow = {
+                "loop": builder.loop, "while": builder.countdown,
+                "fork": builder.fork, "sieve": builder.sieve,
+            }  # fmt: skip
+            body.extend(grow[step]())
     return tuple(body)
 
 
 def generate_program(band: int, rng: Random) -> tuple[Program, tuple[Any, ...]]:
-    """Draw a program of a difficulty band and one input on which it runs.
+    """Draw a program of a difficulty band (1 to 7) and one input on which it runs.
 
     The result depends on a parameter, never equals it outright, and all values stay small.
     """
-    if band not in BANDS:
-        raise ValueError(f"band must be one of {BANDS}, not {band}")
+    if band not in BANDS + BEYOND:
+        raise ValueError(f"band must be one of {BANDS + BEYOND}, not {band}")
     names, weights = zip(*PARAMETER_TYPES, strict=True)
     while True:
         count = 1 if rng.random() < 0.45 else 2

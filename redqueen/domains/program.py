@@ -11,6 +11,7 @@ MAX_INT = 99
 MAX_ITEMS = 6
 MAX_CHARS = 8
 MAX_EVENTS = 28
+"""Steps of a run in the bands 1 to 5."""
 BUILTINS: dict[str, Any] = {
     "len": len, "sum": sum, "max": max, "min": min, "sorted": sorted, "range": range, "abs": abs,
 }  # fmt: skip
@@ -93,6 +94,11 @@ class Program:
         return ", ".join(self.operations)
 
 
+def most_events(band: int) -> int:
+    """The longest run of a program of a band, in steps: beyond band 5 it grows with the band."""
+    return MAX_EVENTS + 8 * max(0, band - 5)
+
+
 class GenerationError(Exception):
     """The draw led nowhere (a value out of range, an exception); draw again."""
 
@@ -143,8 +149,9 @@ def _evaluate(text: str, env: Mapping[str, Any]) -> Any:
 class Run:
     """Executes statements on concrete values and records every step."""
 
-    def __init__(self, env: dict[str, Any]):
+    def __init__(self, env: dict[str, Any], limit: int = MAX_EVENTS):
         self.env = env
+        self.limit = limit
         self.events: list[Event] = []
 
     def value(self, item: Statement) -> tuple[str, str, Any]:
@@ -158,9 +165,9 @@ class Run:
         return source, shown, value
 
     def note(self, kind: str, target: str, source: str, shown: str, value: Any) -> None:
-        """Record one step; a run of more than `MAX_EVENTS` fails."""
+        """Record one step; a run of more than `limit` fails."""
         self.events.append(Event(kind, target, source, shown, value))
-        if len(self.events) > MAX_EVENTS:
+        if len(self.events) > self.limit:
             raise GenerationError("too long")
 
     def block(self, body: Sequence[Statement]) -> None:
@@ -199,6 +206,6 @@ def execute(program: Program, args: Sequence[Any]) -> tuple[Any, list[Event]]:
     Raises:
         GenerationError: it raised, ran too long, or left the range of small values.
     """
-    run = Run(dict(zip(program.parameters, args, strict=True)))
+    run = Run(dict(zip(program.parameters, args, strict=True)), most_events(program.band))
     run.block(program.body)
     return run.env[program.result], run.events

@@ -247,6 +247,11 @@ def main_suite(suites: Sequence[str]) -> str | None:
     return "held-out" if "held-out" in suites else next(iter(suites), None)
 
 
+def ordered_suites(suites: Sequence[str]) -> list[str]:
+    """The main suite first, then the others."""
+    return sorted(suites, key=lambda name: (name != main_suite(suites), name))
+
+
 def verdict_sentence(result: HeldOut) -> str:
     """What came of the run, in one sentence with size and interval."""
     line, key = result.headline, (result.modes[0], ALL)
@@ -255,7 +260,7 @@ def verdict_sentence(result: HeldOut) -> str:
     who = "The average student" if result.students > 1 else "The student"
     how = "when sampled" if key[0] == "sampled" else "with greedy decoding"
     rate = line.rates[key]
-    text = f"{who} solves {rate.value:.1%} of {rate.n:,} held-out tasks {how}"
+    text = f"{who} solves {rate.value:.1%} of {rate.n:,} {result.suite} tasks {how}"
     gain = line.gains.get(key)
     if gain is None:
         return f"{text} (95% interval {rate.low:.1%} to {rate.high:.1%})."

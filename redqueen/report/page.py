@@ -1,16 +1,17 @@
 """`report.html`: the whole run on one self-contained page, from the store alone."""
 
 import os
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from redqueen.files import write_text
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
-from redqueen.report.heldout import HeldOut, main_suite, summarize, verdict_sentence
+from redqueen.report.heldout import HeldOut, ordered_suites, summarize, verdict_sentence
 from redqueen.report.markup import is_stream, population_text, section
 from redqueen.report.people import lineage, matrix, ratings
-from redqueen.report.results import held_out_figures
+from redqueen.report.results import LEADS, held_out_figures
 from redqueen.report.samples import sample_tasks
 from redqueen.report.training import (
     complexity,
@@ -76,16 +77,25 @@ def _header(run: RunReader, result: HeldOut | None) -> str:
     )
 
 
-def _results(run: RunReader, result: HeldOut | None) -> str:
-    if result is None:
+def _results(run: RunReader, results: Sequence[HeldOut]) -> str:
+    """A chapter for each suite; the first one is where the page's menu leads."""
+    if not results:
         text = f"No held-out result yet. Measure one with: redqueen eval {run.directory}"
         return section("results", "Results on held-out tasks", text)
-    lead = "Tasks of the generator that no run trains on: a proposal that equals one is rejected."
-    if result.step is not None and result.step < run.last_step():
-        lead += (
-            f" Measured after step {result.step}; the run has gone on to step {run.last_step()}."
-        )
-    return section("results", "Results on held-out tasks", lead, *held_out_figures(result))
+    chapters = []
+    for number, result in enumerate(results):
+        lead = LEADS.get(result.suite, "")
+        if number:
+            lead = f"{lead} {verdict_sentence(result)}".strip()
+        if result.step is not None and result.step < run.last_step():
+            lead += (
+                f" Measured after step {result.step}; the run has gone on to step "
+                f"{run.last_step()}."
+            )
+        name = f"results-{result.suite}" if number else "results"
+        heading = f"Results on {result.suite} tasks"
+        chapters.append(section(name, heading, lead, *held_out_figures(result)))
+    return "".join(chapters)
 
 
 def _health(run: RunReader) -> str:
@@ -126,8 +136,8 @@ def _setup(run: RunReader) -> str:
 
 def render_page(run: RunReader) -> str:
     """The page as HTML that is also well-formed XML."""
-    suite = main_suite(run.suites())
-    result = summarize(run, suite) if suite else None
+    found = [summarize(run, suite) for suite in ordered_suites(run.suites())]
+    results = [result for result in found if result is not None]
     style = files("redqueen.report").joinpath("assets/report.css").read_text(encoding="utf-8")
     stream = is_stream(run.config().population)
     source = "the stream gave" if stream else "teachers wrote for"
@@ -139,8 +149,8 @@ def render_page(run: RunReader) -> str:
     both = [ratings(run, Role.TEACHER), ratings(run, Role.STUDENT)]
     body = tag(
         "main",
-        _header(run, result),
-        _results(run, result),
+        _header(run, results[0] if results else None),
+        _results(run, results),
         section("students", "Students", students, solve_rates(run), matrix(run)),
         section(
             "teachers",

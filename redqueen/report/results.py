@@ -15,6 +15,20 @@ from redqueen.report.heldout import ALL, HeldOut, Standing
 from redqueen.report.markup import FULL, figure, plural, responsive
 from redqueen.report.statistics import Estimate
 
+LEADS = {
+    "held-out": (
+        "Tasks of the generator that no run trains on: a proposal that equals one is rejected."
+    ),
+    "beyond": (
+        "Longer and deeper programs of the generator (bands 6 and 7) than any that the base or a "
+        "run has learnt from."
+    ),
+    "handwritten": (
+        "Small functions that people wrote, with nothing of the generator; a proposal with the "
+        "same program is rejected."
+    ),
+}
+"""What a suite is, for a reader of the page."""
 MODE_NAMES = {"sampled": "sampled at temperature 1", "greedy": "greedy"}
 COLORS = {
     "base": "var(--base)",
@@ -67,15 +81,15 @@ def _panels(result: HeldOut, mode: str) -> list[Panel]:
 def dots(result: HeldOut, mode: str) -> str:
     """Rates of base, mean, best and weakest by task kind in one mode."""
     panels = _panels(result, mode)
-    title = f"Held-out solve rate, {MODE_NAMES.get(mode, mode)}"
+    title = f"{result.suite.capitalize()} solve rate, {MODE_NAMES.get(mode, mode)}"
     high = max(e.high for line in result.standings for e in line.rates.values())
-    count = result.tasks.get((mode, ALL), 0)
+    tasks = plural(result.tasks.get((mode, ALL), 0), f"{result.suite} task")
     caption = (
-        f"{plural(count, 'held-out task')}, {plural(result.samples[mode], 'attempt')} each; bars "
+        f"{tasks}, {plural(result.samples[mode], 'attempt')} each; bars "
         "are 95% intervals (bootstrap over tasks)."
     )
     chart = responsive(lambda width: dot_panels(panels, title, high, width), FULL)
-    return figure(f"held-out-{mode}", title, chart, caption, full=True)
+    return figure(f"{result.suite}-{mode}", title, chart, caption, full=True)
 
 
 def by_band(result: HeldOut) -> str:
@@ -105,7 +119,8 @@ def by_band(result: HeldOut) -> str:
         f"on band {last.band}."
     )
     chart = responsive(lambda width: line_chart(series, style, width), FULL / 2)
-    return figure("bands", "Easy to hard", chart, caption)
+    name = "bands" if result.suite == "held-out" else f"{result.suite}-bands"
+    return figure(name, "Easy to hard", chart, caption)
 
 
 def _rate_cell(e: Estimate | None) -> str:
@@ -173,7 +188,7 @@ def table(result: HeldOut) -> str:
             f" The mean is over {plural(result.students, 'living student')}. Best and weakest were "
             "picked on these same tasks, which widens their distance."
         )
-    return figure("held-out-table", "The same in numbers", body, caption)
+    return figure(f"{result.suite}-table", "The same in numbers", body, caption)
 
 
 def held_out_figures(result: HeldOut) -> list[str]:

@@ -5,7 +5,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from redqueen.report.heldout import ALL, HeldOut, Standing, main_suite, summarize, verdict_sentence
+from redqueen.report.heldout import (
+    ALL,
+    HeldOut,
+    Standing,
+    ordered_suites,
+    summarize,
+    verdict_sentence,
+)
 from redqueen.report.statistics import Estimate
 from redqueen.store import RunReader
 
@@ -76,16 +83,28 @@ def final_table(result: HeldOut) -> RenderableType:
     )
 
 
+def brief_table(result: HeldOut) -> RenderableType:
+    """A further suite: verdict sentence and the table of the first mode; at most 80 columns."""
+    return Group(
+        Text(""),
+        Text(verdict_sentence(result), style="bold"),
+        Text(""),
+        _table(result, result.modes[0]),
+    )
+
+
 def print_results(run: RunReader, console: Console) -> bool:
-    """Print the held-out table of a run; False (and a line saying so) if it was not evaluated."""
-    suite = main_suite(run.suites())
-    result = summarize(run, suite) if suite else None
-    if result is None:
+    """Print the tables of a run, suite by suite; False (and a line saying so) if there are none."""
+    found = [summarize(run, suite) for suite in ordered_suites(run.suites())]
+    results = [result for result in found if result is not None]
+    if not results:
         console.print(
             f"No held-out result yet; measure one with `redqueen eval {run.directory}`.",
             markup=False,
             highlight=False,
         )
         return False
-    console.print(final_table(result))
+    console.print(final_table(results[0]))
+    for result in results[1:]:
+        console.print(brief_table(result))
     return True

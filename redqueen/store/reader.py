@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from redqueen.config import Config, build_config
 from redqueen.store.records import (
+    UNFINISHED,
     Attempt,
     EvaluationRow,
     MatrixCell,
@@ -281,7 +282,8 @@ class RunReader:
 
     def suites(self) -> list[str]:
         """Names of the evaluated suites, sorted."""
-        return [row[0] for row in self._rows("SELECT DISTINCT suite FROM evaluations ORDER BY 1")]
+        rows = self._rows("SELECT DISTINCT suite FROM evaluations ORDER BY 1")
+        return [name for (name,) in rows if not name.endswith(UNFINISHED)]
 
     def load_evaluations(self, suite: str | None = None) -> list[EvaluationRow]:
         """Held-out results of one suite (None: all), by suite, subject, mode and task."""
@@ -290,7 +292,16 @@ class RunReader:
             "WHERE suite = coalesce(?, suite) ORDER BY suite, subject, mode, task_id",
             (suite,),
         )
-        return [EvaluationRow(*row) for row in rows]
+        return [EvaluationRow(*row) for row in rows if not row[1].endswith(UNFINISHED)]
+
+    def staged_evaluation(self, suite: str, step: int) -> list[EvaluationRow]:
+        """What an unfinished evaluation of `suite` after `step` has measured so far."""
+        rows = self._rows(
+            "SELECT subject, mode, task_id, kind, band, correct, samples FROM evaluations "
+            "WHERE suite = ? AND step = ? ORDER BY subject, mode, task_id",
+            (suite + UNFINISHED, step),
+        )
+        return [EvaluationRow(subject, suite, *rest) for subject, *rest in rows]
 
     def evaluated_step(self, suite: str) -> int | None:
         """The earliest step at which a member's result in `suite` was measured; None: never."""

@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from redqueen.types import Task, Verdict
 
+UNFINISHED = " (unfinished)"
+"""Ends the name of a suite in the database while it is being measured."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRow:
-    """One subject's attempts at one held-out task.
+    """One subject's attempts at one task of a suite.
 
     `subject` is `base` or `member:<id>`; `mode` is `greedy` or `sampled`; `band` is the task's
     difficulty; `correct` of `samples` attempts were right.

@@ -5,6 +5,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,7 @@ from redqueen.config import Config
 from redqueen.files import sync_directory, write_text
 from redqueen.store.configfile import config_toml
 from redqueen.store.reader import RunReader
-from redqueen.store.records import EvaluationRow
+from redqueen.store.records import UNFINISHED, EvaluationRow
 from redqueen.store.schema import SCHEMA, SCHEMA_VERSION, connect, database_errors, transaction
 from redqueen.store.writer import (
     to_json,
@@ -233,6 +234,19 @@ class RunStore(RunReader):
                     for row in rows
                 ],
             )
+
+    def stage_evaluation(self, rows: Sequence[EvaluationRow], *, step: int) -> None:
+        """Keep a part of an evaluation that is going on, out of sight of `load_evaluations`.
+
+        Hand in everything of a (subject, suite, mode) in one call; see `staged_evaluation`.
+        """
+        hidden = [replace(row, suite=row.suite + UNFINISHED) for row in rows]
+        self.write_evaluation(hidden, step=step)
+
+    def drop_staged(self, suite: str) -> None:
+        """Forget the parts of an evaluation: it is finished, or will be made anew."""
+        with self._write() as db:
+            db.execute("DELETE FROM evaluations WHERE suite = ?", (suite + UNFINISHED,))
 
 
 @contextmanager

@@ -132,7 +132,7 @@ CREATE TABLE events (
 
 CREATE TABLE evaluations (
     subject TEXT NOT NULL,          -- 'base' or 'member:<id>'
-    suite TEXT NOT NULL,
+    suite TEXT NOT NULL,            -- ends in ' (unfinished)' while the suite is being measured
     mode TEXT NOT NULL,             -- 'greedy' or 'sampled'
     task_id TEXT NOT NULL,
     kind TEXT NOT NULL,

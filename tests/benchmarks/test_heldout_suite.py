@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
-from redqueen.config import DomainConfig, EvalConfig
-from redqueen.domains import Judgement
+from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks, measure
+from redqueen.config import Config, DomainConfig, EvalConfig
+from redqueen.domains import Attempt, Judgement
 from redqueen.domains.code import CodeDomain
 from redqueen.domains.code_prompts import COMPACT
 from redqueen.rng import derive_seed
 from redqueen.sandbox import Call, Outcome, OutcomeKind
-from redqueen.store import EvaluationRow
+from redqueen.store import EvaluationRow, RunStore
 from redqueen.types import Completion, InfrastructureError, Request, Task, Verdict
 
 SEED = EvalConfig().seed
@@ -192,3 +193,111 @@ def test_our_failure_stops_the_evaluation(suite: list[Task]) -> None:
     answer = f"<answer>\n{tasks[0].payload['input']}"
     with pytest.raises(InfrastructureError, match=f"held-out task {tasks[0].id}.*doctor"):
         run(Scripted(lambda *_: answer), tasks, broken)
+
+
+class Flaky(CodeDomain):
+    """The checker fails on the attempts that `fails` names, by (time it is seen, text)."""
+
+    def __init__(self, fails: Callable[[int, str], bool]):
+        super().__init__(DomainConfig(), NoSandbox(), COMPACT)
+        self.fails = fails
+        self.seen: dict[str, int] = {}
+        self.batches: list[int] = []
+
+    def verify(self, attempts: Sequence[Attempt]) -> list[Judgement]:
+        self.batches.append(len(attempts))
+        judged = []
+        for attempt in attempts:
+            key = f"{attempt.task.id} {attempt.text}"
+            self.seen[key] = self.seen.get(key, 0) + 1
+            lost = self.fails(self.seen[key], attempt.text)
+            verdict = Verdict.INFRA_ERROR if lost else Verdict.CORRECT
+            judged.append(Judgement(verdict, attempt.text))
+        return judged
+
+
+def test_attempts_that_the_checker_lost_are_checked_once_more(outputs: list[Task]) -> None:
+    seeds = {derive_seed(9, task.id, 1): task.id for task in outputs[::2]}
+
+    def write(request: Request, temperature: float) -> str:
+        lost = temperature > 0 and request.seed in seeds
+        return f"{request.slot} {'lost' if lost else 'fine'}"
+
+    domain = Flaky(lambda time, text: time == 1 and text.endswith("lost"))
+    rows = run(Scripted(write), outputs, domain)
+    assert all(row.correct == row.samples for row in rows)
+    assert domain.batches == [10, 30, 5, 10, 30, 5]
+    with pytest.raises(InfrastructureError, match=f"held-out task {outputs[0].id}"):
+        run(Scripted(write), outputs, Flaky(lambda time, text: text.endswith("lost")))
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    with RunStore.create(tmp_path / "run", Config()) as made:
+        yield made
+
+
+def measured(store: RunStore, policy: Scripted, domain: CodeDomain, tasks, **more) -> None:
+    settings = {"step": 0, "samples": 2, "max_new_tokens": 50, "seed": 9} | more
+    subjects = [Subject("base", None), Subject("member:4", 1)]
+    measure(store, policy, domain, SUITE, tasks, subjects, **settings)  # type: ignore[arg-type]
+
+
+def answers(request: Request, temperature: float) -> str:
+    """Right or wrong by the draw, so that every row of a table has a figure of its own."""
+    return f"<answer>\n{request.seed % (2 + (request.slot or 0))}"
+
+
+def test_an_interrupted_evaluation_is_taken_up(
+    store: RunStore, tmp_path: Path, outputs: list[Task]
+) -> None:
+    with RunStore.create(tmp_path / "other", Config()) as other:
+        measured(other, Scripted(answers), DOMAIN, outputs)
+        whole = other.load_evaluations()
+    assert len(whole) == 2 * 2 * 10
+
+    def broken(request: Request, temperature: float) -> str:
+        if request.slot == 1 and temperature > 0:
+            raise KeyboardInterrupt
+        return answers(request, temperature)
+
+    with pytest.raises(KeyboardInterrupt):
+        measured(store, Scripted(broken), DOMAIN, outputs)
+    assert store.load_evaluations() == []
+    assert len(store.staged_evaluation(SUITE, 0)) == 30
+    rest, seen = Scripted(answers), list[tuple[int, int]]()
+    measured(
+        store, rest, DOMAIN, outputs, on_progress=lambda done, total: seen.append((done, total))
+    )
+    assert [(t, r.slot) for t, r in rest.asked] == [(1.0, 1)] * 20
+    assert seen == [(20, 20)]
+    assert store.load_evaluations() == whole
+    assert store.staged_evaluation(SUITE, 0) == []
+    again = Scripted(answers)
+    measured(store, again, DOMAIN, outputs)
+    assert len(again.asked) == 2 * 3 * 10
+
+
+@pytest.mark.parametrize(
+    ("change", "fresh"),
+    [({}, 20), ({"samples": 3}, 60), ({"step": 1}, 60), ({"tasks": 9}, 54)],
+)
+def test_only_the_same_evaluation_is_taken_up(
+    store: RunStore, outputs: list[Task], change: dict[str, int], fresh: int
+) -> None:
+    """Greedy parts do not depend on the number of samples; all depends on step and tasks."""
+
+    def broken(request: Request, temperature: float) -> str:
+        if request.slot == 1 and temperature > 0:
+            raise InfrastructureError("gone")
+        return answers(request, temperature)
+
+    with pytest.raises(InfrastructureError, match="gone"):
+        measured(store, Scripted(broken), DOMAIN, outputs)
+    more = dict(change)
+    policy, tasks = Scripted(answers), outputs[: more.pop("tasks", 10)]
+    measured(store, policy, DOMAIN, tasks, **more)
+    assert len(policy.asked) == fresh
+    rows = store.load_evaluations()
+    assert len(rows) == 4 * len(tasks)
+    assert {r.samples for r in rows if r.mode == "sampled"} == {change.get("samples", 2)}

@@ -1,6 +1,6 @@
 """The held-out summary against sums by hand, and the terminal table at 80 columns."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from fabricate import fabricate
 from rich.console import Console
 
 from redqueen.report import final_table, main_suite, print_results, summarize, verdict_sentence
+from redqueen.report.heldout import ordered_suites
 from redqueen.store import EvaluationRow
 from redqueen.types import Member, Role
 
@@ -137,7 +138,7 @@ def test_without_base_or_members() -> None:
     alone = summarize(run_of(rows("member:2", [4, 4])), "s")
     assert alone is not None
     assert [line.label for line in alone.standings] == ["student"]
-    assert "solves 100.0% of 2 held-out tasks when sampled (95% interval" in verdict_sentence(alone)
+    assert "solves 100.0% of 2 s tasks when sampled (95% interval" in verdict_sentence(alone)
     assert alone.standings[0].rates["sampled", "all"].low < 0.5
 
 
@@ -189,6 +190,31 @@ def test_the_table_fits_80_columns_and_says_the_figures(tmp_path: Path) -> None:
                 assert f"{100 * e.low:+.1f} to {100 * e.high:+.1f}" in text
     assert "n=100" in text
     assert "n=300" in text
+
+
+def test_every_suite_is_shown_the_main_one_first(tmp_path: Path) -> None:
+    assert ordered_suites(["beyond", "handwritten", "held-out"]) == [
+        "held-out", "beyond", "handwritten",
+    ]  # fmt: skip
+    with fabricate(tmp_path / "run", 3) as run:
+        found = run.load_evaluations("held-out")
+        for suite in ("handwritten", "beyond"):
+            run.write_evaluation([replace(row, suite=suite) for row in found[::2]])
+        run.stage_evaluation([replace(row, suite="later") for row in found], step=3)
+        out = StringIO()
+        assert print_results(run, Console(file=out, width=80))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    titles = [line.split(":")[0] for line in lines if "per task):" in line]
+    assert titles == [
+        "held-out, sampled (4 per task)",
+        "held-out, greedy (1 per task)",
+        "beyond, sampled (4 per task)",
+        "handwritten, sampled (4 per task)",
+    ]
+    text = " ".join(out.getvalue().split())
+    assert "of 300 held-out tasks" in text
+    assert "of 300 beyond tasks" in text or "of 150 beyond tasks" in text
 
 
 def test_no_result_says_how_to_get_one(tmp_path: Path) -> None:

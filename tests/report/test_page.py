@@ -153,6 +153,26 @@ def test_figures_are_the_stores(run: RunStore, page: str) -> None:
         }
 
 
+def test_every_suite_has_its_chapter(tmp_path: Path) -> None:
+    with fabricate(tmp_path / "run", 4) as store:
+        rows = store.load_evaluations("held-out")
+        store.write_evaluation([replace(row, suite="handwritten", band=0) for row in rows])
+        store.write_evaluation([replace(row, suite="beyond") for row in rows], step=2)
+        store.stage_evaluation([replace(row, suite="later") for row in rows], step=4)
+        page = render_page(store)
+    found = by_id(tree(page))
+    for suite in ("beyond", "handwritten"):
+        assert {f"{suite}-sampled", f"{suite}-greedy", f"{suite}-table"} <= set(found)
+        chapter = plain(found[f"results-{suite}"])
+        assert chapter.startswith(f"Results on {suite} tasks")
+        assert f"of 300 {suite} tasks when sampled" in chapter
+    assert "Measured after step 2" in plain(found["results-beyond"])
+    assert "Measured after" not in plain(found["results-handwritten"])
+    assert "beyond-bands" in found
+    assert "handwritten-bands" not in found
+    assert "later" not in page
+
+
 def test_solve_rates_in_the_hover_texts(run: RunStore, page: str) -> None:
     solve = by_id(tree(page))["solve"]
     hovers = [e.text or "" for e in solve.iter("{http://www.w3.org/2000/svg}title")]

@@ -304,6 +304,32 @@ def test_evaluations_replace_their_own_kind_only(store: RunStore) -> None:
     assert store.load_evaluations() == found
 
 
+def test_parts_of_an_evaluation_stay_out_of_sight(store: RunStore) -> None:
+    def rows(subject: str, mode: str, correct: int) -> list[EvaluationRow]:
+        return [
+            EvaluationRow(subject, "beyond", mode, f"h{i}", "code_o", 6, correct, 4)
+            for i in range(3)
+        ]
+
+    store.write_step(step_record(1))
+    store.write_evaluation(rows("base", "greedy", 2), step=1)
+    store.stage_evaluation(rows("base", "greedy", 1), step=1)
+    store.stage_evaluation(rows("base", "sampled", 3), step=1)
+    store.stage_evaluation(rows("base", "greedy", 4), step=1)
+    store.stage_evaluation(rows("member:2", "greedy", 0), step=0)
+    assert store.load_evaluations() == rows("base", "greedy", 2)
+    assert store.suites() == ["beyond"]
+    assert store.staged_evaluation("beyond", 1) == [
+        *rows("base", "greedy", 4), *rows("base", "sampled", 3),
+    ]  # fmt: skip
+    assert store.staged_evaluation("beyond", 0) == rows("member:2", "greedy", 0)
+    assert store.staged_evaluation("held-out", 1) == []
+    store.truncate_after(0)
+    assert store.staged_evaluation("beyond", 1) == []
+    store.drop_staged("beyond")
+    assert store.staged_evaluation("beyond", 0) == []
+
+
 def test_a_directory_with_a_run_is_refused(tmp_path: Path) -> None:
     RunStore.create(tmp_path, Config()).close()
     with pytest.raises(ConfigError, match=r"already holds a run.*redqueen resume"):
