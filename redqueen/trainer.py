@@ -15,7 +15,7 @@ import torch
 
 from redqueen.benchmarks import RESERVED, heldout_tasks
 from redqueen.config import Config, build_config
-from redqueen.domains import Archive, Attempt, Domain, Draft, build_domain
+from redqueen.domains import REFERENCES, Archive, Attempt, CopyIndex, Domain, Draft, build_domain
 from redqueen.evolution import buried, check_operators, evolve, is_due
 from redqueen.learner import (
     Learner,
@@ -84,6 +84,7 @@ class Trainer:
         held_out = heldout_tasks(self.domain, RESERVED, config.eval.seed)
         self.held_out = frozenset(task.id for task in held_out)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
+        self.copies = CopyIndex(self.domain.form, config.domain.program_repeats)
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
             betas=config.learner.betas,
@@ -232,6 +233,8 @@ class Trainer:
                 )  # fmt: skip
         metrics = update.metrics() | step_metrics(proposals, rollouts)
         metrics |= {"coverage": self.archive.coverage, "archive_size": float(len(self.archive))}
+        by_kind = self.archive.kind_coverage(self.domain.kinds)
+        metrics |= {f"coverage/{kind}": share for kind, share in by_kind.items()}
         sampling = clock.seconds["propose"] + clock.seconds["solve"]
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / sampling
         return StepRecord(
@@ -250,6 +253,7 @@ class Trainer:
     ) -> tuple[list[Draft], tuple[Proposal, ...]]:
         """Each teacher writes its tasks, kinds in turn, shown references from the archive."""
         rollout, kinds = self.config.rollout, self.domain.kinds
+        draw = REFERENCES[self.config.domain.references]
         plans: list[tuple[Match, str, tuple[Task, ...]]] = []
         requests: list[Request] = []
         for match in matches:
@@ -258,7 +262,7 @@ class Trainer:
             for index in range(rollout.tasks_per_match):
                 kind = kinds[(step + match.index + index) % len(kinds)]
                 count = self.domain.references_for(kind, rollout.references)
-                references = tuple(self.archive.sample(count, rng))
+                references = tuple(draw(self.archive, kind, count, rng))
                 seed = derive_seed(self.config.seed, step, "propose", match.index, index)
                 plans.append((match, kind, references))
                 requests.append(Request(slot, self.domain.ask(kind, references), seed))
@@ -287,11 +291,15 @@ class Trainer:
     def _validate(
         self, drafts: Sequence[Draft], proposals: Sequence[Proposal]
     ) -> tuple[Proposal, ...]:
-        """Tasks or named rejections; what the archive or this step has already is a duplicate.
+        """Tasks or named rejections; what the archive or this step has already is a duplicate, or
+        a near copy when only names differ.
 
         A task of the held-out suite, should a teacher hit on it, is never trained on.
         """
         seen: set[str] = set()
+        guard = "near_copy" in self.config.domain.guards
+        if guard:
+            self.copies.follow(self.archive.tasks)
         checked = []
         for proposal, outcome in zip(proposals, self.domain.validate(drafts), strict=True):
             result: Task | Rejection = outcome
@@ -302,6 +310,10 @@ class Trainer:
                     result = Rejection("held_out", malformed=False)
                 elif outcome.id in seen or outcome.id in self.archive:
                     result = Rejection("duplicate", malformed=False)
+                elif guard and self.copies.is_copy(outcome):
+                    result = Rejection("near_copy", malformed=False)
+                elif guard:
+                    self.copies.add(outcome)
                 seen.add(outcome.id)
             checked.append(replace(proposal, outcome=result))
         lost = sum(isinstance(p.outcome, Rejection) and p.outcome.infra for p in checked)
