@@ -81,7 +81,7 @@ def table(columns: dict[str, Counter[str]]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=1000, help="generated tasks of each kind")
-    parser.add_argument("--proposals", type=int, default=210, help="of the seedling; 0: none")
+    parser.add_argument("--proposals", type=int, default=600, help="of the seedling; 0: none")
     args = parser.parse_args()
     config = load_config(None, [("domain.style", "compact")])
     missed = []
@@ -94,7 +94,7 @@ def main() -> int:
             counts = columns[kind] = reasons(domain, config, made)
             total += len(made)
             fallen = sum(n for name, n in counts.items() if name not in (*ALLOWED, "duplicate"))
-            if fallen >= FALSE_BELOW * len(made):
+            if made and fallen >= FALSE_BELOW * len(made):
                 missed.append(f"{fallen} of {len(made)} sound {kind} tasks were turned down")
         seconds = time.perf_counter() - begun
         print(f"{args.tasks} tasks of the generator of each kind, all guards on\n\n{table(columns)}")

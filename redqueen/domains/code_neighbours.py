@@ -171,7 +171,8 @@ def _elsewhere(value: Any, rng: Random) -> Any:
         case bool():
             return rng.random() < 0.5
         case int():
-            reach = 2 * abs(value) + 12
+            # Half of them small: that is where most thresholds lie.
+            reach = 2 * abs(value) + 12 if rng.random() < 0.5 else 9
             return rng.randint(-reach // 3, reach)
         case float() | complex():
             return rng.choice((-1.0, 1.0, 1.0)) * round(rng.uniform(0.0, 20.0), 1)
@@ -191,5 +192,8 @@ def _elsewhere(value: Any, rng: Random) -> Any:
         case tuple():
             return tuple(_elsewhere(item, rng) for item in value)
         case dict():
-            return {key: _elsewhere(item, rng) for key, item in value.items()}
+            kept = {key: _elsewhere(item, rng) for key, item in value.items()}
+            if kept and rng.random() < 0.3:
+                del kept[rng.choice(list(kept))]
+            return kept
     return value
