@@ -33,7 +33,9 @@ def as_draft(task: Task) -> Draft:
     payload = task.payload
     if task.kind == "code_f":
         inputs = "\n".join(given for given, _ in (*payload["examples"], *payload["hidden"]))
-        return Draft("code_f", f"<message>\n{payload['message']}\n<input>\n{inputs}", (task,), None, 0)
+        return Draft(
+            "code_f", f"<message>\n{payload['message']}\n<input>\n{inputs}", (task,), None, 0
+        )
     return Draft(task.kind, f"{payload['program']}\n<input>\n{payload['input']}", (), None, 0)
 
 
@@ -97,7 +99,9 @@ def main() -> int:
             if made and fallen >= FALSE_BELOW * len(made):
                 missed.append(f"{fallen} of {len(made)} sound {kind} tasks were turned down")
         seconds = time.perf_counter() - begun
-        print(f"{args.tasks} tasks of the generator of each kind, all guards on\n\n{table(columns)}")
+        print(
+            f"{args.tasks} tasks of the generator of each kind, all guards on\n\n{table(columns)}"
+        )
         print(f"\n{1000 * seconds / max(total, 1):.2f} ms a proposal, generation included")
         if args.proposals:
             policy = Policy.load(config.policy, slots=1, seed=0)
@@ -108,7 +112,9 @@ def main() -> int:
                 outcomes = propose(policy, judge, settings, args.proposals)
                 parts[name] = reasons(judge, settings, outcomes) if guards else plain(outcomes)
             valid = parts["guards on"]["valid"] / args.proposals
-            print(f"\n{args.proposals} proposals of the seedling at temperature 1\n\n{table(parts)}")
+            print(
+                f"\n{args.proposals} proposals of the seedling at temperature 1\n\n{table(parts)}"
+            )
             if valid < VALID_FROM:
                 missed.append(f"only {valid:.1%} of the seedling's proposals are valid")
     for sentence in missed:

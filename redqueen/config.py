@@ -159,6 +159,8 @@ class DomainConfig(Section):
     def _kinds_differ(self) -> "DomainConfig":
         if len(set(self.kinds)) < len(self.kinds):
             raise ValueError("kinds names a kind twice")
+        if len(set(self.guards)) < len(self.guards):
+            raise ValueError("guards names a guard twice")
         return self
 
 

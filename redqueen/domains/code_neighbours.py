@@ -128,9 +128,10 @@ def _nearby(value: Any, rng: Random) -> Any:
         case bytes():
             return bytes(_edit(list(value), rng, _byte))
         case list():
-            return _edit(value, rng, _item)
+            return _edit(value, rng, _nearby) if value else [rng.randint(0, 9)]
         case set():
-            return set(_edit(sorted(value, key=repr), rng, _item))
+            items = sorted(value, key=repr)
+            return set(_edit(items, rng, _nearby)) if value else {rng.randint(0, 9)}
         case tuple() if value:
             place = rng.randrange(len(value))
             return (*value[:place], _nearby(value[place], rng), *value[place + 1 :])
@@ -148,12 +149,8 @@ def _byte(old: Any, rng: Random) -> int:
     return rng.randrange(256)
 
 
-def _item(old: Any, rng: Random) -> Any:
-    return rng.randint(0, 9) if old is None else _nearby(old, rng)
-
-
 def _edit(items: list[Any], rng: Random, other: _Other) -> list[Any]:
-    """Drop, double or change one item; an empty list gets one."""
+    """Drop, double or change one item; a text without any gets one."""
     if not items:
         return [other(None, rng)]
     place = rng.randrange(len(items))
@@ -175,7 +172,7 @@ def _elsewhere(value: Any, rng: Random) -> Any:
             reach = 2 * abs(value) + 12 if rng.random() < 0.5 else 9
             return rng.randint(-reach // 3, reach)
         case float() | complex():
-            return rng.choice((-1.0, 1.0, 1.0)) * round(rng.uniform(0.0, 20.0), 1)
+            return type(value)(rng.choice((-1, 1, 1)) * round(rng.uniform(0.0, 20.0), 1))
         case str():
             letters = sorted({*value, *_ALPHABET})
             return "".join(rng.choice(letters) for _ in range(rng.randint(0, len(value) + 3)))
