@@ -152,6 +152,12 @@ def test_solve_rates_in_the_hover_texts(run: RunStore, page: str) -> None:
     assert f"code_i: {100 * rate:.0f}%" in here
 
 
+def test_coverage_of_the_kinds_that_have_it(page: str) -> None:
+    figure = plain(by_id(tree(page))["coverage"])
+    assert "code_i" in figure
+    assert "code_o" not in figure
+
+
 def test_samples_of_each_stage(run: RunStore, page: str) -> None:
     tasks = by_id(tree(page))["tasks"]
     text = plain(tasks)
