@@ -6,10 +6,8 @@ parsed arguments of one call; verdicts are computed here, from literals.
 """
 
 import ast
-import hashlib
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -21,6 +19,7 @@ from redqueen.domains.code_forms import normal_form
 from redqueen.domains.code_gate import fault_after, fault_before
 from redqueen.domains.code_neighbours import Probe, find_constant
 from redqueen.domains.code_prompts import Style
+from redqueen.domains.code_texts import arguments_text, same_value, task_id, value_text
 from redqueen.domains.generator import BANDS, generate_program, more_inputs
 from redqueen.domains.program import GenerationError, Program, execute
 from redqueen.rng import derive_seed
@@ -30,12 +29,20 @@ from redqueen.sandbox import (
     Outcome,
     OutcomeKind,
     Sandbox,
-    literals_equal,
     parse_arguments,
     parse_literal,
-    render_literal,
 )
 from redqueen.types import ConfigError, Rejection, Task, Verdict
+
+__all__ = [
+    "MALFORMED_REASONS",
+    "WELL_FORMED_REASONS",
+    "CodeDomain",
+    "arguments_text",
+    "same_value",
+    "task_id",
+    "value_text",
+]
 
 MALFORMED_REASONS = frozenset({"unparsable", "syntax_error", "no_function", "bad_input"})
 """Reasons that mean the text could not be read as a task; all others are well-formed."""
@@ -72,35 +79,6 @@ class _Candidate:
     inputs: tuple[str, ...]
     args: tuple[tuple[Any, ...], ...]
     message: str
-
-
-def value_text(value: Any) -> str:
-    """The canonical literal of a plain value: the same in every process, and readable again.
-
-    Raises:
-        ValueError: the value has no literal.
-    """
-    text = render_literal(value)
-    if text is None:
-        raise ValueError(f"{type(value).__name__} has no literal")
-    return text
-
-
-def arguments_text(args: Sequence[Any]) -> str:
-    """The arguments of a call as text, as prompts show them; `parse_arguments` gives them back."""
-    return ", ".join(map(value_text, args))
-
-
-def same_value(left: str, right: str) -> bool:
-    """Whether two texts are literals of equal values."""
-    (left_known, a), (right_known, b) = parse_literal(left), parse_literal(right)
-    return left_known and right_known and literals_equal(a, b)
-
-
-def task_id(kind: str, payload: Mapping[str, Any]) -> str:
-    """Content hash: equal tasks have equal ids."""
-    text = json.dumps([kind, payload], sort_keys=True)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
 
 
 class CodeDomain:

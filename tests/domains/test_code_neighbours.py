@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from redqueen.config import DomainConfig
 from redqueen.domains import Draft
-from redqueen.domains.code import CodeDomain, value_text
+from redqueen.domains.code import CodeDomain
 from redqueen.domains.code_neighbours import ENOUGH, FAR, NEAR, Probe, find_constant, neighbours
 from redqueen.domains.code_prompts import COMPACT
+from redqueen.domains.code_texts import value_text
 from redqueen.sandbox import Call, Outcome, OutcomeKind
 from redqueen.types import Rejection
 

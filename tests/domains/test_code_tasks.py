@@ -9,8 +9,9 @@ from code_cases import STYLES, cpython, make_task
 
 from redqueen.config import DomainConfig, build_config
 from redqueen.domains import build_domain
-from redqueen.domains.code import CodeDomain, arguments_text
+from redqueen.domains.code import CodeDomain
 from redqueen.domains.code_ast import features, parse_program
+from redqueen.domains.code_texts import arguments_text
 from redqueen.sandbox import Call, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import ConfigError, Task
 

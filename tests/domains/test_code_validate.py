@@ -22,10 +22,8 @@ from redqueen.domains.code import (
     MALFORMED_REASONS,
     WELL_FORMED_REASONS,
     CodeDomain,
-    arguments_text,
-    same_value,
-    value_text,
 )
+from redqueen.domains.code_texts import arguments_text, same_value, value_text
 from redqueen.domains.generator import generate_program
 from redqueen.sandbox import NOT_A_LITERAL, Call, Outcome, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import Rejection, Task
