@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-learning \
-        bench-evolution bench-suites clean
+.PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-guards \
+        bench-learning bench-evolution bench-suites clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -34,6 +34,9 @@ bench-main-job: $(READY)  ## the default run with three seeds, measured on 1,000
 
 bench-sandbox: $(READY)  ## verdicts a second, and the hostile corpus
 	$(BIN)/python -m bench.sandbox
+
+bench-guards: $(READY)  ## what the guards turn down, of sound tasks and of the seedling's
+	$(BIN)/python -m bench.guards
 
 bench-learning: $(READY)  ## one student on a fixed stream of tasks: does the update learn at all?
 	$(BIN)/python -m bench.learning

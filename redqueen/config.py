@@ -160,11 +160,37 @@ class DomainConfig(Section):
     """Longest program, as written and as formatted."""
     max_value_chars: int = Field(240, ge=8)
     """Longest text of an input or output value."""
+    guards: tuple[Literal["huge_constant", "leak", "constant", "near_copy", "lookup"], ...] = (
+        "huge_constant",
+        "leak",
+        "constant",
+        "near_copy",
+        "lookup",
+    )
+    """Guards against false difficulty that are on; see docs/curriculum.md. Lengths, the policy
+    for programs and the check of determinism are always on."""
+    max_constant: int = Field(1_000_000, ge=1)
+    """Guard `huge_constant`: largest number in a program or an input, either sign."""
+    max_constant_chars: int = Field(64, ge=1)
+    """Guard `huge_constant`: longest text constant in a program or an input, in characters."""
+    leak_chars: int = Field(16, ge=1)
+    """Guard `leak`: an answer of this many characters or more must not stand in the prompt;
+    shorter ones stand there by chance."""
+    program_repeats: int = Field(3, ge=0)
+    """Guard `near_copy`: archived tasks of one kind and program after which no other input makes
+    a new one (code_o and code_i)."""
+    near_copy_constants: bool = True
+    """Guard `near_copy`: programs that differ in constants are different programs."""
+    references: Literal["uniform", "rare", "recent", "azr"] = "uniform"
+    """How archive tasks are drawn for proposal prompts: `uniform` over tasks; `rare` over feature
+    cells, then tasks; `recent` by weight step + 1; `azr` over tasks of the kind that is asked."""
 
     @model_validator(mode="after")
     def _kinds_differ(self) -> "DomainConfig":
         if len(set(self.kinds)) < len(self.kinds):
             raise ValueError("kinds names a kind twice")
+        if len(set(self.guards)) < len(self.guards):
+            raise ValueError("guards names a guard twice")
         return self
 
 

@@ -16,7 +16,7 @@ import torch
 from redqueen.alarms import Alarms
 from redqueen.benchmarks import Reserved
 from redqueen.config import Config, build_config
-from redqueen.domains import Archive, Attempt, Domain, Draft, build_domain
+from redqueen.domains import REFERENCES, Archive, Attempt, CopyIndex, Domain, Draft, build_domain
 from redqueen.evolution import (
     Chronicle,
     buried,
@@ -100,6 +100,7 @@ class Trainer:
         check_stream(config, self.domain)
         self.held_out = Reserved(self.domain, config.eval.seed)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
+        self.copies = CopyIndex(self.domain.form, config.domain.program_repeats)
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
             betas=config.learner.betas,
@@ -264,6 +265,8 @@ class Trainer:
                 self.chronicle.begin_generation([m.id for m in self.population.members])
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics()
         metrics |= {"coverage": self.archive.coverage, "archive_size": float(len(self.archive))}
+        by_kind = self.archive.kind_coverage(self.domain.kinds)
+        metrics |= {f"coverage/{kind}": share for kind, share in by_kind.items()}
         metrics |= self.alarms.watch(metrics)
         sampling = clock.seconds["propose"] + clock.seconds["solve"]
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / sampling
@@ -285,6 +288,7 @@ class Trainer:
         """Each teacher writes its tasks, kinds in turn, shown references from the archive."""
         rollout, kinds = self.config.rollout, self.domain.kinds
         plans: list[tuple[Match, int, str, tuple[Task, ...]]] = []
+        draw = REFERENCES[self.config.domain.references]
         requests: list[Request] = []
         for match in matches:
             if match.teacher is None or match.tasks_of is not None:
@@ -294,7 +298,7 @@ class Trainer:
             for index in range(rollout.tasks_per_match):
                 kind = kinds[(step + match.index + index) % len(kinds)]
                 count = self.domain.references_for(kind, rollout.references)
-                references = tuple(self.archive.sample(count, rng))
+                references = tuple(draw(self.archive, kind, count, rng))
                 seed = derive_seed(self.config.seed, step, "propose", match.index, index)
                 plans.append((match, match.teacher, kind, references))
                 prompt = self.domain.ask(kind, references)
@@ -324,11 +328,15 @@ class Trainer:
     def _validate(
         self, drafts: Sequence[Draft], proposals: Sequence[Proposal]
     ) -> tuple[Proposal, ...]:
-        """Tasks or named rejections; what the archive or this step has already is a duplicate.
+        """Tasks or named rejections; what the archive or this step has already is a duplicate, or
+        a near copy when only names differ.
 
         A task of an evaluation suite, should a teacher hit on it, is never trained on.
         """
         seen: set[str] = set()
+        guard = "near_copy" in self.config.domain.guards
+        if guard:
+            self.copies.follow(self.archive.tasks)
         checked = []
         for proposal, outcome in zip(proposals, self.domain.validate(drafts), strict=True):
             result: Task | Rejection = outcome
@@ -339,6 +347,10 @@ class Trainer:
                     result = Rejection("held_out", malformed=False)
                 elif outcome.id in seen or outcome.id in self.archive:
                     result = Rejection("duplicate", malformed=False)
+                elif guard and self.copies.is_copy(outcome):
+                    result = Rejection("near_copy", malformed=False)
+                elif guard:
+                    self.copies.add(outcome)
                 seen.add(outcome.id)
             checked.append(replace(proposal, outcome=result))
         lost = sum(isinstance(p.outcome, Rejection) and p.outcome.infra for p in checked)

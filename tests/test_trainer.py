@@ -231,6 +231,65 @@ def test_held_out_tasks_and_duplicates_are_rejected(tiny: Make, tmp_path: Path) 
             assert (found.reason if isinstance(found, Rejection) else "valid") == expected
 
 
+def test_near_copies_are_rejected_also_after_resuming(tiny: Make, tmp_path: Path) -> None:
+    records: list[StepRecord] = []
+
+    def keep(phase: str, record: StepRecord | None) -> None:
+        if record is not None:
+            records.append(record)
+
+    def twin(task: Task, name: str) -> Task:
+        program = task.payload["program"].replace("g", name)
+        return replace(task, id=f"{task.id}{name}", payload={**task.payload, "program": program})
+
+    def step(trainer: Trainer, validated: list[Task]) -> list[str]:
+        trainer.domain.validate = lambda drafts: validated  # type: ignore[method-assign]
+        generate = trainer.policy.generate
+        trainer.policy.generate = lambda *args, **options: [  # type: ignore[method-assign]
+            replace(text, finished=True) for text in generate(*args, **options)
+        ]
+        trainer.run(keep)
+        return [
+            p.outcome.reason if isinstance(p.outcome, Rejection) else "valid"
+            for p in records[-1].proposals
+        ]
+
+    with Trainer.start(tiny(steps=1), tmp_path / "run") as trainer:
+        known = trainer.domain.seed_tasks(6, trainer.config.seed)
+        fresh = [task for task in trainer.domain.seed_tasks(6, seed=77) if task.kind == "code_o"]
+        proposed = [fresh[0], twin(fresh[0], "u"), twin(known[0], "u"), twin(known[2], "u"),
+                    known[1], fresh[1]]  # fmt: skip
+        assert [task.kind for task in proposed[2:5]] == ["code_o", "code_f", "code_i"]
+        expected = ["valid", "near_copy", "near_copy", "near_copy", "duplicate", "valid"]
+        assert step(trainer, proposed) == expected
+        forms = {key: trainer.domain.form(task) for key, task in trainer.archive.tasks.items()}
+    with Trainer.resume(tmp_path / "run", steps=2) as trainer:
+        again = {key: trainer.domain.form(task) for key, task in trainer.archive.tasks.items()}
+        assert again == forms
+        other = trainer.domain.seed_tasks(6, seed=78)
+        proposed = [twin(fresh[0], "w"), twin(fresh[1], "w"), *other[:4]]
+        assert step(trainer, proposed) == ["near_copy", "near_copy", *["valid"] * 4]
+    off = tiny(steps=1, domain={"guards": ["leak"]})
+    with Trainer.start(off, tmp_path / "off") as trainer:
+        proposed = [fresh[0], twin(fresh[0], "u"), *other[:4]]
+        assert step(trainer, proposed) == ["valid"] * 6
+
+
+def test_references_follow_the_configured_rule(tiny: Make, tmp_path: Path) -> None:
+    config = tiny(steps=1, domain={"references": "azr", "seed_tasks": 12})
+    with Trainer.start(config, tmp_path / "run") as trainer:
+        kinds = {task.id: task.kind for task in trainer.archive.tasks.values()}
+        records: list[StepRecord] = []
+        trainer.run(lambda phase, record: records.append(record) if record else None)
+    shown = [(p.kind, kinds[p.references[0]]) for p in records[0].proposals]
+    assert {kind for kind, _ in shown} == {"code_o", "code_i", "code_f"}
+    assert all((kind == reference) != (kind == "code_f") for kind, reference in shown)
+    metrics = records[0].metrics
+    shares = [metrics[f"coverage/{kind}"] for kind in ("code_o", "code_i", "code_f")]
+    assert metrics["coverage"] == pytest.approx(sum(shares) / 3)
+    assert all(0 < share < 1 for share in shares)
+
+
 def test_stop_request_saves_and_resumes(tiny: Make, tmp_path: Path) -> None:
     with Trainer.start(tiny(steps=3), tmp_path / "run") as trainer:
         assert not trainer.run(quiet, should_stop=lambda: trainer.step == 1)

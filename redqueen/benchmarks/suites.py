@@ -1,12 +1,13 @@
 """The registry of suites, and what of them is kept from training."""
 
+import ast
 from collections.abc import Callable
 from functools import cached_property
 
 from redqueen.benchmarks.handwritten import exercises, handwritten_tasks
 from redqueen.benchmarks.heldout import RESERVED, SUITE, beyond_tasks, heldout_tasks
 from redqueen.domains import Domain
-from redqueen.domains.normal_form import normal_form
+from redqueen.domains.code_forms import normal_form
 from redqueen.types import ConfigError, Task
 
 Builder = Callable[[Domain, int, int], list[Task]]
@@ -48,7 +49,7 @@ class Reserved:
         """`seed` is that of the suites (`eval.seed`)."""
         self._domain, self._seed = domain, seed
         self._ids = frozenset(task.id for task in heldout_tasks(domain, RESERVED, seed))
-        self._programs = frozenset(normal_form(item.program) for item in exercises())
+        self._programs = frozenset(normal_form(ast.parse(item.program)) for item in exercises())
 
     @cached_property
     def _beyond(self) -> frozenset[str]:
@@ -62,4 +63,4 @@ class Reserved:
         if task.features.get("lines", BEYOND_LINES) >= BEYOND_LINES and task.id in self._beyond:
             return True
         program = task.payload.get("program")
-        return program is not None and normal_form(program) in self._programs
+        return program is not None and normal_form(ast.parse(program)) in self._programs

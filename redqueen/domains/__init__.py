@@ -5,13 +5,26 @@ from typing import Any
 
 from redqueen.config import Config
 from redqueen.domains.archive import Archive
-from redqueen.domains.base import Attempt, Domain, Draft, Judgement
+from redqueen.domains.base import Attempt, Domain, Draft, Form, Judgement
 from redqueen.domains.code import CodeDomain
 from redqueen.domains.code_instruct import INSTRUCT
 from redqueen.domains.code_prompts import COMPACT
+from redqueen.domains.copies import CopyIndex
+from redqueen.domains.references import REFERENCES
 from redqueen.sandbox import Sandbox
 
-__all__ = ["DOMAINS", "Archive", "Attempt", "Domain", "Draft", "Judgement", "build_domain"]
+__all__ = [
+    "DOMAINS",
+    "REFERENCES",
+    "Archive",
+    "Attempt",
+    "CopyIndex",
+    "Domain",
+    "Draft",
+    "Form",
+    "Judgement",
+    "build_domain",
+]
 
 
 def _chat_wrapper(tokenizer: Any) -> Callable[[str], str]:

@@ -1,8 +1,9 @@
 """The tasks kept for reference, filed by feature cell. Coverage is the share of cells filled."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,23 @@ class Archive:
     def coverage(self) -> float:
         """Share of all feature cells that ever held a task."""
         return len(self._filled) / self.cells
+
+    def kind_coverage(self, kinds: Sequence[str]) -> dict[str, float]:
+        """The same for each of the domain's kinds, among the kind's own cells."""
+        counts = Counter(name.partition(":")[0] for name in self._filled)
+        return {kind: counts[kind] * len(kinds) / self.cells for kind in kinds}
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The tasks by id, oldest first; not to be changed."""
+        return MappingProxyType(self._tasks)
+
+    def by_cell(self) -> dict[str, list[Task]]:
+        """The tasks in each cell that holds any, oldest first."""
+        filed: dict[str, list[Task]] = {}
+        for key, task in self._tasks.items():
+            filed.setdefault(self._where[key], []).append(task)
+        return filed
 
     def add(self, tasks: Iterable[Task]) -> int:
         """File tasks that are not there yet; returns how many were new."""

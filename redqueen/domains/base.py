@@ -36,6 +36,16 @@ class Judgement:
     score: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What is left of a task when what does not matter is taken away: equal forms, near copies."""
+
+    task: str
+    family: str | None = None
+    """What it shares with tasks that are allowed a few times (the same program with another
+    input); None for a task without such a limit."""
+
+
 class Domain(Protocol):
     """One family of tasks. Implementations hold no state that a step changes."""
 
@@ -69,4 +79,7 @@ class Domain(Protocol):
         """Check attempts. Never raises on what a model wrote."""
 
     def cell(self, task: Task) -> str:
-        """The archive's feature cell of a task."""
+        """The archive's feature cell of a task, `kind:...`; each kind has equally many."""
+
+    def form(self, task: Task) -> Form:
+        """The normal form of a task, to tell near copies by."""

@@ -5,17 +5,21 @@ Model output is data. A program runs only in the sandbox; inputs and answers ent
 parsed arguments of one call; verdicts are computed here, from literals.
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+import ast
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 from redqueen.config import DomainConfig
-from redqueen.domains.base import Attempt, Draft, Judgement
+from redqueen.domains.base import Attempt, Draft, Form, Judgement
 from redqueen.domains.code_ast import Parsed, features, parse_program
+from redqueen.domains.code_forms import normal_form
+from redqueen.domains.code_gate import fault_after, fault_before
+from redqueen.domains.code_neighbours import Probe, find_constant
 from redqueen.domains.code_prompts import Style
+from redqueen.domains.code_texts import arguments_text, same_value, task_id, value_text
 from redqueen.domains.generator import BANDS, generate_program, more_inputs
 from redqueen.domains.program import GenerationError, Program, execute
 from redqueen.rng import derive_seed
@@ -25,12 +29,20 @@ from redqueen.sandbox import (
     Outcome,
     OutcomeKind,
     Sandbox,
-    literals_equal,
     parse_arguments,
     parse_literal,
-    render_literal,
 )
 from redqueen.types import ConfigError, Rejection, Task, Verdict
+
+__all__ = [
+    "MALFORMED_REASONS",
+    "WELL_FORMED_REASONS",
+    "CodeDomain",
+    "arguments_text",
+    "same_value",
+    "task_id",
+    "value_text",
+]
 
 MALFORMED_REASONS = frozenset({"unparsable", "syntax_error", "no_function", "bad_input"})
 """Reasons that mean the text could not be read as a task; all others are well-formed."""
@@ -38,6 +50,7 @@ WELL_FORMED_REASONS = frozenset(
     {
         "too_long", "too_deep", "forbidden", "too_few_inputs", "exception", "no_literal",
         "timeout", "memory", "output_too_long", "unsupported", "nondeterministic", "constant",
+        "huge_constant", "leak", "lookup",
     }
 )  # fmt: skip
 """Reasons for turning down a task that could be read. `infra_error` is neither: it is ours."""
@@ -52,7 +65,10 @@ _OUTCOME_REASONS = {
 _EXCEPTION_REASONS = {"SyntaxError": "syntax_error", NOT_A_LITERAL: "no_literal"}
 """Exceptions with a reason of their own. Some syntax errors only show when code is compiled."""
 _GENERATOR_TRIES = 1000
-_BINS = {"lines": (4, 6, 8, 11), "cyclomatic": (2, 3, 4), "ast_depth": (6, 7, 8)}
+_BINS = {
+    "lines": (4, 6, 8, 11), "cyclomatic": (2, 3, 4), "ast_depth": (6, 7, 8), "types": (2, 3),
+}  # fmt: skip
+"""Features with the lower edges of their bins but the first; every cell can be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +79,6 @@ class _Candidate:
     inputs: tuple[str, ...]
     args: tuple[tuple[Any, ...], ...]
     message: str
-
-
-def value_text(value: Any) -> str:
-    """The canonical literal of a plain value: the same in every process, and readable again.
-
-    Raises:
-        ValueError: the value has no literal.
-    """
-    text = render_literal(value)
-    if text is None:
-        raise ValueError(f"{type(value).__name__} has no literal")
-    return text
-
-
-def arguments_text(args: Sequence[Any]) -> str:
-    """The arguments of a call as text, as prompts show them; `parse_arguments` gives them back."""
-    return ", ".join(map(value_text, args))
-
-
-def same_value(left: str, right: str) -> bool:
-    """Whether two texts are literals of equal values."""
-    (left_known, a), (right_known, b) = parse_literal(left), parse_literal(right)
-    return left_known and right_known and literals_equal(a, b)
-
-
-def task_id(kind: str, payload: Mapping[str, Any]) -> str:
-    """Content hash: equal tasks have equal ids."""
-    text = json.dumps([kind, payload], sort_keys=True)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
 
 
 class CodeDomain:
@@ -109,7 +96,7 @@ class CodeDomain:
         """`wrap` puts a prompt through a chat template; only styles that chat use it."""
         self.config = config
         self.kinds: tuple[str, ...] = config.kinds
-        self.cells = len(self.kinds) * 5 * 4 * 4
+        self.cells = len(self.kinds) * math.prod(len(edges) + 1 for edges in _BINS.values())
         self._sandbox = sandbox
         self._style = style
         self._wrap = wrap if style.chat else lambda prompt: prompt
@@ -161,7 +148,7 @@ class CodeDomain:
             first = [next(outcomes) for _ in item.args]
             second = [next(outcomes) for _ in item.args]
             results.append(self._settle(draft, item, first, second))
-        return results
+        return self._without_constant(candidates, results)
 
     def _parse(self, draft: Draft) -> _Candidate | Rejection:
         if draft.kind == "code_f":
@@ -197,14 +184,16 @@ class CodeDomain:
             if len(unique) < self.config.code_f_inputs:
                 return _reject("too_few_inputs")
             unique = dict(list(unique.items())[: self.config.code_f_inputs])
-        return _Candidate(parsed, tuple(unique), tuple(unique.values()), message)
+        item = _Candidate(parsed, tuple(unique), tuple(unique.values()), message)
+        reason = fault_before(self.config, kind, parsed, item.args, message)
+        return item if reason is None else _reject(reason)
 
     def _settle(
         self, draft: Draft, item: _Candidate, first: Sequence[Outcome], second: Sequence[Outcome]
     ) -> Task | Rejection:
         for outcome in (*first, *second):
             if outcome.kind is OutcomeKind.INFRA_ERROR:
-                return Rejection("infra_error", malformed=False, infra=True, detail=outcome.message)
+                return _infra(outcome)
         for outcome in (*first, *second):
             if outcome.kind is not OutcomeKind.VALUE:
                 detail = f"{outcome.exception}: {outcome.message}".strip(": ")
@@ -216,9 +205,32 @@ class CodeDomain:
         if any(len(text) > self.config.max_value_chars for text in outputs):
             return _reject("output_too_long")
         pairs = list(zip(item.inputs, outputs, strict=True))
-        if draft.kind == "code_f" and all(same_value(outputs[0], text) for text in outputs):
+        fixed = draft.kind == "code_f" and all(same_value(outputs[0], text) for text in outputs)
+        if fixed and "constant" in self.config.guards:
             return _reject("constant")
+        fault = fault_after(self.config, draft.kind, item.parsed, item.args[0], outputs[0])
+        if fault is not None:
+            return _reject(fault)
         return self._task(draft.kind, item.parsed, pairs, item.message, draft.author, draft.step)
+
+    def _without_constant(
+        self, candidates: Sequence[_Candidate | Rejection], results: list[Task | Rejection]
+    ) -> list[Task | Rejection]:
+        """`results` with the guard `constant` applied to code_o and code_i: it runs neighbours of
+        what has become a task."""
+        if "constant" not in self.config.guards:
+            return results
+        places, probes = [], []
+        for place, (item, made) in enumerate(zip(candidates, results, strict=True)):
+            if isinstance(item, _Candidate) and isinstance(made, Task) and made.kind != "code_f":
+                places.append(place)
+                probes.append(Probe(item.parsed.source, item.args[0], made.payload["output"]))
+        for place, found in zip(places, find_constant(self._sandbox, probes), strict=True):
+            if isinstance(found, Outcome):
+                results[place] = _infra(found)
+            elif found:
+                results[place] = _reject("constant")
+        return results
 
     def _task(
         self,
@@ -242,7 +254,7 @@ class CodeDomain:
             domain=self.name,
             kind=kind,
             payload=payload,
-            features=features(parsed),
+            features=features(parsed, _values(pairs, parsed.arity)),
             author=author,
             step=step,
         )
@@ -359,8 +371,19 @@ class CodeDomain:
             runs = [(args, execute(program, args)[0])]
         return [(arguments_text(given), value_text(value)) for given, value in runs]
 
+    def form(self, task: Task) -> Form:
+        """The program up to names, and up to constants if so configured, with its inputs; the
+        order of a code_f task's inputs and its message do not matter."""
+        payload = task.payload
+        tree = ast.parse(payload["program"])
+        program = f"{task.kind}:{normal_form(tree, self.config.near_copy_constants)}"
+        if task.kind != "code_f":
+            return Form(task_id(program, {"input": payload["input"]}), program)
+        inputs = sorted(args for args, _ in (*payload["examples"], *payload["hidden"]))
+        return Form(task_id(program, {"inputs": inputs}))
+
     def cell(self, task: Task) -> str:
-        """Kind with the bins of lines, cyclomatic number and tree depth."""
+        """Kind with the bins of lines, cyclomatic number, tree depth and number of types."""
         bins = [sum(task.features[name] >= edge for edge in edges) for name, edges in _BINS.items()]
         return ":".join([task.kind, *map(str, bins)])
 
@@ -383,6 +406,16 @@ class _Plan:
         )
         score = right / len(self.expected)
         return Judgement(Verdict.CORRECT if score == 1 else Verdict.WRONG, self.answer, score)
+
+
+def _values(pairs: Sequence[tuple[str, str]], arity: int) -> list[Any]:
+    """The arguments and results in canonical texts."""
+    args = [parse_arguments(given, arity) or () for given, _ in pairs]
+    return [*(value for item in args for value in item), *(parse_literal(o)[1] for _, o in pairs)]
+
+
+def _infra(outcome: Outcome) -> Rejection:
+    return Rejection("infra_error", malformed=False, infra=True, detail=outcome.message)
 
 
 def _reject(reason: str, detail: str = "") -> Rejection:

@@ -12,7 +12,7 @@ import math
 import re
 import string
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 MAX_DEPTH = 50
@@ -63,10 +63,8 @@ _FORBIDDEN_NODES = (
 )  # fmt: skip
 _BRANCHES = (ast.If, ast.For, ast.While, ast.IfExp, ast.ExceptHandler, ast.Assert, ast.match_case)
 _NOT_LEVELS = (ast.expr_context, ast.operator, ast.boolop, ast.cmpop, ast.unaryop)
-_TYPES = {
-    ast.List: "list", ast.ListComp: "list", ast.Tuple: "tuple", ast.Dict: "dict",
-    ast.DictComp: "dict", ast.Set: "set", ast.SetComp: "set", ast.JoinedStr: "str",
-}  # fmt: skip
+TYPES = (int, bool, str, list, tuple, dict)
+"""The types that are features of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +220,29 @@ def depth(tree: ast.AST) -> int:
     return levels
 
 
-def features(parsed: Parsed) -> dict[str, float]:
-    """The numbers that describe a program to the archive and the report."""
-    types = {name for node in ast.walk(parsed.tree) if (name := _TYPES.get(type(node)))}
+def types_in(values: Iterable[object]) -> dict[str, float]:
+    """Which of `TYPES` occur in plain values, at any depth (`type_int` … 1 or 0), and how many."""
+    found: set[type] = set()
+    level = list(values)
+    while level:
+        found.update(map(type, level))
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += [*item, *item.values()]
+            elif isinstance(item, list | tuple | set):
+                below += item
+        level = below
+    flags = {f"type_{kind.__name__}": float(kind in found) for kind in TYPES}
+    return {"types": sum(flags.values()), **flags}
+
+
+def features(parsed: Parsed, values: Iterable[object]) -> dict[str, float]:
+    """The numbers that describe a task to the archive and the report; `values` are the arguments
+    and results of its calls."""
     return {
         "ast_depth": float(depth(parsed.tree)),
         "cyclomatic": float(cyclomatic(parsed.tree)),
         "lines": float(len(parsed.source.splitlines())),
-        "types": float(len(types)),
+        **types_in(values),
     }

@@ -200,7 +200,7 @@ def _count(name: str, reasons: Counter[str], named: Sequence[str], shown: Sequen
 
 
 def coverage(run: RunReader) -> str:
-    """Share of archive cells filled, over steps."""
+    """Share of archive cells filled, of all and of each task kind's, over steps."""
     heading = "Coverage of the task archive"
     points = run.load_metrics("coverage")
     if not points:
@@ -210,6 +210,10 @@ def coverage(run: RunReader) -> str:
     series = [
         Series("coverage", list(last.items()), "var(--teacher)", label=f"{points[-1][1]:.0%}")
     ]
+    for kind, color in zip(kind_order(run.config().domain.kinds), KIND_COLORS, strict=False):
+        of_kind = {place[step].x: value for step, value in run.load_metrics(f"coverage/{kind}")}
+        if of_kind:
+            series.append(Series(kind, list(of_kind.items()), color, label=kind, faded=True))
     style = LineStyle("Archive coverage over steps", form=percent, low=0.0)
     caption = "Share of feature cells with at least one task: " + ", ".join(
         f"{value:.0%} after step {step}" for step, value in dict([points[0], points[-1]]).items()

@@ -7,6 +7,9 @@ from redqueen.config import DomainConfig, SandboxConfig
 from redqueen.domains.code import CodeDomain
 from redqueen.sandbox import Sandbox, make_sandbox
 
+PARSING = DomainConfig(guards=("constant",))
+"""Tests of parsing, running and posing use tasks that the other guards would turn down."""
+
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
@@ -16,10 +19,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def domain(sandbox: Sandbox) -> CodeDomain:
-    return CodeDomain(DomainConfig(), sandbox, STYLES["compact"])
+    return CodeDomain(PARSING, sandbox, STYLES["compact"])
 
 
 @pytest.fixture(scope="session", params=list(STYLES))
 def styled(request: pytest.FixtureRequest, sandbox: Sandbox) -> CodeDomain:
     """The domain in either style."""
-    return CodeDomain(DomainConfig(), sandbox, STYLES[request.param])
+    return CodeDomain(PARSING, sandbox, STYLES[request.param])

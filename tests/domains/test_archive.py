@@ -1,17 +1,20 @@
 """The archive, against a slow model of what it promises."""
 
+import itertools
 import json
 from collections import Counter
 
 import numpy as np
+from code_cases import proposal_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redqueen.config import DomainConfig
-from redqueen.domains import Archive
+from redqueen.domains import Archive, Draft
 from redqueen.domains.code import CodeDomain
 from redqueen.domains.code_prompts import COMPACT
-from redqueen.types import Task
+from redqueen.sandbox import Sandbox
+from redqueen.types import Rejection, Task
 
 
 def task(number: int, cell: str = "a") -> Task:
@@ -107,3 +110,58 @@ def test_state_survives_json() -> None:
     more = domain.seed_tasks(40, seed=5)
     assert kept.add(more) == again.add(more)
     assert again.state() == kept.state()
+
+
+def test_coverage_of_each_kind_is_of_its_own_cells() -> None:
+    kept = Archive(2, lambda item: f"{item.kind}:{item.payload['n'] % 3}", 6)
+    kept.add([task(n, "x") for n in (0, 1, 3)])
+    kept.add([task(5, "y")])
+    assert kept.kind_coverage(("x", "y")) == {"x": 2 / 3, "y": 1 / 3}
+    assert kept.coverage == 3 / 6
+    assert len(kept) == 2
+
+
+def test_tasks_and_cells_are_views_of_what_is_kept() -> None:
+    kept = archive(3)
+    kept.add([task(1, "b"), task(2, "a"), task(3, "a"), task(4, "c")])
+    assert list(kept.tasks) == ["t1", "t3", "t4"]
+    names = {cell: [t.id for t in filed] for cell, filed in kept.by_cell().items()}
+    assert names == {"b": ["t1"], "a": ["t3"], "c": ["t4"]}
+    kept.by_cell()["a"].clear()
+    assert len(kept.by_cell()["a"]) == 1
+
+
+def witness(lines: int, cyclomatic: int, depth: int) -> str:
+    """A program with these features that depends on its argument, whatever that is."""
+    value = " or ".join("a" * cyclomatic)
+    wraps = depth - 4 - (cyclomatic > 1)
+    filling = "".join("    b = a\n" for _ in range(lines - 2))
+    return f"def f(a):\n{filling}    return {'[' * wraps}{value}{']' * wraps}"
+
+
+WITNESS_INPUTS = {
+    1: ("[]", "[[]]", "[[], []]", "[[[]]]", "[[[]], []]", "[[], [[]]]"),
+    2: ("[1]", "[2]", "[3, 4]", "[5]", "[6, 1]", "[7]"),
+    3: ("[1, 'a']", "[2, 'b']", "[3, 'c']", "[4, 'd']", "[5, 'e']", "[6, 'f']"),
+}
+
+
+def test_every_cell_can_be_reached_with_all_guards_on(sandbox: Sandbox) -> None:
+    domain = CodeDomain(DomainConfig(), sandbox, COMPACT)
+    kept = Archive(10**4, domain.cell, domain.cells)
+    axes = (3, 4, 6, 8, 11), (1, 2, 3, 4), (5, 6, 7, 8), (1, 2, 3)
+    drafts = []
+    for lines, cyclomatic, depth, types in itertools.product(*axes):
+        program = witness(lines, cyclomatic, depth)
+        inputs = WITNESS_INPUTS[types]
+        drafts += [
+            Draft(kind, proposal_text(COMPACT, program, inputs[-1]), (), 0, 0)
+            for kind in ("code_o", "code_i")
+        ]
+        shown = Task("t", "code", "code_o", {"program": program})
+        drafts.append(Draft("code_f", proposal_text(COMPACT, program, *inputs), (shown,), 0, 0))
+    made = domain.validate(drafts)
+    assert {item.reason for item in made if isinstance(item, Rejection)} == set()
+    kept.add(item for item in made if isinstance(item, Task))
+    assert kept.coverage == 1.0
+    assert kept.kind_coverage(domain.kinds) == {"code_o": 1.0, "code_i": 1.0, "code_f": 1.0}

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from redqueen.domains.code_ast import (
     MAX_DEPTH,
+    TYPES,
     Parsed,
     cyclomatic,
     depth,
     features,
     parse_program,
+    types_in,
 )
 
 ALLOWED = {
@@ -270,5 +272,27 @@ def test_features() -> None:
     parsed = parse_program(program, 1200)
     assert isinstance(parsed, Parsed)
     # Module, function, return, tuple, f-string, its field, name; a comprehension with a condition;
-    # four lines once formatted; displays of list, tuple, dict and str.
-    assert features(parsed) == {"ast_depth": 7.0, "cyclomatic": 3.0, "lines": 4.0, "types": 4.0}
+    # four lines once formatted; values of four types.
+    values = [[True, {"a": None}], 1.5]
+    assert features(parsed, values) == {
+        "ast_depth": 7.0, "cyclomatic": 3.0, "lines": 4.0, "types": 4.0, "type_int": 0.0,
+        "type_bool": 1.0, "type_str": 1.0, "type_list": 1.0, "type_tuple": 0.0, "type_dict": 1.0,
+    }  # fmt: skip
+
+
+TYPED = [
+    ([], set()),
+    ([None, 1.5, b"x", {1.5}], set()),
+    ([True], {"bool"}),
+    ([3, "a"], {"int", "str"}),
+    ([({"k": [0]},)], {"tuple", "dict", "str", "list", "int"}),
+    ([{(1, "a"): False}], {"dict", "tuple", "int", "str", "bool"}),
+]
+
+
+@pytest.mark.parametrize(("values", "expected"), TYPED)
+def test_types_that_occur_at_any_depth(values: list[object], expected: set[str]) -> None:
+    found = types_in(values)
+    assert found.pop("types") == len(expected)
+    assert {name.removeprefix("type_") for name, flag in found.items() if flag} == expected
+    assert len(found) == len(TYPES)

@@ -1,5 +1,6 @@
 """Tasks of the domain's own, prompts, cells, and how a domain is built."""
 
+import itertools
 from collections import Counter
 from random import Random
 
@@ -8,8 +9,9 @@ from code_cases import STYLES, cpython, make_task
 
 from redqueen.config import DomainConfig, build_config
 from redqueen.domains import build_domain
-from redqueen.domains.code import CodeDomain, arguments_text
+from redqueen.domains.code import CodeDomain
 from redqueen.domains.code_ast import features, parse_program
+from redqueen.domains.code_texts import arguments_text
 from redqueen.sandbox import Call, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import ConfigError, Task
 
@@ -50,7 +52,11 @@ def test_seed_tasks_are_deterministic_and_spread(domain: CodeDomain) -> None:
 def test_generated_tasks_carry_the_features_of_their_program(domain: CodeDomain) -> None:
     for kind in domain.kinds:
         task = domain.generated_task(kind, 3, Random(0))
-        expected = features(parse_program(task.payload["program"], 1200))
+        values = [cpython(f"def f(x):\n    return {text}", [0]) for pair in _cases(task)
+                  for text in (f"[{pair[0]}]", pair[1])]  # fmt: skip
+        parsed = parse_program(task.payload["program"], 1200)
+        inner = [item for given in values[::2] for item in given]
+        expected = features(parsed, [*inner, *values[1::2]])
         assert task.features == {**expected, "band": 3.0}
 
 
@@ -79,18 +85,18 @@ def test_limits_hold_for_generated_tasks(sandbox: Sandbox, limits: dict[str, int
 
 
 def test_cells_count_kinds_and_bins(domain: CodeDomain) -> None:
-    assert domain.cells == 3 * 5 * 4 * 4
-    assert CodeDomain(DomainConfig(kinds=("code_o",)), None, STYLES["compact"]).cells == 80
+    assert domain.cells == 3 * 5 * 4 * 4 * 3
+    assert CodeDomain(DomainConfig(kinds=("code_o",)), None, STYLES["compact"]).cells == 240
 
-    def cell(lines: int, cyclomatic: int, depth: int) -> str:
-        numbers = {"lines": lines, "cyclomatic": cyclomatic, "ast_depth": depth}
+    def cell(lines: int, cyclomatic: int, depth: int, types: int) -> str:
+        numbers = {"lines": lines, "cyclomatic": cyclomatic, "ast_depth": depth, "types": types}
         return domain.cell(Task("t", "code", "code_o", {}, numbers))
 
-    grid = [(n, c, d) for n in range(2, 15) for c in range(1, 8) for d in range(4, 12)]
-    assert len({cell(*point) for point in grid}) == 80
-    assert cell(3, 1, 5) == "code_o:0:0:0"
-    assert cell(4, 2, 6) == "code_o:1:1:1"
-    assert cell(11, 4, 8) == cell(99, 99, 49) == "code_o:4:3:3"
+    axes = range(2, 15), range(1, 8), range(4, 12), range(7)
+    assert len({cell(*point) for point in itertools.product(*axes)}) == 240
+    assert cell(3, 1, 5, 1) == "code_o:0:0:0:0"
+    assert cell(4, 2, 6, 2) == "code_o:1:1:1:1"
+    assert cell(11, 4, 8, 3) == cell(99, 99, 49, 6) == "code_o:4:3:3:2"
 
 
 COMPACT_PROMPTS = {

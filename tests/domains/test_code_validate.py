@@ -22,10 +22,8 @@ from redqueen.domains.code import (
     MALFORMED_REASONS,
     WELL_FORMED_REASONS,
     CodeDomain,
-    arguments_text,
-    same_value,
-    value_text,
 )
+from redqueen.domains.code_texts import arguments_text, same_value, value_text
 from redqueen.domains.generator import generate_program
 from redqueen.sandbox import NOT_A_LITERAL, Call, Outcome, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import Rejection, Task
@@ -130,7 +128,8 @@ def test_unparsable(sandbox: Sandbox, style: str, kind: str, text: str) -> None:
 
 
 def _fake(answers: list[Outcome]) -> CodeDomain:
-    return CodeDomain(DomainConfig(), FakeSandbox(lambda _, n: answers[n]), STYLES["compact"])
+    fake = FakeSandbox(lambda _, n: answers[n])
+    return CodeDomain(DomainConfig(guards=()), fake, STYLES["compact"])
 
 
 def test_every_input_runs_twice_and_differences_are_rejected() -> None:
@@ -157,6 +156,7 @@ def test_our_failure_is_no_rejection_of_theirs(place: int) -> None:
 def test_every_reason_is_reached_above() -> None:
     reached = {reason for reason, *_ in (*REJECTED.values(), *F_REJECTED.values())}
     reached |= {"unparsable", "nondeterministic"}
+    reached |= {"huge_constant", "leak", "lookup"}  # test_code_guards
     assert reached == MALFORMED_REASONS | WELL_FORMED_REASONS
     assert not MALFORMED_REASONS & WELL_FORMED_REASONS
 
@@ -182,7 +182,11 @@ def test_a_good_proposal_becomes_a_task(styled: CodeDomain) -> None:
             "output": "[3, 1, 2]",
         }
         assert (task.kind, task.author, task.step, task.domain) == (kind, 3, 7, "code")
-        assert task.features == {"ast_depth": 6, "cyclomatic": 1, "lines": 2, "types": 1}
+        types = {"int": 1, "bool": 0, "str": 0, "list": 1, "tuple": 0, "dict": 0}
+        assert task.features == {
+            "ast_depth": 6, "cyclomatic": 1, "lines": 2, "types": 2,
+            **{f"type_{name}": flag for name, flag in types.items()},
+        }  # fmt: skip
 
 
 def test_a_good_code_f_proposal_shows_half_and_hides_half(styled: CodeDomain) -> None:
@@ -210,7 +214,7 @@ def test_results_keep_their_order_when_some_do_not_run(domain: CodeDomain) -> No
 
 def test_inputs_reach_the_sandbox_as_values_not_as_text() -> None:
     fake = FakeSandbox(lambda call, n: value("1"))
-    domain = CodeDomain(DomainConfig(), fake, STYLES["compact"])
+    domain = CodeDomain(DomainConfig(guards=()), fake, STYLES["compact"])
     text = proposal_text(STYLES["compact"], PAIR, "'0); import os', {'k': (1,)}")
     assert isinstance(only(domain.validate([draft("code_o", text)])), Task)
     assert fake.calls == [Call(PAIR, "f", ("0); import os", {"k": (1,)}))] * 2

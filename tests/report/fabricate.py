@@ -165,6 +165,7 @@ class Fabricator:
             events=events,
             metrics={
                 "coverage": 0.5 * (1 - math.exp(-step / 25)),
+                "coverage/code_i": 0.4 * (1 - math.exp(-step / 25)),
                 "valid_rate": total / max(len(proposals), 1),
                 "logprob_gap": float(rng.uniform(1e-7, 4e-6)),
                 "tokens_per_s": float(rng.normal(5200, 200)),

@@ -207,6 +207,12 @@ def test_hover_of_a_member_with_its_own_hyperparameters(tmp_path: Path) -> None:
     assert page.count("learning rate times") == page.count("temperature 1.20") == 2
 
 
+def test_coverage_of_the_kinds_that_have_it(page: str) -> None:
+    figure = plain(by_id(tree(page))["coverage"])
+    assert "code_i" in figure
+    assert "code_o" not in figure
+
+
 def test_samples_of_each_stage(run: RunStore, page: str) -> None:
     tasks = by_id(tree(page))["tasks"]
     text = plain(tasks)

@@ -1,0 +1,167 @@
+"""What the guards against false difficulty turn down: the generator's own tasks, the seedling's.
+
+    python -m bench.guards                  both tables of docs/curriculum.md
+    python -m bench.guards --proposals 0    the generator's alone (no model)
+
+The generator's tasks are sound, so that whatever falls is a false alarm. Each is handed in as a
+proposal, in the compact style, with every guard on. Exits 1 if 1 % or more of a kind falls to
+guards other than `near_copy` and `constant`, or fewer than 75 % of the seedling's proposals are
+valid.
+"""
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+
+from recipes.seedling.evaluate import propose
+from redqueen.config import Config, load_config
+from redqueen.domains import Archive, CopyIndex, Domain, Draft, build_domain
+from redqueen.domains.generator import BANDS, random_value
+from redqueen.policy import Policy
+from redqueen.rng import derive_seed
+from redqueen.sandbox import Call, Sandbox, make_sandbox, parse_arguments
+from redqueen.types import Rejection, Task
+
+VALID_FROM, FALSE_BELOW, INPUTS = 0.75, 0.01, 100
+ALLOWED = ("valid", "duplicate", "near_copy", "constant")
+
+
+def as_draft(task: Task) -> Draft:
+    """A task as a teacher would have proposed it."""
+    payload = task.payload
+    if task.kind == "code_f":
+        inputs = "\n".join(given for given, _ in (*payload["examples"], *payload["hidden"]))
+        return Draft(
+            "code_f", f"<message>\n{payload['message']}\n<input>\n{inputs}", (task,), None, 0
+        )
+    return Draft(task.kind, f"{payload['program']}\n<input>\n{payload['input']}", (), None, 0)
+
+
+def reasons(domain: Domain, config: Config, outcomes: Sequence[Task | Rejection]) -> Counter[str]:
+    """How often each reason, `duplicate` and `near_copy` included, and `valid`."""
+    archive = Archive(10**6, domain.cell, domain.cells)
+    archive.add(domain.seed_tasks(config.domain.seed_tasks, seed=1))
+    copies = CopyIndex(domain.form, config.domain.program_repeats)
+    copies.follow(archive.tasks)
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        if isinstance(outcome, Rejection):
+            counts[outcome.reason] += 1
+        elif outcome.id in archive:
+            counts["duplicate"] += 1
+        elif copies.is_copy(outcome):
+            counts["near_copy"] += 1
+        else:
+            counts["valid"] += 1
+            archive.add([outcome])
+            copies.add(outcome)
+    return counts
+
+
+def generated(domain: Domain, kind: str, count: int) -> list[Task]:
+    """Distinct tasks of the generator, bands in turn."""
+    tasks: dict[str, Task] = {}
+    rng = Random(derive_seed(11, "guards", kind))
+    while len(tasks) < count:
+        task = domain.generated_task(kind, BANDS[len(tasks) % len(BANDS)], rng)
+        tasks[task.id] = task
+    return list(tasks.values())
+
+
+def really_constant(sandbox: Sandbox, tasks: Sequence[Task], inputs: int) -> int:
+    """How many of the generator's programs return the same on `inputs` of its own inputs."""
+    rng = Random(derive_seed(11, "really constant"))
+    calls = []
+    for task in tasks:
+        args = parse_arguments(task.payload["input"], task.payload["arity"]) or ()
+        for _ in range(inputs):
+            drawn = tuple(random_value(type(item).__name__, rng) for item in args)
+            calls.append(Call(task.payload["program"], "f", drawn))
+    texts = [item.text or None for item in sandbox.run(calls)]
+    return sum(
+        set(texts[place * inputs : (place + 1) * inputs]) <= {task.payload["output"], None}
+        for place, task in enumerate(tasks)
+    )
+
+
+def table(columns: dict[str, Counter[str]]) -> str:
+    """Reasons by column, in Markdown, the most frequent first."""
+    total = sum(columns.values(), Counter())
+    lines = [f"| | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
+    for name, _ in total.most_common():
+        cells = " | ".join(str(counts[name]) for counts in columns.values())
+        lines.append(f"| {name if name == 'valid' else f'`{name}`'} | {cells} |")
+    return "\n".join(lines)
+
+
+def plain(outcomes: Sequence[Task | Rejection]) -> Counter[str]:
+    """Reasons alone, without archive."""
+    return Counter(item.reason if isinstance(item, Rejection) else "valid" for item in outcomes)
+
+
+def replace_guards(config: Config, guards: tuple[str, ...]) -> Config:
+    """The configuration with other guards."""
+    return config.model_copy(update={"domain": config.domain.model_copy(update={"guards": guards})})
+
+
+def measure_generator(sandbox: Sandbox, config: Config, count: int) -> list[str]:
+    """Print the first table; returns what misses its bar."""
+    domain = build_domain(config, sandbox, None)
+    columns, still, missed, seconds = {}, [], [], 0.0
+    for kind in domain.kinds:
+        tasks = generated(domain, kind, count)
+        drafts = [as_draft(task) for task in tasks]
+        begun = time.perf_counter()
+        made = domain.validate(drafts)
+        seconds += time.perf_counter() - begun
+        counts = columns[kind] = reasons(domain, config, made)
+        still += [
+            task
+            for task, item in zip(tasks, made, strict=True)
+            if isinstance(item, Rejection) and item.reason == "constant"
+        ]
+        fallen = sum(number for name, number in counts.items() if name not in ALLOWED)
+        if fallen >= FALSE_BELOW * count:
+            missed.append(f"{fallen} of {count} sound {kind} tasks were turned down")
+    print(f"{count} tasks of the generator of each kind, all guards on\n\n{table(columns)}")
+    same = really_constant(sandbox, still, INPUTS)
+    print(f"\n{same} of {len(still)} `constant` ones never change on {INPUTS} other inputs")
+    print(f"{1000 * seconds / (len(domain.kinds) * count):.1f} ms of validation a proposal")
+    return missed
+
+
+def measure_seedling(sandbox: Sandbox, config: Config, count: int) -> list[str]:
+    """Print the second table; returns what misses its bar."""
+    policy = Policy.load(config.policy, slots=1, seed=0)
+    columns = {}
+    for name, guards in (("guards on", config.domain.guards), ("off", ())):
+        settings = replace_guards(config, guards)
+        domain = build_domain(settings, sandbox, policy.tokenizer)
+        outcomes = propose(policy, domain, settings, count)
+        columns[name] = reasons(domain, settings, outcomes) if guards else plain(outcomes)
+    valid = columns["guards on"]["valid"] / count
+    print(f"\n{count} proposals of the seedling at temperature 1\n\n{table(columns)}")
+    return [f"only {valid:.1%} of the seedling's are valid"] if valid < VALID_FROM else []
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=1000, help="of each kind; 0: none")
+    parser.add_argument("--proposals", type=int, default=600, help="of the seedling; 0: none")
+    args = parser.parse_args()
+    config = load_config(None, [("domain.style", "compact")])
+    missed: list[str] = []
+    with make_sandbox(config.sandbox) as sandbox:
+        if args.tasks:
+            missed += measure_generator(sandbox, config, args.tasks)
+        if args.proposals:
+            missed += measure_seedling(sandbox, config, args.proposals)
+    for sentence in missed:
+        print(f"missed: {sentence}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
