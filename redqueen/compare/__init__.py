@@ -3,9 +3,9 @@
 from redqueen.compare.claims import CLAIMS, Finding, Part, judge
 from redqueen.compare.compare import DATABASE, Comparison, compare, report
 from redqueen.compare.data import RunData, StudyData, load_data
-from redqueen.compare.plan import Plan, PlannedRun, plan
+from redqueen.compare.plan import plan
 from redqueen.compare.runner import Outcome, Progress
-from redqueen.compare.study import Study, build_study, load_study, study_of
+from redqueen.compare.study import Plan, PlannedRun, Study, build_study, load_study, study_of
 from redqueen.compare.summary import Summary, summarize_study
 from redqueen.compare.table import markdown, study_table
 from redqueen.compare.work import Work, planned_work

@@ -138,14 +138,14 @@ def _part(
     side: Literal["above", "below"],
     bar: float = 0.0,
     unit: Literal["points", "ratio", "number"] = "number",
-) -> Part | None:
-    """A part from one value per seed; None without any. Ratios come as logarithms, with a log bar.
+) -> Part:
+    """A part from one value per seed. Ratios come as logarithms, with a log bar.
 
-    Seeds without a value (not a number) are left out.
+    Seeds without a value (not a number) are left out; without any the part is undecided.
     """
     values_S = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
     if not len(values_S):
-        return None
+        return Part(text, Estimate(math.nan, -math.inf, math.inf, 0), side, bar, 1.0, unit)
     sign = 1.0 if side == "above" else -1.0
     p = sign_flip(sign * (values_S - bar), numpy_rng("sign flips", text))
     part = Part(text, seed_interval(values_S), side, bar, p, unit)
@@ -176,19 +176,15 @@ def _held_out(
                 for one, two in data.pairs(spec.of, spec.against)
                 if (suite, mode) in one.results and (suite, mode) in two.results
             ]
-            if rows:
-                values_ST = np.array(rows)
-                rng = numpy_rng("claim", spec.claim, spec.of, spec.against, suite, mode)
-                parts.append(
-                    Part(
-                        f"{what}, {suite}, {mode}",
-                        crossed_interval(values_ST, rng),
-                        "above",
-                        0.0,
-                        sign_flip(values_ST.mean(axis=1), rng),
-                        "points",
-                    )
-                )
+            text = f"{what}, {suite}, {mode}"
+            if not rows:
+                parts.append(_part(text, [], "above", 0.0, "points"))
+                continue
+            values_ST = np.array(rows)
+            rng = numpy_rng("claim", spec.claim, spec.of, spec.against, suite, mode)
+            estimate = crossed_interval(values_ST, rng)
+            p = sign_flip(values_ST.mean(axis=1), rng)
+            parts.append(Part(text, estimate, "above", 0.0, p, "points"))
     return parts[:1], parts[1:]
 
 
@@ -212,33 +208,27 @@ def weakest_beats(data: StudyData, spec: ClaimSpec) -> Parts:
     return _held_out(data, spec, f"{spec.of} weakest minus {spec.against}", weakest)
 
 
-def _found(*parts: Part | None) -> list[Part]:
-    return [part for part in parts if part is not None]
-
-
 def tasks_diverge(data: StudyData, spec: ClaimSpec) -> Parts:
     """Late over early complexity: log ratio of the last to the first third, within kind."""
     assert spec.against is not None
     changes = {name: _changes(data, name) for name in (spec.of, spec.against)}
     text = "late / early complexity of tasks, {}"
-    decided = _found(
+    decided = [
         _part(text.format(spec.against), changes[spec.against]["all"], "below", 0.0, "ratio"),
         _part(text.format(spec.of), changes[spec.of]["all"], "above", 0.0, "ratio"),
-    )
+    ]
     paired = [
         curves.complexity_change(one) - curves.complexity_change(two)
         for one, two in data.pairs(spec.of, spec.against)
     ]
-    also = _found(
-        _part(f"{spec.of} over {spec.against}, late / early", paired, "above", 0.0, "ratio")
-    )
+    also = [_part(f"{spec.of} over {spec.against}, late / early", paired, "above", 0.0, "ratio")]
     for feature in FEATURES:
         text = f"late / early {curves.TITLES[feature]}, {{}}"
         easier, harder = changes[spec.against][feature], changes[spec.of][feature]
-        also += _found(
+        also += [
             _part(text.format(spec.against), easier, "below", 0.0, "ratio"),
             _part(text.format(spec.of), harder, "above", 0.0, "ratio"),
-        )
+        ]
     return decided, also
 
 
@@ -255,14 +245,14 @@ def rates_oscillate(data: StudyData, spec: ClaimSpec) -> Parts:
     runs = data.of(spec.of)
     swings = [curves.oscillation(run) for run in runs]
     name = spec.of
-    decided = _found(
+    decided = [
         _part(f"turning points beyond noise, {name}", [s.excess for s in swings], "above"),
         _part(
             f"solve rate in the last third, {name}", [s.late for s in swings], "below", SATURATED,
             "points",
         ),
-    )  # fmt: skip
-    also = _found(
+    ]  # fmt: skip
+    also = [
         _part(
             f"misfit of a monotone trend / noise, {name}", [s.misfit for s in swings], "above",
             0.0, "ratio",
@@ -271,14 +261,14 @@ def rates_oscillate(data: StudyData, spec: ClaimSpec) -> Parts:
             f"late minus early solve rate, {name}", [s.late - s.early for s in swings], "above",
             0.0, "points",
         ),
-    )  # fmt: skip
+    ]  # fmt: skip
     return decided, also
 
 
 def coverage_grows(data: StudyData, spec: ClaimSpec) -> Parts:
     """Slope of coverage in the last third, and the share of all growth that falls there."""
     grown = [curves.coverage_growth(run) for run in data.of(spec.of)]
-    decided = _found(
+    decided = [
         _part(
             f"coverage per 100 steps in the last third, {spec.of}", [g.slope for g in grown],
             "above", 0.0, "points",
@@ -287,7 +277,7 @@ def coverage_grows(data: StudyData, spec: ClaimSpec) -> Parts:
             f"share of its growth in the last third, {spec.of}", [g.late_share for g in grown],
             "above", STILL_GROWING, "points",
         ),
-    )  # fmt: skip
+    ]  # fmt: skip
     return decided, []
 
 
@@ -304,8 +294,8 @@ def cost_ratio(data: StudyData, spec: ClaimSpec) -> Parts:
     ]
     bar = math.log(COST_BAR)
     return (
-        _found(_part(text, logs, "below", bar, "ratio")),
-        _found(_part(f"peak memory, {spec.of} / {spec.against}", memory, "below", bar, "ratio")),
+        [_part(text, logs, "below", bar, "ratio")],
+        [_part(f"peak memory, {spec.of} / {spec.against}", memory, "below", bar, "ratio")],
     )
 
 

@@ -9,7 +9,7 @@ from redqueen.compare.claims import Finding, judge
 from redqueen.compare.data import StudyData, load_data
 from redqueen.compare.database import StudyDatabase
 from redqueen.compare.page import render_comparison
-from redqueen.compare.plan import Plan, PlannedRun, plan
+from redqueen.compare.plan import plan
 from redqueen.compare.runner import (
     Outcome,
     Progress,
@@ -18,7 +18,7 @@ from redqueen.compare.runner import (
     is_done,
     open_jobs,
 )
-from redqueen.compare.study import EvaluationSection, Study
+from redqueen.compare.study import EvaluationSection, Plan, PlannedRun, Study
 from redqueen.compare.summary import Summary, summarize_study
 from redqueen.compare.table import markdown
 from redqueen.compare.worker import settings_of

@@ -15,8 +15,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Self
 
-from redqueen.compare.plan import Plan, PlannedRun
-from redqueen.compare.study import Study, build_study
+from redqueen.compare.study import Plan, PlannedRun, Study, build_study
 from redqueen.compare.worker import MACHINE, MEMORY
 from redqueen.store import EvaluationRow, RunReader, RunStore
 from redqueen.store.schema import database_errors, transaction

@@ -87,8 +87,8 @@ def crossed_interval(
     """Mean over seeds and tasks; the bootstrap resamples seeds, then tasks.
 
     All seeds share their tasks, so a draw of tasks holds for all of them: the crossed
-    ("pigeonhole") bootstrap, whose variance is never too small (Owen, Annals of Applied Statistics 2007). The t
-    quantile has Satterthwaite's degrees of freedom for the two sources.
+    ("pigeonhole") bootstrap, whose variance is never too small (Owen, Annals of Applied Statistics
+    2007). The t quantile has Satterthwaite's degrees of freedom for the two sources.
 
     Args:
         values_ST: one row per seed, one column per task.

@@ -1,41 +1,15 @@
 """From a study to runs: whole configurations, matched work, refusals before anything expensive."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from redqueen.benchmarks import RESERVED
 from redqueen.compare.claims import CLAIMS
-from redqueen.compare.study import Entry, Study, View
+from redqueen.compare.study import Entry, Plan, PlannedRun, Study, View
 from redqueen.compare.suites import SUITES
 from redqueen.compare.work import Work, planned_work
 from redqueen.config import Config, build_config, load_config, merge
 from redqueen.types import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRun:
-    """One entry with one seed; `key` is its place under the study's `runs/`."""
-
-    entry: Entry
-    seed: int
-    config: Config
-
-    @property
-    def key(self) -> str:
-        """`<entry>/seed-<seed>`."""
-        return f"{self.entry.name}/seed-{self.seed}"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A checked study: every run with its configuration, every entry with its work."""
-
-    study: Study
-    runs: tuple[PlannedRun, ...]
-    """In the order they are made: seed by seed, those that run alone last."""
-    work: Mapping[str, Work]
-    """By entry."""
 
 
 def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:

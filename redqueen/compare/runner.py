@@ -13,8 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
-from redqueen.compare.plan import Plan, PlannedRun
-from redqueen.compare.study import EvaluationSection
+from redqueen.compare.study import EvaluationSection, Plan, PlannedRun
 from redqueen.compare.worker import MEASURED, STOPPED, check_same, settings_of
 from redqueen.config import Config
 from redqueen.store import RunReader, RunStore, checkpoint_steps

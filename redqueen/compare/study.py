@@ -5,12 +5,14 @@ Read from a TOML file with `load_study`, or made of plain configs with `study_of
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from redqueen.config import EvalConfig, Section
+from redqueen.compare.work import Work
+from redqueen.config import Config, EvalConfig, Section
 from redqueen.types import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=40)]
@@ -85,6 +87,31 @@ class Study(Section):
     """Which of them are matched, and how."""
     claims: tuple[ClaimSpec, ...] = ()
     """What is tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One entry with one seed; `key` is its place under the study's `runs/`."""
+
+    entry: Entry
+    seed: int
+    config: Config
+
+    @property
+    def key(self) -> str:
+        """`<entry>/seed-<seed>`."""
+        return f"{self.entry.name}/seed-{self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked study: every run with its configuration, every entry with its work."""
+
+    study: Study
+    runs: tuple[PlannedRun, ...]
+    """In the order they are made: seed by seed, those that run alone last."""
+    work: Mapping[str, Work]
+    """By entry."""
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -68,6 +68,22 @@ def _pick(results: Results, standing: str) -> Floats:
     return row
 
 
+def _draws(suite: str, kind: str) -> np.random.Generator:
+    """The same resamples for all entries and standings, so that their intervals are alike."""
+    return numpy_rng("summary", suite, kind)
+
+
+def _clipped(e: Estimate) -> Estimate:
+    """Student's interval knows no ends; a share lies in [0, 1]."""
+    if not np.isfinite(e.low):
+        return e
+    return Estimate(e.value, max(e.low, 0.0), min(e.high, 1.0), e.n)
+
+
+def _shares(values: list[float]) -> Estimate | None:
+    return _clipped(seed_interval(np.array(values))) if values else None
+
+
 def _cells(data: StudyData, runs: list[RunData]) -> dict[tuple[str, str, str, str], Cell]:
     cells = {}
     for suite, tasks in data.suites.items():
@@ -79,13 +95,14 @@ def _cells(data: StudyData, runs: list[RunData]) -> dict[tuple[str, str, str, st
                 chosen = tasks.kinds == kind if kind != ALL else np.ones(len(tasks.kinds), bool)
                 for standing in STANDINGS:
                     rates_ST = np.array([_pick(results, standing)[chosen] for results in own])
-                    rng = numpy_rng("summary", runs[0].entry, suite, mode, kind, standing)
-                    bases = [results.base_T for results in own]
+                                        bases = [results.base_T for results in own]
                     gain = None
                     if all(base is not None for base in bases):
                         base_ST = np.array([base[chosen] for base in bases if base is not None])
-                        gain = crossed_interval(rates_ST - base_ST, rng)
-                    cells[suite, mode, kind, standing] = Cell(crossed_interval(rates_ST, rng), gain)
+                        gain = crossed_interval(rates_ST - base_ST, _draws(suite, kind))
+                    cells[suite, mode, kind, standing] = Cell(
+                        _clipped(crossed_interval(rates_ST, _draws(suite, kind))), gain
+                    )
     return cells
 
 
@@ -103,8 +120,8 @@ def _entry(data: StudyData, name: str) -> EntrySummary:
         cells=_cells(data, runs) if runs else {},
         seconds=_over_seeds([run.step_seconds for run in runs]),
         memory=_over_seeds([run.memory["host"] for run in runs if "host" in run.memory]),
-        coverage=_over_seeds([value for value in covered if value is not None]),
-        solve_rate=_over_seeds([value for value in rates if np.isfinite(value)]),
+        coverage=_shares([value for value in covered if value is not None]),
+        solve_rate=_shares([value for value in rates if np.isfinite(value)]),
         attempts=fmean(run.attempts for run in runs) if runs else None,
         proposals=fmean(run.proposals for run in runs) if runs else None,
     )
@@ -124,7 +141,7 @@ def _base(data: StudyData) -> dict[tuple[str, str, str], Estimate]:
                 continue
             for kind in (*kind_order(tasks.kinds.tolist()), ALL):
                 chosen = bases[0] if kind == ALL else bases[0][tasks.kinds == kind]
-                found[suite, mode, kind] = seed_interval(chosen)
+                found[suite, mode, kind] = _clipped(seed_interval(chosen))
     return found
 
 

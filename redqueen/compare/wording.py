@@ -50,14 +50,16 @@ def interval(e: Estimate, *, signed: bool = False, scale: float = 100.0, digits:
 def part_figures(part: Part) -> tuple[str, str]:
     """A part's value and its interval, in its unit."""
     e = part.estimate
+    if e.n == 0:
+        return "no data", "no interval"
     if part.unit == "points":
         signed = part.bar == 0.0
         return f"{100 * e.value:{'+' if signed else ''}.1f}", interval(e, signed=signed)
-    digits = 3 if part.unit == "ratio" else 2
-    value = f"{e.value:.{digits}f}"
     if part.unit == "ratio" and (e.low <= 0 or not math.isfinite(e.high)):
-        return value, "no interval"
-    return value, interval(e, scale=1.0, digits=digits)
+        return f"{e.value:.3g}", "no interval"
+    if part.unit == "ratio":
+        return f"{e.value:.3g}", f"{e.low:.3g} to {e.high:.3g}"
+    return f"{e.value:.2f}", interval(e, scale=1.0, digits=2)
 
 
 def part_bar(part: Part) -> str:
