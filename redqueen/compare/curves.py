@@ -26,7 +26,7 @@ TITLES = {
 }
 NULL_DRAWS = 500
 """Simulated series without swings, for the expectation of what noise alone gives."""
-TURN = 2.0
+TURN = 3.0
 """A turning point must come back by this many standard errors of a difference."""
 
 

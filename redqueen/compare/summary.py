@@ -95,7 +95,7 @@ def _cells(data: StudyData, runs: list[RunData]) -> dict[tuple[str, str, str, st
                 chosen = tasks.kinds == kind if kind != ALL else np.ones(len(tasks.kinds), bool)
                 for standing in STANDINGS:
                     rates_ST = np.array([_pick(results, standing)[chosen] for results in own])
-                                        bases = [results.base_T for results in own]
+                    bases = [results.base_T for results in own]
                     gain = None
                     if all(base is not None for base in bases):
                         base_ST = np.array([base[chosen] for base in bases if base is not None])

@@ -26,7 +26,7 @@ def rule(data: StudyData) -> str:
 
 def least_p(seeds: int) -> str:
     """The least p of the sign-flip test."""
-    return f"{2.0**-seeds:.3g}" if seeds > 3 else f"1/{2**seeds}"
+    return f"1/{2**seeds}"
 
 
 def share(value: float, digits: int = 1) -> str:
