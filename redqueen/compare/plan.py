@@ -23,8 +23,8 @@ def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def entry_config(entry: Entry, seed: int) -> Config:
-    """The whole configuration of one run.
+def entry_config(study: Study, entry: Entry, seed: int) -> Config:
+    """The whole configuration of one run; the study's suites are what it must not train on.
 
     Raises:
         ConfigError: the config file or an override is not valid; names the entry.
@@ -32,6 +32,7 @@ def entry_config(entry: Entry, seed: int) -> Config:
     values = load_config(entry.config).model_dump()
     values = merge(values, _nested(entry.overrides))
     values = merge(values, {"name": entry.name, "seed": seed})
+    values = merge(values, {"eval": {"seed": study.evaluation.seed}})
     if entry.steps is not None:
         values["steps"] = entry.steps
     return build_config(values, f"entry {entry.name}")
@@ -72,7 +73,7 @@ def plan(study: Study) -> Plan:
         if spec.claim not in CLAIMS:
             raise ConfigError(f"no claim {spec.claim!r}; there are: {', '.join(CLAIMS)}")
         CLAIMS[spec.claim].check(spec, study)
-    configs = {entry.name: entry_config(entry, study.seeds[0]) for entry in study.entries}
+    configs = {entry.name: entry_config(study, entry, study.seeds[0]) for entry in study.entries}
     work = {name: planned_work(config) for name, config in configs.items()}
     for view in study.views:
         check_view(view, work)
@@ -80,7 +81,7 @@ def plan(study: Study) -> Plan:
     order = [entry for entry in study.entries if not entry.alone]
     alone = [entry for entry in study.entries if entry.alone]
     runs = [
-        PlannedRun(entry, seed, entry_config(entry, seed))
+        PlannedRun(entry, seed, entry_config(study, entry, seed))
         for group in (order, alone)
         for seed in study.seeds
         for entry in group
