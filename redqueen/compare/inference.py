@@ -39,7 +39,7 @@ def _t_cdf(t: float, df: int) -> float:
 
 
 def t_quantile(probability: float, df: float) -> float:
-    """Quantile of Student's t, by bisection; a fractional `df` is interpolated in 1 / df.
+    """Quantile of Student's t, by bisection. A fractional `df` is interpolated: log t in 1 / df.
 
     Raises:
         ValueError: `probability` is not in (0.5, 1) or `df` below 1.
@@ -50,7 +50,7 @@ def t_quantile(probability: float, df: float) -> float:
     if df > below and below < 1000:
         share = (1 / below - 1 / df) / (1 / below - 1 / (below + 1))
         one, two = t_quantile(probability, below), t_quantile(probability, below + 1)
-        return one + share * (two - one)
+        return one * (two / one) ** share
     low, high = 0.0, 1.0
     while _t_cdf(high, below) < probability:
         high *= 2
