@@ -15,6 +15,7 @@ from redqueen.compare.runner import (
     Progress,
     Runner,
     base_path,
+    hold,
     is_done,
     open_jobs,
 )
@@ -66,9 +67,9 @@ def compare(
         InfrastructureError: every run failed.
     """
     plan_ = plan(study)
-    waiting = open_jobs(plan_, out)
     out.mkdir(parents=True, exist_ok=True)
-    with StudyDatabase.create_or_open(out / DATABASE) as db:
+    with hold(out) as held, StudyDatabase.create_or_open(out / DATABASE) as db:
+        waiting = open_jobs(plan_, out)
         ledger = Ledger(db, plan_, out)
         ledger.begin(command)
 
@@ -83,6 +84,7 @@ def compare(
             threads=study.threads,
             on_progress=on_progress,
             on_outcome=heard,
+            held=held,
         )
         finished = runner.run(should_stop)
         failed = [outcome for outcome in runner.progress.done if outcome.reason is not None]

@@ -50,7 +50,7 @@ def t_quantile(probability: float, df: float) -> float:
     if df > below and below < 1000:
         share = (1 / below - 1 / df) / (1 / below - 1 / (below + 1))
         one, two = t_quantile(probability, below), t_quantile(probability, below + 1)
-        return one * (two / one) ** share
+        return one * math.exp(share * math.log(two / one))
     low, high = 0.0, 1.0
     while _t_cdf(high, below) < probability:
         high *= 2

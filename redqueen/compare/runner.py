@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -17,7 +18,14 @@ from redqueen.compare.study import EvaluationSection, Plan, PlannedRun
 from redqueen.compare.worker import MEASURED, STOPPED, check_same, settings_of
 from redqueen.config import Config
 from redqueen.store import RunReader, RunStore, checkpoint_steps
-from redqueen.types import Role
+from redqueen.types import ConfigError, Role
+
+if sys.platform != "win32":
+    import fcntl
+
+
+PATIENCE = 120.0
+"""Seconds to wait for the workers of a comparison that was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,35 @@ class Progress:
     share: float = 0.0
     """Of the work that was left at the start."""
     stopping: bool = False
+
+
+@contextmanager
+def hold(out: Path, patience: float = PATIENCE) -> Iterator[tuple[int, ...]]:
+    """Keep other comparisons out of `out`; yields the file descriptors for the workers.
+
+    The lock belongs to the open file, which workers inherit: those of a comparison that was killed
+    hold it until they have finished their step, and this waits for them.
+
+    Raises:
+        ConfigError: somebody still holds it after `patience` seconds.
+    """
+    if sys.platform == "win32":
+        yield ()
+        return
+    with (out / "compare.lock").open("ab") as lock:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise ConfigError(
+                        f"another comparison is at work in {out}, or the workers of one that was "
+                        "killed are finishing their step; wait for it"
+                    ) from None
+                time.sleep(0.1)
+        yield (lock.fileno(),)
 
 
 def base_key(config: Config) -> str:
@@ -143,14 +180,19 @@ class Runner:
         threads: int,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+        held: Sequence[int] = (),
     ):
-        """Write each worker's errors to `logs`/<key>.log; `on_outcome` hears of every job."""
+        """Write each worker's errors to `logs`/<key>.log; `on_outcome` hears of every job.
+
+        Workers inherit the file descriptors `held`, such as that of `hold`.
+        """
         self.waiting = list(jobs)
         self.logs = logs
         self.side_by_side = side_by_side
         self.threads = threads
         self.on_progress = on_progress
         self.on_outcome = on_outcome
+        self.held = tuple(held)
         self.progress = Progress(len(jobs))
         self.weight = sum(job.weight for job in jobs) or 1.0
         self.selector = selectors.DefaultSelector()
@@ -200,6 +242,7 @@ class Runner:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
+                pass_fds=self.held,
                 env=os.environ
                 | {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONUNBUFFERED": "1"},
             )

@@ -69,7 +69,11 @@ Emit = Callable[..., None]
 
 def emit(**message: Any) -> None:
     """One line of progress."""
-    print(json.dumps(message), flush=True)
+    try:
+        print(json.dumps(message), flush=True)
+    except BrokenPipeError:
+        # Nobody listens any more; `Stop` sees that, too, and ends the work in good order.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def measuring(stop: Stop, phase: str, done: int, total: int) -> None:
@@ -143,20 +147,21 @@ def differing(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> lis
 def train(trainer: Trainer, stop: Stop) -> bool:
     """Train to the end; False if stopped. Books the peak memory and the machine."""
     total = trainer.config.steps
+    before = trainer.store.meta(MEMORY) or {}
 
     def progress(phase: str, record: StepRecord | None) -> None:
+        if phase == "store":
+            # Before the step is stored: a run that is whole has its figures, whenever it is killed.
+            peak = {key: max(value, before.get(key, 0.0)) for key, value in peak_memory().items()}
+            trainer.store.write_meta(MEMORY, peak)
         if record is not None:
             emit(phase="train", done=record.step, total=total)
 
     emit(phase="train", done=trainer.step, total=total)
     if trainer.step == total:
         return True
-    finished = trainer.run(progress, stop)
-    before = trainer.store.meta(MEMORY) or {}
-    peak = {key: max(value, before.get(key, 0.0)) for key, value in peak_memory().items()}
-    trainer.store.write_meta(MEMORY, peak)
     trainer.store.write_meta(MACHINE, machine())
-    return finished
+    return trainer.run(progress, stop)
 
 
 def measure(
@@ -232,6 +237,8 @@ def work(job: dict[str, Any], stop: Stop) -> int:
         assert wanted is not None
         measure_base(config, wanted, directory, stop)
         return 0
+    if stop():
+        return STOPPED
     with open_run(directory, config) as trainer:
         if not train(trainer, stop):
             return STOPPED
