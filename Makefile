@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-guards \
-        bench-learning bench-evolution bench-suites clean
+        bench-learning bench-evolution bench-suites bench-extreme clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -46,6 +46,9 @@ bench-evolution: $(READY)  ## one child of a 7B model's adapters by each operato
 
 bench-suites: $(READY)  ## the seedling on every evaluation suite, greedy
 	$(BIN)/python -m bench.suites
+
+bench-extreme: $(READY)  ## a hundred adapters beside eight: step time and memory
+	$(BIN)/python -m bench.extreme
 
 clean:
 	rm -rf $(VENV) build

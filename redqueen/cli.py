@@ -1,8 +1,9 @@
-"""The command line: train, resume, eval, report, export, doctor."""
+"""The command line: train, resume, eval, report, compare, export, doctor."""
 
 import argparse
 import logging
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from redqueen.types import ConfigError, RedQueenError, Role
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from redqueen.compare import Study
     from redqueen.store import RunStore
     from redqueen.trainer import Trainer
 
@@ -66,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", "Write report.html, one self-contained page, into the run.")
     report.add_argument("run", type=Path)
 
+    _compare_arguments(
+        command("compare", "Run configs x seeds at matched work; one table, one page.")
+    )
+
     export = command("export", "Write one member as a PEFT adapter directory.")
     export.add_argument("run", type=Path)
     export.add_argument("--member", default="best", help="a member id, or `best` (student)")
@@ -73,6 +79,25 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", "Check what works on this machine.")
     return parser
+
+
+def _compare_arguments(compare: argparse.ArgumentParser) -> None:
+    compare.add_argument("study", nargs="?", type=Path, help="a study file; see docs/compare.md")
+    compare.add_argument("--configs", nargs="+", type=Path, help="plain configs, in its place")
+    compare.add_argument("--seeds", type=_numbers, help="for instance 0,1,2,3")
+    compare.add_argument("--match", choices=("adapter", "total", "none"), default="adapter",
+                         help="with --configs: what must be equal")  # fmt: skip
+    compare.add_argument("--tasks", type=_positive, help="tasks of each suite")
+    compare.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
+    compare.add_argument("--out", type=Path, help="the study's directory; default: studies/NAME")
+    compare.add_argument("--jobs", type=_positive, default=1, help="runs side by side; default 1")
+    compare.add_argument("--report", type=Path, metavar="DIR",
+                         help="only write table and page again, from DIR/study.db")  # fmt: skip
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """argparse type: whole numbers with commas between."""
+    return tuple(int(part) for part in text.split(","))
 
 
 def _positive(text: str) -> int:
@@ -222,6 +247,60 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
+def _compare(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from redqueen.compare import compare
+    from redqueen.compare.display import CompareDisplay
+
+    console = Console(highlight=False)
+    if args.report:
+        return _compare_report(args.report, console)
+    study = _study(args)
+    out = args.out or Path("studies") / (args.study.stem if args.study else study.name)
+    stop, display = StopRequest(), CompareDisplay(console)
+    with stop.listening(), display:
+        finished = compare(
+            study,
+            out,
+            jobs=args.jobs,
+            command=args.command_line,
+            should_stop=stop,
+            on_progress=display.on_progress,
+            on_outcome=display.on_outcome,
+        )
+    if not finished:
+        console.print(f"Stopped; nothing is lost. Go on with: {args.command_line}")
+        return 130
+    return _compare_report(out, console)
+
+
+def _study(args: argparse.Namespace) -> "Study":
+    """The study file with what the command line changes, or a study of plain configs."""
+    from redqueen.compare import load_study, study_of
+
+    if (args.study is None) == (args.configs is None):
+        raise ConfigError("give a study file, or --configs and their TOML files")
+    given = {"tasks": args.tasks, "samples": args.samples}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if args.configs:
+        match = None if args.match == "none" else args.match
+        return study_of(args.configs, args.seeds or (0, 1, 2, 3), match, **changes)
+    study = load_study(args.study)
+    changed = study.evaluation.model_copy(update=changes)
+    return study.model_copy(update={"evaluation": changed, "seeds": args.seeds or study.seeds})
+
+
+def _compare_report(out: Path, console: "Console") -> int:
+    """Print the table, write the page; status 1 if runs failed."""
+    from redqueen.compare import report, study_table
+
+    result = report(out)
+    console.print(study_table(result.data, result.summary, result.findings))
+    console.print(f"\nPage: {result.page}\nTable: {result.table}")
+    return 1 if result.data.failed else 0
+
+
 def _best_student(trainer: "Trainer") -> int:
     """Member id of the student that did best on the held-out suite, else of the best rated."""
     from redqueen.report import main_suite, summarize
@@ -264,6 +343,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "resume": _resume,
     "eval": _eval,
     "report": _report,
+    "compare": _compare,
     "export": _export,
     "doctor": _doctor,
 }
@@ -280,6 +360,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             words, overrides = _split_overrides(words)
         args = _parser().parse_args(words)
         args.overrides = overrides
+        args.command_line = shlex.join(["redqueen", *words])
         return COMMANDS[args.command](args)
     except RedQueenError as error:
         print_error(str(error))

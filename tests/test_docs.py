@@ -13,9 +13,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from redqueen.alarms import CAUSES
 from redqueen.cli import main
-from redqueen.config import Config, PolicyConfig, Section
+from redqueen.config import Config, PolicyConfig, Section, build_config
 from redqueen.evolution import FITNESS
 from redqueen.policy.loading import load_base
+from redqueen.store import config_toml
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -63,6 +64,24 @@ def random_model(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+SMALL_STUDY = """
+seeds = [0]
+evaluation = { tasks = 3, samples = 1 }
+entries = [
+    { name = "a", config = "tiny.toml", steps = 1 },
+    { name = "b", config = "tiny.toml", steps = 1, overrides = { "evolution.enabled" = false } },
+]
+views = [{ name = "per adapter", match = "adapter", entries = ["a", "b"] }]
+claims = [{ claim = "mean-beats", of = "a", against = "b" }]
+"""
+
+
+def small_study(path: Path, tiny: dict[str, Any]) -> None:
+    """Put a study that a test can afford in the place of `path`; all are planned in test_study."""
+    (path.parent / "tiny.toml").write_text(config_toml(build_config(tiny)), encoding="utf-8")
+    path.write_text(SMALL_STUDY, encoding="utf-8")
+
+
 def test_make_targets_exist() -> None:
     targets = [shlex.split(line)[1] for line in commands() if line.startswith("make ")]
     assert {"run", "test"} <= set(targets)
@@ -94,14 +113,16 @@ def test_shown_commands_work(
 ) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     random_model(tmp_path / "my-model")
+    small_study(tmp_path / "configs" / "study" / "quick.toml", tiny_values)
     monkeypatch.chdir(tmp_path)
     shown = [line for line in commands() if not line.startswith("make ")]
     assert {shlex.split(line)[0] for line in shown} == {"redqueen"}
     used = [shlex.split(line)[1:] for line in shown]
     assert {words[0] for words in used} == {
-        "train", "resume", "eval", "report", "export", "doctor",
+        "train", "resume", "eval", "report", "compare", "export", "doctor",
     }  # fmt: skip
     for words in used:
         assert main(small(words, tiny_values)) == 0, words
     assert (tmp_path / "runs" / "default" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "studies" / "quick" / "compare.html").stat().st_size > 10_000
     assert list((tmp_path / "runs" / "default" / "adapters").glob("member-*/adapter_config.json"))

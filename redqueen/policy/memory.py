@@ -1,11 +1,18 @@
-"""Let the C allocator keep freed memory instead of giving it back to the system each time.
+"""Memory of this process: its peak, and what the C allocator does with freed blocks.
 
 Every layer of a forward pass on a CPU frees and asks for blocks of about a megabyte; by default
 glibc returns them to the system, and fetching them again (page faults) costs up to a quarter of
-a decoding step.
+a decoding step. `keep_freed_memory` lets the allocator keep them.
 """
 
 import ctypes
+import sys
+from pathlib import Path
+
+import torch
+
+if sys.platform != "win32":
+    import resource
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MIB = 1 << 20
@@ -19,3 +26,22 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((_M_MMAP_THRESHOLD, 32), (_M_TRIM_THRESHOLD, 1024), (_M_TOP_PAD, 64))
     return all(mallopt(knob, size * _MIB) == 1 for knob, size in settings)
+
+
+def peak_memory() -> dict[str, float]:
+    """Most memory this process has held so far, in MiB: `host`, and `device` if a GPU was used.
+
+    `host` is the resident set without child processes (the sandbox's workers).
+    """
+    peak: dict[str, float] = {}
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage would count the parent's peak in: it is inherited when a process is started.
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        peak["host"] = float(line.split()[1]) / 1024
+    elif sys.platform != "win32":
+        unit = _MIB if sys.platform == "darwin" else 1024
+        peak["host"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
+        peak["device"] = used / _MIB
+    return peak

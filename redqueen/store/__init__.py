@@ -18,6 +18,7 @@ from redqueen.store.records import (
     RatingPoint,
     SolveCount,
     TaskOutcome,
+    TaskRate,
 )
 from redqueen.store.run import RunStore
 
@@ -34,6 +35,7 @@ __all__ = [
     "RunStore",
     "SolveCount",
     "TaskOutcome",
+    "TaskRate",
     "checkpoint_steps",
     "config_toml",
     "load_checkpoint",

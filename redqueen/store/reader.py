@@ -18,6 +18,7 @@ from redqueen.store.records import (
     RatingPoint,
     SolveCount,
     TaskOutcome,
+    TaskRate,
 )
 from redqueen.store.schema import database_errors
 from redqueen.types import EvolutionEvent, Match, MatchResult, Member, Role, Task, Verdict
@@ -153,6 +154,15 @@ class RunReader:
             "WHERE verdict != 'infra_error' GROUP BY step, kind ORDER BY step, kind"
         )
         return [SolveCount(*row) for row in rows]
+
+    def load_task_rates(self) -> list[TaskRate]:
+        """Correct and counted attempts at every task of every step, in step order."""
+        rows = self._rows(
+            "SELECT step, kind, task_id, sum(verdict = 'correct'), count(*) FROM rollouts "
+            "WHERE verdict != 'infra_error' GROUP BY step, kind, task_id "
+            "ORDER BY step, kind, task_id"
+        )
+        return [TaskRate(*row) for row in rows]
 
     def load_outcomes(self) -> list[OutcomeCount]:
         """Proposals by step and outcome (None: valid, else the rejection's reason)."""

@@ -113,6 +113,17 @@ class TaskOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskRate:
+    """All counted attempts at one task in one step."""
+
+    step: int
+    kind: str
+    task_id: str
+    correct: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProposalText:
     """The stored part of a proposal: text and outcome, without tokens."""
 
