@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from redqueen.benchmarks import RESERVED
+from redqueen.benchmarks import RESERVED, SUITES
 from redqueen.compare.claims import CLAIMS
 from redqueen.compare.study import Entry, Plan, PlannedRun, Study, View
-from redqueen.compare.suites import SUITES
 from redqueen.compare.work import Work, planned_work
 from redqueen.config import Config, build_config, load_config, merge
 from redqueen.types import ConfigError

@@ -24,9 +24,8 @@ import torch
 import transformers
 
 from redqueen import __version__
-from redqueen.benchmarks import Subject, evaluate
+from redqueen.benchmarks import SUITES, Subject, evaluate
 from redqueen.compare.study import EvaluationSection
-from redqueen.compare.suites import SUITES
 from redqueen.config import Config, build_config
 from redqueen.domains import Domain, build_domain
 from redqueen.files import write_text
