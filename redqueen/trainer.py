@@ -85,6 +85,7 @@ class Trainer:
         self.held_out = frozenset(task.id for task in held_out)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
         self.copies = CopyIndex(self.domain.form, config.domain.program_repeats)
+        self._draw = REFERENCES[config.domain.references]
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
             betas=config.learner.betas,
@@ -253,7 +254,6 @@ class Trainer:
     ) -> tuple[list[Draft], tuple[Proposal, ...]]:
         """Each teacher writes its tasks, kinds in turn, shown references from the archive."""
         rollout, kinds = self.config.rollout, self.domain.kinds
-        draw = REFERENCES[self.config.domain.references]
         plans: list[tuple[Match, str, tuple[Task, ...]]] = []
         requests: list[Request] = []
         for match in matches:
@@ -262,7 +262,7 @@ class Trainer:
             for index in range(rollout.tasks_per_match):
                 kind = kinds[(step + match.index + index) % len(kinds)]
                 count = self.domain.references_for(kind, rollout.references)
-                references = tuple(draw(self.archive, kind, count, rng))
+                references = tuple(self._draw(self.archive, kind, count, rng))
                 seed = derive_seed(self.config.seed, step, "propose", match.index, index)
                 plans.append((match, kind, references))
                 requests.append(Request(slot, self.domain.ask(kind, references), seed))
