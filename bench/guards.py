@@ -139,7 +139,7 @@ def measure_seedling(sandbox: Sandbox, config: Config, count: int) -> list[str]:
     for name, guards in (("guards on", config.domain.guards), ("off", ())):
         settings = replace_guards(config, guards)
         domain = build_domain(settings, sandbox, policy.tokenizer)
-        outcomes = propose(policy, domain, settings, count)
+        outcomes = domain.validate(propose(policy, domain, settings, count))
         columns[name] = reasons(domain, settings, outcomes) if guards else plain(outcomes)
     valid = columns["guards on"]["valid"] / count
     print(f"\n{count} proposals of the seedling at temperature 1\n\n{table(columns)}")

@@ -101,6 +101,7 @@ class Trainer:
         self.held_out = Reserved(self.domain, config.eval.seed)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
         self.copies = CopyIndex(self.domain.form, config.domain.program_repeats)
+        self._draw = REFERENCES[config.domain.references]
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
             betas=config.learner.betas,
@@ -288,7 +289,6 @@ class Trainer:
         """Each teacher writes its tasks, kinds in turn, shown references from the archive."""
         rollout, kinds = self.config.rollout, self.domain.kinds
         plans: list[tuple[Match, int, str, tuple[Task, ...]]] = []
-        draw = REFERENCES[self.config.domain.references]
         requests: list[Request] = []
         for match in matches:
             if match.teacher is None or match.tasks_of is not None:
@@ -298,7 +298,7 @@ class Trainer:
             for index in range(rollout.tasks_per_match):
                 kind = kinds[(step + match.index + index) % len(kinds)]
                 count = self.domain.references_for(kind, rollout.references)
-                references = tuple(draw(self.archive, kind, count, rng))
+                references = tuple(self._draw(self.archive, kind, count, rng))
                 seed = derive_seed(self.config.seed, step, "propose", match.index, index)
                 plans.append((match, match.teacher, kind, references))
                 prompt = self.domain.ask(kind, references)

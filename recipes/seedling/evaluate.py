@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redqueen
 from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
-from redqueen.config import Config, load_config
+from redqueen.config import Config, build_config, load_config
 from redqueen.domains import Archive, Domain, Draft, build_domain
 from redqueen.policy import Policy
 from redqueen.report import wilson
@@ -34,7 +34,7 @@ def percent(right: int, total: int) -> str:
     return f"{100 * right / total:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def propose(policy: Policy, domain: Domain, config: Config, count: int) -> list[Task | Rejection]:
+def propose(policy: Policy, domain: Domain, config: Config, count: int) -> list[Draft]:
     """`count` proposals at temperature 1, kinds in turn, references as in a run."""
     archive = Archive(10**6, domain.cell, domain.cells)
     archive.add(domain.seed_tasks(config.domain.seed_tasks, seed=1))
@@ -46,12 +46,10 @@ def propose(policy: Policy, domain: Domain, config: Config, count: int) -> list[
         drafts.append((kind, shown))
         requests.append(Request(None, domain.ask(kind, shown), derive_seed(7, "propose", index)))
     texts = policy.generate(requests, max_new_tokens=config.rollout.propose_tokens, temperature=1.0)
-    return domain.validate(
-        [
-            Draft(kind, text.text, shown, None, 0)
-            for (kind, shown), text in zip(drafts, texts, strict=True)
-        ]
-    )
+    return [
+        Draft(kind, text.text, shown, None, 0)
+        for (kind, shown), text in zip(drafts, texts, strict=True)
+    ]
 
 
 def solve_table(rows: Sequence[EvaluationRow]) -> tuple[list[str], dict[str, float], list[float]]:
@@ -131,7 +129,11 @@ def main() -> int:
             max_new_tokens=config.rollout.solve_tokens,
             seed=config.eval.seed,
         )
-        outcomes = propose(policy, domain, config, args.proposals)
+        drafts = propose(policy, domain, config, args.proposals)
+        guarded = sum(isinstance(outcome, Task) for outcome in domain.validate(drafts))
+        # Whether a task can be posed at all; what the guards then take is a matter of the run.
+        lenient = build_config({"policy": config.policy, "domain": {"guards": ()}})
+        outcomes = build_domain(lenient, sandbox, policy.tokenizer).validate(drafts)
     lines, kinds, bands = solve_table(rows)
     tasks = [outcome for outcome in outcomes if isinstance(outcome, Task)]
     reasons = Counter(item.reason for item in outcomes if isinstance(item, Rejection))
@@ -142,7 +144,8 @@ def main() -> int:
         "each; 95 % Wilson intervals. Of "
         f"{len(outcomes)} proposals at temperature 1, {percent(len(tasks), len(outcomes))} % are "
         f"valid, and {percent(distinct, len(tasks))} % of the valid ones are distinct. "
-        f"Rejected: {', '.join(f'{name} {count}' for name, count in reasons.most_common())}.",
+        f"Rejected: {', '.join(f'{name} {count}' for name, count in reasons.most_common())}. "
+        f"With the guards against false difficulty {percent(guarded, len(outcomes))} % remain.",
     ]
     table = "\n".join(lines)
     print(table)
