@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-learning clean
+.PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-learning bench-hotpath clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -36,6 +36,9 @@ bench-sandbox: $(READY)  ## verdicts a second, and the hostile corpus
 
 bench-learning: $(READY)  ## one student on a fixed stream of tasks: does the update learn at all?
 	$(BIN)/python -m bench.learning
+
+bench-hotpath: $(READY)  ## generation and learning with shared prompts against padded rows
+	$(BIN)/python -m bench.hotpath
 
 clean:
 	rm -rf $(VENV) build
