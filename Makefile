@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-guards \
-        bench-learning bench-evolution bench-suites bench-extreme clean
+        bench-learning bench-evolution bench-suites bench-extreme bench-hotpath clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -49,6 +49,9 @@ bench-suites: $(READY)  ## the seedling on every evaluation suite, greedy
 
 bench-extreme: $(READY)  ## a hundred adapters beside eight: step time and memory
 	$(BIN)/python -m bench.extreme
+
+bench-hotpath: $(READY)  ## generation and learning with shared prompts against padded rows
+	$(BIN)/python -m bench.hotpath
 
 clean:
 	rm -rf $(VENV) build

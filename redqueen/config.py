@@ -63,7 +63,7 @@ class PolicyConfig(Section):
     generation_rows: int = Field(256, ge=1)
     """Sequences generated side by side; more is faster until memory runs out."""
     learn_tokens: int = Field(8192, ge=64)
-    """Padded tokens in one forward and backward pass of the learner."""
+    """Tokens in one forward and backward pass of the learner, prompts counted for each attempt."""
 
 
 class PopulationConfig(Section):

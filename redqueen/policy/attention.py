@@ -40,6 +40,15 @@ class Plan(Protocol):
         """Query [B, Hq, T, D], keys and values [B, Hkv, L, D] as cached, to [B, T, Hq, D]."""
 
 
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
+    """`dense_attention` by the library's fused kernel."""
+    if q.shape[1] > k.shape[1]:
+        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
+    mask = bias.to(q.dtype)[:, None]
+    out = functional.scaled_dot_product_attention(q, k, v, mask, scale=scale)
+    return out.transpose(1, 2)
+
+
 def dense_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
     """Softmax attention of q [B, Hq, Q, D] to k, v [B, Hkv, K, D]; returns [B, Q, Hq, D].
 
@@ -50,10 +59,7 @@ def dense_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float)
     rows, heads, queries, size = q.shape
     kv_heads = k.shape[1]
     if q.device.type != "cpu":
-        if heads > kv_heads:
-            k, v = (x.repeat_interleave(heads // kv_heads, 1) for x in (k, v))
-        mask = bias.to(q.dtype)[:, None]
-        return functional.scaled_dot_product_attention(q, k, v, mask, scale=scale).transpose(1, 2)
+        return fused_attention(q, k, v, bias, scale)
     folded = q.float().mul(scale).reshape(rows, kv_heads, -1, size)
     score = torch.matmul(folded, k.float().transpose(2, 3))
     split = score.view(rows, kv_heads, heads // kv_heads, queries, -1)
@@ -93,6 +99,7 @@ class Attention:
             raise UnfitModelError("the model has layers that do not attend to everything before")
         self._plan: Plan | None = None
         self._model = model
+        self._device = next(model.parameters()).device
         name = f"redqueen-{next(_numbers)}"
         AttentionInterface.register(name, self)
         AttentionMaskInterface.register(name, sdpa_mask)
@@ -134,7 +141,7 @@ class Attention:
         """
         self._plan = plan
         try:
-            yield torch.ones(1, 1, 1, 1, dtype=torch.bool)
+            yield torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device)
         finally:
             self._plan = None
 
@@ -167,7 +174,7 @@ def fit(model: nn.Module) -> Attention | None:
         with attention.following(PackedPlan(packing)) as mask:
             logits_NV = model(
                 input_ids=packing.ids_1N,
-                attention_mask=mask.to(device),
+                attention_mask=mask,
                 position_ids=packing.position_1N,
                 use_cache=False,
             ).logits[0]

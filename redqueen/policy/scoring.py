@@ -170,7 +170,7 @@ def _score_packed(
             base.model,
             keep_1N,
             input_ids=packing.ids_1N,
-            attention_mask=mask.to(device),
+            attention_mask=mask,
             position_ids=packing.position_1N,
             use_cache=False,
         )

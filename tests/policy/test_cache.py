@@ -36,6 +36,14 @@ def test_growing_does_not_copy_at_every_token() -> None:
     assert len(places) == 1
 
 
+def test_states_are_kept_in_the_wanted_type() -> None:
+    layer = GrowingLayer(torch.float32)
+    states = torch.full((1, 1, 2, 4), 0.5, dtype=torch.bfloat16)
+    for kept in layer.update(states, states):
+        assert kept.dtype == torch.float32
+        assert torch.equal(kept, states.float())
+
+
 def test_sliding_layers_stay_the_library_s() -> None:
     config = MistralConfig(num_hidden_layers=2, sliding_window=16)
     assert {type(layer) for layer in new_cache(config).layers} == {DynamicSlidingWindowLayer}
