@@ -1,6 +1,6 @@
 """`compare.html`: a study on one self-contained page, from study.db alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 
 import numpy as np
@@ -53,6 +53,8 @@ CHAPTERS = (
     ("cost", "Cost"),
     ("setup", "Setup"),
 )
+Value = Callable[[RunData, range], float]
+"""A figure of a run over some of its steps; not-a-number if there is none."""
 POINTS = 40
 """Points of a curve: steps are pooled into so many bins."""
 
@@ -245,9 +247,9 @@ def _feature_in(feature: str, run: RunData, steps: range) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _series(data: StudyData, entry: str, value: object, color: str) -> Series | None:
+def _series(data: StudyData, entry: str, value: Value, color: str) -> Series | None:
     runs = data.of(entry)
-    if not runs or not callable(value):
+    if not runs:
         return None
     line, band = [], []
     for steps in _windows(max(run.last for run in runs)):
@@ -263,7 +265,7 @@ def _series(data: StudyData, entry: str, value: object, color: str) -> Series | 
     return Series(entry, line, color, band=band)
 
 
-def _curve(data: StudyData, name: str, title: str, value: object, style: LineStyle,
+def _curve(data: StudyData, name: str, title: str, value: Value, style: LineStyle,
            width: float, caption: str) -> str:  # fmt: skip
     colors = _colors(data)
     measured = [entry.name for entry in data.study.entries if not entry.alone]
