@@ -5,8 +5,8 @@
 Each population lives in a process of its own, so that each has its own peak of memory; their steps
 alternate, so that whatever else the machine does falls on both. A step is timed whole: all phases,
 the generation after it, and writing it to the database and, as often on both sides, the checkpoint.
-Both evolve every `--interval` steps. Prints the ratio of the mean step times with a bootstrap interval over steps,
-writes it to OUT/extreme.json and exits with status 1 above the bar.
+Both evolve every `--interval` steps. Prints the ratio of the mean step times with a bootstrap
+interval over steps, writes it to OUT/extreme.json and exits with status 1 above the bar.
 """
 
 import argparse
