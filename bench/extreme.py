@@ -4,9 +4,9 @@
 
 Each population lives in a process of its own, so that each has its own peak of memory; their steps
 alternate, so that whatever else the machine does falls on both. A step is timed whole: all phases,
-the generation after it, and writing it to the database and the checkpoint. Both evolve every
-`--interval` steps. Prints the ratio of the mean step times with a bootstrap interval over steps,
-writes it to OUT/extreme.json and exits with status 1 above the bar.
+the generation after it, and writing it to the database and, as often on both sides, the checkpoint.
+Both evolve every `--interval` steps. Prints the ratio of the mean step times with a bootstrap
+interval over steps, writes it to OUT/extreme.json and exits with status 1 above the bar.
 """
 
 import argparse
@@ -149,7 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     # No generation follows the last step.
     steps = args.generations * args.interval + 1
-    keys = {"steps": steps, "evolution.interval": args.interval}
+    every = load_config(CONFIGS["large"]).checkpoint_every
+    keys = {"steps": steps, "evolution.interval": args.interval, "checkpoint_every": every}
     words = [word for pair in args.set for word in ("--set", *pair)]
     words += [word for key, value in keys.items() for word in ("--set", key, str(value))]
     sides = {n: Side(path, args.out / n, words) for n, path in CONFIGS.items()}

@@ -78,6 +78,13 @@ def seed_interval(values_S: Floats, confidence: float = CONFIDENCE) -> Estimate:
     return Estimate(value, value - half, value + half, n)
 
 
+def _counts(n: int, resamples: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """How often each of n units is drawn in each of R resamples, (R, n)."""
+    draws_Rn = generator.integers(n, size=(resamples, n))
+    flat = (draws_Rn + n * np.arange(resamples)[:, None]).ravel()
+    return np.bincount(flat, minlength=resamples * n).reshape(resamples, n)
+
+
 def crossed_interval(
     values_ST: Floats,
     generator: np.random.Generator,
@@ -103,8 +110,8 @@ def crossed_interval(
     value = float(values_ST.mean())
     if seeds < 2:
         return Estimate(value, -math.inf, math.inf, seeds)
-    counts_RS = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    counts_RT = generator.multinomial(tasks, np.full(tasks, 1 / tasks), size=resamples)
+    counts_RS = _counts(seeds, resamples, generator)
+    counts_RT = _counts(tasks, resamples, generator)
     draws_R = np.einsum("rt,rt->r", counts_RS @ values_ST, counts_RT) / (seeds * tasks)
     by_seed = float(values_ST.mean(axis=1).var(ddof=1)) / seeds
     by_task = float(values_ST.mean(axis=0).var(ddof=1)) / tasks if tasks > 1 else 0.0

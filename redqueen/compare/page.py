@@ -5,10 +5,9 @@ from importlib.resources import files
 
 import numpy as np
 
-from redqueen.compare import curves
 from redqueen.compare.claims import Finding, Part
-from redqueen.compare.data import RunData, StudyData
-from redqueen.compare.inference import seed_interval
+from redqueen.compare.data import StudyData
+from redqueen.compare.page_curves import curves_section, entry_colors
 from redqueen.compare.summary import Cell, EntrySummary, Summary
 from redqueen.compare.wording import (
     INTERVALS,
@@ -23,29 +22,22 @@ from redqueen.compare.wording import (
 )
 from redqueen.report.charts import (
     Dot,
-    LineStyle,
     Panel,
-    Series,
     dot_panels,
     esc,
-    line_chart,
-    percent,
     tag,
 )
 from redqueen.report.heldout import ALL
 from redqueen.report.markup import (
     FULL,
-    HALF,
     empty_figure,
     figure,
-    legend,
     plural,
     responsive,
     section,
 )
 from redqueen.report.statistics import Estimate
 
-COLORS = (*(f"var(--k{i})" for i in range(5)), "var(--teacher)", "var(--student)", "var(--s7)")
 CHAPTERS = (
     ("claims", "Claims"),
     ("held-out", "Held-out"),
@@ -53,13 +45,6 @@ CHAPTERS = (
     ("cost", "Cost"),
     ("setup", "Setup"),
 )
-POINTS = 40
-"""Points of a curve: steps are pooled into so many bins."""
-
-
-def _colors(data: StudyData) -> dict[str, str]:
-    names = [entry.name for entry in data.study.entries]
-    return {name: COLORS[i % len(COLORS)] for i, name in enumerate(names)}
 
 
 # ── claims ──────────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +110,7 @@ def _claims(data: StudyData, findings: Sequence[Finding]) -> str:
 
 
 def _dots(data: StudyData, summary: Summary, suite: str, mode: str) -> str:
-    colors, panels, high = _colors(data), [], 0.0
+    colors, panels, high = entry_colors(data), [], 0.0
     for kind in summary.kinds[suite]:
         shown: list[tuple[str, Estimate, str]] = []
         base = summary.base.get((suite, mode, kind))
@@ -220,94 +205,6 @@ def _held_out(data: StudyData, summary: Summary) -> str:
             parts += [_dots(data, summary, suite, mode), _held_out_table(summary, suite, mode)]
     lead = "" if parts else "No run of this study was measured."
     return section("held-out", "Held-out results", lead, *parts)
-
-
-# ── curves ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _windows(last: int) -> list[range]:
-    width = -(-last // POINTS)
-    return [range(start, min(start + width, last + 1)) for start in range(1, last + 1, width)]
-
-
-def _rate_in(run: RunData, steps: range) -> float:
-    return curves.solve_rate(run, steps)
-
-
-def _coverage_in(run: RunData, steps: range) -> float:
-    found = [row.coverage for row in run.steps if row.step in steps and row.coverage is not None]
-    return found[-1] if found else float("nan")
-
-
-def _feature_in(feature: str, run: RunData, steps: range) -> float:
-    means = [curves.mean_feature(rows, feature, steps) for rows in run.kinds.values()]
-    known = [value for value in means if np.isfinite(value)]
-    return float(np.mean(known)) if known else float("nan")
-
-
-def _series(data: StudyData, entry: str, value: object, color: str) -> Series | None:
-    runs = data.of(entry)
-    if not runs or not callable(value):
-        return None
-    line, band = [], []
-    for steps in _windows(max(run.last for run in runs)):
-        found = [value(run, steps) for run in runs]
-        known = np.array([v for v in found if np.isfinite(v)])
-        if not len(known):
-            continue
-        x = (steps[0] + steps[-1]) / 2
-        e = seed_interval(known)
-        line.append((x, e.value))
-        if np.isfinite(e.low):
-            band.append((x, e.low, e.high))
-    return Series(entry, line, color, band=band)
-
-
-def _curve(data: StudyData, name: str, title: str, value: object, style: LineStyle,
-           width: float, caption: str) -> str:  # fmt: skip
-    colors = _colors(data)
-    measured = [entry.name for entry in data.study.entries if not entry.alone]
-    found = [_series(data, entry, value, colors[entry]) for entry in measured]
-    series = [line for line in found if line is not None and line.points]
-    full = width == FULL
-    if not series:
-        return empty_figure(name, title, "No run has finished.", full=full)
-    chart = responsive(lambda w: line_chart(series, style, w), width)
-    return figure(name, title, chart, caption, full=full)
-
-
-def _curves(data: StudyData) -> str:
-    colors = _colors(data)
-    names = [entry.name for entry in data.study.entries if not entry.alone]
-    keys = tag("div", legend((name, colors[name]) for name in names), class_="full")
-    figures = [
-        keys,
-        _curve(
-            data, "solve", "Students' solve rate", _rate_in,
-            LineStyle("Solve rate over steps", form=percent, low=0.0, high=1.0), FULL,
-            "Share of attempts at teachers' tasks that were right, mean over kinds and seeds.",
-        ),
-    ]  # fmt: skip
-    panels = []
-    for feature, title in curves.TITLES.items():
-
-        def value(run: RunData, steps: range, feature: str = feature) -> float:
-            return _feature_in(feature, run, steps)
-
-        panels.append(
-            _curve(data, feature, title.capitalize(), value, LineStyle(title), HALF,
-                   "Mean of the valid tasks, over kinds and seeds.")
-        )  # fmt: skip
-    panels.append(
-        _curve(data, "coverage", "Coverage of the task space", _coverage_in,
-               LineStyle("Coverage over steps", form=percent, low=0.0), HALF,
-               "Share of the archive's cells that ever held a task.")
-    )  # fmt: skip
-    lead = (
-        "One line for each entry: the mean over seeds, with a 95 % band over seeds (Student's t); "
-        "none with one seed. Entries with more steps go further to the right."
-    )
-    return section("curves", "Curves", lead, *figures, *panels)
 
 
 # ── cost and set-up ─────────────────────────────────────────────────────────────────────────────
@@ -445,7 +342,7 @@ def render_comparison(data: StudyData, summary: Summary, findings: Sequence[Find
         _header(data, findings),
         _claims(data, findings),
         _held_out(data, summary),
-        _curves(data),
+        curves_section(data),
         _cost(data, summary),
         _setup(data),
     )

@@ -203,13 +203,10 @@ class Runner:
             while self.waiting or self.progress.running:
                 if should_stop() and not self.progress.stopping:
                     self._ask_to_stop()
-                if self.progress.stopping:
-                    if not self.progress.running:
-                        return False
-                else:
+                if not self.progress.stopping:
                     self._fill()
                 self._listen()
-            return True
+            return len(self.progress.done) == self.progress.jobs
         finally:
             self._end_all()
             self.selector.close()

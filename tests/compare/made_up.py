@@ -14,6 +14,7 @@ from redqueen.compare import plan
 from redqueen.compare.database import StudyDatabase
 from redqueen.compare.study import Study, build_study
 from redqueen.store import EvaluationRow
+from redqueen.store.schema import transaction
 
 KINDS = ("code_o", "code_i", "code_f")
 SINGLE = {
@@ -125,17 +126,18 @@ def make_up(path: Path, study: Study | None = None, failed: bool = False) -> Non
             name = run.entry.name
             machine = json.dumps({"torch": "2.13", "python": "3.11"})
             memory = json.dumps({"host": float(rng.normal(900 if name in DRIFT else 1100, 5))})
-            id_ = db._fresh_run(name, run.seed, base=base, memory=memory, machine=machine)
-            steps, kinds = steps_of(rng, name, run.config.steps)
-            db._insert("steps", id_, steps)
-            db._insert("kinds", id_, kinds)
-            luck = rng.normal(0, 0.01)
-            students = 1 if name in DRIFT else 4
-            rows: list[EvaluationRow] = []
-            for m in range(students):
-                rate = SKILL[name] + luck - 0.01 * m
-                rows += answers(rng, f"member:{m}", rate, easy, wanted.samples)
-            db._add_evaluations(id_, rows)
+            with transaction(db.db):
+                id_ = db._fresh_run(name, run.seed, base=base, memory=memory, machine=machine)
+                steps, kinds = steps_of(rng, name, run.config.steps)
+                db._insert("steps", id_, steps)
+                db._insert("kinds", id_, kinds)
+                luck = rng.normal(0, 0.01)
+                students = 1 if name in DRIFT else 4
+                rows: list[EvaluationRow] = []
+                for m in range(students):
+                    rate = SKILL[name] + luck - 0.01 * m
+                    rows += answers(rng, f"member:{m}", rate, easy, wanted.samples)
+                db._add_evaluations(id_, rows)
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def test_a_stop_loses_nothing_and_a_bad_run_stops_nobody_else(folder: Path) -> N
     values = {
         "seeds": [0],
         "entries": [
-            {"name": "pair", "config": str(folder / "tiny.toml"), "evaluate": False},
+            {"name": "pair", "config": str(folder / "tiny.toml"), "steps": 4, "evaluate": False},
             {"name": "lost", "evaluate": False, "overrides": {"policy.base": "./nowhere"}},
         ],
     }
@@ -144,7 +144,7 @@ def test_a_stop_loses_nothing_and_a_bad_run_stops_nobody_else(folder: Path) -> N
     data = report(out).data
     assert [(entry, seed) for entry, seed, _ in data.failed] == [("lost", 0)]
     assert "nowhere" in data.failed[0][2]
-    assert [(run.entry, run.last) for run in data.runs] == [("pair", 2)]
+    assert [(run.entry, run.last) for run in data.runs] == [("pair", 4)]
 
 
 def test_when_every_run_fails_it_says_so(tmp_path: Path) -> None:
