@@ -1,16 +1,27 @@
-"""What is posed to whom in a step: tasks of teachers or of the stream, and the attempts."""
+"""What is asked of whom in a step: proposals of teachers, tasks of the stream, attempts."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from redqueen.config import Config
-from redqueen.domains import Domain
+from redqueen.domains import REFERENCES, Archive, Domain
 from redqueen.population import Population
-from redqueen.rng import derive_seed
+from redqueen.rng import derive_seed, numpy_rng
 from redqueen.types import ConfigError, Match, Proposal, Request, Task
 
 _STREAM_TRIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedProposal:
+    """One proposal before it is written: who is asked for what, shown which tasks."""
+
+    match: Match
+    teacher: int
+    kind: str
+    references: tuple[Task, ...]
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,33 @@ class PlannedAttempt:
     task: Task
     number: int
     request: Request
+
+
+def plan_proposals(
+    matches: Sequence[Match],
+    population: Population,
+    archive: Archive,
+    domain: Domain,
+    config: Config,
+    step: int,
+) -> list[PlannedProposal]:
+    """What each teacher is asked to write: kinds in turn, with references from the archive."""
+    rollout, draw = config.rollout, REFERENCES[config.domain.references]
+    planned = []
+    for match in matches:
+        if match.teacher is None or match.tasks_of is not None:
+            continue
+        rng = numpy_rng(config.seed, step, "references", match.index)
+        author = population.by_id(match.teacher)
+        for index in range(rollout.tasks_per_match):
+            kind = domain.kinds[(step + match.index + index) % len(domain.kinds)]
+            count = domain.references_for(kind, rollout.references)
+            references = tuple(draw(archive, kind, count, rng))
+            seed = derive_seed(config.seed, step, "propose", match.index, index)
+            prompt = domain.ask(kind, references)
+            request = Request(author.slot, prompt, seed, author.temperature)
+            planned.append(PlannedProposal(match, author.id, kind, references, request))
+    return planned
 
 
 def check_stream(config: Config, domain: Domain) -> None:

@@ -16,7 +16,7 @@ import torch
 from redqueen.alarms import Alarms
 from redqueen.benchmarks import Reserved
 from redqueen.config import Config, build_config
-from redqueen.domains import REFERENCES, Archive, Attempt, CopyIndex, Domain, Draft, build_domain
+from redqueen.domains import Archive, Attempt, CopyIndex, Domain, Draft, build_domain
 from redqueen.evolution import (
     Chronicle,
     buried,
@@ -40,10 +40,11 @@ from redqueen.posing import (
     PlannedAttempt,
     check_stream,
     plan_attempts,
+    plan_proposals,
     posed_tasks,
     stream_tasks,
 )
-from redqueen.rng import derive_seed, numpy_rng
+from redqueen.rng import numpy_rng
 from redqueen.sandbox import Sandbox, make_sandbox
 from redqueen.store import RunStore, load_checkpoint, save_checkpoint
 from redqueen.types import (
@@ -53,7 +54,6 @@ from redqueen.types import (
     Match,
     Proposal,
     Rejection,
-    Request,
     Rollout,
     StepRecord,
     Task,
@@ -101,7 +101,6 @@ class Trainer:
         self.held_out = Reserved(self.domain, config.eval.seed)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
         self.copies = CopyIndex(self.domain.form, config.domain.program_repeats)
-        self._draw = REFERENCES[config.domain.references]
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
             betas=config.learner.betas,
@@ -286,39 +285,25 @@ class Trainer:
     def _propose(
         self, step: int, matches: Sequence[Match]
     ) -> tuple[list[Draft], tuple[Proposal, ...]]:
-        """Each teacher writes its tasks, kinds in turn, shown references from the archive."""
-        rollout, kinds = self.config.rollout, self.domain.kinds
-        plans: list[tuple[Match, int, str, tuple[Task, ...]]] = []
-        requests: list[Request] = []
-        for match in matches:
-            if match.teacher is None or match.tasks_of is not None:
-                continue
-            rng = numpy_rng(self.config.seed, step, "references", match.index)
-            author = self.population.by_id(match.teacher)
-            for index in range(rollout.tasks_per_match):
-                kind = kinds[(step + match.index + index) % len(kinds)]
-                count = self.domain.references_for(kind, rollout.references)
-                references = tuple(self._draw(self.archive, kind, count, rng))
-                seed = derive_seed(self.config.seed, step, "propose", match.index, index)
-                plans.append((match, match.teacher, kind, references))
-                prompt = self.domain.ask(kind, references)
-                requests.append(Request(author.slot, prompt, seed, author.temperature))
+        """The teachers write."""
+        config = self.config
+        planned = plan_proposals(matches, self.population, self.archive, self.domain, config, step)
         written = self.policy.generate(
-            requests,
-            max_new_tokens=rollout.propose_tokens,
-            temperature=rollout.temperature,
-            top_p=rollout.top_p,
+            [proposal.request for proposal in planned],
+            max_new_tokens=config.rollout.propose_tokens,
+            temperature=config.rollout.temperature,
+            top_p=config.rollout.top_p,
         )
         drafts, proposals = [], []
-        for (match, teacher, kind, references), text in zip(plans, written, strict=True):
-            drafts.append(Draft(kind, text.text, references, teacher, step))
+        for plan, text in zip(planned, written, strict=True):
+            drafts.append(Draft(plan.kind, text.text, plan.references, plan.teacher, step))
             proposals.append(
                 Proposal(
                     step=step,
-                    match=match.index,
-                    teacher=teacher,
-                    kind=kind,
-                    references=tuple(task.id for task in references),
+                    match=plan.match.index,
+                    teacher=plan.teacher,
+                    kind=plan.kind,
+                    references=tuple(task.id for task in plan.references),
                     completion=text,
                     outcome=Rejection("not validated", malformed=False, infra=True),
                 )

@@ -27,9 +27,8 @@ class Work:
 
 
 def _students_per_task(config: Config, students: int) -> int:
-    # A configuration without cross-evaluation has no such key: one student attempts each task.
-    wanted = config.rollout.model_dump().get("students_per_task", 1)
-    return students if wanted == "all" else min(int(wanted), students)
+    wanted = config.rollout.students_per_task
+    return students if wanted == "all" else min(wanted, students)
 
 
 def planned_work(config: Config) -> Work:
