@@ -15,12 +15,13 @@ import torch
 
 from redqueen.alarms import Alarms
 from redqueen.benchmarks import Reserved
-from redqueen.config import Config, build_config
+from redqueen.config import Config, build_config, merge
 from redqueen.domains import Archive, Attempt, CopyIndex, Domain, Draft, build_domain
 from redqueen.evolution import (
     Chronicle,
     buried,
     check_operators,
+    check_rated,
     evolve,
     is_due,
     step_activity,
@@ -34,7 +35,7 @@ from redqueen.learner import (
     step_metrics,
     student_reward,
 )
-from redqueen.policy import Policy
+from redqueen.policy import Policy, absolute_base
 from redqueen.population import Population, RatingSystem, make_matches
 from redqueen.posing import (
     PlannedAttempt,
@@ -98,6 +99,7 @@ class Trainer:
         self.sandbox: Sandbox = make_sandbox(config.sandbox)
         self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
         check_stream(config, self.domain)
+        check_rated(config)
         self.held_out = Reserved(self.domain, config.eval.seed)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
         self.copies = CopyIndex(self.domain.form, config.domain.program_repeats)
@@ -128,6 +130,8 @@ class Trainer:
             ConfigError: the directory holds a run already, or the configuration does not work.
         """
         RunStore.check_vacant(directory)
+        base = absolute_base(config.policy.base)
+        config = build_config(merge(config.model_dump(), {"policy": {"base": base}}))
         trainer = cls(config)
         with ExitStack() as undo:
             undo.callback(trainer.sandbox.close)

@@ -1,6 +1,7 @@
 """The loop with the real parts: a step, evolution, resuming after SIGKILL, failures of ours."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import redqueen
 from redqueen.benchmarks import suite_tasks
 from redqueen.config import Config
 from redqueen.store import RunStore
@@ -20,6 +22,7 @@ from redqueen.trainer import Trainer
 from redqueen.types import ConfigError, InfrastructureError, Rejection, StepRecord, Task, Verdict
 
 Make = Callable[..., Config]
+SEEDLING_FILES = Path(redqueen.__file__).parent / "seedling"
 
 DRIVER = """
 import json, os, signal, sys
@@ -308,6 +311,20 @@ def test_errors_before_expensive_work_are_clear(tiny: Make, tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="nowhere"):
         Trainer.start(tiny(policy={"base": str(tmp_path / "nowhere")}), tmp_path / "b")
     assert not (tmp_path / "b" / "run.db").exists()
+
+
+def test_a_relative_base_is_found_from_another_directory(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    shutil.copytree(SEEDLING_FILES, "my-model")
+    config = tiny(steps=1, policy={"base": "my-model"}, domain={"style": "compact"})
+    Trainer.start(config, Path("run")).close()
+    monkeypatch.chdir(tmp_path)
+    with Trainer.resume(Path("here/run")) as trainer:
+        assert trainer.config.policy.base == str((tmp_path / "here" / "my-model").resolve())
+        assert trainer.run(quiet)
 
 
 def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from redqueen.evolution.activity import Activity, Chronicle, step_activity
 from redqueen.evolution.crossover import CROSSOVERS
 from redqueen.evolution.diversity import Group, Survey, survey
-from redqueen.evolution.evolve import buried, check_operators, evolve, is_due
+from redqueen.evolution.evolve import buried, check_operators, check_rated, evolve, is_due
 from redqueen.evolution.fitness import FITNESS
 from redqueen.evolution.mutation import MUTATIONS
 from redqueen.evolution.replacement import REPLACEMENT
@@ -21,6 +21,7 @@ __all__ = [
     "Survey",
     "buried",
     "check_operators",
+    "check_rated",
     "evolve",
     "is_due",
     "step_activity",

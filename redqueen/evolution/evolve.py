@@ -65,6 +65,22 @@ def check_operators(config: EvolutionConfig) -> None:
         )
 
 
+def check_rated(config: Config) -> None:
+    """Check that selection by rating has ratings to go by.
+
+    Raises:
+        ConfigError: members compete that no match ever rates (students without teachers, several
+            self-play members), so that their fitness would be the same for ever.
+    """
+    people, wanted = config.population, config.evolution
+    unrated = max(people.self_play, 0 if people.teachers else people.students)
+    if wanted.enabled and wanted.fitness in ("conservative", "mean") and unrated > 1:
+        raise ConfigError(
+            f"evolution.fitness = {wanted.fitness!r} selects by rating, but {unrated} members meet "
+            "no rated opponent; set evolution.fitness to 'solve_rate' or evolution.enabled to false"
+        )
+
+
 def is_due(config: EvolutionConfig, step: int) -> bool:
     """Whether a generation ends after `step` steps have been done (step counts from 1)."""
     return config.enabled and config.cull > 0 and step > 0 and step % config.interval == 0

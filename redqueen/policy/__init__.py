@@ -8,13 +8,22 @@ import torch
 from redqueen.config import PolicyConfig
 from redqueen.policy import generation, peft_io, scoring
 from redqueen.policy.adapters import AdapterStack, Factors, LayerShape
-from redqueen.policy.loading import SEEDLING, Base, load_base
+from redqueen.policy.loading import SEEDLING, Base, absolute_base, load_base
 from redqueen.policy.memory import keep_freed_memory
 from redqueen.policy.routing import Router, find_targets, layer_shape
 from redqueen.policy.scoring import Scores, bucket, bucket_groups
 from redqueen.types import Completion, ConfigError, Request
 
-__all__ = ["AdapterStack", "Factors", "LayerShape", "Policy", "Scores", "bucket", "bucket_groups"]
+__all__ = [
+    "AdapterStack",
+    "Factors",
+    "LayerShape",
+    "Policy",
+    "Scores",
+    "absolute_base",
+    "bucket",
+    "bucket_groups",
+]
 
 
 class Policy:

@@ -153,6 +153,12 @@ def _check_directory(path: Path, base: str) -> None:
         raise ConfigError(f"{where}: {path} has no tokenizer ({', '.join(_TOKENIZER_FILES)})")
 
 
+def absolute_base(base: str) -> str:
+    """`policy.base` so that it means the same from every working directory."""
+    path = Path(base).expanduser()
+    return str(path.resolve()) if base != SEEDLING and path.is_dir() else base
+
+
 def resolve_base(base: str) -> str:
     """The directory or hub id that `policy.base` means, checked as far as costs nothing.
 

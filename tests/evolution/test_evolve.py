@@ -1,13 +1,22 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from redqueen.config import Config, EvolutionConfig, build_config
-from redqueen.evolution import Chronicle, buried, check_operators, evolve, is_due, survey
+from redqueen.evolution import (
+    Chronicle,
+    buried,
+    check_operators,
+    check_rated,
+    evolve,
+    is_due,
+    survey,
+)
 from redqueen.evolution.replacement import cull_count
 from redqueen.evolution.selection import draw_parents
 from redqueen.population import Population
@@ -194,6 +203,29 @@ def test_bad_operators_are_named(change: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_operators(EvolutionConfig(**change))
     check_operators(EvolutionConfig(crossovers=(), crossover_probability=0.0))
+
+
+@pytest.mark.parametrize(
+    ("population", "evolution", "good"),
+    [
+        ({"teachers": 0, "students": 2}, {}, False),
+        ({"teachers": 0, "students": 2}, {"fitness": "conservative"}, False),
+        ({"teachers": 0, "students": 2}, {"fitness": "solve_rate"}, True),
+        ({"teachers": 0, "students": 2}, {"enabled": False}, True),
+        ({"teachers": 0, "students": 1}, {}, True),
+        ({"teachers": 0, "students": 0, "self_play": 2}, {}, False),
+        ({"teachers": 1, "students": 4}, {}, True),
+    ],
+)
+def test_selection_by_rating_needs_rated_members(
+    population: dict[str, int], evolution: dict[str, Any], good: bool
+) -> None:
+    config = build_config({"population": population, "evolution": evolution})
+    if good:
+        check_rated(config)
+    else:
+        with pytest.raises(ConfigError, match=r"evolution\.fitness .* no rated opponent"):
+            check_rated(config)
 
 
 def test_a_child_inherits_rating_and_optimizer_state_if_told_to() -> None:
