@@ -14,6 +14,7 @@ from torch import Tensor
 
 from redqueen.policy.decoding import Batch, PaddedBatch, SharedBatch
 from redqueen.policy.loading import Base
+from redqueen.policy.memory import release_freed_memory
 from redqueen.policy.routing import Router
 from redqueen.types import Completion, ConfigError, Request
 
@@ -277,4 +278,6 @@ def generate(
                 text=base.decode(ids),
                 finished=ids[-1] in base.eos_ids,
             )
+        del batch, written
+        release_freed_memory()
     return [completion for completion in completions if completion is not None]

@@ -2,7 +2,9 @@
 
 Every layer of a forward pass on a CPU frees and asks for blocks of about a megabyte; by default
 glibc returns them to the system, and fetching them again (page faults) costs up to a quarter of
-a decoding step. `keep_freed_memory` lets the allocator keep them.
+a decoding step. `keep_freed_memory` lets the allocator keep them. Kept blocks of ever other sizes
+cut the heap to pieces, so that a long evaluation would hold twice what it uses: after a batch of
+rows `release_freed_memory` gives back what is free.
 """
 
 import ctypes
@@ -26,6 +28,14 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((_M_MMAP_THRESHOLD, 32), (_M_TRIM_THRESHOLD, 1024), (_M_TOP_PAD, 64))
     return all(mallopt(knob, size * _MIB) == 1 for knob, size in settings)
+
+
+def release_freed_memory() -> bool:
+    """Return free pages to the system; False where the C library cannot, or had none."""
+    try:
+        return bool(ctypes.CDLL(None).malloc_trim(0) == 1)
+    except (OSError, AttributeError, TypeError):
+        return False
 
 
 def peak_memory() -> dict[str, float]:
