@@ -244,7 +244,7 @@ def test_rlvr_trains_on_the_streams_tasks(tmp_path: Path) -> None:
         assert [o.attempts for o in outcomes] == [2 * 2] * 10
         assert {o.task.author for o in outcomes} == {None}
         assert {o.task.features["band"] for o in outcomes} == {1.0, 2.0}
-        assert not held_out & {o.task.id for o in outcomes}
+        assert not any(held_out.holds(o.task) for o in outcomes)
         assert {o.task.id for o in outcomes} <= archived
         learnt = [
             member.id
