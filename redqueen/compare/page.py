@@ -30,6 +30,7 @@ from redqueen.report.charts import (
 from redqueen.report.heldout import ALL
 from redqueen.report.markup import (
     FULL,
+    document,
     empty_figure,
     figure,
     plural,
@@ -346,12 +347,4 @@ def render_comparison(data: StudyData, summary: Summary, findings: Sequence[Find
         _cost(data, summary),
         _setup(data),
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", esc(f"{data.study.name} · Red Queen")),
-        f"<style>\n{style}</style>",
-    )
-    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", body), lang="en") + "\n"
+    return document(data.study.name, style, body)

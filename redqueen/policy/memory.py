@@ -2,9 +2,8 @@
 
 Every layer of a forward pass on a CPU frees and asks for blocks of about a megabyte; by default
 glibc returns them to the system, and fetching them again (page faults) costs up to a quarter of
-a decoding step. `keep_freed_memory` lets the allocator keep them. Kept blocks of ever other sizes
-cut the heap to pieces, so that a long evaluation would hold twice what it uses: after a batch of
-rows `release_freed_memory` gives back what is free.
+a decoding step. `keep_freed_memory` lets the allocator keep them. Between batches of
+rows, where it costs little, `release_freed_memory` gives back what is free.
 """
 
 import ctypes

@@ -130,3 +130,16 @@ def population_text(sizes: PopulationConfig) -> str:
         if count
     ]
     return " + ".join(parts) + (" on the stream" if is_stream(sizes) else "")
+
+
+def document(name: str, style: str, body: str) -> str:
+    """A whole page as HTML that is also well-formed XML; `name` is escaped, the rest is markup."""
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", esc(f"{name} · Red Queen")),
+        f"<style>\n{style}</style>",
+    )
+    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", body), lang="en") + "\n"

@@ -9,7 +9,7 @@ from redqueen.files import write_text
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
 from redqueen.report.heldout import HeldOut, ordered_suites, summarize, verdict_sentence
-from redqueen.report.markup import is_stream, population_text, section
+from redqueen.report.markup import document, is_stream, population_text, section
 from redqueen.report.people import lineage, matrix, ratings
 from redqueen.report.results import LEADS, held_out_figures
 from redqueen.report.samples import sample_tasks
@@ -172,15 +172,7 @@ def render_page(run: RunReader) -> str:
         ),
         _setup(run),
     )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", esc(f"{run.config().name} · Red Queen")),
-        f"<style>\n{style}</style>",
-    )
-    return "<!DOCTYPE html>\n" + tag("html", head, tag("body", body), lang="en") + "\n"
+    return document(run.config().name, style, body)
 
 
 def write_report(
