@@ -34,6 +34,7 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
         "population.students": 0,
         "population.self_play": 1,
         "rollout.matches": 1,
+        "domain.references": "azr",
         "learner.advantage": "trr++",
         "learner.teacher_reward": "azr",
         "evolution.enabled": False,
