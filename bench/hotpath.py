@@ -33,7 +33,7 @@ def processor_seconds(work: Callable[[], object]) -> float:
 
 def compare(name: str, policy: Policy, work: Callable[[], object], repeats: int) -> float:
     """Run `work` both ways in turns, print the line, return the median of the new way."""
-    ways = {"padded": replace(policy.base, attention=None), "shared": policy.base}
+    ways = {"padded": replace(policy.base, packed=None), "shared": policy.base}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     for repeat in range(repeats + 1):
         for way, base in ways.items():
@@ -99,7 +99,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     config = load_config(None, [])
     policy = Policy.load(config.policy, 4, 0)
-    if policy.base.attention is None:
+    if policy.base.packed is None:
         raise SystemExit("this base keeps its own attention, so there is nothing to compare")
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -127,7 +127,7 @@ class Policy:
         Sequences of one group (those with the same slot and prompt) stay together if the base can
         share their prompts; otherwise padding counts as tokens.
         """
-        if groups is None or self.base.attention is None:
+        if groups is None or self.base.packed is None:
             return bucket(lengths, self.config.learn_tokens)
         return bucket_groups(lengths, groups, self.config.learn_tokens)
 

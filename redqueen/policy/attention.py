@@ -6,8 +6,7 @@ keeps its own attention on padded rows: `fit` finds out by comparing the two on 
 """
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from itertools import count
 from typing import Any, Protocol
 
@@ -19,7 +18,9 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from redqueen.policy.cache import GrowingLayer, new_cache
+from redqueen.policy.head import HeadSelector
 from redqueen.policy.packing import Packing, Text
+from redqueen.policy.routing import Route
 
 TOLERANCE = 0.1
 """Largest root mean square error of logits, in their standard deviations, that is rounding."""
@@ -34,10 +35,27 @@ class UnfitModelError(Exception):
 
 
 class Plan(Protocol):
-    """How the tokens of one forward pass attend to each other."""
+    """How the tokens of one forward pass attend to each other and to those before."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """Query [B, Hq, T, D], keys and values [B, Hkv, L, D] as cached, to [B, T, Hq, D]."""
+        """Query [N, Hq, D], keys and values [N, Hkv, D] of the pass's tokens, to [N, Hq, D]."""
+
+
+class PackedModel(Protocol):
+    """A model that reads tokens lying flat, [N], whoever they belong to."""
+
+    def logits(
+        self,
+        ids_N: Tensor,
+        position_N: Tensor,
+        route: Route | None,
+        plan: Plan,
+        keep_M: Tensor | None = None,
+    ) -> Tensor:
+        """Logits [N, V] of tokens that attend by `plan`, or [M, V] of the tokens `keep_M` alone.
+
+        `route` has one entry a token. Several threads may call at once.
+        """
 
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
@@ -69,20 +87,35 @@ def dense_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float)
 
 
 class PackedPlan:
-    """Attention over a `Packing`: one row of tokens, no cache before it."""
+    """Attention over a `Packing`, with nothing before it.
 
-    def __init__(self, packing: Packing) -> None:
+    `states` receives each layer's keys and values [N, Hkv, D], if it is given.
+    """
+
+    def __init__(self, packing: Packing, states: list[tuple[Tensor, Tensor]] | None = None) -> None:
         self.packing = packing
+        self.states = states
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """See `Plan`; B is 1."""
+        """See `Plan`."""
+        if self.states is not None:
+            self.states.append((k, v))
         return self.packing.attend(dense_attention, q, k, v, scale)
 
 
-class Attention:
-    """The attention function of one model; inside `following(plan)` the plan decides."""
+class _Following(threading.local):
+    """The plan that this thread's forward pass follows."""
 
-    def __init__(self, model: nn.Module) -> None:
+    plan: Plan | None = None
+
+
+class LibraryModel:
+    """The library's forward pass over flat tokens: its attention asks the plan of the pass.
+
+    Routing is the caller's, by the hooks of `Router.route`.
+    """
+
+    def __init__(self, model: nn.Module, head: HeadSelector) -> None:
         """Take the place of the model's attention.
 
         Raises:
@@ -97,8 +130,9 @@ class Attention:
             raise UnfitModelError(f"the model asks for {config._attn_implementation} attention")
         if any(type(layer) is not GrowingLayer for layer in new_cache(config).layers):
             raise UnfitModelError("the model has layers that do not attend to everything before")
-        self._plan: Plan | None = None
-        self._model = model
+        self._current = _Following()
+        self._model: Any = model
+        self._head = head
         self._device = next(model.parameters()).device
         name = f"redqueen-{next(_numbers)}"
         AttentionInterface.register(name, self)
@@ -107,7 +141,7 @@ class Attention:
 
     def release(self) -> None:
         """Give the model its own attention back."""
-        self._model.set_attn_implementation("sdpa")  # type: ignore[operator]
+        self._model.set_attn_implementation("sdpa")
 
     def __call__(
         self,
@@ -120,7 +154,8 @@ class Attention:
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:
         """The library's protocol: returns [B, T, Hq, D] and no weights."""
-        if self._plan is None:
+        plan = self._current.plan
+        if plan is None:
             result: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
                 module, query, key, value, attention_mask, scaling=scaling, **kwargs
             )
@@ -130,28 +165,40 @@ class Attention:
             raise UnfitModelError(f"a layer attends with {', '.join(special) or 'dropout'}")
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         layer: Any = module.layer_idx
-        return self._plan.attend(layer, query, key, value, scale), None
+        q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
+        return plan.attend(layer, q, k, v, scale)[None], None
 
-    @contextmanager
-    def following(self, plan: Plan) -> Iterator[Tensor]:
-        """Forward passes inside the block attend by `plan`.
-
-        Yields what to give the model as its attention mask: a ready-made one, which the library
-        hands through untouched and the plan does not read.
-        """
-        self._plan = plan
+    def logits(
+        self,
+        ids_N: Tensor,
+        position_N: Tensor,
+        route: Route | None,
+        plan: Plan,
+        keep_M: Tensor | None = None,
+    ) -> Tensor:
+        """See `PackedModel`."""
+        inputs = {
+            "input_ids": ids_N[None],
+            "position_ids": position_N[None],
+            # A ready-made mask, which the library hands through untouched and no plan reads.
+            "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device),
+            "use_cache": False,
+        }
+        self._current.plan = plan
         try:
-            yield torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device)
+            if keep_M is None:
+                return self._model(**inputs).logits[0]  # type: ignore[no-any-return]
+            return self._head.logits(self._model, (0, keep_M), **inputs)
         finally:
-            self._plan = None
+            self._current.plan = None
 
 
 @torch.no_grad()
-def fit(model: nn.Module) -> Attention | None:
-    """Take over the model's attention if packed rows give what padded rows give, else None.
+def trial(model: nn.Module, packed: PackedModel) -> bool:
+    """Does `packed` give the logits of `model`?
 
-    The proof is by trial: two texts after a shared prompt and a third after another, packed into
-    one row, against each on its own through the untouched model.
+    Two texts after a shared prompt and a third after another, packed, against each on its own
+    through the model. May raise what `packed` raises.
     """
     device = next(model.parameters()).device
     embedding = model.get_input_embeddings()  # type: ignore[operator]
@@ -165,26 +212,25 @@ def fit(model: nn.Module) -> Attention | None:
     for text in texts:
         ids = torch.tensor([[*text.prompt, *text.tokens]], device=device)
         alone.append(model(input_ids=ids).logits[0, -len(text.tokens) :])
-    try:
-        attention = Attention(model)
-    except UnfitModelError:
-        return None
     packing = Packing(texts, device)
-    try:
-        with attention.following(PackedPlan(packing)) as mask:
-            logits_NV = model(
-                input_ids=packing.ids_1N,
-                attention_mask=mask,
-                position_ids=packing.position_1N,
-                use_cache=False,
-            ).logits[0]
-    except UnfitModelError:
-        attention.release()
-        return None
-    packed = [logits_NV[s : s + n] for s, n in zip(packing.starts, packing.lengths, strict=True)]
-    expected_NV, found_NV = torch.cat(alone).float(), torch.cat(packed).float()
+    logits_NV = packed.logits(packing.ids_N, packing.position_N, None, PackedPlan(packing))
+    found = [logits_NV[s : s + n] for s, n in zip(packing.starts, packing.lengths, strict=True)]
+    expected_NV, found_NV = torch.cat(alone).float(), torch.cat(found).float()
     error = (found_NV - expected_NV).square().mean().sqrt()
-    if not error <= TOLERANCE * expected_NV.std():
-        attention.release()
+    return bool(error <= TOLERANCE * expected_NV.std())
+
+
+def fit(model: nn.Module, head: HeadSelector) -> LibraryModel | None:
+    """Take over the model's attention if packed rows give what padded rows give, else None."""
+    try:
+        library = LibraryModel(model, head)
+    except UnfitModelError:
         return None
-    return attention
+    try:
+        fits = trial(model, library)
+    except UnfitModelError:
+        fits = False
+    if not fits:
+        library.release()
+        return None
+    return library

@@ -4,7 +4,6 @@ The library's dynamic cache copies all keys and values at every token; with hund
 costs more than the attention itself.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -74,13 +73,6 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
             torch.index_select(filled, 0, indices, out=grown[:, :, :length])
             setattr(self, f"_{kind}_buffer", grown)
             setattr(self, f"{kind}s", grown[:, :, :length])
-
-
-def cache_of(layers: Sequence[GrowingLayer]) -> Any:
-    """A cache made of these layers, first layer first."""
-    cache = DynamicCache()
-    cache.layers = list(layers)
-    return cache
 
 
 def new_cache(config: Any) -> Any:

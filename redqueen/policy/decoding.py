@@ -1,22 +1,22 @@
 """Rows that are being written, with their keys and values: two ways to keep them.
 
-`SharedBatch` computes and keeps every prompt once for all its rows; it needs a base whose
-attention we may take over. `PaddedBatch` works with any base: prompts are padded to one length and
+`SharedBatch` computes and keeps every prompt once for all its rows; it needs a base that reads
+packed texts. `PaddedBatch` works with any base: prompts are padded to one length and
 every row has a cache of its own.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from redqueen.policy.attention import Attention, PackedPlan, dense_attention
-from redqueen.policy.cache import GrowingLayer, cache_of, new_cache
+from redqueen.policy.attention import PackedModel, PackedPlan, dense_attention
+from redqueen.policy.cache import GrowingLayer, new_cache
 from redqueen.policy.loading import Base
 from redqueen.policy.packing import Packing, Text, bias_of, spread
-from redqueen.policy.routing import Router, decode_strategy
+from redqueen.policy.routing import Prepared, Route, Router, decode_strategy
 
 SHARED_ROWS = 1.5
 """Prompts are kept apart while at least this many rows on average share one."""
@@ -30,10 +30,10 @@ class Batch(Protocol):
     def prefill(self, router: Router) -> Tensor:
         """Read the prompts; return the logits [R, V] of every row's first token."""
 
-    def route(self, router: Router) -> AbstractContextManager[Any]:
-        """The routing of the rows as they are now, for `decode`."""
+    def route(self, router: Router) -> AbstractContextManager[Route | None]:
+        """The routing of the rows as they are now, for `decode` inside the block."""
 
-    def decode(self, token_R: Tensor) -> Tensor:
+    def decode(self, token_R: Tensor, route: Route | None) -> Tensor:
         """Append one token a row; return the logits [R, V] of the next."""
 
     def keep(self, keep: Tensor) -> None:
@@ -99,9 +99,10 @@ class _Prompts:
         return x if self._even else x.index_select(0, self._back)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """One query a row; `k` and `v` are the rows' own."""
-        rows, heads, _, size = q.shape
+        """One token a row; see `Plan`."""
+        rows, heads, size = q.shape
         kv_heads = k.shape[1]
+        k, v = self.own[layer].update(k[:, :, None], v[:, :, None])
         folded = q.float().mul(scale).view(rows, kv_heads, -1, size)
         queries = folded.shape[2]
         key, value = self.keys[layer].flatten(0, 1), self.values[layer].flatten(0, 1)
@@ -118,7 +119,7 @@ class _Prompts:
         out = torch.matmul(weight[..., prompt:], v)
         shared = torch.bmm(self._to_groups(weight[..., :prompt]), value)
         out += self._to_rows(shared, kv_heads, queries)
-        return out.view(rows, 1, heads, size).to(q.dtype)
+        return out.view(rows, heads, size).to(q.dtype)
 
 
 class _Rows:
@@ -148,13 +149,14 @@ class _Rows:
         self._bias_RL = self._bias_RL.index_select(0, keep)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """One query a row."""
+        """One token a row; see `Plan`."""
+        k, v = self.own[layer].update(k[:, :, None], v[:, :, None])
         grown = k.shape[2] - self._bias_RL.shape[1]
         if grown > 0:
             zeros = self._bias_RL.new_zeros(len(self._bias_RL), grown + 64)
             self._bias_RL = torch.cat((self._bias_RL, zeros), 1)
         bias = self._bias_RL[:, None, : k.shape[2]]
-        return dense_attention(q, k, v, bias, scale)
+        return dense_attention(q[:, :, None], k, v, bias, scale)[:, 0]
 
 
 class SharedBatch:
@@ -163,50 +165,42 @@ class SharedBatch:
     def __init__(
         self,
         base: Base,
-        attention: Attention,
+        model: PackedModel,
         slots: Sequence[int | None],
         prompts: Sequence[tuple[int, ...]],
     ) -> None:
         """Rows must be sorted by slot (base last) and, within, by prompt."""
-        self.base, self.attention = base, attention
+        self.base, self.model = base, model
         self.slots = list(slots)
         texts = [Text(slot, prompt) for slot, prompt in zip(slots, prompts, strict=True)]
         self._packing = Packing(texts, base.device)
         self._position_R = torch.tensor([len(prompt) for prompt in prompts], device=base.device)
         self._plan: _Prompts | _Rows
+        self._prepared: Prepared = {}
 
     def prefill(self, router: Router) -> Tensor:
         """See `Batch`."""
-        packing, cache = self._packing, new_cache(self.base.model.config)
-        last_1N = torch.zeros_like(packing.ids_1N, dtype=torch.bool)
-        last_1N[0, [stop - 1 for _, stop in packing.prompts]] = True
-        with (
-            router.route(packing.slots, "segments", packed=True),
-            self.attention.following(PackedPlan(packing)) as mask,
-        ):
-            logits_UV = self.base.head.logits(
-                self.base.model,
-                last_1N,
-                input_ids=packing.ids_1N,
-                attention_mask=mask,
-                position_ids=packing.position_1N,
-                past_key_values=cache,
-                use_cache=True,
+        packing, device = self._packing, self.base.device
+        states: list[tuple[Tensor, Tensor]] = []
+        last_U = torch.tensor([stop - 1 for _, stop in packing.prompts], device=device)
+        with router.route(packing.slots, "segments", packed=True) as route:
+            logits_UV = self.model.logits(
+                packing.ids_N, packing.position_N, route, PackedPlan(packing, states), last_U
             )
         index_UP, real_UP = spread(*packing.spans(packing.prompts))
-        dtype = torch.float32 if self.base.device.type == "cpu" else self.base.dtype
+        dtype = torch.float32 if device.type == "cpu" else self.base.dtype
 
-        def unpack(states: Tensor) -> Tensor:
-            return states[0][:, index_UP].transpose(0, 1).to(dtype).contiguous()
+        def unpack(state_NHD: Tensor) -> Tensor:
+            return state_NHD[index_UP].transpose(1, 2).to(dtype).contiguous()
 
         self._plan = _Prompts(
-            [unpack(layer.keys) for layer in cache.layers],
-            [unpack(layer.values) for layer in cache.layers],
+            [unpack(key) for key, _ in states],
+            [unpack(value) for _, value in states],
             bias_of(real_UP),
             packing.group_of,
         )
         self._settle()
-        return logits_UV.index_select(0, torch.tensor(packing.group_of, device=self.base.device))
+        return logits_UV.index_select(0, torch.tensor(packing.group_of, device=device))
 
     def _settle(self) -> None:
         """Copy the prompts to the rows where sharing no longer pays."""
@@ -215,27 +209,20 @@ class SharedBatch:
             few = len(plan.group_R) < SHARED_ROWS * len(plan.bias_UP)
             if few or self.base.device.type != "cpu":
                 self._plan = _Rows.of(plan)
-        self._cache = cache_of(self._plan.own)
 
-    def route(self, router: Router) -> AbstractContextManager[Any]:
+    def route(self, router: Router) -> AbstractContextManager[Route | None]:
         """See `Batch`."""
-        return router.route(self.slots, decode_strategy(self.slots))
+        strategy = decode_strategy(self.slots)
+        return router.route(self.slots, strategy, packed=True, prepared=self._prepared)
 
-    def decode(self, token_R: Tensor) -> Tensor:
+    def decode(self, token_R: Tensor, route: Route | None) -> Tensor:
         """See `Batch`."""
-        with self.attention.following(self._plan) as mask:
-            logits: Tensor = self.base.model(
-                input_ids=token_R[:, None],
-                attention_mask=mask,
-                position_ids=self._position_R[:, None],
-                past_key_values=self._cache,
-                use_cache=True,
-            ).logits
+        logits_RV = self.model.logits(token_R, self._position_R, route, self._plan)
         self._position_R = self._position_R + 1
         if self.base.context is not None:
             # A row that has ended may stay for a while: it must not run out of the context.
             self._position_R.clamp_(max=self.base.context - 1)
-        return logits[:, -1]
+        return logits_RV
 
     def keep(self, keep: Tensor) -> None:
         """See `Batch`."""
@@ -292,11 +279,11 @@ class PaddedBatch:
         self._select(self._expand)
         return logits_UV.index_select(0, self._expand)
 
-    def route(self, router: Router) -> AbstractContextManager[Any]:
+    def route(self, router: Router) -> AbstractContextManager[Route | None]:
         """See `Batch`."""
         return router.route(self.slots)
 
-    def decode(self, token_R: Tensor) -> Tensor:
+    def decode(self, token_R: Tensor, route: Route | None) -> Tensor:
         """See `Batch`."""
         self.width += 1
         logits: Tensor = self.base.model(

@@ -4,7 +4,6 @@ A completion depends on its request alone: each row draws from uniforms of its o
 inverting the cumulative distribution, so its neighbours change it by rounding at most.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,14 +14,14 @@ from torch import Tensor
 from redqueen.policy.decoding import Batch, PaddedBatch, SharedBatch
 from redqueen.policy.loading import Base
 from redqueen.policy.memory import release_freed_memory
-from redqueen.policy.routing import Router
+from redqueen.policy.routing import Router, round_size
 from redqueen.types import Completion, ConfigError, Request
 
 COMPACT_BELOW = 0.875
-"""Finished rows leave the batch when at most this share of it would stay."""
+"""Finished rows leave the batch when at most this share of it would go on."""
 
 FILL_ROWS = 32
-"""Finished rows that may stay to give every slot equally many."""
+"""Fillers that may be computed to give every slot equally many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +86,30 @@ class _Written:
     length_R: Tensor
 
 
-def _staying(slots: Sequence[int | None], alive: Sequence[bool]) -> list[int]:
-    """Rows to go on with: those alive and, if it takes few, finished ones that make slots even.
+def _arrange(slots: Sequence[int | None], alive: Sequence[bool]) -> list[tuple[int, bool]]:
+    """Rows to go on with, ascending, and whether each is alive; the others are fillers.
 
-    Slots with equally many rows are one batched product a layer, which costs less than the extra
-    rows (`FILL_ROWS`).
+    Slots with equally many rows are one batched product a layer, which is worth some more rows
+    (`FILL_ROWS`); and sizes are rounded up (`round_size`), because the first product of a new shape
+    costs a CPU as much as many later ones. Fillers are dead rows, or repeat living ones.
     """
-    living = [row for row, lives in enumerate(alive) if lives]
-    counts = Counter(slots[row] for row in living)
-    most = max(counts.values())
-    if most * len(counts) > len(living) + FILL_ROWS:
-        return living
-    missing = {slot: most - count for slot, count in counts.items()}
-    filled = []
+    living: dict[int | None, list[int]] = {}
     for row, slot in enumerate(slots):
-        if not alive[row] and missing.get(slot, 0) > 0:
-            missing[slot] -= 1
-            filled.append(row)
-    return living if any(missing.values()) else sorted(living + filled)
+        if alive[row]:
+            living.setdefault(slot, []).append(row)
+    total = sum(map(len, living.values()))
+    size = round_size(max(map(len, living.values())))
+    if size * len(living) <= total + FILL_ROWS:
+        missing = {slot: size - len(rows) for slot, rows in living.items()}
+    else:
+        largest = max(living, key=lambda slot: len(living[slot]))
+        missing = {largest: round_size(total) - total}
+    arranged = [(row, True) for rows in living.values() for row in rows]
+    dead = [row for row, lives in enumerate(alive) if not lives]
+    for slot, count in missing.items():
+        spare = [row for row in dead if slots[row] == slot] + living[slot]
+        arranged += [(spare[i % len(spare)], False) for i in range(count)]
+    return sorted(arranged)
 
 
 def _write(
@@ -117,23 +122,30 @@ def _write(
     sampling: Sampling,
     on_finished: Callable[[int], None],
 ) -> _Written:
-    rows = len(batch.slots)
-    device = base.device
+    """Sample until every row has ended. What fillers write goes to a row behind the last."""
+    rows, device = len(batch.slots), base.device
     written = _Written(
-        torch.zeros(rows, sampling.max_new_tokens, dtype=torch.long, device=device),
-        torch.zeros(rows, sampling.max_new_tokens, device=device),
-        torch.zeros(rows, dtype=torch.long, device=device),
+        torch.zeros(rows + 1, sampling.max_new_tokens, dtype=torch.long, device=device),
+        torch.zeros(rows + 1, sampling.max_new_tokens, device=device),
+        torch.zeros(rows + 1, dtype=torch.long, device=device),
     )
     eos = torch.tensor(sorted(base.eos_ids), dtype=torch.long, device=device)
+    uniform_RT, limit_R = _with_filler(uniform_RT), _with_filler(limit_R)
+    temperature_R = None if temperature_R is None else _with_filler(temperature_R)
     here_R = torch.arange(rows, device=device)
     alive_R = torch.ones(rows, dtype=torch.bool, device=device)
-    logits_RV = batch.prefill(router)
-    step, alive = 0, rows
+    alive, step = rows, 0
     next_R: Tensor | None = None
+    logits_RV = batch.prefill(router)
+    keep, lives = zip(*_arrange(batch.slots, [True] * rows), strict=True)
     while True:
-        with batch.route(router):
+        keep_K, alive_R = torch.tensor(keep, device=device), torch.tensor(lives, device=device)
+        batch.keep(keep_K)
+        here_R = torch.where(alive_R, here_R[keep_K], rows)
+        logits_RV = logits_RV[keep_K]
+        with batch.route(router) as route:
             if next_R is not None:
-                logits_RV = batch.decode(next_R)
+                logits_RV = batch.decode(next_R[keep_K], route)
             while True:
                 own_R = None if temperature_R is None else temperature_R[here_R]
                 token_R, logprob_R = draw(logits_RV, uniform_RT[here_R, step], sampling, own_R)
@@ -149,13 +161,16 @@ def _write(
                     return written
                 step += 1
                 if alive < before:
-                    keep = _staying(batch.slots, alive_R.tolist())
+                    keep, lives = zip(*_arrange(batch.slots, alive_R.tolist()), strict=True)
                     if len(keep) <= COMPACT_BELOW * len(here_R):
                         break
-                logits_RV = batch.decode(token_R)
-        keep_K = torch.tensor(keep, device=device)
-        batch.keep(keep_K)
-        next_R, here_R, alive_R = token_R[keep_K], here_R[keep_K], alive_R[keep_K]
+                logits_RV = batch.decode(token_R, route)
+        next_R = token_R
+
+
+def _with_filler(x: Tensor) -> Tensor:
+    """One more row, for fillers to read: a copy of the first."""
+    return torch.cat((x, x[:1]))
 
 
 def _chunks(
@@ -177,9 +192,9 @@ def _chunks(
 def _batch(
     base: Base, slots: Sequence[int | None], prompts: Sequence[tuple[int, ...]], room: int
 ) -> Batch:
-    if base.attention is None:
+    if base.packed is None:
         return PaddedBatch(base, slots, prompts, room)
-    return SharedBatch(base, base.attention, slots, prompts)
+    return SharedBatch(base, base.packed, slots, prompts)
 
 
 def _limits(base: Base, prompts: Sequence[tuple[int, ...]], max_new_tokens: int) -> list[int]:

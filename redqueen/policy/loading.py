@@ -14,13 +14,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 import redqueen
 from redqueen.config import PolicyConfig
-from redqueen.policy.attention import Attention, fit
+from redqueen.policy.attention import PackedModel, fit
+from redqueen.policy.fused import fuse
+from redqueen.policy.head import HeadSelector
 from redqueen.types import ConfigError
 
 SEEDLING = "seedling"
@@ -37,7 +39,7 @@ class Base:
     tokenizer: Any
     device: torch.device
     dtype: torch.dtype
-    head: "HeadSelector"
+    head: HeadSelector
     prefix_ids: tuple[int, ...]
     """Special tokens the tokenizer puts before a text (usually the beginning-of-sequence)."""
     eos_ids: frozenset[int]
@@ -45,8 +47,8 @@ class Base:
     """Tokens the model knows; a tokenizer may list more."""
     context: int | None
     """Longest sequence in tokens, prompt and completion together; None: no limit known."""
-    attention: Attention | None
-    """Takes over where rows share prompts; None where the model's own attention must stay."""
+    packed: PackedModel | None
+    """Reads texts that share prompts; None where the model's own attention must stay."""
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """Tokenise a prompt, with exactly one set of leading special tokens.
@@ -73,37 +75,6 @@ class Base:
             list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return text
-
-
-class HeadSelector:
-    """Restricts the output head to chosen positions, for any model that calls its head module.
-
-    The head of a large vocabulary costs more memory than the rest of the forward pass; prompt
-    positions do not need it.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        head = model.get_output_embeddings()  # type: ignore[operator]
-        if not isinstance(head, nn.Module):
-            raise ConfigError("policy.base: the model has no output head, so it cannot write text")
-        self._keep: Tensor | None = None
-        self._fired = False
-        head.register_forward_pre_hook(self._select)
-
-    def _select(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        if self._keep is None:
-            return None
-        self._fired = True
-        return (args[0][self._keep].unsqueeze(0), *args[1:])
-
-    def logits(self, model: nn.Module, keep_BL: Tensor, **inputs: Any) -> Tensor:
-        """Run `model(**inputs)`; return logits [N, V] of the N True positions, row by row."""
-        self._keep, self._fired = keep_BL, False
-        try:
-            logits: Tensor = model(**inputs).logits
-        finally:
-            self._keep = None
-        return logits[0] if self._fired else logits[keep_BL]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -247,15 +218,19 @@ def load_base(config: PolicyConfig) -> Base:
     model.requires_grad_(False)
     model.eval().to(device)
     text_config = model.config.get_text_config(decoder=True)
+    head = HeadSelector(model)
+    packed: PackedModel | None = fit(model, head)
+    if packed is not None:
+        packed = fuse(model) or packed
     return Base(
         model=model,
         tokenizer=tokenizer,
         device=device,
         dtype=dtype,
-        head=HeadSelector(model),
+        head=head,
         prefix_ids=_prefix_ids(tokenizer),
         eos_ids=_eos_ids(model, tokenizer),
         embeddings=model.get_input_embeddings().weight.shape[0],
         context=getattr(text_config, "max_position_embeddings", None),
-        attention=fit(model),
+        packed=packed,
     )

@@ -44,7 +44,7 @@ class Text:
 class Packing:
     """The layout of `texts`, which must be sorted by slot (base last) for fast routing.
 
-    `ids_1N` and `position_1N` are the model's inputs; `slots` has one entry a token; `prompts`
+    `ids_N` and `position_N` are the model's inputs; `slots` has one entry a token; `prompts`
     gives the token numbers (first, last + 1) of each group's prompt and `group_of` the group of
     each text; `starts` the number of each text's first token.
     """
@@ -71,8 +71,8 @@ class Packing:
                 ids += tokens
                 position += range(len(prompt), len(prompt) + len(tokens))
             self.slots += [slot] * (len(ids) - len(self.slots))
-        self.ids_1N = torch.tensor([ids], device=device)
-        self.position_1N = torch.tensor([position], device=device)
+        self.ids_N = torch.tensor(ids, device=device)
+        self.position_N = torch.tensor(position, device=device)
         self.tiles = self._prompt_tiles() + self._text_tiles()
         self._place_N = self._places(len(ids))
 
@@ -116,8 +116,8 @@ class Packing:
         return place_N
 
     def attend(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """Attention of all tokens: q [1, Hq, N, D], k and v [1, Hkv, N, D] to [1, N, Hq, D]."""
-        q_NX, k_NX, v_NX = (x[0].transpose(0, 1).flatten(1) for x in (q, k, v))
+        """Attention of all tokens: q [N, Hq, D], k and v [N, Hkv, D] to [N, Hq, D]."""
+        q_NX, k_NX, v_NX = (x.flatten(1) for x in (q, k, v))
         size = q.shape[-1]
 
         def take(x_NX: Tensor, index_BL: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class Packing:
             ).flatten(0, 1)
             for tile in self.tiles
         ]
-        return torch.cat(parts).index_select(0, self._place_N)[None]
+        return torch.cat(parts).index_select(0, self._place_N)
 
 
 def _tiles(lengths: Sequence[int]) -> list[list[int]]:

@@ -5,6 +5,7 @@ stay as they are, so with routing off, and for rows without an adapter, the outp
 untouched base's, bit for bit.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from redqueen.policy.adapters import AdapterStack, LayerShape
 from redqueen.types import ConfigError
 
 Strategy = Literal["auto", "grouped", "segments", "padded"]
+
+SMALL_ROWS = 64
+"""Up to so many rows without gradients are routed in float32 on a CPU."""
 
 
 def layer_shape(module: nn.Module) -> LayerShape | None:
@@ -83,9 +88,19 @@ def runs_of(slots: Sequence[int | None]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
+def round_size(size: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few shapes, little waste."""
+    power = 1 << (size - 1).bit_length()
+    return 3 * power // 4 if power >= 4 and size <= 3 * power // 4 else power
+
+
 def decode_strategy(slots: Sequence[int | None]) -> Strategy:
     """The fastest way for one token a row: one batched product, gathered first if need be."""
     return "auto" if len({run.stop - run.start for run in runs_of(slots)}) == 1 else "padded"
+
+
+Prepared = dict[tuple[tuple[str, ...], torch.dtype, bool, tuple[int, ...]], tuple[Any, Any]]
+"""Factors ready for use: of layers, in a type, apart or stacked, for the slots of a batch."""
 
 
 class Route:
@@ -101,11 +116,15 @@ class Route:
         adapters: AdapterStack,
         slots: Sequence[int | None],
         strategy: Strategy,
-        device: str,
         packed: bool = False,
+        prepared: Prepared | None = None,
     ) -> None:
-        """`packed`: `slots` are of the tokens of a single row, not of rows."""
+        """`packed`: `slots` are of the tokens of a single row, not of rows.
+
+        `prepared` may be shared by routes between which no adapter changes.
+        """
         self.adapters = adapters
+        self.device = device = next(iter(adapters.A.values())).device
         self.packed = packed
         self.rows = len(slots)
         self.runs = runs_of(slots)
@@ -119,17 +138,17 @@ class Route:
         gapless = sum(run.stop - run.start for run in routed) == self.stop - self.start
         groupable = len(sizes) == 1 and gapless
         if strategy == "auto":
-            strategy = "grouped" if groupable else "segments" if device == "cpu" else "padded"
+            strategy = "grouped" if groupable else "segments" if device.type == "cpu" else "padded"
         if strategy == "grouped" and not groupable:
             raise ValueError("grouped routing needs adjacent runs of equal length")
         self.strategy: Strategy = strategy
         self._index = torch.tensor(self.slots, device=device)
         self._whole = self.slots == list(range(adapters.slots))
-        self._prepared: dict[tuple[str, torch.dtype], tuple[Any, Any]] = {}
+        self._prepared = {} if prepared is None else prepared
         if strategy == "padded":
-            self._pad(routed, max(sizes), device)
+            self._pad(routed, round_size(max(sizes)))
 
-    def _pad(self, routed: list[Run], longest: int, device: str) -> None:
+    def _pad(self, routed: list[Run], longest: int) -> None:
         """Row numbers that gather runs to equal length, and those that lead back."""
         gather: list[int] = []
         back: list[int] = []
@@ -139,40 +158,68 @@ class Route:
             gather += [run.start + min(i, size - 1) for i in range(longest)]
             back += [group * longest + i for i in range(size)]
             rows += range(run.start, run.stop)
-        self._gather = torch.tensor(gather, device=device)
-        self._back = torch.tensor(back, device=device)
-        self._rows = torch.tensor(rows, device=device)
+        self._gather = torch.tensor(gather, device=self.device)
+        self._back = torch.tensor(back, device=self.device)
+        self._rows = torch.tensor(rows, device=self.device)
 
-    def _factors(self, name: str, dtype: torch.dtype) -> tuple[Any, Any]:
-        """A transposed [runs, in, rank] and scaled B transposed [runs, rank, out] of a layer."""
-        key = (name, dtype)
+    def _factors(
+        self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
+    ) -> tuple[Any, Any]:
+        """A transposed [runs, in, ranks] and scaled B transposed [runs, ranks, out] of layers.
+
+        Layers side by side are one: their A's share the input, their B's lie on the diagonal.
+        """
+        key = (names, dtype, self.strategy == "segments", tuple(self.slots))
         if key not in self._prepared:
-            a, b = self.adapters.A[name], self.adapters.B[name]
-            if not self._whole:
-                a, b = a.index_select(0, self._index), b.index_select(0, self._index)
-            a = a.to(dtype).transpose(1, 2)
-            b = (b * self.adapters.scaling).to(dtype).transpose(1, 2)
-            pair: tuple[Any, Any] = (a, b)
+            parts_a, parts_b = [], []
+            start, stop = 0, sum(widths)
+            for name, width in zip(names, widths, strict=True):
+                if name in self.adapters.A:
+                    a, b = self.adapters.A[name], self.adapters.B[name]
+                    if not self._whole:
+                        a, b = a.index_select(0, self._index), b.index_select(0, self._index)
+                    b = (b * self.adapters.scaling).to(dtype).transpose(1, 2)
+                    parts_a.append(a.to(dtype).transpose(1, 2))
+                    parts_b.append(functional.pad(b, (start, stop - start - width)))
+                start += width
+            pair: tuple[Any, Any] = (torch.cat(parts_a, 2), torch.cat(parts_b, 1))
             if self.strategy == "segments":
-                pair = (a.unbind(0), b.unbind(0))
+                pair = (pair[0].unbind(0), pair[1].unbind(0))
             self._prepared[key] = pair
         return self._prepared[key]
+
+    def add(
+        self, names: tuple[str, ...], widths: Sequence[int], x_NI: Tensor, out_NO: Tensor
+    ) -> Tensor:
+        """Add each token's adapters to the outputs of layers side by side, of these widths.
+
+        May write into `out_NO`. Layers without adapters stay as they are.
+        """
+        if not any(name in self.adapters.A for name in names):
+            return out_NO
+        return self._apply(names, widths, x_NI[:, None], out_NO[:, None])[:, 0]
 
     def apply(self, name: str, x_BTI: Tensor, out_BTO: Tensor) -> Tensor:
         """Add each row's adapter to a layer's output. May write into `out_BTO`."""
         if self.packed and x_BTI.shape[:-1] == (1, self.rows):
             x, out = x_BTI.transpose(0, 1), out_BTO.transpose(0, 1)
-            return self._apply(name, x, out).transpose(0, 1)
+            return self._apply((name,), (out.shape[-1],), x, out).transpose(0, 1)
         if self.packed or x_BTI.ndim != 3 or x_BTI.shape[0] != self.rows:
             raise ValueError(
                 f"layer {name} received a tensor of shape {tuple(x_BTI.shape)} instead of "
                 f"[{self.rows}, tokens, features], so its rows cannot be told apart; "
                 "leave it out of policy.targets"
             )
-        return self._apply(name, x_BTI, out_BTO)
+        return self._apply((name,), (out_BTO.shape[-1],), x_BTI, out_BTO)
 
-    def _apply(self, name: str, x: Tensor, out: Tensor) -> Tensor:
-        a, b = self._factors(name, x.dtype)
+    def _apply(
+        self, names: tuple[str, ...], widths: Sequence[int], x: Tensor, out: Tensor
+    ) -> Tensor:
+        # Small products in bfloat16 are slow on a CPU.
+        small = self.device.type == "cpu" and len(x) <= SMALL_ROWS and not torch.is_grad_enabled()
+        dtype = torch.float32 if small else x.dtype
+        a, b = self._factors(names, widths, dtype)
+        x = x.to(dtype)
         if self.strategy == "grouped":
             return self._grouped(x, out, a, b)
         if self.strategy == "segments":
@@ -184,7 +231,10 @@ class Route:
         low = torch.bmm(x[self.start : self.stop].reshape(groups, -1, x.shape[-1]), a)
         part = out[self.start : self.stop]
         if not torch.is_grad_enabled():
-            part.view(groups, -1, width).baddbmm_(low, b)
+            if low.dtype == out.dtype:
+                part.view(groups, -1, width).baddbmm_(low, b)
+            else:
+                part.view(groups, -1, width).add_(torch.bmm(low, b))
             return out
         routed = torch.baddbmm(part.reshape(groups, -1, width), low, b).view(part.shape)
         if self.stop - self.start == self.rows:
@@ -206,8 +256,10 @@ class Route:
             low = x_parts[i] @ a[group]
             if torch.is_grad_enabled():
                 out_parts[i] = torch.addmm(out_parts[i], low, b[group])
-            else:
+            elif low.dtype == out.dtype:
                 out_parts[i].addmm_(low, b[group])
+            else:
+                out_parts[i].add_(low @ b[group])
             group += 1
         return torch.cat(out_parts).view(out.shape) if torch.is_grad_enabled() else out
 
@@ -217,8 +269,14 @@ class Route:
         delta = torch.bmm(torch.bmm(gathered, a), b).view(-1, tokens, out.shape[-1])
         delta = delta.index_select(0, self._back)
         if len(self._rows) == self.rows:
-            return out + delta
-        return torch.index_add(out, 0, self._rows, delta)
+            return out.add_(delta) if not torch.is_grad_enabled() else out + delta
+        return torch.index_add(out, 0, self._rows, delta.to(out.dtype))
+
+
+class _Current(threading.local):
+    """The route of this thread's forward passes."""
+
+    route: Route | None = None
 
 
 class Router:
@@ -226,16 +284,16 @@ class Router:
 
     def __init__(self, modules: Mapping[str, nn.Module], adapters: AdapterStack) -> None:
         self.adapters = adapters
-        self._route: Route | None = None
+        self._current = _Current()
         for name, module in modules.items():
             module.register_forward_hook(partial(self._hook, name))
 
     def _hook(
         self, name: str, module: nn.Module, args: tuple[Tensor, ...], out: Tensor
     ) -> Tensor | None:
-        if self._route is None:
+        if self._current.route is None:
             return None
-        return self._route.apply(name, args[0], out)
+        return self._current.route.apply(name, args[0], out)
 
     @contextmanager
     def route(
@@ -244,6 +302,7 @@ class Router:
         strategy: Strategy = "auto",
         *,
         packed: bool = False,
+        prepared: Prepared | None = None,
     ) -> Iterator[Route | None]:
         """Inside the block, batch row i of every forward pass uses the adapter in slots[i].
 
@@ -254,13 +313,14 @@ class Router:
         Raises:
             IndexError: a slot is not in the stack.
         """
-        before = self._route
+        before = self._current.route
         routed = slots is not None and any(slot is not None for slot in slots)
-        device = next(iter(self.adapters.A.values())).device
-        self._route = (
-            Route(self.adapters, slots, strategy, str(device), packed) if routed and slots else None
+        self._current.route = (
+            Route(self.adapters, slots, strategy, packed, prepared)
+            if routed and slots
+            else None
         )
         try:
-            yield self._route
+            yield self._current.route
         finally:
-            self._route = before
+            self._current.route = before

@@ -114,7 +114,7 @@ def score(
         raise ValueError(f"{len(temperatures)} temperatures for {rows} rows")
     if not min(temperatures) > 0:
         raise ValueError(f"temperature must be positive, not {min(temperatures)}")
-    scorer = _score_packed if base.attention is not None else _score_padded
+    scorer = _score_padded if base.packed is None else _score_packed
     slots = [None] * rows if slots is None else slots
     logits_MV, row_M, column_M, target_M = scorer(base, router, slots, prompt_ids, token_ids)
     at = (torch.tensor(row_M, device=base.device), torch.tensor(column_M, device=base.device))
@@ -138,8 +138,8 @@ def _score_packed(
     token_ids: Sequence[Sequence[int]],
 ) -> _Seen:
     """Logits before every token; each (slot, prompt) is computed once."""
-    if base.attention is None:
-        raise ValueError("packed scoring needs a base whose attention can be taken over")
+    if base.packed is None:
+        raise ValueError("packed scoring needs a base that reads packed texts")
     order = slot_order(slots)
     # The last token is never an input.
     texts = [Text(slots[row], prompt_ids[row], token_ids[row][:-1]) for row in order]
@@ -158,23 +158,12 @@ def _score_packed(
         row_M += [row] * len(tokens)
         column_M += range(len(tokens))
         target_M += tokens
-    device = base.device
-    seen = torch.tensor(seen_M, dtype=torch.long, device=device)
-    keep_1N = torch.zeros_like(packing.ids_1N, dtype=torch.bool)
-    keep_1N[0, seen] = True
-    with (
-        router.route(packing.slots, "segments", packed=True),
-        base.attention.following(PackedPlan(packing)) as mask,
-    ):
-        logits_NV = base.head.logits(
-            base.model,
-            keep_1N,
-            input_ids=packing.ids_1N,
-            attention_mask=mask,
-            position_ids=packing.position_1N,
-            use_cache=False,
+    seen = torch.tensor(seen_M, dtype=torch.long, device=base.device)
+    with router.route(packing.slots, "segments", packed=True) as route:
+        logits_MV = base.packed.logits(
+            packing.ids_N, packing.position_N, route, PackedPlan(packing), seen
         )
-    return logits_NV[keep_1N[0].cumsum(0)[seen] - 1], row_M, column_M, target_M
+    return logits_MV, row_M, column_M, target_M
 
 
 def _score_padded(

@@ -1,8 +1,11 @@
 """Taking over a model's attention: where it is exact, and where it must not happen."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
     BloomConfig,
@@ -16,12 +19,14 @@ from transformers import (
 )
 
 from redqueen.policy.attention import (
+    LibraryModel,
     PackedPlan,
     UnfitModelError,
     dense_attention,
-    fit,
     fused_attention,
 )
+from redqueen.policy.attention import fit as fit_with_head
+from redqueen.policy.head import HeadSelector
 from redqueen.policy.packing import Packing, Text, bias_of
 
 from .conftest import ARCHITECTURES, small_model
@@ -34,6 +39,10 @@ SIZES = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
+
+
+def fit(model: nn.Module) -> LibraryModel | None:
+    return fit_with_head(model, HeadSelector(model))
 
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
@@ -72,17 +81,36 @@ def test_the_common_architectures_fit_and_keep_their_bits(kind: str) -> None:
         assert torch.equal(model(ids, attention_mask=mask).logits, expected[1])
 
 
-def test_one_model_s_plan_is_not_another_s() -> None:
+class Meeting:
+    """A plan that runs something else in the middle of its forward pass."""
+
+    def __init__(self, inside: Callable[[], None]) -> None:
+        self.inside = inside
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        self.inside()
+        return torch.zeros_like(q)
+
+
+def test_a_plan_is_of_one_model_and_one_thread() -> None:
     first, second = small_model("llama"), small_model("llama")
-    attention = fit(first)
-    assert attention is not None
+    library = fit(first)
+    assert library is not None
     assert fit(second) is not None
     ids = torch.arange(3, 9)[None]
     with torch.no_grad():
         expected = second(ids).logits
-        packing = Packing([Text(None, (3, 4))], torch.device("cpu"))
-        with attention.following(PackedPlan(packing)):
-            assert torch.equal(second(ids).logits, expected)
+    seen: list[bool] = []
+
+    def other() -> None:
+        with torch.no_grad():
+            seen.append(torch.equal(second(ids).logits, expected))
+            with ThreadPoolExecutor(1) as pool:
+                seen.append(torch.equal(pool.submit(lambda: first(ids).logits).result(), expected))
+
+    with torch.no_grad():
+        library.logits(ids[0], torch.arange(6), None, Meeting(other))
+    assert seen == [True] * 4
 
 
 @pytest.mark.parametrize(
@@ -116,9 +144,23 @@ def test_a_model_that_packed_rows_would_change_is_found_out(monkeypatch) -> None
 
 def test_special_attention_is_refused_at_the_layer() -> None:
     model = small_model("llama")
-    attention = fit(model)
-    assert attention is not None
+    library = fit(model)
+    assert library is not None
     q = torch.zeros(1, 4, 2, 8)
-    plan = PackedPlan(Packing([Text(None, (3, 4))], torch.device("cpu")))
-    with attention.following(plan), pytest.raises(UnfitModelError, match="softcap"):
-        attention(model.model.layers[0].self_attn, q, q, q, None, softcap=30.0)
+
+    def special() -> None:
+        library(model.model.layers[0].self_attn, q, q, q, None, softcap=30.0)
+
+    with pytest.raises(UnfitModelError, match="softcap"):
+        library.logits(torch.arange(3, 5), torch.arange(2), None, Meeting(special))
+
+
+def test_logits_of_chosen_tokens_alone() -> None:
+    library = fit(small_model("gpt2"))
+    assert library is not None
+    packing = Packing([Text(None, (3, 4), (5, 6)), Text(None, (8,))], torch.device("cpu"))
+    inputs = (packing.ids_N, packing.position_N, None, PackedPlan(packing))
+    with torch.no_grad():
+        every = library.logits(*inputs)
+        some = library.logits(*inputs, torch.tensor([4, 0, 0]))
+    assert torch.allclose(some, every[[4, 0, 0]], atol=1e-5)

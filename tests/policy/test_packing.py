@@ -31,11 +31,11 @@ def gradients(policy: Policy, weight_BT: Tensor) -> tuple[Tensor, list[Tensor]]:
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_shared_prompts_give_the_unpacked_values_and_gradients(make_policy, kind: str) -> None:
     policy = make_policy(kind)
-    assert policy.base.attention is not None
+    assert policy.base.packed is not None
     weight_BT = torch.randn(10, 40, generator=torch.Generator().manual_seed(1))
     packed_BT, packed = gradients(policy, weight_BT)
     shared = policy.base
-    policy.base = replace(shared, attention=None)
+    policy.base = replace(shared, packed=None)
     alone_BT, alone = gradients(policy, weight_BT)
     torch.testing.assert_close(packed_BT, alone_BT, rtol=1e-5, atol=1e-5)
     largest = max(float(grad.abs().max()) for grad in alone)
@@ -43,32 +43,37 @@ def test_shared_prompts_give_the_unpacked_values_and_gradients(make_policy, kind
         assert float((one - other).abs().max()) <= 1e-5 * largest
 
 
-def test_a_prompt_is_computed_once(make_policy) -> None:
-    policy = make_policy()
-    seen = []
-    policy.base.model.model.embed_tokens.register_forward_hook(
-        lambda module, args, out: seen.append(tuple(args[0].shape))
-    )
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_a_prompt_is_computed_once(make_policy, monkeypatch, kind: str) -> None:
+    policy = make_policy(kind)
+    model, seen = type(policy.base.packed), []
+    logits = model.logits
+
+    def counted(self: object, ids_N: Tensor, *rest: object) -> Tensor:
+        seen.append(len(ids_N))
+        return logits(self, ids_N, *rest)
+
+    monkeypatch.setattr(model, "logits", counted)
     policy.score([0] * 8, [LONG] * 8, [(4, 5, 6)] * 8)
-    assert seen == [(1, 40 + 8 * 2)]
+    assert seen == [40 + 8 * 2]
 
 
 def loop_attention(q: Tensor, k: Tensor, v: Tensor, texts: list[Text], packing: Packing) -> Tensor:
     """Each text on its own through the library's attention; [N, Hq, D]."""
-    out = torch.full((q.shape[2], q.shape[1], q.shape[3]), float("nan"))
+    out = torch.full(q.shape, float("nan"))
     for number in range(len(texts)):
         start, stop = packing.prompts[packing.group_of[number]]
         own = range(packing.starts[number], packing.starts[number] + packing.lengths[number])
         index = torch.tensor([*range(start, stop), *own])
         repeats = q.shape[1] // k.shape[1]
         result = functional.scaled_dot_product_attention(
-            q[:, :, index],
-            k[:, :, index].repeat_interleave(repeats, 1),
-            v[:, :, index].repeat_interleave(repeats, 1),
+            q[index].transpose(0, 1),
+            k[index].transpose(0, 1).repeat_interleave(repeats, 0),
+            v[index].transpose(0, 1).repeat_interleave(repeats, 0),
             is_causal=True,
             scale=0.3,
         )
-        out[index] = result[0].transpose(0, 1)
+        out[index] = result.transpose(0, 1)
     return out
 
 
@@ -85,21 +90,21 @@ def test_attention_of_any_layout_equals_a_loop(
 ) -> None:
     texts = [Text(slot, range(size), range(more)) for slot, size, more in sorted(shapes)]
     packing = Packing(texts, torch.device("cpu"))
-    tokens = packing.ids_1N.shape[1]
+    tokens = len(packing.ids_N)
     assert len(packing.slots) == tokens
     for number, text in enumerate(texts):
         start, stop = packing.prompts[packing.group_of[number]]
-        assert packing.position_1N[0, start:stop].tolist() == list(range(len(text.prompt)))
+        assert packing.position_N[start:stop].tolist() == list(range(len(text.prompt)))
         first, size = packing.starts[number], len(text.tokens)
-        assert packing.position_1N[0, first : first + size].tolist() == list(
+        assert packing.position_N[first : first + size].tolist() == list(
             range(len(text.prompt), len(text.prompt) + size)
         )
         assert set(packing.slots[start:stop]) == {text.slot}
     generator = torch.Generator().manual_seed(0)
-    q = torch.randn(1, heads[0], tokens, 4, generator=generator)
-    k = torch.randn(1, heads[1], tokens, 4, generator=generator)
-    v = torch.randn(1, heads[1], tokens, 4, generator=generator)
-    found = packing.attend(dense_attention, q, k, v, 0.3)[0]
+    q = torch.randn(tokens, heads[0], 4, generator=generator)
+    k = torch.randn(tokens, heads[1], 4, generator=generator)
+    v = torch.randn(tokens, heads[1], 4, generator=generator)
+    found = packing.attend(dense_attention, q, k, v, 0.3)
     assert torch.allclose(found, loop_attention(q, k, v, texts, packing), atol=1e-5)
 
 
@@ -109,8 +114,8 @@ def test_packed_routing_equals_rows(make_policy) -> None:
     x = torch.randn(6, 1, 32, generator=torch.Generator().manual_seed(0))
     out = torch.randn(6, 1, 48, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        expected = Route(stack, slots, "padded", "cpu").apply(layer, x, out.clone())
-        route = Route(stack, slots, "segments", "cpu", packed=True)
+        expected = Route(stack, slots, "padded").apply(layer, x, out.clone())
+        route = Route(stack, slots, "segments", packed=True)
         found = route.apply(layer, x.transpose(0, 1), out.clone().transpose(0, 1))
         assert torch.allclose(found[0], expected[:, 0], atol=1e-5)
         with pytest.raises(ValueError, match="cannot be told apart"):

@@ -102,7 +102,7 @@ def test_every_strategy_equals_a_loop(make_policy, name: str, strategy: str, gra
         rows.append(out[row] + delta)
     expected = torch.stack(rows)
     with torch.set_grad_enabled(grad):
-        route = Route(stack, slots, strategy, "cpu")
+        route = Route(stack, slots, strategy)
         result = route.apply(layer, x, out.clone())
     assert torch.allclose(result, expected, atol=1e-5)
     if grad:
@@ -115,11 +115,11 @@ def test_every_strategy_equals_a_loop(make_policy, name: str, strategy: str, gra
 
 def test_auto_picks_one_batched_product_when_runs_are_equal(make_policy) -> None:
     stack = make_policy().adapters
-    chosen = {name: Route(stack, slots, "auto", "cpu").strategy for name, slots in SLOTS.items()}
+    chosen = {name: Route(stack, slots, "auto").strategy for name, slots in SLOTS.items()}
     grouped = {name for name, strategy in chosen.items() if strategy == "grouped"}
     assert grouped == {"equal", "one_token_runs", "base_first", "one"}
     with pytest.raises(ValueError, match="equal length"):
-        Route(stack, SLOTS["unsorted"], "grouped", "cpu")
+        Route(stack, SLOTS["unsorted"], "grouped")
 
 
 def test_runs_cover_the_rows_in_order() -> None:

@@ -52,7 +52,7 @@ def test_rows_may_have_temperatures_of_their_own(make_policy) -> None:
 
 
 def test_only_completion_positions_reach_the_head(make_policy) -> None:
-    policy = make_policy()
+    policy = make_policy("gpt2")
     seen = []
     policy.base.model.lm_head.register_forward_hook(lambda m, args, out: seen.append(out.shape))
     policy.score(SLOTS, PROMPTS, TOKENS)
