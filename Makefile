@@ -3,9 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-peers
+PEERS_READY := $(PEERS)/.ready
 
 .PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-guards \
-        bench-learning bench-evolution bench-suites bench-extreme bench-hotpath clean
+        bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
+        bench-limits bench-peers bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -53,5 +56,24 @@ bench-extreme: $(READY)  ## a hundred adapters beside eight: step time and memor
 bench-hotpath: $(READY)  ## generation and learning with shared prompts against padded rows
 	$(BIN)/python -m bench.hotpath
 
+bench-overhead: $(READY)  ## what 1, 2, 4, ... 128 members cost at the same rollouts
+	$(BIN)/python -m bench.overhead
+
+bench-limits: $(READY)  ## phases of a step; sampling and learning beside the machine's limits
+	$(BIN)/python -m bench.limits
+
+bench-peers: $(PEERS_READY)  ## TRL, PEFT, populora and AZR's executor doing the same work
+	$(PEERS)/bin/python -m bench.peers
+
+bench: $(READY) $(PEERS_READY)  ## everything about speed: one table, one JSON file
+	$(BIN)/python -m bench.suite --peers $(PEERS)/bin/python
+
+$(PEERS_READY): pyproject.toml constraints.txt bench/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e '.[dev]' -r bench/requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(PEERS) build

@@ -1,0 +1,151 @@
+"""What a population costs over a single adapter, at the same rollouts and tokens.
+
+    python -m bench.overhead                  1, 2, 4, ... 128 members
+
+Two views. *Fixed work*: sampling and learning of a step's size with texts of one length, so that
+every population does exactly the same arithmetic but for its adapters. *Whole steps*: runs of the
+trainer, stepped in turns, with everything a step has (sandbox, ratings, evolution, database); what
+is sampled differs there, so its ratio is of seconds for each token. Members learn at a rate of
+nearly nothing, so that all populations go on writing like the base.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from bench.ratios import Ratio, in_turns, ratio, table, write
+from bench.sides import Side
+from bench.work import never_ending, plain_prompts, trajectories
+from redqueen.config import Config, load_config
+from redqueen.learner import Learner, StackedAdamW
+from redqueen.policy import Policy
+from redqueen.types import Request
+
+MEMBERS = (1, 2, 4, 8, 16, 32, 64, 128)
+BARS = {8: 1.08, 64: 1.3}
+"""Largest ratio to one member."""
+PROPOSALS, ATTEMPTS = 32, 8
+PROMPT_TOKENS, TEXT_TOKENS = 60, 40
+CONFIG = Path("configs/default.toml")
+
+
+def population(members: int) -> dict[str, str]:
+    """Config keys of a population of this size that does the default run's work a step."""
+    pairs = members // 2
+    matches = min(max(pairs, 1), PROPOSALS)
+    keys = {
+        "population.teachers": pairs,
+        "population.students": pairs,
+        "population.self_play": members % 2,
+        "rollout.matches": matches,
+        "rollout.tasks_per_match": PROPOSALS // matches,
+        "rollout.attempts": ATTEMPTS,
+        "evolution.enabled": str(members > 2).lower(),
+        "evolution.interval": 2,
+        "learner.learning_rate": 1e-9,
+    }
+    return {key: str(value) for key, value in keys.items()}
+
+
+def fixed_work(config: Config, members: int) -> dict[str, Callable[[], object]]:
+    """Sampling and learning of `PROPOSALS` tasks x `ATTEMPTS`, dealt to `members` adapters."""
+    policy = never_ending(Policy.load(config.policy, members, 0))
+    prompts = plain_prompts(policy, PROPOSALS, PROMPT_TOKENS)
+    # As in a run, a task's attempts are one member's; there are never more students than tasks.
+    requests = [
+        Request(place * members // PROPOSALS, prompt, place * ATTEMPTS + attempt)
+        for place, prompt in enumerate(prompts)
+        for attempt in range(ATTEMPTS)
+    ]
+
+    def sample() -> object:
+        return policy.generate(requests, max_new_tokens=TEXT_TOKENS, temperature=1.0)
+
+    batch = trajectories(policy.generate(requests, max_new_tokens=TEXT_TOKENS, temperature=1.0))
+    optimizer = StackedAdamW(policy.adapters.parameters())
+    still = config.learner.model_copy(update={"learning_rate": 1e-9})
+    learner = Learner(policy, optimizer, still, temperature=1.0, seed=0, steps=1)
+
+    def learn() -> object:
+        return learner.update(batch, 1)
+
+    return {"sample": sample, "learn": learn}
+
+
+def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> list[Ratio]:
+    """Ratios to the first size, for sampling, learning and both."""
+    works = {size: fixed_work(config, size) for size in sizes}
+    seconds: dict[int, dict[str, list[float]]] = {size: {} for size in sizes}
+    for name in ("sample", "learn"):
+        named = {f"{size:04}": work[name] for size, work in works.items()}
+        for key, values in in_turns(named, repeats).items():
+            seconds[int(key)][name] = values
+    lines = []
+    first = seconds[sizes[0]]
+    for size in sizes[1:]:
+        own = seconds[size]
+        both = [a + b for a, b in zip(own["sample"], own["learn"], strict=True)]
+        base = [a + b for a, b in zip(first["sample"], first["learn"], strict=True)]
+        parts = ", ".join(f"{n} {ratio(n, own[n], first[n], 'lower').value:.2f}" for n in own)
+        lines.append(ratio(f"fixed work, {size} members", both, base, "lower", None, parts))
+    return lines
+
+
+def compare_steps(sizes: Sequence[int], steps: int, words: dict[str, str]) -> list[Ratio]:
+    """Ratios of seconds a sampled token to those of the first size, whole steps of the trainer."""
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        keys = {"steps": str(steps + 1), "checkpoint_every": str(steps + 1)}
+        sides = {
+            size: Side(CONFIG, Path(folder) / str(size), population(size) | keys | words)
+            for size in sizes
+        }
+        for step in range(steps + 1):
+            for size in sorted(sides, reverse=step % 2 == 0):
+                sides[size].step()
+        for side in sides.values():
+            side.close()
+    costs = {
+        size: [step["seconds"] / step["tokens"] for step in side.steps[1:]]
+        for size, side in sides.items()
+    }
+    for size in sizes[1:]:
+        side, memory = sides[size], sides[size].steps[-1]["memory"]["host"]
+        detail = (
+            f"{side.mean('seconds'):.2f} s/step, {side.mean('tokens'):,.0f} tokens, "
+            f"{side.mean('attempts'):.0f} attempts, peak {memory:,.0f} MiB"
+        )
+        bar = BARS.get(size)
+        lines.append(
+            ratio(f"whole step, {size} members", costs[size], costs[sizes[0]], "lower", bar, detail)
+        )
+    return lines
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
+    parser.add_argument("--repeats", type=int, default=5, help="of the fixed work")
+    parser.add_argument("--steps", type=int, default=6, help="whole steps")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench/overhead.json"))
+    parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"),
+                        help="a config key of all populations")  # fmt: skip
+    args = parser.parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    words = dict(args.set) | {"threads": str(args.threads)}
+    config = load_config(CONFIG, list(words.items()))
+    lines = compare_fixed_work(config, args.members, args.repeats)
+    lines += compare_steps(args.members, args.steps, words)
+    print(f"over {args.members[0]} member, {PROPOSALS} proposals and {ATTEMPTS} attempts a task")
+    print(table(lines))
+    write(args.out, lines)
+    return 0 if all(line.held is not False for line in lines) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,96 @@
+"""Populations side by side: each in a process of its own, stepped from here in turns.
+
+Each has its own peak of memory, and whatever else the machine does falls on all of them. A step is
+timed whole: all phases, the generation after it, the database and the checkpoint.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from redqueen.config import load_config
+from redqueen.policy.memory import peak_memory
+from redqueen.trainer import Trainer
+from redqueen.types import StepRecord
+
+
+def attend(config: Path, directory: Path, overrides: Sequence[tuple[str, str]]) -> None:
+    """A population's process: one step for every line of standard input, one JSON line for each."""
+    begun = 0.0
+
+    def go_on() -> bool:
+        nonlocal begun
+        asked = sys.stdin.readline()
+        begun = time.perf_counter()
+        return not asked
+
+    def done(phase: str, record: StepRecord | None) -> None:
+        if record is not None:
+            line = {
+                "seconds": time.perf_counter() - begun,
+                "phases": dict(record.seconds),
+                "attempts": len(record.rollouts),
+                "proposals": len(record.proposals),
+                "tokens": record.metrics["sampled_tokens"],
+                "children": len(record.events),
+                "memory": peak_memory(),
+            }
+            print(json.dumps(line), flush=True)
+
+    with Trainer.start(load_config(config, overrides), directory) as trainer:
+        print(json.dumps({"members": len(trainer.population)}), flush=True)
+        trainer.run(done, go_on)
+
+
+class Side:
+    """One population, stepped from here."""
+
+    def __init__(self, config: Path, directory: Path, overrides: Mapping[str, str]):
+        """Start it: a run of `config` with these keys, in `directory`."""
+        command = [sys.executable, "-m", "bench.sides", str(config), str(directory)]
+        words = [word for pair in overrides.items() for word in pair]
+        self.process = subprocess.Popen(
+            [*command, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.members: int = self._read()["members"]
+        self.steps: list[dict[str, Any]] = []
+
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a population ended early with status {self.process.wait()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def step(self) -> None:
+        """Do one step and wait for it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("step\n")
+        self.process.stdin.flush()
+        self.steps.append(self._read())
+
+    def close(self) -> None:
+        """Let it end."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+    def mean(self, *path: str) -> float:
+        """Mean over steps of a figure; 0 for a phase that a step lacks."""
+        values = []
+        for step in self.steps:
+            value: Any = step
+            for key in path:
+                value = value.get(key, 0.0)
+            values.append(float(value))
+        return sum(values) / len(values)
+
+
+if __name__ == "__main__":
+    _, config, directory, *words = sys.argv
+    attend(Path(config), Path(directory), list(zip(words[::2], words[1::2], strict=True)))
