@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from redqueen.policy.attention import Plan, trial
+from redqueen.policy.kernels import rms_norm, rotate, routed_linear, swiglu
 from redqueen.policy.routing import Route
 
 FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
@@ -35,21 +36,22 @@ class _Linear:
     bias: Tensor | None
 
     def __call__(self, x_NI: Tensor, route: Route | None) -> Tensor:
+        if route is not None and route.strategy == "segments" and torch.is_grad_enabled():
+            spans, factors = route.segments(self.names, self.widths, x_NI.dtype)
+            return routed_linear(x_NI, self.weight, self.bias, spans, factors)
         out_NO = functional.linear(x_NI, self.weight, self.bias)
         return out_NO if route is None else route.add(self.names, self.widths, x_NI, out_NO)
 
 
 @dataclass(frozen=True, slots=True)
 class _Norm:
-    """Root mean square normalisation (arXiv 1910.07467) over the last dimension, in float32."""
+    """A normalisation's weight and what it adds to the mean square."""
 
     weight: Tensor
     epsilon: float
 
     def __call__(self, x: Tensor) -> Tensor:
-        wide = x.float()
-        scale = wide.square().mean(-1, keepdim=True).add(self.epsilon).rsqrt()
-        return (wide * scale).to(x.dtype) * self.weight
+        return rms_norm(x, self.weight, self.epsilon)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,6 @@ def _join(names: Sequence[str], modules: Sequence[nn.Linear]) -> _Linear:
             start = stop
     widths = tuple(module.out_features for module in modules)
     return _Linear(tuple(names), widths, weight.detach(), None if bias is None else bias.detach())
-
-
-def _rotate(x_NHD: Tensor, cosine_N1D: Tensor, sine_N1D: Tensor) -> Tensor:
-    """Rotary embedding (arXiv 2104.09864), halves paired; the sine's first half is negative."""
-    half = x_NHD.shape[-1] // 2
-    swapped_NHD = torch.cat((x_NHD[..., half:], x_NHD[..., :half]), -1)
-    return x_NHD * cosine_N1D + swapped_NHD * sine_N1D
 
 
 class FusedModel:
@@ -147,11 +142,11 @@ class FusedModel:
             q, k, v = torch.split_with_sizes(qkv.view(len(ids_N), sum(heads), -1), heads, 1)
             if layer.query_norm is not None and layer.key_norm is not None:
                 q, k = layer.query_norm(q), layer.key_norm(k)
-            q, k = _rotate(q, cosine_N1D, sine_N1D), _rotate(k, cosine_N1D, sine_N1D)
+            q, k = rotate(q, cosine_N1D, sine_N1D), rotate(k, cosine_N1D, sine_N1D)
             seen_NI = plan.attend(number, q, k, v, layer.scale).flatten(1)
             x_NI = x_NI + layer.attention_out(seen_NI, route)
-            gate_NF, up_NF = layer.gate_up(layer.before_mlp(x_NI), route).chunk(2, -1)
-            x_NI = x_NI + layer.down(functional.silu(gate_NF) * up_NF, route)
+            gate_up_NF = layer.gate_up(layer.before_mlp(x_NI), route)
+            x_NI = x_NI + layer.down(swiglu(gate_up_NF), route)
         if keep_M is not None:
             x_NI = x_NI[keep_M]
         return functional.linear(self._norm(x_NI), self._head)

@@ -199,6 +199,18 @@ class Route:
             return out_NO
         return self._apply(names, widths, x_NI[:, None], out_NO[:, None])[:, 0]
 
+    def segments(
+        self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
+    ) -> tuple[list[tuple[int, int]], list[tuple[Tensor, Tensor]]]:
+        """Spans of tokens and the factors of `_factors` for each, none for layers without adapters.
+
+        Of packed routes by segments.
+        """
+        if not any(name in self.adapters.A for name in names):
+            return [], []
+        spans = [(run.start, run.stop) for run in self.runs if run.slot is not None]
+        return spans, list(zip(*self._factors(names, widths, dtype), strict=True))
+
     def apply(self, name: str, x_BTI: Tensor, out_BTO: Tensor) -> Tensor:
         """Add each row's adapter to a layer's output. May write into `out_BTO`."""
         if self.packed and x_BTI.shape[:-1] == (1, self.rows):
@@ -316,9 +328,7 @@ class Router:
         before = self._current.route
         routed = slots is not None and any(slot is not None for slot in slots)
         self._current.route = (
-            Route(self.adapters, slots, strategy, packed, prepared)
-            if routed and slots
-            else None
+            Route(self.adapters, slots, strategy, packed, prepared) if routed and slots else None
         )
         try:
             yield self._current.route
