@@ -8,7 +8,7 @@ PEERS_READY := $(PEERS)/.ready
 
 .PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-guards \
         bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-peers bench clean
+        bench-limits bench-peers bench-gpu bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -64,6 +64,9 @@ bench-limits: $(READY)  ## phases of a step; sampling and learning beside the ma
 
 bench-peers: $(PEERS_READY)  ## TRL, PEFT, populora and AZR's executor doing the same work
 	$(PEERS)/bin/python -m bench.peers
+
+bench-gpu: $(READY)  ## population costs at the shapes of a 7B model, on a GPU
+	$(BIN)/python -m bench.gpu
 
 bench: $(READY) $(PEERS_READY)  ## everything about speed: one table, one JSON file
 	$(BIN)/python -m bench.suite --peers $(PEERS)/bin/python

@@ -215,8 +215,12 @@ def load_base(config: PolicyConfig) -> Base:
         raise ConfigError(f"{where} lacks {len(names)} weights, for instance {names[0]}")
     if getattr(model.config, "is_encoder_decoder", False):
         raise ConfigError(f"{where} is an encoder-decoder; a causal language model is needed")
+    return assemble(model.eval().to(device), tokenizer, dtype)
+
+
+def assemble(model: Any, tokenizer: Any, dtype: torch.dtype) -> Base:
+    """Freeze a model that lies where it shall work, and find out how it can be run."""
     model.requires_grad_(False)
-    model.eval().to(device)
     text_config = model.config.get_text_config(decoder=True)
     head = HeadSelector(model)
     packed: PackedModel | None = fit(model, head)
@@ -225,7 +229,7 @@ def load_base(config: PolicyConfig) -> Base:
     return Base(
         model=model,
         tokenizer=tokenizer,
-        device=device,
+        device=next(model.parameters()).device,
         dtype=dtype,
         head=head,
         prefix_ids=_prefix_ids(tokenizer),
