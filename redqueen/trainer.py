@@ -96,6 +96,7 @@ class Trainer:
         self.population = Population.founders(config.population)
         self.ratings = RatingSystem(config.population)
         self.policy = Policy.load(config.policy, len(self.population), config.seed)
+        self.policy.start_workers()
         self.sandbox: Sandbox = make_sandbox(config.sandbox)
         self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
         check_stream(config, self.domain)
@@ -134,6 +135,7 @@ class Trainer:
         config = build_config(merge(config.model_dump(), {"policy": {"base": base}}))
         trainer = cls(config)
         with ExitStack() as undo:
+            undo.callback(trainer.policy.close)
             undo.callback(trainer.sandbox.close)
             trainer.store = undo.enter_context(RunStore.create(directory, config))
             trainer.archive.add(trainer.domain.seed_tasks(config.domain.seed_tasks, config.seed))
@@ -159,6 +161,7 @@ class Trainer:
                     raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
                 store.write_meta("config", config.model_dump(mode="json"))
             trainer = cls(config)
+            undo.callback(trainer.policy.close)
             undo.callback(trainer.sandbox.close)
             trainer.store = store
             trainer.policy.adapters.load_state_dict(saved.tensors["adapters"])
@@ -172,7 +175,8 @@ class Trainer:
         return trainer
 
     def close(self) -> None:
-        """Stop the sandbox's workers and close the database."""
+        """Stop the workers of policy and sandbox, and close the database."""
+        self.policy.close()
         self.sandbox.close()
         self.store.close()
 

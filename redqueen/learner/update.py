@@ -1,16 +1,18 @@
 """The fused update: one batch over all members, one optimizer step for each that took part."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from redqueen.config import LearnerConfig
 from redqueen.learner.advantages import compute_advantages
 from redqueen.learner.batching import deal_minibatches
-from redqueen.learner.loss import Loss, policy_loss, token_weights
+from redqueen.learner.loss import policy_loss, token_weights
 from redqueen.learner.optimizer import StackedAdamW
 from redqueen.learner.report import Tally, UpdateReport
 from redqueen.types import InfrastructureError, Trajectory
@@ -45,6 +47,9 @@ class Scorer(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """The same with the adapters off."""
 
+    def map_gradients(self, function: Callable[..., Any], jobs: Sequence[Any]) -> list[Any]:
+        """`function(scorer, job)` for all jobs; the gradients that they leave add up."""
+
     def bucket(
         self, lengths: Sequence[int], groups: Sequence[Hashable] | None = None
     ) -> list[list[int]]:
@@ -60,6 +65,77 @@ def _padded(rows: Sequence[Sequence[float]], width: int) -> Tensor:
     for index, row in enumerate(rows):
         values[index, : len(row)] = row
     return torch.from_numpy(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sequences for one pass, and what the pass needs to know of them."""
+
+    trajectories: tuple[Trajectory, ...]
+    advantages: tuple[float, ...]
+    weights: tuple[float, ...]
+    config: LearnerConfig
+    temperature: float
+    """Of sampling, for trajectories that do not say otherwise."""
+
+
+def _score(scorer: Scorer, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Log-probabilities now and at sampling, and the mask of real tokens, all [B, T]."""
+    chosen = batch.trajectories
+    logprobs_BT, mask_BT = scorer.score(
+        [t.slot for t in chosen],
+        [t.prompt_ids for t in chosen],
+        [t.token_ids for t in chosen],
+        temperature=_temperature(batch),
+    )
+    old_BT = _padded([t.logprobs for t in chosen], logprobs_BT.shape[1])
+    return logprobs_BT, old_BT.to(logprobs_BT.device), mask_BT
+
+
+def _temperature(batch: Batch) -> float | list[float]:
+    """That of sampling: one number, unless some of the batch have their own."""
+    if all(t.temperature is None for t in batch.trajectories):
+        return batch.temperature
+    return [
+        batch.temperature if t.temperature is None else t.temperature for t in batch.trajectories
+    ]
+
+
+def backward(scorer: Scorer, batch: Batch) -> NDArray[np.float64]:
+    """Add the gradients of a batch's loss; return the sums of `Loss` but the total, [5, B]."""
+    logprobs_BT, old_BT, mask_BT = _score(scorer, batch)
+    base_BT = None
+    if batch.config.kl_coefficient > 0.0:
+        with torch.no_grad():
+            base_BT, _ = scorer.base_score(
+                [t.prompt_ids for t in batch.trajectories],
+                [t.token_ids for t in batch.trajectories],
+                temperature=_temperature(batch),
+            )
+    loss = policy_loss(
+        logprobs_BT,
+        old_BT,
+        mask_BT,
+        torch.tensor(batch.advantages, device=logprobs_BT.device),
+        torch.tensor(batch.weights, device=logprobs_BT.device),
+        clip_low=batch.config.clip_low,
+        clip_high=batch.config.clip_high,
+        base_logprobs_BT=base_BT,
+        kl_coefficient=batch.config.kl_coefficient,
+    )
+    torch.autograd.backward(loss.total)
+    sums: NDArray[np.float64] = torch.stack(loss[1:]).double().cpu().numpy()
+    return sums
+
+
+@torch.no_grad()
+def gap(scorer: Scorer, batch: Batch) -> NDArray[np.float64]:
+    """Sums of |log p now - log p at sampling| over each sequence, [B]."""
+    now_BT, old_BT, mask_BT = _score(scorer, batch)
+    sums: NDArray[np.float64] = (
+        torch.where(mask_BT, (now_BT - old_BT).abs(), 0.0).sum(1).double().cpu().numpy()
+    )
+    return sums
 
 
 class Learner:
@@ -136,47 +212,6 @@ class Learner:
                 self._apply(slots, step, tally, rate_factors or {})
         return tally.report()
 
-    def _temperature(self, batch: Sequence[Trajectory]) -> float | list[float]:
-        """That of sampling: one number, unless some of the batch have their own."""
-        if all(t.temperature is None for t in batch):
-            return self.temperature
-        return [self.temperature if t.temperature is None else t.temperature for t in batch]
-
-    def _score(self, batch: Sequence[Trajectory]) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities now and at sampling, and the mask of real tokens, all [B, T]."""
-        logprobs_BT, mask_BT = self.scorer.score(
-            [t.slot for t in batch],
-            [t.prompt_ids for t in batch],
-            [t.token_ids for t in batch],
-            temperature=self._temperature(batch),
-        )
-        old_BT = _padded([t.logprobs for t in batch], logprobs_BT.shape[1])
-        return logprobs_BT, old_BT.to(logprobs_BT.device), mask_BT
-
-    def _loss(
-        self, batch: Sequence[Trajectory], advantages: list[float], weights: list[float]
-    ) -> Loss:
-        logprobs_BT, old_BT, mask_BT = self._score(batch)
-        base_BT = None
-        if self.config.kl_coefficient > 0.0:
-            with torch.no_grad():
-                base_BT, _ = self.scorer.base_score(
-                    [t.prompt_ids for t in batch],
-                    [t.token_ids for t in batch],
-                    temperature=self._temperature(batch),
-                )
-        return policy_loss(
-            logprobs_BT,
-            old_BT,
-            mask_BT,
-            torch.tensor(advantages, device=logprobs_BT.device),
-            torch.tensor(weights, device=logprobs_BT.device),
-            clip_low=self.config.clip_low,
-            clip_high=self.config.clip_high,
-            base_logprobs_BT=base_BT,
-            kl_coefficient=self.config.kl_coefficient,
-        )
-
     def _batches(self, indices: Sequence[int], tally: Tally) -> list[list[int]]:
         chosen = [tally.trajectories[i] for i in indices]
         buckets = self.scorer.bucket(
@@ -196,14 +231,9 @@ class Learner:
             self.config.loss_norm,
         )
         weight_of = dict(zip(minibatch, weights.tolist(), strict=True))
-        for batch in self._batches(live, tally):
-            loss = self._loss(
-                [tally.trajectories[i] for i in batch],
-                tally.advantages_N[batch].tolist(),
-                [weight_of[i] for i in batch],
-            )
-            torch.autograd.backward(loss.total)
-            sums = torch.stack(loss[1:]).double().cpu().numpy()
+        batches = self._batches(live, tally)
+        jobs = [self._batch(batch, tally, weight_of) for batch in batches]
+        for batch, sums in zip(batches, self.scorer.map_gradients(backward, jobs), strict=True):
             tally.passes_N[batch] += 1
             tally.loss_N[batch] += sums[0]
             tally.clipped_N[batch] += sums[2]
@@ -212,7 +242,15 @@ class Learner:
             if first:
                 tally.record_gap(batch, sums[1])
 
-    @torch.no_grad()
+    def _batch(self, indices: list[int], tally: Tally, weights: Mapping[int, float]) -> Batch:
+        return Batch(
+            tuple(tally.trajectories[i] for i in indices),
+            tuple(tally.advantages_N[indices].tolist()),
+            tuple(weights.get(i, 0.0) for i in indices),
+            self.config,
+            self.temperature,
+        )
+
     def _check_gap(self, tally: Tally) -> None:
         """Compare log-probabilities at sampling and now, on a share of each member's sequences.
 
@@ -226,9 +264,7 @@ class Learner:
             missing = int(np.ceil(CHECKED_SHARE * len(own))) - (len(own) - len(unchecked))
             extra += unchecked[: max(0, missing)].tolist()
         for batch in self._batches(extra, tally):
-            now_BT, old_BT, mask_BT = self._score([tally.trajectories[i] for i in batch])
-            gap_BT = torch.where(mask_BT, (now_BT - old_BT).abs(), 0.0)
-            tally.record_gap(batch, gap_BT.sum(1).double().cpu().numpy())
+            tally.record_gap(batch, gap(self.scorer, self._batch(batch, tally, {})))
         gaps = {int(m): tally.gap(tally.members_N == m) for m in np.unique(tally.members_N)}
         worst = max(gaps, key=lambda m: gaps[m] if gaps[m] == gaps[m] else float("inf"))
         if not gaps[worst] <= self.config.max_logprob_gap:

@@ -1,13 +1,16 @@
 """The policy: one frozen base, the adapters of all members, one forward pass for all of them."""
 
 from collections.abc import Callable, Hashable, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from redqueen.config import PolicyConfig
 from redqueen.policy import generation, peft_io, scoring
 from redqueen.policy.adapters import AdapterStack, Factors, LayerShape
+from redqueen.policy.crew import Crew, Work
 from redqueen.policy.loading import SEEDLING, Base, absolute_base, load_base
 from redqueen.policy.memory import keep_freed_memory
 from redqueen.policy.routing import Router, find_targets, layer_shape
@@ -24,6 +27,21 @@ __all__ = [
     "bucket",
     "bucket_groups",
 ]
+
+
+LARGE = 1_000_000_000
+"""Bases of more parameters keep all cores busy in one process."""
+
+MIN_ROWS = 8
+"""Fewer rows than this for each worker are not spread further."""
+
+MIN_TOKENS = 512
+"""The same for tokens that are learnt from."""
+
+
+def _write(policy: "Policy", chunk: generation.Chunk) -> list[Completion]:
+    """A worker's part of `Policy.generate`."""
+    return generation.write_chunk(policy.base, policy.router, chunk, lambda finished: None)
 
 
 class Policy:
@@ -47,6 +65,7 @@ class Policy:
         self.adapters.initialize(seed, config.init_noise)
         self.router = Router(modules, self.adapters)
         self._probe()
+        self.crew: Crew | None = None
 
     @classmethod
     def load(cls, config: PolicyConfig, slots: int, seed: int) -> "Policy":
@@ -59,6 +78,28 @@ class Policy:
         if base.device.type == "cpu":
             keep_freed_memory()
         return cls(config, base, slots, seed)
+
+    def start_workers(self) -> None:
+        """Use several processes from now on, if `policy.workers` and the machine ask for them.
+
+        On a CPU, for a base that does not keep all cores busy by itself. The results of a call
+        then depend on how many there are, as they do on any change of batches: by rounding.
+        """
+        workers = self.config.workers or torch.get_num_threads()
+        if self.device.type == "cpu" and workers > 1 and self.num_parameters <= LARGE:
+            self.crew = Crew(self.config, self.adapters, workers)
+
+    def close(self) -> None:
+        """Let the workers end; the policy goes on in this process alone."""
+        if self.crew is not None:
+            self.crew.close()
+            self.crew = None
+
+    def map_gradients(self, function: Work, jobs: Sequence[Any]) -> list[Any]:
+        """`function(policy, job)` for all jobs; what they leave in gradients adds up here."""
+        if self.crew is not None:
+            return self.crew.map_gradients(function, jobs)
+        return [function(self, job) for job in jobs]
 
     @property
     def num_parameters(self) -> int:
@@ -83,15 +124,41 @@ class Policy:
         top_p: float = 1.0,
         on_progress: Callable[[int], None] | None = None,
     ) -> list[Completion]:
-        """Complete every request; see `redqueen.policy.generation.generate`.
+        """Complete every request; answers in the order of requests.
 
-        Recorded log-probabilities are those of log_softmax(logits / temperature) before top-p;
-        temperature 0 is greedy and records those at temperature 1. A request may have a
-        temperature of its own.
+        A completion ends at an end-of-sequence token, after `max_new_tokens`, or where the base's
+        context ends. Recorded log-probabilities are those of log_softmax(logits / temperature)
+        before top-p; temperature 0 is greedy and records those at temperature 1. A request may have
+        a temperature of its own. `on_progress` receives the number of completions finished so far.
+
+        Raises:
+            ConfigError: a prompt leaves no room in the base's context.
+            ValueError: a prompt has no tokens, or a request's own temperature is not positive or
+                comes in a greedy call.
+            InfrastructureError: a worker process has died.
         """
+        if not requests:
+            return []
         sampling = generation.Sampling(max_new_tokens, temperature, top_p)
-        rows = self.config.generation_rows
-        return generation.generate(self.base, self.router, requests, sampling, rows, on_progress)
+        rows, workers = self.config.generation_rows, len(self.crew) if self.crew else 1
+        workers = max(1, min(workers, len(requests) // MIN_ROWS))
+        chunks, order = generation.chunks_of(self.base, requests, sampling, rows, workers)
+        done = 0
+
+        def count(finished: int) -> None:
+            nonlocal done
+            done += finished
+            if on_progress is not None:
+                on_progress(done)
+
+        if self.crew:
+            written = self.crew.map(_write, chunks, lambda number, texts: count(len(texts)))
+        else:
+            written = [
+                generation.write_chunk(self.base, self.router, chunk, count) for chunk in chunks
+            ]
+        texts = [text for chunk in written for text in chunk]
+        return [text for _, text in sorted(zip(order, texts, strict=True), key=itemgetter(0))]
 
     def score(
         self,
@@ -127,9 +194,13 @@ class Policy:
         Sequences of one group (those with the same slot and prompt) stay together if the base can
         share their prompts; otherwise padding counts as tokens.
         """
+        most = self.config.learn_tokens
+        if self.crew is not None:
+            # Enough batches that all workers end at about the same time.
+            most = min(most, max(MIN_TOKENS, -(-sum(lengths) // (2 * len(self.crew)))))
         if groups is None or self.base.packed is None:
-            return bucket(lengths, self.config.learn_tokens)
-        return bucket_groups(lengths, groups, self.config.learn_tokens)
+            return bucket(lengths, most)
+        return bucket_groups(lengths, groups, most)
 
     def export(self, slot: int, directory: Path | str) -> None:
         """Write one slot as a PEFT adapter directory that names the base.

@@ -70,6 +70,17 @@ class AdapterStack:
         """Parameters of one adapter."""
         return sum(self.rank * (s.inputs + s.outputs) for s in self.layers.values())
 
+    def share_memory(self) -> None:
+        """Move all factors to memory that processes that are given them share."""
+        for tensor in self.parameters().values():
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
+
+    def adopt(self, state: Mapping[str, Tensor]) -> None:
+        """Use the very tensors that `state_dict` of such a stack gave, in whatever process."""
+        for name in self.layers:
+            self.A[name] = state[f"{name}.A"].detach().requires_grad_(True)
+            self.B[name] = state[f"{name}.B"].detach().requires_grad_(True)
+
     def parameters(self) -> dict[str, Tensor]:
         """The stacked leaf tensors by name, `<layer>.A` and `<layer>.B`, in model order."""
         named = {}

@@ -174,19 +174,33 @@ def _with_filler(x: Tensor) -> Tensor:
 
 
 def _chunks(
-    requests: Sequence[Request], prompts: Sequence[tuple[int, ...]], rows: int
+    requests: Sequence[Request], prompts: Sequence[tuple[int, ...]], rows: int, workers: int
 ) -> list[list[int]]:
-    """Request numbers in batches of at most `rows`, by length between and by slot within."""
-    slots = [request.slot for request in requests]
+    """Request numbers in batches of at most about `rows`, sorted by slot and prompt within.
+
+    Prompts of like length meet; their batches are dealt evenly, one for each worker. Requests that
+    share slot and prompt stay together unless there are more than `rows` of them.
+    """
+    groups: dict[tuple[int | None, tuple[int, ...]], list[int]] = {}
+    for i, request in enumerate(requests):
+        groups.setdefault((request.slot, prompts[i]), []).append(i)
+    whole = sorted(groups.values(), key=lambda own: (len(prompts[own[0]]), own[0]))
+    pieces = [own[start : start + rows] for own in whole for start in range(0, len(own), rows)]
+    blocks = max(1, round(len(requests) / (rows * workers)))
+    room = -(-len(requests) // blocks)
+    dealt: list[list[list[int]]] = []
+    filled = room
+    for piece in pieces:
+        if filled >= room:
+            dealt.append([[] for _ in range(workers)])
+            filled = 0
+        min(dealt[-1], key=len).extend(piece)
+        filled += len(piece)
 
     def place(i: int) -> tuple[bool, int, tuple[int, ...], int]:
-        return slots[i] is None, slots[i] or 0, prompts[i], i
+        return requests[i].slot is None, requests[i].slot or 0, prompts[i], i
 
-    order = sorted(range(len(requests)), key=lambda i: (len(prompts[i]), place(i)))
-    count = -(-len(order) // rows)
-    size = -(-len(order) // count)
-    batches = [order[start : start + size] for start in range(0, len(order), size)]
-    return [sorted(batch, key=place) for batch in batches]
+    return [sorted(batch, key=place) for block in dealt for batch in block if batch]
 
 
 def _batch(
@@ -229,70 +243,77 @@ def _check_temperatures(requests: Sequence[Request], sampling: Sampling) -> None
         raise ValueError("a greedy call cannot hold requests with temperatures of their own")
 
 
-@torch.inference_mode()
-def generate(
-    base: Base,
-    router: Router,
-    requests: Sequence[Request],
-    sampling: Sampling,
-    rows: int,
-    on_progress: Callable[[int], None] | None = None,
-) -> list[Completion]:
-    """Complete every request, at most `rows` side by side; answers in the order of requests.
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Requests to be written side by side, sorted by slot and prompt."""
 
-    `on_progress` receives the number of completions finished so far. A completion ends at an
-    end-of-sequence token, after `sampling.max_new_tokens`, or where the base's context ends.
+    requests: tuple[Request, ...]
+    prompts: tuple[tuple[int, ...], ...]
+    limits: tuple[int, ...]
+    """Most tokens for each."""
+    sampling: Sampling
 
-    Raises:
-        ConfigError: a prompt leaves no room in the base's context.
-        ValueError: a prompt has no tokens, or a request's own temperature is not positive or comes
-            in a greedy call.
+
+def chunks_of(
+    base: Base, requests: Sequence[Request], sampling: Sampling, rows: int, workers: int
+) -> tuple[list[Chunk], list[int]]:
+    """Batches of at most about `rows` for that many workers, and the numbers of their requests.
+
+    Raises: see `Policy.generate`.
     """
-    if not requests:
-        return []
     _check_temperatures(requests, sampling)
     encoded = {prompt: base.encode(prompt) for prompt in {r.prompt for r in requests}}
     prompts = [encoded[request.prompt] for request in requests]
     if not all(prompts):
         raise ValueError("a prompt has no tokens and the tokenizer adds none")
     limits = _limits(base, prompts, sampling.max_new_tokens)
-    done = 0
-
-    def count(finished: int) -> None:
-        nonlocal done
-        done += finished
-        if on_progress is not None:
-            on_progress(done)
-
-    room = sampling.max_new_tokens
-    completions: list[Completion | None] = [None] * len(requests)
-    for chunk in _chunks(requests, prompts, rows):
-        uniform = [
-            np.random.default_rng(requests[i].seed).random(sampling.max_new_tokens) for i in chunk
-        ]
-        batch = _batch(base, [requests[i].slot for i in chunk], [prompts[i] for i in chunk], room)
-        written = _write(
-            base,
-            router,
-            batch,
-            torch.from_numpy(np.stack(uniform)).to(base.device),
-            torch.tensor([limits[i] for i in chunk], device=base.device),
-            _temperatures([requests[i] for i in chunk], sampling, base.device),
+    numbered = _chunks(requests, prompts, rows, workers)
+    chunks = [
+        Chunk(
+            tuple(requests[i] for i in chunk),
+            tuple(prompts[i] for i in chunk),
+            tuple(limits[i] for i in chunk),
             sampling,
-            count,
         )
-        tokens, logprobs = written.tokens_RT.tolist(), written.logprobs_RT.tolist()
-        lengths = written.length_R.tolist()
-        for row, i in enumerate(chunk):
-            ids = tuple(tokens[row][: lengths[row]])
-            completions[i] = Completion(
-                slot=requests[i].slot,
-                prompt_ids=prompts[i],
+        for chunk in numbered
+    ]
+    return chunks, [i for chunk in numbered for i in chunk]
+
+
+@torch.inference_mode()
+def write_chunk(
+    base: Base, router: Router, chunk: Chunk, on_finished: Callable[[int], None]
+) -> list[Completion]:
+    """Complete all requests of a chunk; `on_finished` receives how many have just ended."""
+    sampling, requests = chunk.sampling, chunk.requests
+    uniform = [np.random.default_rng(r.seed).random(sampling.max_new_tokens) for r in requests]
+    slots = [request.slot for request in requests]
+    batch = _batch(base, slots, chunk.prompts, sampling.max_new_tokens)
+    written = _write(
+        base,
+        router,
+        batch,
+        torch.from_numpy(np.stack(uniform)).to(base.device),
+        torch.tensor(chunk.limits, device=base.device),
+        _temperatures(requests, sampling, base.device),
+        sampling,
+        on_finished,
+    )
+    tokens, logprobs = written.tokens_RT.tolist(), written.logprobs_RT.tolist()
+    lengths = written.length_R.tolist()
+    completions = []
+    for row, request in enumerate(requests):
+        ids = tuple(tokens[row][: lengths[row]])
+        completions.append(
+            Completion(
+                slot=request.slot,
+                prompt_ids=chunk.prompts[row],
                 token_ids=ids,
                 logprobs=tuple(logprobs[row][: lengths[row]]),
                 text=base.decode(ids),
                 finished=ids[-1] in base.eos_ids,
             )
-        del batch, written
-        release_freed_memory()
-    return [completion for completion in completions if completion is not None]
+        )
+    del batch, written
+    release_freed_memory()
+    return completions

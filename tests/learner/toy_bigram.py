@@ -54,6 +54,9 @@ class Bigram:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self._score([None] * len(prompt_ids), prompt_ids, token_ids, temperature)
 
+    def map_gradients(self, function, jobs) -> list:
+        return [function(self, job) for job in jobs]
+
     def bucket(self, lengths, groups=None) -> list[list[int]]:
         """In the given order, as many as fit."""
         batches: list[list[int]] = [[]]

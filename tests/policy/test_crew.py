@@ -1,0 +1,152 @@
+"""Worker processes against the same policy alone."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from redqueen.config import LearnerConfig, PolicyConfig
+from redqueen.learner.update import Batch, backward
+from redqueen.policy import Policy
+from redqueen.types import InfrastructureError, Request, Role, Trajectory
+
+from .conftest import randomize
+
+REQUESTS = [Request(i % 3, "f(1)" if i % 2 else "x = 12", i) for i in range(40)]
+
+
+def load(directory: Path) -> Policy:
+    config = PolicyConfig(
+        base=str(directory), rank=4, alpha=6.0, device="cpu", dtype="float32", workers=2
+    )
+    policy = Policy.load(config, 3, 5)
+    randomize(policy)
+    return policy
+
+
+@pytest.fixture(scope="module")
+def alone(model_dirs: dict[str, Path]) -> Policy:
+    return load(model_dirs["llama"])
+
+
+@pytest.fixture
+def crewed(model_dirs: dict[str, Path]) -> Iterator[Policy]:
+    policy = load(model_dirs["llama"])
+    policy.start_workers()
+    assert policy.crew is not None
+    assert len(policy.crew) == 2
+    yield policy
+    policy.close()
+
+
+def batches(policy: Policy) -> list[Batch]:
+    texts = policy.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
+    made = [
+        Trajectory(
+            slot=text.slot or 0,
+            member=text.slot or 0,
+            role=Role.STUDENT,
+            kind="code_o",
+            group="0",
+            prompt_ids=text.prompt_ids,
+            token_ids=text.token_ids,
+            logprobs=text.logprobs,
+            reward=0.0,
+        )
+        for text in texts
+    ]
+    return [
+        Batch(tuple(made[start : start + 8]), (1.0, -0.5) * 4, (0.1,) * 8, LearnerConfig(), 1.0)
+        for start in range(0, 40, 8)
+    ]
+
+
+def gradients(policy: Policy, jobs: list[Batch]) -> tuple[list[np.ndarray], list[torch.Tensor]]:
+    parameters = list(policy.adapters.parameters().values())
+    for parameter in parameters:
+        parameter.grad = None
+    sums = policy.map_gradients(backward, jobs)
+    found = [parameter.grad for parameter in parameters]
+    assert all(gradient is not None for gradient in found)
+    return sums, [gradient.clone() for gradient in found if gradient is not None]
+
+
+def test_a_crew_writes_what_one_process_writes(alone: Policy, crewed: Policy) -> None:
+    done: list[int] = []
+    expected = alone.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
+    found = crewed.generate(REQUESTS, max_new_tokens=20, temperature=1.0, on_progress=done.append)
+    assert [c.token_ids for c in found] == [c.token_ids for c in expected]
+    assert [c.slot for c in found] == [r.slot for r in REQUESTS]
+    assert done[-1] == 40
+    assert done == sorted(done)
+    for one, other in zip(found, expected, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+
+
+def test_gradients_add_up_and_repeat_to_the_bit(alone: Policy, crewed: Policy) -> None:
+    jobs = batches(alone)
+    expected_sums, expected = gradients(alone, jobs)
+    found_sums, found = gradients(crewed, jobs)
+    _, again = gradients(crewed, jobs)
+    for one, other in zip(found_sums, expected_sums, strict=True):
+        assert np.allclose(one, other, atol=1e-5)
+    for one, other, third in zip(found, expected, again, strict=True):
+        assert float((one - other).abs().max()) <= 1e-5 * float(other.abs().max())
+        assert torch.equal(one, third)
+
+
+def test_workers_read_the_adapters_as_they_are_now(alone: Policy, crewed: Policy) -> None:
+    before = crewed.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
+    kept = {name: tensor.clone() for name, tensor in alone.adapters.state_dict().items()}
+    with torch.no_grad():
+        for policy in (alone, crewed):
+            for tensor in policy.adapters.parameters().values():
+                tensor.mul_(-0.5)
+    try:
+        expected = alone.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
+        found = crewed.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
+    finally:
+        alone.adapters.load_state_dict(kept)
+    assert [c.token_ids for c in found] == [c.token_ids for c in expected]
+    assert [c.token_ids for c in found] != [c.token_ids for c in before]
+
+
+def fail_at_one(policy: Policy, job: int) -> int:
+    if job == 1:
+        raise ValueError("job one")
+    return job * 10
+
+
+def die(policy: Policy, job: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_error_in_a_worker_is_raised_here_and_the_crew_goes_on(crewed: Policy) -> None:
+    assert crewed.crew is not None
+    with pytest.raises(ValueError, match="job one"):
+        crewed.crew.map(fail_at_one, [0, 1, 2, 3])
+    assert crewed.crew.map(fail_at_one, [2, 0, 3]) == [20, 0, 30]
+
+
+def test_a_worker_that_dies_is_an_error_that_says_so(crewed: Policy) -> None:
+    assert crewed.crew is not None
+    with pytest.raises(InfrastructureError, match="worker process"):
+        crewed.crew.map(die, [0])
+
+
+def test_without_workers_the_policy_goes_on_alone(crewed: Policy, alone: Policy) -> None:
+    crewed.close()
+    crewed.close()
+    expected = alone.generate(REQUESTS[:4], max_new_tokens=5, temperature=1.0)
+    assert crewed.generate(REQUESTS[:4], max_new_tokens=5, temperature=1.0) == expected
+
+
+def test_one_worker_is_none(model_dirs: dict[str, Path]) -> None:
+    config = PolicyConfig(base=str(model_dirs["llama"]), device="cpu", workers=1)
+    policy = Policy.load(config, 1, 0)
+    policy.start_workers()
+    assert policy.crew is None
