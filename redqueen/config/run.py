@@ -22,7 +22,7 @@ class Config(Section):
     """What the run is called in reports."""
     seed: int = Field(0, ge=0)
     """Every random draw of the run derives from it."""
-    steps: int = Field(40, ge=1)
+    steps: int = Field(60, ge=1)
     """Steps of the run."""
     checkpoint_every: int = Field(1, ge=1)
     """Steps between checkpoints; a resumed run repeats at most this many."""
