@@ -80,7 +80,7 @@ def bad(**over: Any) -> dict[str, Any]:
         (bad(views=[{"name": "v", "match": "adapter", "entries": ["four", "x"]}]), "no entry 'x'"),
         (
             bad(views=[{"name": "v", "match": "adapter", "entries": ["four", "one"]}]),
-            "view 'v' matches attempts per student, but four plans 2,560 and one 10,240",
+            "view 'v' matches attempts per student, but four plans 3,840 and one 15,360",
         ),
         (bad(claims=[{"claim": "x", "of": "four"}]), "no claim 'x'"),
         (bad(claims=[{"claim": "mean-beats", "of": "four"}]), "set `against`"),
