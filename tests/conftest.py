@@ -1,6 +1,10 @@
 """What several test modules share."""
 
 import os
+
+# Test processes run side by side, so each, and each that it starts, has one thread. Before torch.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from typing import Any
 
