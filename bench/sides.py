@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from redqueen.config import load_config
-from redqueen.policy.memory import peak_memory
 from redqueen.trainer import Trainer
 from redqueen.types import StepRecord
 
@@ -37,7 +36,7 @@ def attend(config: Path, directory: Path, overrides: Sequence[tuple[str, str]]) 
                 "proposals": len(record.proposals),
                 "tokens": record.metrics["sampled_tokens"],
                 "children": len(record.events),
-                "memory": peak_memory(),
+                "memory": trainer.policy.peak_memory(),
             }
             print(json.dumps(line), flush=True)
 

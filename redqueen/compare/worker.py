@@ -30,7 +30,6 @@ from redqueen.config import Config, build_config
 from redqueen.domains import Domain, build_domain
 from redqueen.files import write_text
 from redqueen.policy import Policy
-from redqueen.policy.memory import peak_memory
 from redqueen.sandbox import make_sandbox
 from redqueen.store import EvaluationRow, RunStore, checkpoint_steps
 from redqueen.trainer import Trainer
@@ -151,7 +150,8 @@ def train(trainer: Trainer, stop: Stop) -> bool:
     def progress(phase: str, record: StepRecord | None) -> None:
         if phase == "store":
             # Before the step is stored: a run that is whole has its figures, whenever it is killed.
-            peak = {key: max(value, before.get(key, 0.0)) for key, value in peak_memory().items()}
+            now = trainer.policy.peak_memory()
+            peak = {key: max(value, before.get(key, 0.0)) for key, value in now.items()}
             trainer.store.write_meta(MEMORY, peak)
         if record is not None:
             emit(phase="train", done=record.step, total=total)

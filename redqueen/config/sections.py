@@ -51,12 +51,14 @@ class PolicyConfig(Section):
     init_noise: float = Field(0.0, ge=0)
     """Standard deviation of the founders' B (0: every founder starts as the base, as in LoRA)."""
     generation_rows: int = Field(256, ge=1)
-    """Sequences generated side by side; more is faster until memory runs out."""
+    """Sequences generated side by side, by all workers together; more is faster until memory runs
+    out."""
     workers: int = Field(0, ge=0)
     """Processes that sample and learn side by side on a CPU, one core each; 0: as many as
     `threads` or cores, 1: none but this one. A large base or a GPU needs none."""
     learn_tokens: int = Field(8192, ge=64)
-    """Tokens in one forward and backward pass of the learner, prompts counted for each attempt."""
+    """Tokens in one forward and backward pass of the learner, prompts counted for each attempt;
+    shared by the workers."""
 
 
 class PopulationConfig(Section):

@@ -12,7 +12,7 @@ from redqueen.policy import generation, peft_io, scoring
 from redqueen.policy.adapters import AdapterStack, Factors, LayerShape
 from redqueen.policy.crew import Crew, Work
 from redqueen.policy.loading import SEEDLING, Base, absolute_base, load_base
-from redqueen.policy.memory import keep_freed_memory
+from redqueen.policy.memory import keep_freed_memory, peak_memory, release_freed_memory
 from redqueen.policy.routing import Router, find_targets, layer_shape
 from redqueen.policy.scoring import Scores, bucket, bucket_groups
 from redqueen.types import Completion, ConfigError, Request
@@ -95,6 +95,15 @@ class Policy:
             self.crew.close()
             self.crew = None
 
+    @property
+    def _size(self) -> int:
+        """Processes that work side by side."""
+        return 1 if self.crew is None else len(self.crew)
+
+    def peak_memory(self) -> dict[str, float]:
+        """See `redqueen.policy.memory.peak_memory`; with the workers."""
+        return peak_memory([] if self.crew is None else self.crew.pids)
+
     def map_gradients(self, function: Work, jobs: Sequence[Any]) -> list[Any]:
         """`function(policy, job)` for all jobs; what they leave in gradients adds up here."""
         if self.crew is not None:
@@ -140,8 +149,8 @@ class Policy:
         if not requests:
             return []
         sampling = generation.Sampling(max_new_tokens, temperature, top_p)
-        rows, workers = self.config.generation_rows, len(self.crew) if self.crew else 1
-        workers = max(1, min(workers, len(requests) // MIN_ROWS))
+        workers = max(1, min(self._size, len(requests) // MIN_ROWS))
+        rows = max(1, self.config.generation_rows // workers)
         chunks, order = generation.chunks_of(self.base, requests, sampling, rows, workers)
         done = 0
 
@@ -154,9 +163,10 @@ class Policy:
         if self.crew:
             written = self.crew.map(_write, chunks, lambda number, texts: count(len(texts)))
         else:
-            written = [
-                generation.write_chunk(self.base, self.router, chunk, count) for chunk in chunks
-            ]
+            written = []
+            for chunk in chunks:
+                written.append(generation.write_chunk(self.base, self.router, chunk, count))
+                release_freed_memory()
         texts = [text for chunk in written for text in chunk]
         return [text for _, text in sorted(zip(order, texts, strict=True), key=itemgetter(0))]
 
@@ -197,7 +207,8 @@ class Policy:
         most = self.config.learn_tokens
         if self.crew is not None:
             # Enough batches that all workers end at about the same time.
-            most = min(most, max(MIN_TOKENS, -(-sum(lengths) // (2 * len(self.crew)))))
+            even = -(-sum(lengths) // (2 * self._size))
+            most = min(most, max(MIN_TOKENS, min(most // self._size, even)))
         if groups is None or self.base.packed is None:
             return bucket(lengths, most)
         return bucket_groups(lengths, groups, most)

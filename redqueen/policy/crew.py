@@ -18,6 +18,7 @@ from torch import Tensor, multiprocessing
 
 from redqueen.config import PolicyConfig
 from redqueen.policy.adapters import AdapterStack
+from redqueen.policy.memory import release_freed_memory
 from redqueen.types import InfrastructureError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _serve(
                 result = function(policy, job)
             except Exception as error:
                 failure = error, traceback.format_exc()
+            release_freed_memory()
             connection.send((number, result, failure))
 
 
@@ -93,6 +95,11 @@ class Crew:
 
     def __len__(self) -> int:
         return len(self._processes)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process numbers of the workers."""
+        return [process.pid for process in self._processes]
 
     def map(
         self,

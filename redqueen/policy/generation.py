@@ -13,7 +13,6 @@ from torch import Tensor
 
 from redqueen.policy.decoding import Batch, PaddedBatch, SharedBatch
 from redqueen.policy.loading import Base
-from redqueen.policy.memory import release_freed_memory
 from redqueen.policy.routing import Router, round_size
 from redqueen.types import Completion, ConfigError, Request
 
@@ -314,6 +313,4 @@ def write_chunk(
                 finished=ids[-1] in base.eos_ids,
             )
         )
-    del batch, written
-    release_freed_memory()
     return completions

@@ -8,6 +8,7 @@ rows, where it costs little, `release_freed_memory` gives back what is free.
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -37,20 +38,28 @@ def release_freed_memory() -> bool:
         return False
 
 
-def peak_memory() -> dict[str, float]:
-    """Most memory this process has held so far, in MiB: `host`, and `device` if a GPU was used.
+def peak_memory(workers: Sequence[int] = ()) -> dict[str, float]:
+    """Most memory held so far, in MiB: `host`, and `device` if a GPU was used.
 
-    `host` is the resident set without child processes (the sandbox's workers).
+    `host` is the resident set of this process, plus those of the processes `workers` where the
+    system tells (Linux); they may have had their peaks at other times, so the sum is an upper
+    bound. The sandbox's workers are not counted: 14 MiB each.
     """
     peak: dict[str, float] = {}
     status = Path("/proc/self/status")
     if status.exists():
         # getrusage would count the parent's peak in: it is inherited when a process is started.
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-        peak["host"] = float(line.split()[1]) / 1024
+        others = [Path(f"/proc/{worker}/status") for worker in workers]
+        peak["host"] = sum(map(_high_water, [status, *(path for path in others if path.exists())]))
     elif sys.platform != "win32":
         unit = _MIB if sys.platform == "darwin" else 1024
         peak["host"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
         peak["device"] = used / _MIB
     return peak
+
+
+def _high_water(status: Path) -> float:
+    """VmHWM of a process's status file, in MiB; 0 for one that has just ended."""
+    lines = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    return float(lines[0].split()[1]) / 1024 if lines else 0.0

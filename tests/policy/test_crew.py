@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,3 +153,50 @@ def test_one_worker_is_none(model_dirs: dict[str, Path]) -> None:
     policy = Policy.load(config, 1, 0)
     policy.start_workers()
     assert policy.crew is None
+
+
+def test_peak_memory_counts_the_workers(alone: Policy, crewed: Policy) -> None:
+    assert crewed.generate(REQUESTS, max_new_tokens=2, temperature=1.0)
+    own, all_ = alone.peak_memory()["host"], crewed.peak_memory()["host"]
+    # Two workers with torch in each; this process is the same in both sums.
+    assert all_ > own + 200
+
+
+OWNER = """
+import sys, time
+from redqueen.config import PolicyConfig
+from redqueen.policy import Policy
+
+if __name__ == "__main__":
+    policy = Policy.load(PolicyConfig(base=sys.argv[1], device="cpu", workers=2), 1, 0)
+    policy.start_workers()
+    print(*policy.crew.pids, flush=True)
+    time.sleep(60)
+"""
+
+
+def lives(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+    return "State:\tZ" not in status
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_with_an_owner_that_is_killed(
+    model_dirs: dict[str, Path], tmp_path: Path
+) -> None:
+    script = tmp_path / "owner.py"
+    script.write_text(OWNER)
+    command = [sys.executable, str(script), str(model_dirs["llama"])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        pids = [int(word) for word in owner.stdout.readline().split()]
+        assert len(pids) == 2
+        assert all(map(lives, pids))
+        owner.kill()
+    end = time.monotonic() + 30
+    while any(map(lives, pids)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(map(lives, pids))
