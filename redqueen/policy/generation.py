@@ -185,7 +185,7 @@ def _chunks(
         groups.setdefault((request.slot, prompts[i]), []).append(i)
     whole = sorted(groups.values(), key=lambda own: (len(prompts[own[0]]), own[0]))
     pieces = [own[start : start + rows] for own in whole for start in range(0, len(own), rows)]
-    blocks = max(1, round(len(requests) / (rows * workers)))
+    blocks = -(-len(requests) // (rows * workers))
     room = -(-len(requests) // blocks)
     dealt: list[list[list[int]]] = []
     filled = room
