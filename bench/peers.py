@@ -29,7 +29,7 @@ from peft import LoraConfig, get_peft_model
 from populora import Population
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, TrainerCallback
+from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from bench.ratios import Ratio, in_turns, ratio, table, write
@@ -121,6 +121,9 @@ def populora_pass(ids_RT: Tensor) -> Callable[[], float]:
         model, pop_size=MEMBERS, low_rank=RANK, lora_targets=targets, requires_grad=True
     )
     parameters = [*population.weight_down.values(), *population.weight_up.values()]
+    with torch.no_grad():
+        for up in population.weight_up.values():
+            up.zero_()  # it begins with noise, the others with nothing
 
     def work() -> float:
         logits = population(input_ids=ids_RT, all_individuals=True).logits
@@ -236,6 +239,7 @@ def trl_steps(config: Config, member: int, steps: int, folder: Path) -> list[flo
         peft_config=LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear"),
         callbacks=[watch],
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     return watch.seconds
 
