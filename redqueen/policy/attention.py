@@ -187,7 +187,8 @@ class LibraryModel:
         self._current.plan = plan
         try:
             if keep_M is None:
-                return self._model(**inputs).logits[0]  # type: ignore[no-any-return]
+                logits_1NV: Tensor = self._model(**inputs).logits
+                return logits_1NV[0]
             return self._head.logits(self._model, (0, keep_M), **inputs)
         finally:
             self._current.plan = None

@@ -134,10 +134,6 @@ class Crew:
             parameter.grad = total if parameter.grad is None else parameter.grad + total
         return results
 
-    def each(self, function: Work, job: Any = None) -> None:
-        """`function(policy, job)` once in every worker."""
-        self._run(function, [[(i, job)] for i in range(len(self))], len(self), None)
-
     def _run(
         self,
         function: Work,

@@ -161,14 +161,11 @@ def _fusable(model: Any) -> bool:
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     # Quantised layers are subclasses with other weights.
     plain = all(type(module) is nn.Linear for module in linear)
-    joined = (
-        {layer.self_attn.q_proj.bias is None for layer in model.model.layers}
-        | {layer.self_attn.k_proj.bias is None for layer in model.model.layers}
-        | {layer.self_attn.v_proj.bias is None for layer in model.model.layers}
-    )
+    attention = [layer.self_attn for layer in model.model.layers]
+    projections = [part for own in attention for part in (own.q_proj, own.k_proj, own.v_proj)]
     return (
         plain
-        and len(joined) == 1
+        and len({projection.bias is None for projection in projections}) == 1
         and model.lm_head.bias is None
         and config.hidden_act == "silu"
         and rope.get("rope_type", "default") in _ROTARY
@@ -184,5 +181,4 @@ def fuse(model: nn.Module) -> FusedModel | None:
     if not _fusable(model):
         return None
     fused = FusedModel(model)
-
     return fused if trial(model, fused) else None
