@@ -60,7 +60,8 @@ def compare(
     """Make what is missing of a study in `out`; False if `should_stop` ended it.
 
     Every run is booked in `out`/study.db as soon as it is finished; a failed one is booked with
-    its reason, and tried again by the next call. Nothing is made twice.
+    its reason, and tried again by the next call. Nothing is made twice: a run whose results are in
+    study.db is done even if its folder is gone.
 
     Raises:
         ConfigError: the study does not work, or `out` holds other runs.
@@ -69,8 +70,8 @@ def compare(
     plan_ = plan(study)
     out.mkdir(parents=True, exist_ok=True)
     with hold(out) as held, StudyDatabase.create_or_open(out / DATABASE) as db:
-        waiting = open_jobs(plan_, out)
         ledger = Ledger(db, plan_, out)
+        waiting = open_jobs(plan_, out, ledger.booked())
         ledger.begin(command)
 
         def heard(outcome: Outcome) -> None:
@@ -102,11 +103,23 @@ class Ledger:
         self.out = out
         self.runs = {run.key: run for run in plan_.runs}
 
+    def booked(self) -> set[str]:
+        """Keys of the runs whose results are in the file, made as the plan says."""
+        if not self._same_settings():
+            return set()
+        suites = self.plan.study.evaluation.suites
+        return {key for key, run in self.runs.items() if self.db.holds(run, suites)}
+
+    def _same_settings(self) -> bool:
+        before = self.db.meta("study")
+        return before is not None and settings_of(
+            EvaluationSection(**before["evaluation"])
+        ) == settings_of(self.plan.study.evaluation)
+
     def begin(self, command: str) -> None:
         """Book the study itself, and what was finished before but is not in the file."""
-        before = self.db.meta("study")
         wanted = self.plan.study.evaluation
-        if before and settings_of(EvaluationSection(**before["evaluation"])) != settings_of(wanted):
+        if not self._same_settings():
             self.db.forget_results()
         self.db.write_plan(self.plan, command)
         known = {

@@ -190,6 +190,22 @@ class StudyDatabase:
         """The study that the file is about."""
         return build_study(self.meta("study"), str(self.path))
 
+    def holds(self, run: PlannedRun, suites: Sequence[str]) -> bool:
+        """Whether the results of a finished run are here: of this configuration, on all suites."""
+        planned = self.rows("SELECT config FROM entries WHERE name = ?", (run.entry.name,))
+        wanted = run.config.model_dump(mode="json")
+        if not planned or json.loads(planned[0][0]) | {"seed": run.seed} != wanted:
+            return False
+        booked = self.rows(
+            "SELECT id, base FROM runs WHERE entry = ? AND seed = ? AND reason IS NULL",
+            (run.entry.name, run.seed),
+        )
+        if not booked or not run.entry.evaluate:
+            return bool(booked)
+        id_, base = booked[0]
+        measured = self.rows("SELECT DISTINCT suite FROM evaluations WHERE run = ?", (id_,))
+        return base is not None and {(suite,) for suite in suites} <= set(measured)
+
     def write_plan(self, plan: Plan, command: str) -> None:
         """Book the study, its entries and the command that was given.
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -142,8 +142,13 @@ def is_done(directory: Path, run: PlannedRun, wanted: EvaluationSection) -> bool
         return trained and (not run.entry.evaluate or is_measured(store, wanted))
 
 
-def open_jobs(plan: Plan, out: Path) -> list[Job]:
+def open_jobs(plan: Plan, out: Path, booked: Container[str] = ()) -> list[Job]:
     """What is left to do: bases first, then runs in the plan's order.
+
+    Args:
+        plan: the study's.
+        out: its folder.
+        booked: keys of runs whose results are known; nothing is done for one without a folder.
 
     Raises:
         ConfigError: `out` holds a run of another configuration.
@@ -154,6 +159,8 @@ def open_jobs(plan: Plan, out: Path) -> list[Job]:
     texts = len(wanted.suites) * wanted.tasks * (1 + wanted.samples)
     for run in plan.runs:
         directory = out / "runs" / run.key
+        if run.key in booked and not directory.exists():
+            continue
         people = run.config.population
         measured = texts * (people.students + people.self_play) if run.entry.evaluate else 0
         if not is_done(directory, run, wanted):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -123,6 +124,17 @@ def test_killed_and_taken_up_is_the_comparison_never_killed(folder: Path) -> Non
     assert compare(study, out, on_outcome=heard.append)
     assert heard == []
     assert report(out).summary == result.summary
+    # study.db alone is enough as well, for what it holds.
+    shutil.rmtree(out / "runs")
+    shutil.rmtree(out / "bases")
+    assert compare(study, out, on_outcome=heard.append)
+    assert heard == []
+    assert report(out).summary == result.summary
+    changed = study.model_copy(
+        update={"seeds": (0,), "evaluation": study.evaluation.model_copy(update={"tasks": 2})}
+    )
+    assert compare(changed, out, jobs=2, on_outcome=heard.append)
+    assert sorted(outcome.job.kind for outcome in heard) == ["base", "run", "run"]
 
 
 @pytest.mark.slow
