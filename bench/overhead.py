@@ -52,7 +52,9 @@ def population(members: int) -> dict[str, str]:
 
 def fixed_work(config: Config, members: int) -> dict[str, Callable[[], object]]:
     """Sampling and learning of `PROPOSALS` tasks x `ATTEMPTS`, dealt to `members` adapters."""
-    policy = never_ending(Policy.load(config.policy, members, 0))
+    policy = Policy.load(config.policy, members, 0)
+    policy.start_workers()
+    never_ending(policy)
     prompts = plain_prompts(policy, PROPOSALS, PROMPT_TOKENS)
     # As in a run, a task's attempts are one member's; there are never more students than tasks.
     requests = [

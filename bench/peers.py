@@ -165,7 +165,9 @@ def compare_passes(config: Config, repeats: int) -> list[Ratio]:
 
 def our_steps(config: Config, steps: int) -> list[float]:
     """Seconds of each step of all eight adapters."""
-    policy = never_ending(Policy.load(config.policy, MEMBERS, 0))
+    policy = Policy.load(config.policy, MEMBERS, 0)
+    policy.start_workers()
+    never_ending(policy)
     optimizer = StackedAdamW(policy.adapters.parameters())
     learner = Learner(policy, optimizer, config.learner, temperature=1.0, seed=0, steps=steps)
     attempts = [
@@ -184,6 +186,7 @@ def our_steps(config: Config, steps: int) -> list[float]:
         texts = policy.generate(requests, max_new_tokens=TEXT_TOKENS, temperature=1.0)
         learner.update(trajectories(texts), step)
         seconds.append(time.perf_counter() - begun)
+    policy.close()
     return seconds
 
 

@@ -7,9 +7,16 @@ from redqueen.policy import Policy
 from redqueen.types import Completion, Role, Trajectory
 
 
-def never_ending(policy: Policy) -> Policy:
-    """Let no text end by itself, so that all are as long as they may be."""
+def _forget_ends(policy: Policy, job: object) -> None:
     policy.base = replace(policy.base, eos_ids=frozenset())
+
+
+def never_ending(policy: Policy) -> Policy:
+    """Let no text end by itself, so that all are as long as they may be; in its workers too."""
+    _forget_ends(policy, None)
+    if policy.crew is not None:
+        # Which deals its jobs in turn, so that every worker gets one.
+        policy.crew.map_gradients(_forget_ends, range(len(policy.crew)))
     return policy
 
 

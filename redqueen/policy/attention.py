@@ -19,6 +19,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from redqueen.policy.cache import GrowingLayer, new_cache
 from redqueen.policy.head import HeadSelector
+from redqueen.policy.kernels import compiled_for, text_attention
 from redqueen.policy.packing import Packing, Text
 from redqueen.policy.routing import Route
 
@@ -100,6 +101,8 @@ class PackedPlan:
         """See `Plan`."""
         if self.states is not None:
             self.states.append((k, v))
+        if compiled_for(q):
+            return text_attention(q, k, v, self.packing.stretches, scale)
         return self.packing.attend(dense_attention, q, k, v, scale)
 
 

@@ -6,26 +6,38 @@ every row has a cache of its own.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from redqueen.policy.attention import PackedModel, PackedPlan, dense_attention
 from redqueen.policy.cache import GrowingLayer, new_cache
+from redqueen.policy.compiled import array_of
+from redqueen.policy.compiled.rows import attend_rows
+from redqueen.policy.fused import FusedModel
 from redqueen.policy.loading import Base
 from redqueen.policy.packing import Packing, Text, bias_of, spread
-from redqueen.policy.routing import Prepared, Route, Router, decode_strategy
+from redqueen.policy.routing import Prepared, Route, Router, RowFactors, decode_strategy
 
-SHARED_ROWS = 1.5
-"""Prompts are kept apart while at least this many rows on average share one."""
+COMPACT_BELOW = 0.875
+"""Rows that have ended leave when at most this share would go on, where moving the rest costs."""
+
+
+ROOM = 256
+"""Tokens for which a row has room at first; memory that no token is written to costs nothing."""
 
 
 class Batch(Protocol):
     """Rows, sorted by slot, that grow by one token at a time."""
 
     slots: list[int | None]
+
+    @property
+    def compact_below(self) -> float:
+        """It pays to let rows leave when fewer than all and at most this share go on."""
 
     def prefill(self, router: Router) -> Tensor:
         """Read the prompts; return the logits [R, V] of every row's first token."""
@@ -40,86 +52,74 @@ class Batch(Protocol):
         """Let all rows but `keep` (ascending) leave."""
 
 
-class _Prompts:
-    """Attention of rows to their shared prompts, then to their own tokens (a `Plan`).
+States = tuple[Tensor, Tensor]
+"""Keys and values."""
 
-    One product for each prompt and head meets the queries of all its rows, so that the prompt's
-    keys and values are read once a step instead of once a row.
+
+class RowStates:
+    """Attention of rows on a CPU to their prompts, then to their own tokens (a `Plan`).
+
+    Every prompt's keys and values [N, Hkv, D] lie as they were computed, once for all its rows,
+    and a row's own stay where they were written: rows that leave move nothing.
     """
 
     def __init__(
-        self, keys: list[Tensor], values: list[Tensor], bias_UP: Tensor, group_R: list[int]
+        self,
+        prompts: Sequence[States],
+        spans: Sequence[tuple[int, int]],
+        group_R: Sequence[int],
+        room: int,
     ) -> None:
-        """Keys and values [U, Hkv, P, D] by layer; `group_R` is ascending and skips none."""
-        self.keys, self.values, self.bias_UP = keys, values, bias_UP
-        self.group_R = group_R
-        self.own = [GrowingLayer(key.dtype) for key in keys]
-        self._index()
+        """`prompts` by layer; `spans` are of each prompt's tokens; `group_R` each row's prompt.
 
-    def _index(self) -> None:
-        groups, device = len(self.bias_UP), self.bias_UP.device
-        members: list[list[int]] = [[] for _ in range(groups)]
-        for row, group in enumerate(self.group_R):
-            members[group].append(row)
-        self._most = max(len(rows) for rows in members)
-        gather = [rows[min(i, len(rows) - 1)] for rows in members for i in range(self._most)]
-        back = [g * self._most + i for g, rows in enumerate(members) for i in range(len(rows))]
-        self._even = len(gather) == len(self.group_R)
-        self._gather = torch.tensor(gather, device=device)
-        self._back = torch.tensor(back, device=device)
-        heads = self.keys[0].shape[1]
-        self._bias = self.bias_UP.repeat_interleave(heads, 0)[:, None, :]
+        Rows have room for that many tokens of their own at first.
+        """
+        self.prompts = [
+            (array_of(key.contiguous()), array_of(value.contiguous())) for key, value in prompts
+        ]
+        start, stop = np.array([spans[group] for group in group_R]).T
+        self.start_R, self.length_R = start.copy(), stop - start
+        self.row_R = np.arange(len(group_R))
+        shape = (len(group_R), room, *prompts[0][0].shape[1:])
+        self.own = [(key.new_empty(shape), value.new_empty(shape)) for key, value in prompts]
+        self.written = 0
 
     def keep(self, keep: Tensor) -> None:
-        """Rows leave, and the prompts that nobody continues."""
-        for layer in self.own:
-            layer.batch_select_indices(keep)
-        kept = [self.group_R[row] for row in keep.tolist()]
-        alive = sorted(set(kept))
-        if len(alive) < len(self.bias_UP):
-            index = torch.tensor(alive, device=keep.device)
-            self.bias_UP = self.bias_UP.index_select(0, index)
-            self.keys = [key.index_select(0, index) for key in self.keys]
-            self.values = [value.index_select(0, index) for value in self.values]
-        number = {group: place for place, group in enumerate(alive)}
-        self.group_R = [number[group] for group in kept]
-        self._index()
+        """Rows leave."""
+        kept = keep.numpy()
+        self.row_R = self.row_R[kept]
+        self.start_R, self.length_R = self.start_R[kept], self.length_R[kept]
 
-    def _to_groups(self, x_RHnC: Tensor) -> Tensor:
-        """[R, Hkv, n, C] to [U * Hkv, rows of a group * n, C]."""
-        _, heads, queries, width = x_RHnC.shape
-        if not self._even:
-            x_RHnC = x_RHnC.index_select(0, self._gather)
-        x = x_RHnC.view(-1, self._most, heads, queries, width).transpose(1, 2)
-        return x.reshape(-1, self._most * queries, width)
+    def _grow(self) -> None:
+        """Room for more tokens of the rows that are left."""
+        row = torch.from_numpy(self.row_R)
 
-    def _to_rows(self, x: Tensor, heads: int, queries: int) -> Tensor:
-        """The way back from `_to_groups`."""
-        x = x.view(-1, heads, self._most, queries, x.shape[-1]).transpose(1, 2).flatten(0, 1)
-        return x if self._even else x.index_select(0, self._back)
+        def grown(own_BTXD: Tensor) -> Tensor:
+            _, room, heads, size = own_BTXD.shape
+            longer = own_BTXD.new_empty(len(row), 2 * room, heads, size)
+            longer[:, :room] = own_BTXD[row]
+            return longer
+
+        self.own = [(grown(key), grown(value)) for key, value in self.own]
+        self.row_R = np.arange(len(row))
+
+    def next(self) -> None:
+        """Make room for one more token a row, which every layer's `attend` then writes."""
+        if self.written == self.own[0][0].shape[1]:
+            self._grow()
+        self.written += 1
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
         """One token a row; see `Plan`."""
-        rows, heads, size = q.shape
-        kv_heads = k.shape[1]
-        k, v = self.own[layer].update(k[:, :, None], v[:, :, None])
-        folded = q.float().mul(scale).view(rows, kv_heads, -1, size)
-        queries = folded.shape[2]
-        key, value = self.keys[layer].flatten(0, 1), self.values[layer].flatten(0, 1)
-        shared = torch.baddbmm(self._bias, self._to_groups(folded), key.transpose(1, 2))
-        score = torch.cat(
-            (
-                self._to_rows(shared, kv_heads, queries),
-                torch.matmul(folded, k.transpose(2, 3)),
-            ),
-            -1,
-        )
-        weight = score.softmax(-1)
-        prompt = key.shape[1]
-        out = torch.matmul(weight[..., prompt:], v)
-        shared = torch.bmm(self._to_groups(weight[..., :prompt]), value)
-        out += self._to_rows(shared, kv_heads, queries)
-        return out.view(rows, heads, size).to(q.dtype)
+        query, key, value = (array_of(x.contiguous()) for x in (q, k, v))
+        own_key, own_value = self.own[layer]
+        out = torch.empty_like(q, memory_format=torch.contiguous_format)
+        attend_rows(
+            query, (key, value), self.prompts[layer], self.start_R, self.length_R,
+            (array_of(own_key), array_of(own_value)), self.row_R, self.written, scale,
+            array_of(out),
+        )  # fmt: skip
+        return out
 
 
 class _Rows:
@@ -128,19 +128,6 @@ class _Rows:
     def __init__(self, own: list[GrowingLayer], bias_RP: Tensor) -> None:
         self.own = own
         self._bias_RL = bias_RP
-
-    @classmethod
-    def of(cls, prompts: _Prompts) -> "_Rows":
-        """Give every row its copy of its prompt."""
-        group = torch.tensor(prompts.group_R, device=prompts.bias_UP.device)
-        own = []
-        for key, value, layer in zip(prompts.keys, prompts.values, prompts.own, strict=True):
-            both = [key.index_select(0, group), value.index_select(0, group)]
-            if layer.is_initialized:
-                both[0] = torch.cat((both[0], layer.keys), 2)
-                both[1] = torch.cat((both[1], layer.values), 2)
-            own.append(GrowingLayer.filled(*both))
-        return cls(own, prompts.bias_UP.index_select(0, group))
 
     def keep(self, keep: Tensor) -> None:
         """Rows leave."""
@@ -160,7 +147,7 @@ class _Rows:
 
 
 class SharedBatch:
-    """Prompts computed once, packed without padding, and kept once for their rows."""
+    """Prompts computed once, packed without padding; on a CPU also kept once for their rows."""
 
     def __init__(
         self,
@@ -168,56 +155,64 @@ class SharedBatch:
         model: PackedModel,
         slots: Sequence[int | None],
         prompts: Sequence[tuple[int, ...]],
+        room: int,
     ) -> None:
-        """Rows must be sorted by slot (base last) and, within, by prompt."""
+        """Rows must be sorted by slot (base last) and, within, by prompt; `room` tokens follow."""
         self.base, self.model = base, model
         self.slots = list(slots)
+        self._room = min(room, ROOM)
         texts = [Text(slot, prompt) for slot, prompt in zip(slots, prompts, strict=True)]
         self._packing = Packing(texts, base.device)
         self._position_R = torch.tensor([len(prompt) for prompt in prompts], device=base.device)
-        self._plan: _Prompts | _Rows
+        self._plan: RowStates | _Rows
+        self._factors: RowFactors | None = None
         self._prepared: Prepared = {}
+        self._compiled = base.device.type == "cpu"
+
+    @property
+    def compact_below(self) -> float:
+        """See `Batch`; moving rows costs nothing where their states stay in place."""
+        return 1.0 if self._compiled else COMPACT_BELOW
 
     def prefill(self, router: Router) -> Tensor:
         """See `Batch`."""
         packing, device = self._packing, self.base.device
-        states: list[tuple[Tensor, Tensor]] = []
+        states: list[States] = []
         last_U = torch.tensor([stop - 1 for _, stop in packing.prompts], device=device)
         with router.route(packing.slots, "segments", packed=True) as route:
             logits_UV = self.model.logits(
                 packing.ids_N, packing.position_N, route, PackedPlan(packing, states), last_U
             )
-        index_UP, real_UP = spread(*packing.spans(packing.prompts))
-        dtype = torch.float32 if device.type == "cpu" else self.base.dtype
-
-        def unpack(state_NHD: Tensor) -> Tensor:
-            return state_NHD[index_UP].transpose(1, 2).to(dtype).contiguous()
-
-        self._plan = _Prompts(
-            [unpack(key) for key, _ in states],
-            [unpack(value) for _, value in states],
-            bias_of(real_UP),
-            packing.group_of,
-        )
-        self._settle()
-        return logits_UV.index_select(0, torch.tensor(packing.group_of, device=device))
-
-    def _settle(self) -> None:
-        """Copy the prompts to the rows where sharing no longer pays."""
-        plan = self._plan
-        if isinstance(plan, _Prompts):
-            few = len(plan.group_R) < SHARED_ROWS * len(plan.bias_UP)
-            if few or self.base.device.type != "cpu":
-                self._plan = _Rows.of(plan)
+        group_R = torch.tensor(packing.group_of, device=device)
+        if self._compiled:
+            self._plan = RowStates(states, packing.prompts, packing.group_of, self._room)
+            if isinstance(self.model, FusedModel):
+                self._factors = RowFactors(router.adapters, self.slots, self.base.dtype)
+        else:
+            index_UP, real_UP = spread(*packing.spans(packing.prompts))
+            index_RP = index_UP[group_R]
+            own = [
+                GrowingLayer.filled(*(state_NXD[index_RP].transpose(1, 2) for state_NXD in pair))
+                for pair in states
+            ]
+            self._plan = _Rows(own, bias_of(real_UP)[group_R])
+        return logits_UV.index_select(0, group_R)
 
     def route(self, router: Router) -> AbstractContextManager[Route | None]:
         """See `Batch`."""
+        if self._factors is not None:
+            return nullcontext()
         strategy = decode_strategy(self.slots)
         return router.route(self.slots, strategy, packed=True, prepared=self._prepared)
 
     def decode(self, token_R: Tensor, route: Route | None) -> Tensor:
         """See `Batch`."""
-        logits_RV = self.model.logits(token_R, self._position_R, route, self._plan)
+        if isinstance(self._plan, RowStates):
+            self._plan.next()
+        if self._factors is not None and isinstance(self.model, FusedModel):
+            logits_RV = self.model.decode(token_R, self._position_R, self._factors, self._plan)
+        else:
+            logits_RV = self.model.logits(token_R, self._position_R, route, self._plan)
         self._position_R = self._position_R + 1
         if self.base.context is not None:
             # A row that has ended may stay for a while: it must not run out of the context.
@@ -227,9 +222,10 @@ class SharedBatch:
     def keep(self, keep: Tensor) -> None:
         """See `Batch`."""
         self._plan.keep(keep)
+        if self._factors is not None:
+            self._factors.keep(keep)
         self._position_R = self._position_R.index_select(0, keep)
         self.slots = [self.slots[row] for row in keep.tolist()]
-        self._settle()
 
 
 class PaddedBatch:
@@ -260,6 +256,11 @@ class PaddedBatch:
         self.mask_RL = mask_UL.to(base.device)
         self.position_R = torch.tensor([len(prompt) for prompt in heads], device=base.device)
         self.cache = new_cache(base.model.config)
+
+    @property
+    def compact_below(self) -> float:
+        """See `Batch`."""
+        return COMPACT_BELOW
 
     def prefill(self, router: Router) -> Tensor:
         """See `Batch`."""

@@ -16,8 +16,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from redqueen.policy.attention import Plan, trial
-from redqueen.policy.kernels import rms_norm, rotate, routed_linear, swiglu
-from redqueen.policy.routing import Route
+from redqueen.policy.compiled import Array, array_of
+from redqueen.policy.compiled.rows import heads_rows, norm_rows, residual_rows, swiglu_rows
+from redqueen.policy.kernels import (
+    compiled_for,
+    rms_norm,
+    rotate,
+    rotated_heads,
+    routed_linear,
+    swiglu,
+)
+from redqueen.policy.routing import Route, RowFactors
 
 FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 """Classes of the library whose layers are those of `_Layer`."""
@@ -35,11 +44,19 @@ class _Linear:
     weight: Tensor
     bias: Tensor | None
 
+    def base(self, x_NI: Tensor) -> Tensor:
+        """The outputs without adapters."""
+        return functional.linear(x_NI, self.weight, self.bias)
+
+    def factors(self, rows: RowFactors) -> tuple[Array, Array, Array]:
+        """The adapters of these layers."""
+        return rows.of(self.names, self.widths, self.weight.shape[1])
+
     def __call__(self, x_NI: Tensor, route: Route | None) -> Tensor:
         if route is not None and route.strategy == "segments" and torch.is_grad_enabled():
             spans, factors = route.segments(self.names, self.widths, x_NI.dtype)
             return routed_linear(x_NI, self.weight, self.bias, spans, factors)
-        out_NO = functional.linear(x_NI, self.weight, self.bias)
+        out_NO = self.base(x_NI)
         return out_NO if route is None else route.add(self.names, self.widths, x_NI, out_NO)
 
 
@@ -65,6 +82,15 @@ class _Layer:
     gate_up: _Linear
     down: _Linear
     scale: float
+
+    @property
+    def norms(self) -> tuple[Array, Array, float]:
+        """Weights of the heads' normalisations, empty where there are none, and their epsilon."""
+        none = array_of(self.before_attention.weight[:0])
+        if self.query_norm is None or self.key_norm is None:
+            return none, none, 0.0
+        weights = array_of(self.query_norm.weight), array_of(self.key_norm.weight)
+        return *weights, self.query_norm.epsilon
 
 
 def _join(names: Sequence[str], modules: Sequence[nn.Linear]) -> _Linear:
@@ -122,6 +148,78 @@ class FusedModel:
             )
         self._norm = norm(body.norm)
         self._head: Tensor = model.lm_head.weight.detach()
+        self._cosine_PD = self._sine_PD = self._embedding.new_empty(0, 0)
+
+    def _rotated(
+        self, layer: _Layer, qkv_NO: Tensor, cosine_ND: Tensor, sine_ND: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [N, H, D], normalised if the model does so, and rotated."""
+        if compiled_for(qkv_NO) and layer.query_norm is None:
+            return rotated_heads(qkv_NO, cosine_ND, sine_ND, self._heads, self._kv_heads)
+        heads = (self._heads, self._kv_heads, self._kv_heads)
+        q, k, v = torch.split_with_sizes(qkv_NO.view(len(qkv_NO), sum(heads), -1), heads, 1)
+        if layer.query_norm is not None and layer.key_norm is not None:
+            q, k = layer.query_norm(q), layer.key_norm(k)
+        cosine_N1D, sine_N1D = cosine_ND[:, None], sine_ND[:, None].clone()
+        sine_N1D[..., : sine_N1D.shape[-1] // 2].neg_()
+        return rotate(q, cosine_N1D, sine_N1D), rotate(k, cosine_N1D, sine_N1D), v
+
+    def _angles(self, position_R: Tensor) -> tuple[Array, Array]:
+        """Cosines and sines [P, D] of all positions up to the largest of these, and some more."""
+        known, needed = len(self._cosine_PD), int(position_R.max()) + 1
+        if known < needed:
+            position_P = torch.arange(max(needed, 2 * known, 512), device=position_R.device)
+            cosine, sine = self._rotary(self._embedding[:1], position_P[None])
+            self._cosine_PD, self._sine_PD = cosine[0].contiguous(), sine[0].contiguous()
+        return array_of(self._cosine_PD), array_of(self._sine_PD)
+
+    def decode(
+        self, token_R: Tensor, position_R: Tensor, factors: RowFactors, states: Plan
+    ) -> Tensor:
+        """Logits [R, V] after one more token a row, on a CPU, without gradients.
+
+        What `logits` gives with the routing of `factors` and the plan `states`, to rounding.
+        """
+        x_RI = self._embedding[token_R]
+        normed_RI, position = torch.empty_like(x_RI), array_of(position_R)
+        cosine, sine = self._angles(position_R)
+        x, normed, slot = array_of(x_RI), array_of(normed_RI), factors.slot_R
+        first = self._layers[0].before_attention
+        norm_rows(x, array_of(first.weight), first.epsilon, normed)
+        following = [layer.before_attention for layer in self._layers[1:]] + [self._norm]
+        for number, (layer, after) in enumerate(zip(self._layers, following, strict=True)):
+            qkv_RO = layer.qkv.base(normed_RI)
+            query_RHD, key_RXD, value_RXD = self._heads_of(qkv_RO)
+            heads_rows(
+                normed, layer.qkv.factors(factors), slot, array_of(qkv_RO), layer.norms, cosine,
+                sine, position, array_of(query_RHD), array_of(key_RXD), array_of(value_RXD),
+            )  # fmt: skip
+            seen_RI = states.attend(number, query_RHD, key_RXD, value_RXD, layer.scale).flatten(1)
+            own, norm = layer.attention_out, layer.before_mlp
+            out_RI = own.base(seen_RI)
+            residual_rows(
+                array_of(seen_RI), own.factors(factors), slot, array_of(out_RI), x,
+                array_of(norm.weight), norm.epsilon, normed,
+            )  # fmt: skip
+            gate_up_RF = layer.gate_up.base(normed_RI)
+            inner_RF = gate_up_RF.new_empty(len(gate_up_RF), gate_up_RF.shape[1] // 2)
+            swiglu_rows(
+                normed, layer.gate_up.factors(factors), slot, array_of(gate_up_RF),
+                array_of(inner_RF),
+            )  # fmt: skip
+            out_RI = layer.down.base(inner_RF)
+            residual_rows(
+                array_of(inner_RF), layer.down.factors(factors), slot, array_of(out_RI), x,
+                array_of(after.weight), after.epsilon, normed,
+            )  # fmt: skip
+        return functional.linear(normed_RI, self._head)
+
+    def _heads_of(self, qkv_RO: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Room for queries, keys and values of rows."""
+        size = qkv_RO.shape[1] // (self._heads + 2 * self._kv_heads)
+        shapes = (self._heads, self._kv_heads, self._kv_heads)
+        query, key, value = (qkv_RO.new_empty(len(qkv_RO), heads, size) for heads in shapes)
+        return query, key, value
 
     def logits(
         self,
@@ -134,15 +232,9 @@ class FusedModel:
         """See `PackedModel`."""
         x_NI = self._embedding[ids_N]
         cosine, sine = self._rotary(x_NI, position_N[None])
-        cosine_N1D, sine_N1D = cosine[0][:, None], sine[0][:, None].clone()
-        sine_N1D[..., : sine_N1D.shape[-1] // 2].neg_()
         for number, layer in enumerate(self._layers):
-            qkv = layer.qkv(layer.before_attention(x_NI), route)
-            heads = (self._heads, self._kv_heads, self._kv_heads)
-            q, k, v = torch.split_with_sizes(qkv.view(len(ids_N), sum(heads), -1), heads, 1)
-            if layer.query_norm is not None and layer.key_norm is not None:
-                q, k = layer.query_norm(q), layer.key_norm(k)
-            q, k = rotate(q, cosine_N1D, sine_N1D), rotate(k, cosine_N1D, sine_N1D)
+            qkv_NO = layer.qkv(layer.before_attention(x_NI), route)
+            q, k, v = self._rotated(layer, qkv_NO, cosine[0], sine[0])
             seen_NI = plan.attend(number, q, k, v, layer.scale).flatten(1)
             x_NI = x_NI + layer.attention_out(seen_NI, route)
             gate_up_NF = layer.gate_up(layer.before_mlp(x_NI), route)

@@ -13,14 +13,8 @@ from torch import Tensor
 
 from redqueen.policy.decoding import Batch, PaddedBatch, SharedBatch
 from redqueen.policy.loading import Base
-from redqueen.policy.routing import Router, round_size
+from redqueen.policy.routing import Router
 from redqueen.types import Completion, ConfigError, Request
-
-COMPACT_BELOW = 0.875
-"""Finished rows leave the batch when at most this share of it would go on."""
-
-FILL_ROWS = 32
-"""Fillers that may be computed to give every slot equally many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,32 +79,6 @@ class _Written:
     length_R: Tensor
 
 
-def _arrange(slots: Sequence[int | None], alive: Sequence[bool]) -> list[tuple[int, bool]]:
-    """Rows to go on with, ascending, and whether each is alive; the others are fillers.
-
-    Slots with equally many rows are one batched product a layer, which is worth some more rows
-    (`FILL_ROWS`); and sizes are rounded up (`round_size`), because the first product of a new shape
-    costs a CPU as much as many later ones. Fillers are dead rows, or repeat living ones.
-    """
-    living: dict[int | None, list[int]] = {}
-    for row, slot in enumerate(slots):
-        if alive[row]:
-            living.setdefault(slot, []).append(row)
-    total = sum(map(len, living.values()))
-    size = round_size(max(map(len, living.values())))
-    if size * len(living) <= total + FILL_ROWS:
-        missing = {slot: size - len(rows) for slot, rows in living.items()}
-    else:
-        largest = max(living, key=lambda slot: len(living[slot]))
-        missing = {largest: round_size(total) - total}
-    arranged = [(row, True) for rows in living.values() for row in rows]
-    dead = [row for row, lives in enumerate(alive) if not lives]
-    for slot, count in missing.items():
-        spare = [row for row in dead if slots[row] == slot] + living[slot]
-        arranged += [(spare[i % len(spare)], False) for i in range(count)]
-    return sorted(arranged)
-
-
 def _write(
     base: Base,
     router: Router,
@@ -121,55 +89,43 @@ def _write(
     sampling: Sampling,
     on_finished: Callable[[int], None],
 ) -> _Written:
-    """Sample until every row has ended. What fillers write goes to a row behind the last."""
+    """Sample until every row has ended."""
     rows, device = len(batch.slots), base.device
     written = _Written(
-        torch.zeros(rows + 1, sampling.max_new_tokens, dtype=torch.long, device=device),
-        torch.zeros(rows + 1, sampling.max_new_tokens, device=device),
-        torch.zeros(rows + 1, dtype=torch.long, device=device),
+        torch.zeros(rows, sampling.max_new_tokens, dtype=torch.long, device=device),
+        torch.zeros(rows, sampling.max_new_tokens, device=device),
+        torch.zeros(rows, dtype=torch.long, device=device),
     )
     eos = torch.tensor(sorted(base.eos_ids), dtype=torch.long, device=device)
-    uniform_RT, limit_R = _with_filler(uniform_RT), _with_filler(limit_R)
-    temperature_R = None if temperature_R is None else _with_filler(temperature_R)
     here_R = torch.arange(rows, device=device)
-    alive_R = torch.ones(rows, dtype=torch.bool, device=device)
-    alive, step = rows, 0
-    next_R: Tensor | None = None
-    logits_RV = batch.prefill(router)
-    keep, lives = zip(*_arrange(batch.slots, [True] * rows), strict=True)
+    logits_RV, token_R = batch.prefill(router), here_R
+    step = 0
     while True:
-        keep_K, alive_R = torch.tensor(keep, device=device), torch.tensor(lives, device=device)
-        batch.keep(keep_K)
-        here_R = torch.where(alive_R, here_R[keep_K], rows)
-        logits_RV = logits_RV[keep_K]
+        own_R = None if temperature_R is None else temperature_R[here_R]
+        limit_H, alive_R = limit_R[here_R], torch.ones_like(here_R, dtype=torch.bool)
+        alive = len(here_R)
         with batch.route(router) as route:
-            if next_R is not None:
-                logits_RV = batch.decode(next_R[keep_K], route)
+            if step:
+                logits_RV = batch.decode(token_R, route)
             while True:
-                own_R = None if temperature_R is None else temperature_R[here_R]
                 token_R, logprob_R = draw(logits_RV, uniform_RT[here_R, step], sampling, own_R)
                 written.tokens_RT[here_R, step] = token_R
                 written.logprobs_RT[here_R, step] = logprob_R
-                ends_R = alive_R & (torch.isin(token_R, eos) | (limit_R[here_R] <= step + 1))
-                written.length_R[here_R[ends_R]] = step + 1
+                step += 1
+                ends_R = alive_R & (torch.isin(token_R, eos) | (limit_H <= step))
+                written.length_R[here_R[ends_R]] = step
                 alive_R = alive_R & ~ends_R
                 before, alive = alive, int(alive_R.sum())
                 if alive < before:
                     on_finished(before - alive)
                 if alive == 0:
                     return written
-                step += 1
-                if alive < before:
-                    keep, lives = zip(*_arrange(batch.slots, alive_R.tolist()), strict=True)
-                    if len(keep) <= COMPACT_BELOW * len(here_R):
-                        break
+                if alive < before and alive <= batch.compact_below * len(here_R):
+                    break
                 logits_RV = batch.decode(token_R, route)
-        next_R = token_R
-
-
-def _with_filler(x: Tensor) -> Tensor:
-    """One more row, for fillers to read: a copy of the first."""
-    return torch.cat((x, x[:1]))
+        keep_K = alive_R.nonzero()[:, 0]
+        batch.keep(keep_K)
+        here_R, token_R = here_R[keep_K], token_R[keep_K]
 
 
 def _chunks(
@@ -207,7 +163,7 @@ def _batch(
 ) -> Batch:
     if base.packed is None:
         return PaddedBatch(base, slots, prompts, room)
-    return SharedBatch(base, base.packed, slots, prompts)
+    return SharedBatch(base, base.packed, slots, prompts, room)
 
 
 def _limits(base: Base, prompts: Sequence[tuple[int, ...]], max_new_tokens: int) -> list[int]:

@@ -9,9 +9,13 @@ exactly the attention of every sequence computed on its own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from redqueen.policy.compiled import Array
 
 TILE_GROWTH, TILE_SLACK = 1.25, 8
 """A tile takes rows of up to 1.25 times its shortest length plus 8, so padding stays small."""
@@ -73,8 +77,25 @@ class Packing:
             self.slots += [slot] * (len(ids) - len(self.slots))
         self.ids_N = torch.tensor(ids, device=device)
         self.position_N = torch.tensor(position, device=device)
-        self.tiles = self._prompt_tiles() + self._text_tiles()
-        self._place_N = self._places(len(ids))
+
+    @cached_property
+    def stretches(self) -> Array:
+        """Tokens that follow each other and the prompt that they see, in token numbers, [M, 4].
+
+        First, last + 1, and the same of the prompt (empty for a prompt itself).
+        """
+        prompts = [(start, stop, start, start) for start, stop in self.prompts]
+        texts = [
+            (start, start + length, *self.prompts[group])
+            for start, length, group in zip(self.starts, self.lengths, self.group_of, strict=True)
+            if length
+        ]
+        return np.array(prompts + texts)
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        """Stretches of like length, for attention by batched products."""
+        return self._prompt_tiles() + self._text_tiles()
 
     def _prompt_tiles(self) -> list[Tile]:
         tiles = []
@@ -107,11 +128,12 @@ class Packing:
         start_B = torch.tensor([start for start, _ in spans], device=self.device)
         return start_B, torch.tensor([stop - start for start, stop in spans], device=self.device)
 
-    def _places(self, tokens: int) -> Tensor:
+    @cached_property
+    def _place_N(self) -> Tensor:
         """Where each token's output lies among the tiles' outputs, one after the other."""
         query_M = torch.cat([tile.query_BQ.flatten() for tile in self.tiles])
         real_M = torch.cat([tile.real_BQ.flatten() for tile in self.tiles])
-        place_N = torch.empty(tokens, dtype=torch.long, device=self.device)
+        place_N = torch.empty(len(self.ids_N), dtype=torch.long, device=self.device)
         place_N[query_M[real_M]] = real_M.nonzero()[:, 0]
         return place_N
 

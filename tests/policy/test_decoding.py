@@ -1,6 +1,5 @@
 """Rows with shared prompts against rows with padded caches of their own."""
 
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redqueen.policy.decoding import PaddedBatch, SharedBatch
-from redqueen.policy.generation import FILL_ROWS, _arrange
 from redqueen.policy.loading import Base
 from redqueen.policy.routing import round_size
 from redqueen.types import Request
@@ -21,22 +19,24 @@ SLOTS: list[int | None] = [0] * 11 + [1] * 5 + [None]
 KEEPS = [list(range(17)), [0, 1, 2, 4, 6, 7, 8, 12, 13, 16], [0, 1, 3, 4, 5, 7, 8], [0, 3, 5]]
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_shared_rows_equal_padded_ones_while_rows_leave(make_policy, kind: str) -> None:
+def test_shared_rows_equal_padded_ones_while_rows_leave(
+    make_policy, kind: str, compiled: bool
+) -> None:
     policy = make_policy(kind)
     base: Base = policy.base
     assert base.packed is not None
-    shared = SharedBatch(base, base.packed, SLOTS, PROMPTS)
+    shared = SharedBatch(base, base.packed, SLOTS, PROMPTS, 12)
+    shared._compiled = compiled  # as on a CPU, or as on a GPU
     padded = PaddedBatch(replace(base, packed=None), SLOTS, PROMPTS, 12)
     generator = torch.Generator().manual_seed(0)
-    plans = []
     with torch.inference_mode():
         found, expected = shared.prefill(policy.router), padded.prefill(policy.router)
         assert torch.allclose(found, expected, atol=1e-4)
         for keep in KEEPS:
             for batch in (shared, padded):
                 batch.keep(torch.tensor(keep))
-            plans.append(type(shared._plan).__name__)
             assert shared.slots == padded.slots
             for _ in range(3):
                 token_R = torch.randint(3, 112, (len(keep),), generator=generator)
@@ -45,20 +45,32 @@ def test_shared_rows_equal_padded_ones_while_rows_leave(make_policy, kind: str) 
                     with batch.route(policy.router) as route:
                         logits.append(batch.decode(token_R, route))
                 assert torch.allclose(logits[0], logits[1], atol=1e-4)
-    # Both ways to keep prompts have been walked through.
-    assert plans == ["_Prompts", "_Prompts", "_Prompts", "_Rows"]
 
 
-def test_a_prompt_is_kept_once_for_its_rows(make_policy) -> None:
+@pytest.mark.parametrize("slots", [[0] * 8, [None] * 8])
+def test_rows_that_leave_move_nothing_until_there_is_no_room(make_policy, slots) -> None:
     policy = make_policy()
     base = policy.base
-    batch = SharedBatch(base, base.packed, [0] * 8, [tuple(range(3, 40))] * 8)
+    batch = SharedBatch(base, base.packed, slots, [tuple(range(3, 40))] * 8, 32)
+    alone = SharedBatch(base, base.packed, slots[:3], [tuple(range(3, 40))] * 3, 40)
     with torch.inference_mode():
         batch.prefill(policy.router)
-        with batch.route(policy.router) as route:
-            batch.decode(torch.full((8,), 5), route)
-    assert [key.shape[0] for key in batch._plan.keys] == [1, 1]
-    assert [layer.keys.shape[2] for layer in batch._plan.own] == [1, 1]
+        alone.prefill(policy.router)
+        assert [len(key) for key, _ in batch._plan.prompts] == [37, 37]
+        places = []
+        for step in range(34):
+            if step == 2:
+                batch.keep(torch.tensor([1, 4, 6]))
+            token_R = torch.tensor([5, 6, 7] if step > 1 else [0, 5, 0, 0, 6, 0, 7, 0])
+            with batch.route(policy.router) as route:
+                found = batch.decode(token_R, route)
+            with alone.route(policy.router) as route:
+                expected = alone.decode(torch.tensor([5, 6, 7]), route)
+            places.append(batch._plan.row_R.tolist())
+        assert torch.allclose(found, expected, atol=1e-4)
+    assert places[1] == list(range(8))
+    assert places[2] == places[31] == [1, 4, 6]
+    assert places[32] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
@@ -69,26 +81,6 @@ def test_generation_is_the_same_both_ways(make_policy, kind: str) -> None:
     policy.base = replace(policy.base, packed=None)
     padded = policy.generate(rows, max_new_tokens=40, temperature=1.0)
     assert [c.token_ids for c in shared] == [c.token_ids for c in padded]
-
-
-@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=200))
-def test_rows_that_go_on(rows: list[tuple[int, bool]]) -> None:
-    rows.sort(key=lambda row: row[0])
-    slots, alive = [slot for slot, _ in rows], [lives for _, lives in rows]
-    if not any(alive):
-        alive[0] = True
-    arranged = _arrange(slots, alive)
-    living = [row for row, lives in enumerate(alive) if lives]
-    assert arranged == sorted(arranged)
-    assert [row for row, lives in arranged if lives] == living
-    assert {slots[row] for row, _ in arranged} == {slots[row] for row in living}
-    counts = Counter(slots[row] for row, _ in arranged)
-    sizes = set(counts.values())
-    if len(sizes) == 1:
-        assert sizes == {round_size(size) for size in sizes}
-        assert len(arranged) - len(living) <= FILL_ROWS or len(counts) == 1
-    else:
-        assert len(arranged) == round_size(len(living))
 
 
 @given(st.integers(1, 10_000))

@@ -1,13 +1,20 @@
 """Gradients written out against those of automatic differentiation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from redqueen.policy.kernels import rms_norm, rotate, routed_linear, swiglu
+from redqueen.policy.kernels import (
+    compiled_for,
+    rms_norm,
+    rotate,
+    rotated_heads,
+    routed_linear,
+    swiglu,
+)
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 4e-2}
 
@@ -37,7 +44,18 @@ def same_with_gradients(
 both = pytest.mark.parametrize("dtype", TOLERANCE)
 
 
+@pytest.fixture(params=["compiled", "library"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """With one thread, as in a worker, and with several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if request.param == "compiled" else 2)
+    assert compiled_for(torch.ones(1)) == (request.param == "compiled")
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @both
+@pytest.mark.usefixtures("way")
 def test_rms_norm(dtype: torch.dtype) -> None:
     weight = randn(16, seed=1, dtype=dtype)
 
@@ -49,6 +67,7 @@ def test_rms_norm(dtype: torch.dtype) -> None:
 
 
 @both
+@pytest.mark.usefixtures("way")
 def test_swiglu(dtype: torch.dtype) -> None:
     def plain(gate_up: Tensor) -> Tensor:
         return functional.silu(gate_up[..., :6]) * gate_up[..., 6:]
@@ -69,6 +88,25 @@ def test_rotate(dtype: torch.dtype) -> None:
 
     x = randn(7, 2, 6, seed=0, dtype=dtype)
     same_with_gradients(lambda x: rotate(x, cosine.to(dtype), sine.to(dtype)), plain, [x])
+
+
+@both
+@pytest.mark.parametrize(("heads", "kv_heads"), [(2, 2), (3, 1)])
+def test_rotated_heads(dtype: torch.dtype, heads: int, kv_heads: int) -> None:
+    angle = torch.rand(5, 3, generator=torch.Generator().manual_seed(1)).repeat(1, 2)
+    cosine, sine = angle.cos().to(dtype), angle.sin().to(dtype)
+    signed = sine.float().clone()
+    signed[:, :3] *= -1
+
+    def ours(x: Tensor) -> Tensor:
+        return torch.cat(rotated_heads(x, cosine, sine, heads, kv_heads), 1)
+
+    def plain(x: Tensor) -> Tensor:
+        parts = x.view(5, -1, 6).split((heads, kv_heads, kv_heads), 1)
+        turned = [rotate(part, cosine.float()[:, None], signed[:, None]) for part in parts[:2]]
+        return torch.cat((*turned, parts[2]), 1)
+
+    same_with_gradients(ours, plain, [randn(5, 6 * (heads + 2 * kv_heads), seed=0, dtype=dtype)])
 
 
 @both

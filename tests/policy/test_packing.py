@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from redqueen.policy import Policy, bucket_groups
 from redqueen.policy.attention import dense_attention
+from redqueen.policy.kernels import text_attention
 from redqueen.policy.packing import Packing, Text
 from redqueen.policy.routing import Route
 
@@ -105,7 +106,17 @@ def test_attention_of_any_layout_equals_a_loop(
     k = torch.randn(tokens, heads[1], 4, generator=generator)
     v = torch.randn(tokens, heads[1], 4, generator=generator)
     found = packing.attend(dense_attention, q, k, v, 0.3)
-    assert torch.allclose(found, loop_attention(q, k, v, texts, packing), atol=1e-5)
+    expected = loop_attention(q, k, v, texts, packing)
+    assert torch.allclose(found, expected, atol=1e-5)
+    # The compiled kernel, and its gradients against those of automatic differentiation.
+    own, plain = ([x.clone().requires_grad_(True) for x in (q, k, v)] for _ in range(2))
+    found = text_attention(*own, packing.stretches, 0.3)
+    assert torch.allclose(found, expected, atol=1e-5)
+    probe = torch.randn(found.shape, generator=generator)
+    slopes = torch.autograd.grad((found * probe).sum(), own)
+    wanted = packing.attend(dense_attention, *plain, 0.3)
+    for one, other in zip(slopes, torch.autograd.grad((wanted * probe).sum(), plain), strict=True):
+        assert torch.allclose(one, other, atol=1e-5 * (1.0 + float(other.abs().max())))
 
 
 def test_packed_routing_equals_rows(make_policy) -> None:
