@@ -21,7 +21,6 @@ from bench.overhead import CONFIG, PROMPT_TOKENS, PROPOSALS, TEXT_TOKENS, fixed_
 from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.sides import Side
 from redqueen.config import load_config
-from redqueen.policy import Policy
 
 ROWS = 4096
 """Of the matrix product that stands for the machine's arithmetic."""
@@ -40,8 +39,7 @@ def product(model: torch.nn.Module, dtype: torch.dtype) -> tuple[Callable[[], ob
 def compare_limits(members: int, repeats: int, threads: int) -> list[Ratio]:
     """Sampling and learning of `members` adapters over what bounds them."""
     config = load_config(CONFIG, [("threads", str(threads))])
-    policy = Policy.load(config.policy, 1, 0)
-    work = fixed_work(config, members)
+    policy, work = fixed_work(config, members)
     multiply, flops = product(policy.base.model, policy.base.dtype)
     buffer = torch.ones(BUFFER_MIB * 2**18)
     seconds = in_turns(
@@ -52,15 +50,17 @@ def compare_limits(members: int, repeats: int, threads: int) -> list[Ratio]:
         },
         repeats,
     )
+    policy.close()
     flop_rate = 20 * flops / statistics.median(seconds["product"])
     byte_rate = 4 * buffer.numel() * 4 / statistics.median(seconds["read"])
     rows = PROPOSALS * config.rollout.attempts
     shape = policy.base.model.config
-    state = 2 * 4 * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim
+    width = policy.base.dtype.itemsize
+    state = 2 * width * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim
     prompt_tokens, text_tokens = PROPOSALS * PROMPT_TOKENS, rows * TEXT_TOKENS
     arithmetic = 2.0 * policy.num_parameters * (prompt_tokens + text_tokens) / flop_rate
-    # Keys and values are kept in float32; a prompt's are read once for all its rows.
-    read = TEXT_TOKENS * 2 * policy.num_parameters
+    # A prompt's keys and values are read once for all its rows.
+    read = TEXT_TOKENS * width * policy.num_parameters
     read += state * (prompt_tokens * TEXT_TOKENS + rows * TEXT_TOKENS**2 // 2)
     memory = read / byte_rate
     tokens = prompt_tokens + rows * (TEXT_TOKENS - 1)

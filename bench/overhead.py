@@ -50,8 +50,11 @@ def population(members: int) -> dict[str, str]:
     return {key: str(value) for key, value in keys.items()}
 
 
-def fixed_work(config: Config, members: int) -> dict[str, Callable[[], object]]:
-    """Sampling and learning of `PROPOSALS` tasks x `ATTEMPTS`, dealt to `members` adapters."""
+def fixed_work(config: Config, members: int) -> tuple[Policy, dict[str, Callable[[], object]]]:
+    """Sampling and learning of `PROPOSALS` tasks x `ATTEMPTS`, dealt to `members` adapters.
+
+    Close the policy when all is done.
+    """
     policy = Policy.load(config.policy, members, 0)
     policy.start_workers()
     never_ending(policy)
@@ -74,7 +77,7 @@ def fixed_work(config: Config, members: int) -> dict[str, Callable[[], object]]:
     def learn() -> object:
         return learner.update(batch, 1)
 
-    return {"sample": sample, "learn": learn}
+    return policy, {"sample": sample, "learn": learn}
 
 
 def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> list[Ratio]:
@@ -82,9 +85,11 @@ def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> li
     works = {size: fixed_work(config, size) for size in sizes}
     seconds: dict[int, dict[str, list[float]]] = {size: {} for size in sizes}
     for name in ("sample", "learn"):
-        named = {f"{size:04}": work[name] for size, work in works.items()}
+        named = {f"{size:04}": work[name] for size, (_, work) in works.items()}
         for key, values in in_turns(named, repeats).items():
             seconds[int(key)][name] = values
+    for policy, _ in works.values():
+        policy.close()
     lines = []
     first = seconds[sizes[0]]
     for size in sizes[1:]:

@@ -4,9 +4,11 @@
 
 - *routed pass*: one forward and backward pass of a batch in which every row has its own of eight
   adapters, beside PEFT's mixed batches (`adapter_names`) and the `populora` package's routed
-  forward. No prompts are shared, no row is padded; loss and gradients are the same.
+  forward. No prompts are shared, no row is padded; loss and gradients are the same. All on one
+  thread, as each of our workers has it.
 - *whole step*: sampling, advantages, update of eight adapters, beside TRL's `GRPOTrainer` with PEFT
-  run once for each adapter. Same model, prompts, attempts, lengths; rewards cost nothing.
+  run once for each adapter. Same model, prompts, attempts, lengths; rewards cost nothing. On all
+  cores: ours with its workers, TRL with as many threads.
 - *verdicts*: our sandbox beside the Absolute Zero Reasoner's executor (arXiv 2505.03335): a pebble
   process pool that executes strings, asked for one program at a time with one worker, as its code
   does by default; and asked for all at once with as many workers as ours, which it never does.
@@ -139,6 +141,8 @@ def populora_pass(ids_RT: Tensor) -> Callable[[], float]:
 
 
 def compare_passes(config: Config, repeats: int) -> list[Ratio]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     lines = []
     for per_member in ROWS_PER_MEMBER:
         rows = per_member * MEMBERS
@@ -157,6 +161,7 @@ def compare_passes(config: Config, repeats: int) -> list[Ratio]:
         for peer in ("PEFT", "populora"):
             name = f"pass, {rows} rows, {peer} / ours"
             lines.append(ratio(name, seconds[peer], seconds["redqueen"], "higher", 1.0))
+    torch.set_num_threads(threads)
     return lines
 
 
