@@ -38,6 +38,10 @@ def _arrays(*tensors: Tensor) -> tuple[Array, ...]:
     return tuple(array_of(tensor) for tensor in tensors)
 
 
+def _apply(function: type[Function], *inputs: Any) -> Any:
+    return function.apply(*inputs)  # type: ignore[no-untyped-call]
+
+
 class _RMSNorm(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -74,7 +78,7 @@ class _RMSNorm(Function):
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """Root mean square normalisation (arXiv 1910.07467) over the last dimension, in float32."""
-    result: Tensor = _RMSNorm.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
+    result: Tensor = _apply(_RMSNorm, x, weight, epsilon)
     return result
 
 
@@ -109,7 +113,7 @@ class _SwiGLU(Function):
 
 def swiglu(gate_up: Tensor) -> Tensor:
     """silu(gate) * up (arXiv 2002.05202) of [..., gate | up]."""
-    result: Tensor = _SwiGLU.apply(gate_up)  # type: ignore[no-untyped-call]
+    result: Tensor = _apply(_SwiGLU, gate_up)
     return result
 
 
@@ -133,7 +137,7 @@ class _Rotation(Function):
 
 def rotate(x_NHD: Tensor, cosine_N1D: Tensor, sine_N1D: Tensor) -> Tensor:
     """Rotary embedding (arXiv 2104.09864), halves paired; the sine's first half is negative."""
-    result: Tensor = _Rotation.apply(x_NHD, cosine_N1D, sine_N1D)  # type: ignore[no-untyped-call]
+    result: Tensor = _apply(_Rotation, x_NHD, cosine_N1D, sine_N1D)
     return result
 
 
@@ -166,9 +170,7 @@ def rotated_heads(
 
     On a CPU only. Cosines and sines are the library's, [N, D].
     """
-    query, key, value = _Heads.apply(  # type: ignore[no-untyped-call]
-        qkv_NO, cosine_ND, sine_ND, heads, kv_heads
-    )
+    query, key, value = _apply(_Heads, qkv_NO, cosine_ND, sine_ND, heads, kv_heads)
     return query, key, value
 
 
@@ -204,9 +206,7 @@ def text_attention(
     q_NHD: Tensor, k_NXD: Tensor, v_NXD: Tensor, stretches: Array, scale: float
 ) -> Tensor:
     """Attention of packed texts, [N, H, D], on a CPU only; see `Packing.stretches`."""
-    result: Tensor = _TextAttention.apply(  # type: ignore[no-untyped-call]
-        q_NHD, k_NXD, v_NXD, stretches, scale
-    )
+    result: Tensor = _apply(_TextAttention, q_NHD, k_NXD, v_NXD, stretches, scale)
     return result
 
 
@@ -261,7 +261,5 @@ def routed_linear(
 ) -> Tensor:
     """x Wᵀ + bias, plus x A B for the tokens of each span; A is [in, rank], B [rank, out]."""
     flat = [factor for pair in factors for factor in pair]
-    result: Tensor = _RoutedLinear.apply(  # type: ignore[no-untyped-call]
-        x_NI, weight_OI, bias_O, spans, *flat
-    )
+    result: Tensor = _apply(_RoutedLinear, x_NI, weight_OI, bias_O, spans, *flat)
     return result

@@ -15,10 +15,11 @@ from transformers import (
 
 from redqueen.policy.adapters import AdapterStack
 from redqueen.policy.attention import LibraryModel, PackedModel, PackedPlan, fit
+from redqueen.policy.decoding import RowStates
 from redqueen.policy.fused import fuse
 from redqueen.policy.head import HeadSelector
 from redqueen.policy.packing import Packing, Text
-from redqueen.policy.routing import Router, find_targets, layer_shape
+from redqueen.policy.routing import Route, Router, RowFactors, find_targets, layer_shape
 
 from .conftest import small_model
 from .test_attention import SIZES
@@ -136,6 +137,40 @@ def test_joined_weights_are_kept_once_and_the_model_keeps_its_bits(family: str) 
         own = layer.self_attn
         joined = [own.q_proj, own.k_proj, own.v_proj]
         assert len({module.weight.untyped_storage().data_ptr() for module in joined}) == 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_decoding_gives_the_logits_of_whole_texts(family: str) -> None:
+    """Token by token through the compiled kernels, against each text in one pass."""
+    model = FAMILIES[family]()
+    shapes = {n: layer_shape(m) for n, m in find_targets(model, "all-linear").items()}
+    adapters = AdapterStack({n: s for n, s in shapes.items() if s is not None}, 3, 4, 8.0)
+    adapters.initialize(0, init_noise=0.3)
+    fused = fuse(model)
+    assert fused is not None
+    texts = [text for text in TEXTS if len(text.tokens) > 1]
+    whole, prompts = (
+        Packing(own, torch.device("cpu"))
+        for own in (texts, [Text(text.slot, text.prompt) for text in texts])
+    )
+    states: list[tuple[Tensor, Tensor]] = []
+
+    def logits(packing: Packing, plan: PackedPlan) -> Tensor:
+        route = Route(adapters, packing.slots, "segments", packed=True)
+        return fused.logits(packing.ids_N, packing.position_N, route, plan)
+
+    with torch.no_grad():
+        expected_NV = logits(whole, PackedPlan(whole))
+        logits(prompts, PackedPlan(prompts, states))
+        rows = RowStates(states, prompts.prompts, prompts.group_of, 1)
+        factors = RowFactors(adapters, [text.slot for text in texts], torch.float32)
+        for step in range(2):
+            rows.next()
+            token_R = torch.tensor([text.tokens[step] for text in texts])
+            position_R = torch.tensor([len(text.prompt) + step for text in texts])
+            found_RV = fused.decode(token_R, position_R, factors, rows)
+            wanted_RV = expected_NV[torch.tensor(whole.starts) + step]
+            assert torch.allclose(found_RV, wanted_RV, atol=1e-4, rtol=1e-4)
 
 
 def test_logits_of_chosen_tokens_alone() -> None:
