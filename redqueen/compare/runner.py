@@ -271,7 +271,7 @@ class Runner:
                 self._hear(running, chunk)
             else:
                 self._finish(running, key.fileobj)
-        if events:
+        if events and not self.progress.stopping:
             left = [running.job.weight * (1 - self._share(running)) for running in
                     self.progress.running]  # fmt: skip
             waiting = sum(job.weight for job in self.waiting)

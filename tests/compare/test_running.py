@@ -148,7 +148,15 @@ def test_a_stop_loses_nothing_and_a_bad_run_stops_nobody_else(folder: Path) -> N
     }
     study, out = build_study(values), folder / "out"
     database = out / "runs" / "pair" / "seed-0" / "run.db"
-    assert not compare(study, out, jobs=2, should_stop=database.exists)
+    shares: list[float] = []
+    assert not compare(
+        study,
+        out,
+        jobs=2,
+        should_stop=database.exists,
+        on_progress=lambda progress: shares.append(progress.share),
+    )
+    assert shares[-1] < 1.0  # a run that was stopped is not one that is done
     assert is_free(database.parent)
     heard: list[Outcome] = []
     assert compare(study, out, jobs=2, on_outcome=heard.append)
