@@ -9,9 +9,11 @@
 - *whole step*: sampling, advantages, update of eight adapters, beside TRL's `GRPOTrainer` with PEFT
   run once for each adapter. Same model, prompts, attempts, lengths; rewards cost nothing. On all
   cores: ours with its workers, TRL with as many threads.
-- *verdicts*: our sandbox beside the Absolute Zero Reasoner's executor (arXiv 2505.03335): a pebble
-  process pool that executes strings, asked for one program at a time with one worker, as its code
-  does by default; and asked for all at once with as many workers as ours, which it never does.
+- *verdicts*: ours on what the base writes for generated tasks, eight attempts each, beside the
+  Absolute Zero Reasoner's way (arXiv 2505.03335): strings executed by a pebble process pool, one
+  at a time with one worker, as its code does by default (an output that is equal is not run, a
+  function is run for each hidden input); and all at once with as many workers as ours, which it
+  never does. The peer's answers are read for it.
 """
 
 import argparse
@@ -35,22 +37,24 @@ from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from bench.ratios import Ratio, in_turns, ratio, table, write
-from bench.sandbox import TASKS, WORKERS, in_sandbox
+from bench.sandbox import WORKERS
 from bench.work import never_ending, plain_prompts, trajectories
 from redqueen.config import Config, SandboxConfig, load_config
+from redqueen.domains import Attempt, Domain, build_domain
 from redqueen.learner import Learner, StackedAdamW
 from redqueen.policy import Policy
 from redqueen.policy.attention import PackedPlan
 from redqueen.policy.loading import resolve_base
 from redqueen.policy.packing import Packing, Text
-from redqueen.sandbox import Call, make_sandbox
-from redqueen.types import Request
+from redqueen.sandbox import make_sandbox
+from redqueen.types import Request, Task, Verdict
 
 MEMBERS, RANK, ALPHA = 8, 8, 16.0
 TOKENS = 96
 ROWS_PER_MEMBER = (1, 4, 16)
 PROMPTS, ATTEMPTS, PROMPT_TOKENS, TEXT_TOKENS = 4, 8, 60, 40
 """Of each adapter's step."""
+VERDICT_TASKS = 30
 STEP_BAR, VERDICT_BAR = 6.0, 20.0
 
 
@@ -271,6 +275,17 @@ def compare_steps(config: Config, repeats: int, folder: Path) -> list[Ratio]:
 # ── verdicts ────────────────────────────────────────────────────────────────────────────────
 
 
+def written_attempts(config: Config, domain: Domain) -> list[Attempt]:
+    """What the base writes for generated tasks of all kinds and bands."""
+    policy = Policy.load(config.policy, 1, 0)
+    tasks = [task for task in domain.seed_tasks(VERDICT_TASKS, 0) for _ in range(ATTEMPTS)]
+    requests = [Request(None, domain.pose(task), number) for number, task in enumerate(tasks)]
+    texts = policy.generate(
+        requests, max_new_tokens=config.rollout.solve_tokens, temperature=1.0, top_p=1.0
+    )
+    return [Attempt(task, text.text) for task, text in zip(tasks, texts, strict=True)]
+
+
 def _expired(*_: object) -> None:
     raise TimeoutError
 
@@ -284,34 +299,73 @@ def execute(program: str) -> str:
     try:
         exec("\n".join(lines[:-1]), scope)
         return str(eval(lines[-1], scope))
+    except Exception as error:
+        return f"error: {error}"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
-def compare_verdicts(count: int, repeats: int) -> list[Ratio]:
-    tasks = [TASKS[i % len(TASKS)] for i in range(count)]
-    calls = [Call(code, "f", args) for code, args, _ in tasks]
-    programs = [f"{code}\nf(*{args!r})" for code, args, _ in tasks]
-    expected = [str(value) for _, _, value in tasks]
+def azr_programs(task: Task, answer: str | None) -> list[str]:
+    """What its executor is asked to run for one answer that was read already."""
+    payload = task.payload
+    if answer is None:
+        return []
+    if task.kind == "code_i":
+        return [f"{payload['program']}\n{payload['output']} == f({answer})"]
+    if task.kind == "code_f":
+        return [f"{answer}\n{output} == f({args})" for args, output in payload["hidden"]]
+    try:
+        if eval(payload["output"]) == eval(answer):
+            return []
+    except Exception:
+        pass  # as there: what cannot be compared is run
+    return [f"{payload['program']}\neval({payload['output']}) == eval({answer})"]
+
+
+def compare_verdicts(config: Config, repeats: int) -> list[Ratio]:
+    """Verdicts on the same attempts, answers already read for the peer; and that they agree."""
     with (
         make_sandbox(SandboxConfig(workers=WORKERS)) as sandbox,
         ProcessPool(max_workers=1) as single,
         ProcessPool(max_workers=WORKERS) as several,
     ):
-        ours = in_sandbox(sandbox)
+        domain = build_domain(config, sandbox, Policy.load(config.policy, 1, 0).tokenizer)
+        attempts = written_attempts(config, domain)
+        judged = domain.verify(attempts)
+        answers = [(a.task, j.answer) for a, j in zip(attempts, judged, strict=True)]
 
-        def one_by_one() -> list[str]:
-            return [next(single.map(execute, [text], timeout=10).result()) for text in programs]
+        def ours() -> list[bool]:
+            return [item.verdict is Verdict.CORRECT for item in domain.verify(attempts)]
 
-        def at_once() -> list[str]:
-            return list(several.map(execute, programs, timeout=10).result())
+        def right(results: Sequence[str], answer: str | None) -> bool:
+            return answer is not None and all(text == "True" for text in results)
 
-        works = {"ours": lambda: ours(calls), "AZR": one_by_one, "pool": at_once}
-        for name, work in works.items():
-            found = [text.strip("'") for text in work()]
-            if found != expected:
-                raise SystemExit(f"{name}: wrong answers")
+        def one_by_one() -> list[bool]:
+            verdicts = []
+            for task, answer in answers:
+                programs = azr_programs(task, answer)
+                results = [next(single.map(execute, [p], timeout=10).result()) for p in programs]
+                verdicts.append(right(results, answer))
+            return verdicts
+
+        def at_once() -> list[bool]:
+            planned = [azr_programs(task, answer) for task, answer in answers]
+            together = [program for programs in planned for program in programs]
+            results = several.map(execute, together, timeout=10).result()
+            return [
+                right([next(results) for _ in programs], answer)
+                for programs, (_, answer) in zip(planned, answers, strict=True)
+            ]
+
+        works = {"ours": ours, "AZR": one_by_one, "pool": at_once}
+        found = {name: work() for name, work in works.items()}
         seconds = in_turns(works, repeats)
+    count = len(attempts)
+    for name in ("AZR", "pool"):
+        same = sum(a == b for a, b in zip(found["ours"], found[name], strict=True))
+        # 1 == True and 1 == 1.0 there.
+        if same < 0.98 * count:
+            raise SystemExit(f"{name}: {count - same} of {count} verdicts differ from ours")
     rates = ", ".join(f"{n} {count * repeats / sum(s):,.0f}/s" for n, s in seconds.items())
     return [
         ratio(
@@ -325,7 +379,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--verdicts", type=int, default=300)
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--out", type=Path, default=Path("runs/bench/peers.json"))
     parser.add_argument("--only", choices=("passes", "steps", "verdicts"))
@@ -336,7 +389,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         torch.set_num_threads(args.threads)
     config = load_config(None, [])
     parts: dict[str, Callable[[], list[Ratio]]] = {
-        "verdicts": lambda: compare_verdicts(args.verdicts, args.repeats),
+        "verdicts": lambda: compare_verdicts(config, args.repeats),
         "passes": lambda: compare_passes(config, args.repeats),
         "steps": lambda: compare_steps(config, args.steps, args.out.parent / "trl"),
     }

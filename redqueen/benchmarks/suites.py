@@ -8,6 +8,7 @@ from redqueen.benchmarks.handwritten import exercises, handwritten_tasks
 from redqueen.benchmarks.heldout import RESERVED, SUITE, beyond_tasks, heldout_tasks
 from redqueen.domains import Domain
 from redqueen.domains.code_forms import normal_form
+from redqueen.sandbox import parse_module
 from redqueen.types import ConfigError, Task
 
 Builder = Callable[[Domain, int, int], list[Task]]
@@ -63,4 +64,4 @@ class Reserved:
         if task.features.get("lines", BEYOND_LINES) >= BEYOND_LINES and task.id in self._beyond:
             return True
         program = task.payload.get("program")
-        return program is not None and normal_form(ast.parse(program)) in self._programs
+        return program is not None and normal_form(parse_module(program)) in self._programs

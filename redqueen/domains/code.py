@@ -5,7 +5,7 @@ Model output is data. A program runs only in the sandbox; inputs and answers ent
 parsed arguments of one call; verdicts are computed here, from literals.
 """
 
-import ast
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +31,7 @@ from redqueen.sandbox import (
     Sandbox,
     parse_arguments,
     parse_literal,
+    parse_module,
 )
 from redqueen.types import ConfigError, Rejection, Task, Verdict
 
@@ -65,6 +66,8 @@ _OUTCOME_REASONS = {
 _EXCEPTION_REASONS = {"SyntaxError": "syntax_error", NOT_A_LITERAL: "no_literal"}
 """Exceptions with a reason of their own. Some syntax errors only show when code is compiled."""
 _GENERATOR_TRIES = 1000
+_known_arguments = functools.lru_cache(4096)(parse_arguments)
+"""For the inputs of tasks, which every attempt meets again. The values are not to be changed."""
 _BINS = {
     "lines": (4, 6, 8, 11), "cyclomatic": (2, 3, 4), "ast_depth": (6, 7, 8), "types": (2, 3),
 }  # fmt: skip
@@ -262,14 +265,24 @@ class CodeDomain:
     # ── verification ────────────────────────────────────────────────────────────────────────
 
     def verify(self, attempts: Sequence[Attempt]) -> list[Judgement]:
-        """Verdicts in the order of the attempts; the sandbox runs once, on the whole batch."""
-        plans = [self._plan(attempt) for attempt in attempts]
-        calls = [call for plan in plans if isinstance(plan, _Plan) for call in plan.calls]
+        """Verdicts in the order of the attempts; the sandbox runs once, on the whole batch.
+
+        Equal texts for one task are judged once: what is judged depends on nothing else.
+        """
+        keys = [(attempt.task.id, attempt.text) for attempt in attempts]
+        plans = {
+            key: self._plan(attempt)
+            for key, attempt in dict(zip(keys, attempts, strict=True)).items()
+        }
+        calls = [call for plan in plans.values() if isinstance(plan, _Plan) for call in plan.calls]
         outcomes = iter(self._sandbox.run(calls))
-        return [
-            plan.judge([next(outcomes) for _ in plan.calls]) if isinstance(plan, _Plan) else plan
-            for plan in plans
-        ]
+        judged = {
+            key: plan.judge([next(outcomes) for _ in plan.calls])
+            if isinstance(plan, _Plan)
+            else plan
+            for key, plan in plans.items()
+        }
+        return [judged[key] for key in keys]
 
     def _plan(self, attempt: Attempt) -> "_Plan | Judgement":
         """What must run for a verdict, or the verdict itself if nothing must."""
@@ -293,7 +306,7 @@ class CodeDomain:
             return Judgement(verdict, answer if verdict is Verdict.WRONG else None)
         calls, expected = [], []
         for text, output in payload["hidden"]:
-            args = parse_arguments(text, payload["arity"])
+            args = _known_arguments(text, payload["arity"])
             if args is None:
                 raise ValueError(f"task {task.id} holds an unreadable input {text!r}")
             calls.append(Call(parsed.source, "f", args))
@@ -375,7 +388,7 @@ class CodeDomain:
         """The program up to names, and up to constants if so configured, with its inputs; the
         order of a code_f task's inputs and its message do not matter."""
         payload = task.payload
-        tree = ast.parse(payload["program"])
+        tree = parse_module(payload["program"])
         program = f"{task.kind}:{normal_form(tree, self.config.near_copy_constants)}"
         if task.kind != "code_f":
             return Form(task_id(program, {"input": payload["input"]}), program)
@@ -401,7 +414,8 @@ class _Plan:
         if any(outcome.kind is OutcomeKind.INFRA_ERROR for outcome in outcomes):
             return Judgement(Verdict.INFRA_ERROR, self.answer)
         right = sum(
-            outcome.kind is OutcomeKind.VALUE and same_value(outcome.text, expected)
+            outcome.kind is OutcomeKind.VALUE
+            and (outcome.text == expected or same_value(outcome.text, expected))
             for outcome, expected in zip(outcomes, self.expected, strict=True)
         )
         score = right / len(self.expected)

@@ -11,9 +11,10 @@ import itertools
 import math
 import re
 import string
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+from redqueen.sandbox import parse_module
 
 MAX_DEPTH = 50
 """Deepest syntax tree that is read. Far below the interpreter's recursion limit, so that what is
@@ -86,9 +87,7 @@ def parse_program(text: str, max_chars: int) -> Parsed | str:
     if len(text) > max_chars:
         return "too_long"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+        tree = parse_module(text)
         if depth(tree) > MAX_DEPTH:
             return "too_deep"
         source = ast.unparse(tree)
@@ -120,15 +119,18 @@ def _breaks_policy(tree: ast.Module) -> bool:
         isinstance(node, ast.FunctionDef | ast.Import | ast.ImportFrom) for node in tree.body
     ):
         return True
+    nodes = list(ast.walk(tree))
     modules = {
         alias.asname or alias.name: alias.name
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Import)
         for alias in node.names
     }
     return any(
-        _is_forbidden(node) or _misuses_module(node, modules) or _walks(node, modules)
-        for node in ast.walk(tree)
+        _is_forbidden(node)
+        or _walks(node, modules)
+        or (bool(modules) and _misuses_module(node, modules))
+        for node in nodes
     )
 
 

@@ -18,6 +18,7 @@ from redqueen.sandbox.literals import (
     plain_problem,
     render_literal,
 )
+from redqueen.sandbox.syntax import parse_module
 from redqueen.types import ConfigError, InfrastructureError
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "make_sandbox",
     "parse_arguments",
     "parse_literal",
+    "parse_module",
     "plain_problem",
     "render_literal",
 ]

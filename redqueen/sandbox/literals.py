@@ -10,8 +10,9 @@ import ast
 import io
 import math
 import tokenize
-import warnings
 from typing import Any
+
+from redqueen.sandbox.syntax import parse_expression
 
 MAX_DEPTH = 64
 """Deepest nesting of containers in a plain value; a scalar has depth 0, `[1]` depth 1."""
@@ -66,34 +67,28 @@ def _scalar_problem(item: object) -> str | None:
 def parse_literal(text: str, max_chars: int = MAX_CHARS) -> tuple[bool, Any]:
     """Parse untrusted text as one plain literal: `(True, value)`, or `(False, None)`.
 
-    Nothing is executed, no exception is raised and no warning is printed. Not thread-safe with
-    other users of the `warnings` module: call it from one thread.
+    Nothing is executed, no exception is raised and no warning is printed.
     """
-    if len(text) > max_chars:
-        return False, None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _evaluate(text.strip())
+    return _evaluate(text.strip()) if len(text) <= max_chars else (False, None)
 
 
 def _evaluate(source: str | ast.expr) -> tuple[bool, Any]:
     try:
-        value = ast.literal_eval(source)
+        value = ast.literal_eval(parse_expression(source) if isinstance(source, str) else source)
     except _FAILURES:
         return False, None
     return (True, value) if plain_problem(value) is None else (False, None)
 
 
 def parse_repr(text: str, max_chars: int = MAX_CHARS) -> tuple[bool, Any]:
-    """Like `parse_literal` for text made by `repr`: also reads `inf` and `-inf`. Thread-safe."""
+    """Like `parse_literal` for text made by `repr`: also reads `inf` and `-inf`."""
     if len(text) > max_chars:
         return False, None
     ok, value = _evaluate(text)
     if ok or "inf" not in text:
         return ok, value
     try:
-        tree = ast.parse(text, mode="eval")
-        tree = ast.fix_missing_locations(_NameInfinity().visit(tree))
+        tree = _NameInfinity().visit(parse_expression(text))
     except _FAILURES:
         return False, None
     return _evaluate(tree.body)
@@ -135,12 +130,10 @@ def _has_comment(text: str) -> bool:
 
 def _parenthesised(text: str) -> bool:
     """Whether tuple literal `text` has its own parentheses: then it is one item of a list."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            wrapped = ast.parse(f"[{text}\n]", mode="eval").body
-        except _FAILURES:
-            return False
+    try:
+        wrapped = parse_expression(f"[{text}\n]").body
+    except _FAILURES:
+        return False
     trailing = text.rstrip().endswith(",")
     return isinstance(wrapped, ast.List) and len(wrapped.elts) == 1 and not trailing
 

@@ -19,6 +19,7 @@ from redqueen.sandbox import (
     make_sandbox,
     render_literal,
 )
+from redqueen.sandbox.monty import BATCH, _batches
 
 from .test_literals import PLAIN, nest
 
@@ -156,6 +157,50 @@ def test_every_call_starts_fresh() -> None:
     assert [outcome.text for outcome in outcomes[:2]] == ["([1], [1])", "([2], [2])"]
     assert [outcome.exception for outcome in outcomes[2:4]] == ["NameError", "NameError"]
     assert outcomes[5].text == "(3.141592653589793, '[1]')"
+
+
+MANY_ENDS = """
+def f(n):
+    if n == 1: return 1 // 0
+    if n == 2:
+        while True: pass
+    if n == 3: return len([0] * 4 * 10**6)
+    if n == 4: return f(4)
+    if n == 5: return 'x' * 200
+    if n == 6:
+        for i in range(10**5): print('flood')
+    if n == 7: return (n).__class__
+    if n == 8: return lambda: n
+    return [n, n]
+"""
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.booleans())
+def test_neighbours_of_one_program_end_as_they_do_alone(numbers: list[int], strange: bool) -> None:
+    config = SandboxConfig(workers=2, seconds=0.2, memory_mb=8, recursion=40, output_chars=100)
+    calls = [Call(MANY_ENDS, "f", (n,)) for n in numbers]
+    if strange:
+        calls.insert(1, Call(MANY_ENDS, "f", (object(),)))
+    with make_sandbox(config) as sandbox:
+        alone = [sandbox.run([call])[0] for call in calls]
+        assert [(o.kind, o.text, o.exception) for o in sandbox.run(calls)] == [
+            (o.kind, o.text, o.exception) for o in alone
+        ]
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40))))
+def test_equal_calls_and_other_programs_have_sessions_of_their_own(
+    pairs: list[tuple[str, int]],
+) -> None:
+    calls = [Call(code, "f", (n,)) for code, n in pairs]
+    batches = _batches(calls)
+    assert [call for batch in batches for call in batch] == calls
+    for batch in batches:
+        assert len({call.code for call in batch}) == 1
+        assert len({call.args for call in batch}) == len(batch) <= BATCH
+    whole = [Call("a", "f", (n,)) for n in range(BATCH + 3)]
+    assert [len(batch) for batch in _batches(whole + whole[-3:])] == [BATCH, 3, 3]
 
 
 def test_outcomes_come_in_the_order_of_calls(sandbox: Sandbox) -> None:
