@@ -29,6 +29,7 @@ def attend(config: Path, directory: Path, overrides: Sequence[tuple[str, str]]) 
 
     def done(phase: str, record: StepRecord | None) -> None:
         if record is not None:
+            trainer.flush()  # a run goes on meanwhile, but then it is the other's turn
             line = {
                 "seconds": time.perf_counter() - begun,
                 "phases": dict(record.seconds),

@@ -5,18 +5,30 @@ step, phase, match, ...), so a run that is killed and resumed is the run that wa
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from redqueen.alarms import Alarms
 from redqueen.benchmarks import Reserved
+from redqueen.beside import Batches, Beside
+from redqueen.checking import grade, sift
 from redqueen.config import Config, build_config, merge
-from redqueen.domains import Archive, Attempt, CopyIndex, Domain, Draft, build_domain
+from redqueen.domains import (
+    Archive,
+    Attempt,
+    CopyIndex,
+    Domain,
+    Draft,
+    Judgement,
+    build_domain,
+)
 from redqueen.evolution import (
     Chronicle,
     buried,
@@ -33,7 +45,6 @@ from redqueen.learner import (
     make_trajectories,
     settle,
     step_metrics,
-    student_reward,
 )
 from redqueen.policy import Policy, absolute_base
 from redqueen.population import Population, RatingSystem, make_matches
@@ -49,9 +60,9 @@ from redqueen.rng import numpy_rng
 from redqueen.sandbox import Sandbox, make_sandbox
 from redqueen.store import RunStore, load_checkpoint, save_checkpoint
 from redqueen.types import (
+    Completion,
     ConfigError,
     EvolutionEvent,
-    InfrastructureError,
     Match,
     Proposal,
     Rejection,
@@ -60,6 +71,9 @@ from redqueen.types import (
     Task,
     Verdict,
 )
+
+CHECKED_TOGETHER = 16
+"""Texts that are checked in one go while others are being written."""
 
 
 @dataclass(slots=True)
@@ -76,6 +90,15 @@ class Clock:
             yield
         finally:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begun
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a checkpoint holds; nothing that a later step does changes it."""
+
+    step: int
+    tensors: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
 
 
 Progress = Callable[[str, StepRecord | None], None]
@@ -103,7 +126,11 @@ class Trainer:
         check_rated(config)
         self.held_out = Reserved(self.domain, config.eval.seed)
         self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
-        self.copies = CopyIndex(self.domain.form, config.domain.program_repeats)
+        self.copies = (
+            CopyIndex(self.domain.form, config.domain.program_repeats)
+            if "near_copy" in config.domain.guards
+            else None
+        )
         self.optimizer = StackedAdamW(
             self.policy.adapters.parameters(),
             betas=config.learner.betas,
@@ -121,6 +148,7 @@ class Trainer:
         self.chronicle = Chronicle(config.evolution.diversity_window)
         self.alarms = Alarms(config.alarms)
         self.step = 0
+        self._checks, self._writes = Beside("checks"), Beside("store")
         self._store_seconds = 0.0
 
     @classmethod
@@ -176,6 +204,8 @@ class Trainer:
 
     def close(self) -> None:
         """Stop the workers of policy and sandbox, and close the database."""
+        self._checks.close()
+        self._writes.close()
         self.policy.close()
         self.sandbox.close()
         self.store.close()
@@ -195,28 +225,46 @@ class Trainer:
             self.store.truncate_after(self.step)
         while self.step < self.config.steps:
             if should_stop():
-                self.checkpoint()
-                return False
+                break
             record = self.train_step(progress)
             progress("store", None)
             begun = time.perf_counter()
-            self.store.write_step(record)
             self.step = record.step
-            if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
-                self.checkpoint()
-            # Known only once the record is written, so it is booked on the next step.
+            due = self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps
+            self._writes.begin(partial(self._store, record, self._snapshot() if due else None))
+            # Known only once the record is on its way, so it is booked on the next step.
             self._store_seconds = time.perf_counter() - begun
             progress("done", record)
-        return True
+        self.flush()
+        if self.step < self.config.steps:
+            self.checkpoint()
+        return self.step == self.config.steps
 
-    def checkpoint(self) -> None:
-        """Write everything that the next step depends on."""
-        save_checkpoint(
-            self.store.directory,
+    def flush(self) -> None:
+        """Wait until all steps that are done are on the disk.
+
+        Raises:
+            InfrastructureError: one could not be written.
+        """
+        self._writes.finish()
+
+    def _store(self, record: StepRecord, checkpoint: Snapshot | None) -> None:
+        """Write a step, then what the next one depends on: beside the loop."""
+        self.store.write_step(record)
+        if checkpoint is not None:
+            self._save(checkpoint)
+
+    def _snapshot(self) -> Snapshot:
+        """Everything that the next step depends on, as it is now."""
+        tensors = {
+            "adapters": self.policy.adapters.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        return Snapshot(
             self.step,
             {
-                "adapters": self.policy.adapters.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                file: {name: tensor.to("cpu", copy=True) for name, tensor in own.items()}
+                for file, own in tensors.items()
             },
             {
                 "population": self.population.to_json(),
@@ -224,8 +272,20 @@ class Trainer:
                 "chronicle": self.chronicle.state(),
                 "alarms": self.alarms.state(),
             },
+        )
+
+    def _save(self, snapshot: Snapshot) -> None:
+        save_checkpoint(
+            self.store.directory,
+            snapshot.step,
+            snapshot.tensors,
+            snapshot.state,
             keep=self.config.keep_checkpoints,
         )
+
+    def checkpoint(self) -> None:
+        """Write everything that the next step depends on."""
+        self._save(self._snapshot())
 
     # ── one step ────────────────────────────────────────────────────────────────────────────
 
@@ -241,16 +301,18 @@ class Trainer:
             rng = numpy_rng(self.config.seed, step, "match")
             matches = make_matches(self.population, self.config, step, rng)
         with phase("propose"):
-            drafts, proposals = self._propose(step, matches)
+            proposals, outcomes = self._propose(step, matches)
             streamed = stream_tasks(matches, self.domain, self.config, step, self.held_out.holds)
         with phase("validate"):
-            proposals = self._validate(drafts, proposals)
+            proposals = sift(
+                proposals, outcomes.results(), self.archive, self.copies, self.held_out
+            )
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
             planned = plan_attempts(posed, matches, self.population, self.domain, self.config, step)
-            rollouts = self._solve(step, planned)
+            rollouts, judgements = self._solve(step, planned)
         with phase("verify"):
-            rollouts = self._verify(rollouts, planned)
+            rollouts = grade(rollouts, judgements.results(), self.config)
         with phase("learn"):
             proposals, results = settle(
                 self.ratings, self.population, matches, proposals, rollouts, self.config.learner
@@ -292,77 +354,61 @@ class Trainer:
 
     def _propose(
         self, step: int, matches: Sequence[Match]
-    ) -> tuple[list[Draft], tuple[Proposal, ...]]:
-        """The teachers write."""
+    ) -> tuple[tuple[Proposal, ...], Batches[Draft, Task | Rejection]]:
+        """The teachers write; what is written is validated while others still write."""
         config = self.config
         planned = plan_proposals(matches, self.population, self.archive, self.domain, config, step)
+        outcomes = self._checks.batches(self.domain.validate, CHECKED_TOGETHER)
+
+        def check(texts: Mapping[int, Completion]) -> None:
+            plans = {number: planned[number] for number in texts}
+            outcomes.add(
+                {
+                    number: Draft(
+                        plan.kind, texts[number].text, plan.references, plan.teacher, step
+                    )
+                    for number, plan in plans.items()
+                }
+            )
+
         written = self.policy.generate(
             [proposal.request for proposal in planned],
             max_new_tokens=config.rollout.propose_tokens,
             temperature=config.rollout.temperature,
             top_p=config.rollout.top_p,
+            on_written=check,
         )
-        drafts, proposals = [], []
-        for plan, text in zip(planned, written, strict=True):
-            drafts.append(Draft(plan.kind, text.text, plan.references, plan.teacher, step))
-            proposals.append(
-                Proposal(
-                    step=step,
-                    match=plan.match.index,
-                    teacher=plan.teacher,
-                    kind=plan.kind,
-                    references=tuple(task.id for task in plan.references),
-                    completion=text,
-                    outcome=Rejection("not validated", malformed=False, infra=True),
-                )
+        proposals = tuple(
+            Proposal(
+                step=step,
+                match=plan.match.index,
+                teacher=plan.teacher,
+                kind=plan.kind,
+                references=tuple(task.id for task in plan.references),
+                completion=text,
+                outcome=Rejection("not validated", malformed=False, infra=True),
             )
-        return drafts, tuple(proposals)
+            for plan, text in zip(planned, written, strict=True)
+        )
+        return proposals, outcomes
 
-    def _validate(
-        self, drafts: Sequence[Draft], proposals: Sequence[Proposal]
-    ) -> tuple[Proposal, ...]:
-        """Tasks or named rejections; what the archive or this step has already is a duplicate, or
-        a near copy when only names differ.
+    def _solve(
+        self, step: int, planned: Sequence[PlannedAttempt]
+    ) -> tuple[tuple[Rollout, ...], Batches[Attempt, Judgement]]:
+        """The students write their attempts, which are verified while others still write."""
+        judgements = self._checks.batches(self.domain.verify, CHECKED_TOGETHER)
 
-        A task of an evaluation suite, should a teacher hit on it, is never trained on.
-        """
-        seen: set[str] = set()
-        guard = "near_copy" in self.config.domain.guards
-        if guard:
-            self.copies.follow(self.archive.tasks)
-        checked = []
-        for proposal, outcome in zip(proposals, self.domain.validate(drafts), strict=True):
-            result: Task | Rejection = outcome
-            if not proposal.completion.finished:
-                result = Rejection("unfinished", malformed=True)
-            elif isinstance(outcome, Task):
-                if self.held_out.holds(outcome):
-                    result = Rejection("held_out", malformed=False)
-                elif outcome.id in seen or outcome.id in self.archive:
-                    result = Rejection("duplicate", malformed=False)
-                elif guard and self.copies.is_copy(outcome):
-                    result = Rejection("near_copy", malformed=False)
-                elif guard:
-                    self.copies.add(outcome)
-                seen.add(outcome.id)
-            checked.append(replace(proposal, outcome=result))
-        lost = sum(isinstance(p.outcome, Rejection) and p.outcome.infra for p in checked)
-        if lost and not any(isinstance(p.outcome, Task) for p in checked):
-            raise InfrastructureError(
-                f"the sandbox failed on {lost} of {len(checked)} proposals and none became a task; "
-                "the last checkpoint is intact. Check `redqueen doctor`, then resume"
-            )
-        return tuple(checked)
+        def check(texts: Mapping[int, Completion]) -> None:
+            judgements.add({n: Attempt(planned[n].task, text.text) for n, text in texts.items()})
 
-    def _solve(self, step: int, planned: Sequence[PlannedAttempt]) -> tuple[Rollout, ...]:
-        """The students write their attempts."""
         written = self.policy.generate(
             [attempt.request for attempt in planned],
             max_new_tokens=self.config.rollout.solve_tokens,
             temperature=self.config.rollout.temperature,
             top_p=self.config.rollout.top_p,
+            on_written=check,
         )
-        return tuple(
+        rollouts = tuple(
             Rollout(
                 step=step,
                 match=attempt.match.index,
@@ -375,33 +421,4 @@ class Trainer:
             )
             for attempt, text in zip(planned, written, strict=True)
         )
-
-    def _verify(
-        self, rollouts: Sequence[Rollout], planned: Sequence[PlannedAttempt]
-    ) -> tuple[Rollout, ...]:
-        """Verdicts and the students' rewards."""
-        partial = self.config.domain.code_f_partial_credit
-        attempts = [
-            Attempt(attempt.task, rollout.completion.text)
-            for attempt, rollout in zip(planned, rollouts, strict=True)
-        ]
-        judged = []
-        for rollout, verdict in zip(rollouts, self.domain.verify(attempts), strict=True):
-            share = verdict.score if partial else None
-            reward = student_reward(verdict.verdict, self.config.learner, share)
-            judged.append(
-                replace(
-                    rollout,
-                    verdict=verdict.verdict,
-                    answer=verdict.answer,
-                    share=share,
-                    reward=reward,
-                )
-            )
-        broken = sum(rollout.verdict is Verdict.INFRA_ERROR for rollout in judged)
-        if judged and broken == len(judged):
-            raise InfrastructureError(
-                f"the sandbox failed on all {broken} attempts of the step, retries included; "
-                "the last checkpoint is intact. Check `redqueen doctor`, then resume"
-            )
-        return tuple(judged)
+        return rollouts, judgements

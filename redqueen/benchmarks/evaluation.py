@@ -1,6 +1,6 @@
 """Measure subjects (the base, members) on a suite: greedy once, and sampled several times."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,6 +52,12 @@ def evaluate(
     total = sum(count for subject, mode, count, _ in plan if (subject.name, mode) not in kept)
     total *= len(tasks)
     done = 0
+
+    def count_written(texts: Sized) -> None:
+        nonlocal done
+        done += len(texts)
+        on_progress(done, total)
+
     rows: list[EvaluationRow] = []
     for subject, mode, count, temperature in plan:
         if found := kept.get((subject.name, mode)):
@@ -66,9 +72,8 @@ def evaluate(
             requests,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
-            on_progress=partial(_count, on_progress, done, total),
+            on_written=count_written,
         )
-        done += len(requests)
         pairs = zip(planned, texts, strict=True)
         verdicts = _judge(domain, [Attempt(task, written.text) for (task, _), written in pairs])
         fresh = [
@@ -145,10 +150,6 @@ def _judge(domain: Domain, attempts: Sequence[Attempt]) -> list[Verdict]:
         for i, item in zip(failed, again, strict=True):
             verdicts[i] = item.verdict
     return verdicts
-
-
-def _count(on_progress: Callable[[int, int], None], before: int, total: int, finished: int) -> None:
-    on_progress(before + finished, total)
 
 
 def _row(

@@ -1,7 +1,7 @@
 """The policy: one frozen base, the adapters of all members, one forward pass for all of them."""
 
-from collections.abc import Callable, Hashable, Sequence
-from operator import itemgetter
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import torch
 from redqueen.config import PolicyConfig
 from redqueen.policy import generation, peft_io, scoring
 from redqueen.policy.adapters import AdapterStack, Factors, LayerShape
-from redqueen.policy.crew import Crew, Work
+from redqueen.policy.crew import Crew, Report, Work
+from redqueen.policy.generation import OnWritten
 from redqueen.policy.loading import SEEDLING, Base, absolute_base, load_base
 from redqueen.policy.memory import keep_freed_memory, peak_memory, release_freed_memory
 from redqueen.policy.routing import Router, find_targets, layer_shape
@@ -39,9 +40,9 @@ MIN_TOKENS = 512
 """The same for tokens that are learnt from."""
 
 
-def _write(policy: "Policy", chunk: generation.Chunk) -> list[Completion]:
+def _write(policy: "Policy", chunk: generation.Chunk, report: Report) -> None:
     """A worker's part of `Policy.generate`."""
-    return generation.write_chunk(policy.base, policy.router, chunk, lambda finished: None)
+    generation.write_chunk(policy.base, policy.router, chunk, report)
 
 
 class Policy:
@@ -131,14 +132,15 @@ class Policy:
         max_new_tokens: int,
         temperature: float,
         top_p: float = 1.0,
-        on_progress: Callable[[int], None] | None = None,
+        on_written: OnWritten = lambda texts: None,
     ) -> list[Completion]:
         """Complete every request; answers in the order of requests.
 
         A completion ends at an end-of-sequence token, after `max_new_tokens`, or where the base's
         context ends. Recorded log-probabilities are those of log_softmax(logits / temperature)
         before top-p; temperature 0 is greedy and records those at temperature 1. A request may have
-        a temperature of its own. `on_progress` receives the number of completions finished so far.
+        a temperature of its own. `on_written` receives completions by the numbers of their
+        requests, as soon as they are finished and while others are still being written.
 
         Raises:
             ConfigError: a prompt leaves no room in the base's context.
@@ -151,24 +153,22 @@ class Policy:
         sampling = generation.Sampling(max_new_tokens, temperature, top_p)
         workers = max(1, min(self._size, len(requests) // MIN_ROWS))
         rows = max(1, self.config.generation_rows // workers)
-        chunks, order = generation.chunks_of(self.base, requests, sampling, rows, workers)
-        done = 0
+        chunks = generation.chunks_of(self.base, requests, sampling, rows, workers)
+        texts: dict[int, Completion] = {}
 
-        def count(finished: int) -> None:
-            nonlocal done
-            done += finished
-            if on_progress is not None:
-                on_progress(done)
+        def take(chunk: int, part: Mapping[int, Completion]) -> None:
+            _, numbers = chunks[chunk]
+            found = {numbers[place]: text for place, text in part.items()}
+            texts.update(found)
+            on_written(found)
 
         if self.crew:
-            written = self.crew.map(_write, chunks, lambda number, texts: count(len(texts)))
+            self.crew.map(_write, [chunk for chunk, _ in chunks], take)
         else:
-            written = []
-            for chunk in chunks:
-                written.append(generation.write_chunk(self.base, self.router, chunk, count))
+            for number, (chunk, _) in enumerate(chunks):
+                generation.write_chunk(self.base, self.router, chunk, partial(take, number))
                 release_freed_memory()
-        texts = [text for chunk in written for text in chunk]
-        return [text for _, text in sorted(zip(order, texts, strict=True), key=itemgetter(0))]
+        return [texts[number] for number in range(len(requests))]
 
     def score(
         self,

@@ -10,6 +10,8 @@ import signal
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,22 @@ if TYPE_CHECKING:
 
 Work = Callable[["Policy", Any], Any]
 """What a worker does with its policy and a job: a function of a module, found there by name."""
+Report = Callable[[Any], None]
+"""Sends a part of a job's result to the parent, while the job goes on."""
+ReportingWork = Callable[["Policy", Any, Report], None]
+"""Work whose result is what it reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A worker's last message of a job."""
+
+    result: Any
+    failure: tuple[Exception, str] | None
+
+
+def _report(connection: Connection, number: int, part: Any) -> None:
+    connection.send((number, part))
 
 
 def _serve(
@@ -47,14 +65,15 @@ def _serve(
         parameter.grad = gradients[name]
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            function, number, job = connection.recv()
+            function, number, job, reports = connection.recv()
+            extra = (partial(_report, connection, number),) if reports else ()
             result, failure = None, None
             try:
-                result = function(policy, job)
+                result = function(policy, job, *extra)
             except Exception as error:
                 failure = error, traceback.format_exc()
             release_freed_memory()
-            connection.send((number, result, failure))
+            connection.send((number, _Ended(result, failure)))
 
 
 class Crew:
@@ -102,32 +121,33 @@ class Crew:
         return [process.pid for process in self._processes]
 
     def map(
-        self,
-        function: Work,
-        jobs: Sequence[Any],
-        on_result: Callable[[int, Any], None] | None = None,
-    ) -> list[Any]:
-        """`function(policy, job)` for every job, in the order of jobs; each goes to who is free.
+        self, function: ReportingWork, jobs: Sequence[Any], on_part: Callable[[int, Any], None]
+    ) -> None:
+        """`function(policy, job, report)` for every job; each goes to who is free.
+
+        What a job reports is handed to `on_part` with the job's number, as it comes.
 
         Raises:
             InfrastructureError: a worker has died.
-            Exception: the first that a job raised, once all workers are idle again.
+            Exception: the first that a job or `on_part` raised, once all workers are idle again.
         """
         queues = [list(enumerate(jobs))] * len(self)
-        return self._run(function, queues, len(jobs), on_result)
+        self._run(function, queues, len(jobs), on_part)
 
     def map_gradients(self, function: Work, jobs: Sequence[Any]) -> list[Any]:
-        """`map`, and add what the jobs left in the workers' gradients to this process's.
+        """`function(policy, job)` for every job, results in the order of jobs.
 
-        Job i goes to worker i mod n, and sums are taken in one order, so that the same jobs give
-        the same bits.
+        What they left in the workers' gradients is added to this process's. Job i goes to worker i
+        mod n, and sums are taken in one order, so that the same jobs give the same bits.
+
+        Raises: as `map` does.
         """
         for gradients in self._gradients:
             for gradient in gradients.values():
                 gradient.zero_()
         numbered = list(enumerate(jobs))
         queues = [numbered[worker :: len(self)] for worker in range(len(self))]
-        results = self._run(function, queues, len(jobs), None)
+        results = self._run(function, queues, len(jobs))
         for name, parameter in self._adapters.parameters().items():
             total = sum(gradients[name] for gradients in self._gradients)
             assert isinstance(total, Tensor)
@@ -136,10 +156,10 @@ class Crew:
 
     def _run(
         self,
-        function: Work,
+        function: Work | ReportingWork,
         queues: Sequence[list[tuple[int, Any]]],
         count: int,
-        on_result: Callable[[int, Any], None] | None,
+        on_part: Callable[[int, Any], None] | None = None,
     ) -> list[Any]:
         results: list[Any] = [None] * count
         error: tuple[Exception, str] | None = None
@@ -149,7 +169,7 @@ class Crew:
             queue = queues[worker]
             if queue and error is None:
                 number, job = queue.pop(0)
-                self._connections[worker].send((function, number, job))
+                self._connections[worker].send((function, number, job, on_part is not None))
                 busy[self._connections[worker]] = worker
 
         try:
@@ -158,12 +178,17 @@ class Crew:
             while busy:
                 for connection in wait(list(busy)):
                     assert isinstance(connection, Connection)
-                    number, result, failure = connection.recv()
+                    number, message = connection.recv()
+                    if not isinstance(message, _Ended):
+                        assert on_part is not None
+                        try:
+                            on_part(number, message)
+                        except Exception as problem:  # raised below, when all workers are idle
+                            error = error or (problem, traceback.format_exc())
+                        continue
                     worker = busy.pop(connection)
-                    error = error or failure
-                    results[number] = result
-                    if failure is None and on_result is not None:
-                        on_result(number, result)
+                    error = error or message.failure
+                    results[number] = message.result
                     feed(worker)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             codes = [process.exitcode for process in self._processes if process.exitcode]

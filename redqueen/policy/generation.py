@@ -4,7 +4,7 @@ A completion depends on its request alone: each row draws from uniforms of its o
 inverting the cumulative distribution, so its neighbours change it by rounding at most.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,13 +70,11 @@ def draw(
     return token_R, logprobs_RV.gather(1, token_R[:, None])[:, 0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """What a chunk wrote, row by row: tokens and log-probabilities up to each length."""
+OnWritten = Callable[[Mapping[int, Completion]], None]
+"""Receives completions by number as soon as they are finished."""
 
-    tokens_RT: Tensor
-    logprobs_RT: Tensor
-    length_R: Tensor
+_OnEnded = Callable[[Sequence[int], Sequence[Sequence[int]], Sequence[Sequence[float]]], None]
+"""Receives rows that have just ended, their tokens and log-probabilities."""
 
 
 def _write(
@@ -87,15 +85,12 @@ def _write(
     limit_R: Tensor,
     temperature_R: Tensor | None,
     sampling: Sampling,
-    on_finished: Callable[[int], None],
-) -> _Written:
+    on_ended: _OnEnded,
+) -> None:
     """Sample until every row has ended."""
     rows, device = len(batch.slots), base.device
-    written = _Written(
-        torch.zeros(rows, sampling.max_new_tokens, dtype=torch.long, device=device),
-        torch.zeros(rows, sampling.max_new_tokens, device=device),
-        torch.zeros(rows, dtype=torch.long, device=device),
-    )
+    tokens_RT = torch.zeros(rows, sampling.max_new_tokens, dtype=torch.long, device=device)
+    logprobs_RT = torch.zeros(rows, sampling.max_new_tokens, device=device)
     eos = torch.tensor(sorted(base.eos_ids), dtype=torch.long, device=device)
     here_R = torch.arange(rows, device=device)
     logits_RV, token_R = batch.prefill(router), here_R
@@ -109,17 +104,21 @@ def _write(
                 logits_RV = batch.decode(token_R, route)
             while True:
                 token_R, logprob_R = draw(logits_RV, uniform_RT[here_R, step], sampling, own_R)
-                written.tokens_RT[here_R, step] = token_R
-                written.logprobs_RT[here_R, step] = logprob_R
+                tokens_RT[here_R, step] = token_R
+                logprobs_RT[here_R, step] = logprob_R
                 step += 1
                 ends_R = alive_R & (torch.isin(token_R, eos) | (limit_H <= step))
-                written.length_R[here_R[ends_R]] = step
                 alive_R = alive_R & ~ends_R
                 before, alive = alive, int(alive_R.sum())
                 if alive < before:
-                    on_finished(before - alive)
+                    ended_E = here_R[ends_R]
+                    on_ended(
+                        ended_E.tolist(),
+                        tokens_RT[ended_E, :step].tolist(),
+                        logprobs_RT[ended_E, :step].tolist(),
+                    )
                 if alive == 0:
-                    return written
+                    return
                 if alive < before and alive <= batch.compact_below * len(here_R):
                     break
                 logits_RV = batch.decode(token_R, route)
@@ -211,8 +210,8 @@ class Chunk:
 
 def chunks_of(
     base: Base, requests: Sequence[Request], sampling: Sampling, rows: int, workers: int
-) -> tuple[list[Chunk], list[int]]:
-    """Batches of at most about `rows` for that many workers, and the numbers of their requests.
+) -> list[tuple[Chunk, list[int]]]:
+    """Batches of at most about `rows` for that many workers, with the numbers of their requests.
 
     Raises: see `Policy.generate`.
     """
@@ -222,29 +221,44 @@ def chunks_of(
     if not all(prompts):
         raise ValueError("a prompt has no tokens and the tokenizer adds none")
     limits = _limits(base, prompts, sampling.max_new_tokens)
-    numbered = _chunks(requests, prompts, rows, workers)
-    chunks = [
-        Chunk(
-            tuple(requests[i] for i in chunk),
-            tuple(prompts[i] for i in chunk),
-            tuple(limits[i] for i in chunk),
+
+    def chunk(numbers: Sequence[int]) -> Chunk:
+        return Chunk(
+            tuple(requests[i] for i in numbers),
+            tuple(prompts[i] for i in numbers),
+            tuple(limits[i] for i in numbers),
             sampling,
         )
-        for chunk in numbered
-    ]
-    return chunks, [i for chunk in numbered for i in chunk]
+
+    return [(chunk(numbers), numbers) for numbers in _chunks(requests, prompts, rows, workers)]
 
 
 @torch.inference_mode()
-def write_chunk(
-    base: Base, router: Router, chunk: Chunk, on_finished: Callable[[int], None]
-) -> list[Completion]:
-    """Complete all requests of a chunk; `on_finished` receives how many have just ended."""
+def write_chunk(base: Base, router: Router, chunk: Chunk, on_written: OnWritten) -> None:
+    """Complete all requests of a chunk; `on_written` receives them by their places in it."""
     sampling, requests = chunk.sampling, chunk.requests
     uniform = [np.random.default_rng(r.seed).random(sampling.max_new_tokens) for r in requests]
     slots = [request.slot for request in requests]
     batch = _batch(base, slots, chunk.prompts, sampling.max_new_tokens)
-    written = _write(
+
+    def on_ended(
+        rows: Sequence[int], tokens: Sequence[Sequence[int]], logprobs: Sequence[Sequence[float]]
+    ) -> None:
+        on_written(
+            {
+                row: Completion(
+                    slot=slots[row],
+                    prompt_ids=chunk.prompts[row],
+                    token_ids=tuple(ids),
+                    logprobs=tuple(known),
+                    text=base.decode(ids),
+                    finished=ids[-1] in base.eos_ids,
+                )
+                for row, ids, known in zip(rows, tokens, logprobs, strict=True)
+            }
+        )
+
+    _write(
         base,
         router,
         batch,
@@ -252,21 +266,5 @@ def write_chunk(
         torch.tensor(chunk.limits, device=base.device),
         _temperatures(requests, sampling, base.device),
         sampling,
-        on_finished,
+        on_ended,
     )
-    tokens, logprobs = written.tokens_RT.tolist(), written.logprobs_RT.tolist()
-    lengths = written.length_R.tolist()
-    completions = []
-    for row, request in enumerate(requests):
-        ids = tuple(tokens[row][: lengths[row]])
-        completions.append(
-            Completion(
-                slot=request.slot,
-                prompt_ids=chunk.prompts[row],
-                token_ids=ids,
-                logprobs=tuple(logprobs[row][: lengths[row]]),
-                text=base.decode(ids),
-                finished=ids[-1] in base.eos_ids,
-            )
-        )
-    return completions

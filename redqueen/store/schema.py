@@ -164,10 +164,17 @@ def database_errors(path: Path) -> Iterator[None]:
 
 
 def connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    """Open an existing database; `read_only` works beside a process that writes."""
+    """Open an existing database; `read_only` works beside a process that writes.
+
+    Threads may use the connection one after the other.
+    """
     mode = "ro" if read_only else "rw"
     connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}", uri=True, timeout=30.0, isolation_level=None
+        f"{path.resolve().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=30.0,
+        isolation_level=None,
+        check_same_thread=False,
     )
     if not read_only:
         # FULL: a step that was reported as written survives a power cut, so that the database

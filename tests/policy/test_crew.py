@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ import torch
 from redqueen.config import LearnerConfig, PolicyConfig
 from redqueen.learner.update import Batch, backward
 from redqueen.policy import Policy
-from redqueen.types import InfrastructureError, Request, Role, Trajectory
+from redqueen.policy.crew import Report
+from redqueen.types import Completion, InfrastructureError, Request, Role, Trajectory
 
 from .conftest import randomize
 
@@ -79,13 +80,14 @@ def gradients(policy: Policy, jobs: list[Batch]) -> tuple[list[np.ndarray], list
 
 
 def test_a_crew_writes_what_one_process_writes(alone: Policy, crewed: Policy) -> None:
-    done: list[int] = []
+    parts: list[Mapping[int, Completion]] = []
     expected = alone.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
-    found = crewed.generate(REQUESTS, max_new_tokens=20, temperature=1.0, on_progress=done.append)
+    found = crewed.generate(REQUESTS, max_new_tokens=20, temperature=1.0, on_written=parts.append)
     assert [c.token_ids for c in found] == [c.token_ids for c in expected]
     assert [c.slot for c in found] == [r.slot for r in REQUESTS]
-    assert done[-1] == 40
-    assert done == sorted(done)
+    assert len(parts) > 2
+    assert {i: text for part in parts for i, text in part.items()} == dict(enumerate(found))
+    assert sum(map(len, parts)) == 40
     for one, other in zip(found, expected, strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
 
@@ -118,27 +120,42 @@ def test_workers_read_the_adapters_as_they_are_now(alone: Policy, crewed: Policy
     assert [c.token_ids for c in found] != [c.token_ids for c in before]
 
 
-def fail_at_one(policy: Policy, job: int) -> int:
-    if job == 1:
-        raise ValueError("job one")
-    return job * 10
+def fail_at_one(policy: Policy, job: int, report: Report) -> None:
+    for part in range(3):
+        report(job * 10 + part)
+        if job == 1:
+            raise ValueError("job one")
 
 
-def die(policy: Policy, job: int) -> None:
+def die(policy: Policy, job: int, report: Report) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_an_error_in_a_worker_is_raised_here_and_the_crew_goes_on(crewed: Policy) -> None:
+def test_what_jobs_report_arrives_in_order_and_an_error_leaves_the_crew_usable(
+    crewed: Policy,
+) -> None:
     assert crewed.crew is not None
+    heard: list[tuple[int, int]] = []
+
+    def hear(number: int, part: int) -> None:
+        heard.append((number, part))
+        if part == 31:
+            raise KeyError("heard enough")
+
     with pytest.raises(ValueError, match="job one"):
-        crewed.crew.map(fail_at_one, [0, 1, 2, 3])
-    assert crewed.crew.map(fail_at_one, [2, 0, 3]) == [20, 0, 30]
+        crewed.crew.map(fail_at_one, [0, 1, 2], hear)
+    with pytest.raises(KeyError, match="heard enough"):
+        crewed.crew.map(fail_at_one, [3, 0], hear)
+    heard.clear()
+    crewed.crew.map(fail_at_one, [2, 0], hear)
+    assert [part for number, part in heard if number == 0] == [20, 21, 22]
+    assert [part for number, part in heard if number == 1] == [0, 1, 2]
 
 
 def test_a_worker_that_dies_is_an_error_that_says_so(crewed: Policy) -> None:
     assert crewed.crew is not None
     with pytest.raises(InfrastructureError, match="worker process"):
-        crewed.crew.map(die, [0])
+        crewed.crew.map(die, [0], lambda number, part: None)
 
 
 def test_without_workers_the_policy_goes_on_alone(crewed: Policy, alone: Policy) -> None:

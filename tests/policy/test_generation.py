@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,8 +108,8 @@ def test_rows_end_at_eos_or_at_the_limit(make_policy) -> None:
     policy = make_policy()
     # Sixty rows at a wide temperature end at many different steps: the batch compacts often.
     rows = [Request(i % 3, PROMPTS[i % 8], i) for i in range(60)]
-    progress: list[int] = []
-    done = policy.generate(rows, max_new_tokens=50, temperature=3.0, on_progress=progress.append)
+    parts: list[Mapping[int, Completion]] = []
+    done = policy.generate(rows, max_new_tokens=50, temperature=3.0, on_written=parts.append)
     lengths = Counter(len(c.token_ids) for c in done)
     assert len(lengths) > 5
     for completion in done:
@@ -120,8 +120,11 @@ def test_rows_end_at_eos_or_at_the_limit(make_policy) -> None:
         assert "</s>" not in completion.text
         body = policy.tokenizer.decode(completion.token_ids, skip_special_tokens=True)
         assert completion.text == body
-    assert progress == sorted(set(progress))
-    assert progress[-1] == 60
+    # Who is done is handed over at once, in order of length, each text once.
+    ends = [{len(text.token_ids) for text in part.values()} for part in parts]
+    assert [min(own) for own in ends] == [max(own) for own in ends] == sorted(lengths)
+    assert {i: text for part in parts for i, text in part.items()} == dict(enumerate(done))
+    assert sum(map(len, parts)) == 60
     assert mean_gap(policy, done, 3.0) <= 1e-4
 
 

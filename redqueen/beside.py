@@ -1,0 +1,102 @@
+"""What goes on beside the loop, on one thread: checks while texts are still being written, and the
+last step's way to the disk while the next one is made.
+
+Nothing depends on how far the thread has come: results are collected in the order in which the
+items are numbered, before anybody needs them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Beside:
+    """One thread for work that need not be waited for; closed at the end of a `with` block."""
+
+    def __init__(self, name: str) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._last: Future[None] | None = None
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Begin `work` as soon as what was begun before is done; wait for that.
+
+        Raises:
+            Exception: what the work before raised.
+        """
+        self.finish()
+        self._last = self._thread.submit(work)
+
+    def finish(self) -> None:
+        """Wait for what was begun; raises what it raised."""
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
+
+    def batches(
+        self, work: Callable[[Sequence[Item]], Sequence[Result]], size: int
+    ) -> "Batches[Item, Result]":
+        """A collector of items for `work`, which gets at least `size` at a time until the last."""
+        return Batches(self._thread, work, size)
+
+    def close(self) -> None:
+        """Wait for what was begun, and end the thread."""
+        self._thread.shutdown(wait=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Batches(Generic[Item, Result]):
+    """Numbered items on their way through a function; made by `Beside.batches`."""
+
+    def __init__(
+        self,
+        thread: ThreadPoolExecutor,
+        work: Callable[[Sequence[Item]], Sequence[Result]],
+        size: int,
+    ) -> None:
+        self._thread = thread
+        self._work = work
+        self._size = size
+        self._waiting: dict[int, Item] = {}
+        self._begun: list[tuple[list[int], Future[Sequence[Result]]]] = []
+
+    def add(self, items: Mapping[int, Item]) -> None:
+        """Hand over items by number; the work begins when there are enough of them."""
+        self._waiting.update(items)
+        if len(self._waiting) >= self._size:
+            self._begin()
+
+    def _begin(self) -> None:
+        # By number, so that neighbours, such as attempts at one task, stay neighbours.
+        numbers = sorted(self._waiting)
+        items = [self._waiting[number] for number in numbers]
+        self._begun.append((numbers, self._thread.submit(self._work, items)))
+        self._waiting = {}
+
+    def results(self) -> list[Result]:
+        """All results in the order of the items' numbers, which begin at 0 and leave none out.
+
+        Raises:
+            Exception: what the work raised first.
+        """
+        if self._waiting:
+            self._begin()
+        found = {
+            number: result
+            for numbers, future in self._begun
+            for number, result in zip(numbers, future.result(), strict=True)
+        }
+        return [found[number] for number in range(len(found))]
