@@ -144,11 +144,12 @@ def _part(
     Seeds without a value (not a number) are left out; without any the part is undecided.
     """
     values_S = np.array([value for value in values if math.isfinite(value)], dtype=np.float64)
-    if not len(values_S):
-        return Part(text, Estimate(math.nan, -math.inf, math.inf, 0), side, bar, 1.0, unit)
-    sign = 1.0 if side == "above" else -1.0
-    p = sign_flip(sign * (values_S - bar), numpy_rng("sign flips", text))
-    part = Part(text, seed_interval(values_S), side, bar, p, unit)
+    if len(values_S):
+        sign = 1.0 if side == "above" else -1.0
+        p = sign_flip(sign * (values_S - bar), numpy_rng("sign flips", text))
+        part = Part(text, seed_interval(values_S), side, bar, p, unit)
+    else:
+        part = Part(text, Estimate(math.nan, -math.inf, math.inf, 0), side, bar, 1.0, unit)
     return _as_ratio(part) if unit == "ratio" else part
 
 

@@ -8,9 +8,10 @@ import pytest
 from made_up import make_up
 
 from redqueen.compare import StudyData, curves, judge, load_data, summarize_study
-from redqueen.compare.claims import CLAIMS, Part
+from redqueen.compare.claims import CLAIMS, Part, _part
 from redqueen.compare.data import RunData
 from redqueen.compare.database import KindRow, StepRow, StudyDatabase
+from redqueen.compare.wording import part_bar, part_figures
 from redqueen.report.statistics import Estimate
 
 
@@ -185,3 +186,10 @@ def test_summary_against_sums_by_hand(data: StudyData) -> None:
     assert weakest == pytest.approx(np.mean([r.mean(axis=1).min() for r in rates]))
     assert summary.base["held-out", "greedy", "all"].value == pytest.approx(base.mean())
     assert summary.tasks["held-out", "code_i"] == chosen.sum()
+
+
+def test_a_ratio_without_data_still_shows_its_bar() -> None:
+    part = _part("seconds", [], "below", math.log(1.31), "ratio")
+    assert part_figures(part) == ("no data", "no interval")
+    assert part_bar(part) == "< 1.31"
+    assert part.verdict == "undecided"
