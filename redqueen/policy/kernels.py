@@ -16,7 +16,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from redqueen.policy.compiled import Array, array_of
+from redqueen.policy.compiled import Array, array_of, one_blas_thread
 from redqueen.policy.compiled.texts import (
     attend_texts,
     attend_texts_gradient,
@@ -179,6 +179,7 @@ class _TextAttention(Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, stretches: Array, scale: float
     ) -> Tensor:
+        one_blas_thread()
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
         out, total = torch.empty_like(query), query.new_empty(query.shape[:2], dtype=torch.float32)
         attend_texts(*_arrays(query, key, value), stretches, scale, *_arrays(out, total))

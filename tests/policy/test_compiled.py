@@ -1,5 +1,9 @@
 """Compiled kernels against the same sums by PyTorch, row by row."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -185,3 +189,18 @@ def test_factors_follow_the_rows_that_are_left() -> None:
     few = RowFactors(adapters, [2, 2, None], torch.float32)
     assert few.slot_R.tolist() == [0, 0, -1]
     assert len(few.of(("0",), (16,), INPUTS)[0]) == 1
+
+
+def test_products_of_matrices_keep_to_one_thread() -> None:
+    code = (
+        "from redqueen.policy.compiled import one_blas_thread\n"
+        "from threadpoolctl import threadpool_info\n"
+        "one_blas_thread()\n"
+        "pools = [pool for pool in threadpool_info() if 'scipy' in pool['filepath']]\n"
+        "print([pool['num_threads'] for pool in pools])"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[1]"

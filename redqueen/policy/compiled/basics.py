@@ -112,8 +112,6 @@ def exp2(x):
 
 
 # ── sums ────────────────────────────────────────────────────────────────────────────────────
-
-
 #
 # Indices that do not begin at 0 are unsigned (`np.uintp`): signed ones would be looked at for
 # counting from the end, which keeps a loop from being vectorised. So do slices, which also count
@@ -139,3 +137,15 @@ def add_product(low, first, count, b, start, stop, sum_O):
         l0 = low[first + j]
         for o in range(start, stop):
             sum_O[o] += l0 * wide(b[j, o])
+
+
+@compiled
+def norm(x_I, weight_I, epsilon, out_I):
+    """Root mean square normalisation (arXiv 1910.07467); returns what multiplied the input."""
+    total = np.float32(0)
+    for i in range(len(x_I)):
+        total += wide(x_I[i]) * wide(x_I[i])
+    scale = np.float32(1) / np.sqrt(total / np.float32(len(x_I)) + np.float32(epsilon))
+    for i in range(len(x_I)):
+        out_I[i] = narrow(out_I, wide(narrow(out_I, wide(x_I[i]) * scale)) * wide(weight_I[i]))
+    return scale

@@ -17,21 +17,11 @@ from redqueen.policy.compiled.basics import (
     compiled,
     exp2,
     narrow,
+    norm,
     wide,
 )
 
 # ── parts of a row ──────────────────────────────────────────────────────────────────────────
-
-
-@compiled
-def _norm(x_I, weight_I, epsilon, out_I):
-    """Root mean square normalisation (arXiv 1910.07467)."""
-    total = np.float32(0)
-    for i in range(len(x_I)):
-        total += wide(x_I[i]) * wide(x_I[i])
-    scale = np.float32(1) / np.sqrt(total / np.float32(len(x_I)) + np.float32(epsilon))
-    for i in range(len(x_I)):
-        out_I[i] = narrow(out_I, wide(narrow(out_I, wide(x_I[i]) * scale)) * wide(weight_I[i]))
 
 
 @compiled
@@ -121,7 +111,7 @@ def _add_values(score_HT, place, value_TXD, first, count, sum_HD):
 def norm_rows(x_RI, weight_I, epsilon, out_RI):
     """Normalise every row into `out_RI`."""
     for r in range(len(x_RI)):
-        _norm(x_RI[r], weight_I, epsilon, out_RI[r])
+        norm(x_RI[r], weight_I, epsilon, out_RI[r])
 
 
 @compiled
@@ -161,7 +151,7 @@ def heads_rows(
             if len(weight_D):
                 for d in range(np.uintp(size)):
                     out_D[d] = narrow(out_D, sums[offset + d])
-                _norm(out_D, weight_D, epsilon, out_D)
+                norm(out_D, weight_D, epsilon, out_D)
                 for d in range(np.uintp(size)):
                     sums[offset + d] = wide(out_D[d])
             if h < heads + kv_heads:
@@ -241,7 +231,7 @@ def residual_rows(
         residual_O = residual_RO[r]
         for o in range(len(sums)):
             residual_O[o] = narrow(residual_O, wide(residual_O[o]) + sums[o])
-        _norm(residual_O, weight_O, epsilon, normed_RO[r])
+        norm(residual_O, weight_O, epsilon, normed_RO[r])
 
 
 @compiled

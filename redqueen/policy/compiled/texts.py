@@ -10,26 +10,19 @@ import numpy as np
 
 from redqueen.policy.compiled.basics import (
     LOG2E,
-    add_product,
     compiled,
     exp2,
     narrow,
+    norm,
     wide,
 )
 
 
 @compiled
 def norm_texts(x_NI, weight_I, epsilon, out_NI, scale_N):
-    """Root mean square normalisation (arXiv 1910.07467); keeps each token's scale."""
+    """Normalise every token; keeps what multiplied it."""
     for n in range(len(x_NI)):
-        x_I, out_I = x_NI[n], out_NI[n]
-        total = np.float32(0)
-        for i in range(len(x_I)):
-            total += wide(x_I[i]) * wide(x_I[i])
-        scale = np.float32(1) / np.sqrt(total / np.float32(len(x_I)) + np.float32(epsilon))
-        for i in range(len(x_I)):
-            out_I[i] = narrow(out_I, wide(narrow(out_I, wide(x_I[i]) * scale)) * wide(weight_I[i]))
-        scale_N[n] = scale
+        scale_N[n] = norm(x_NI[n], weight_I, epsilon, out_NI[n])
 
 
 @compiled
@@ -128,7 +121,9 @@ def heads_texts_gradient(grads, cosine_ND, sine_ND, slope_NHD):
 #
 # A stretch is [first, last + 1, first of its prompt, last of its prompt + 1] in token numbers. Its
 # tokens see all of the prompt and, causally, the stretch. For one head at a time its states are
-# copied out in float32, key number 0 being the prompt's first: what follows stays in the caches.
+# copied out in float32, key number 0 being the prompt's first, so that a stretch is a few products
+# of matrices which stay in the caches. Those are BLAS's; half of each product over the stretch's
+# own tokens is computed for nothing.
 
 
 @compiled
@@ -140,11 +135,12 @@ def _gather(state_NXD, first, count, head, scale, out_TD, place):
 
 
 @compiled
-def _turn_over(state_TD, count, out_DT):
-    """The first `count` tokens' states, size first, so that sums over the size run along tokens."""
-    for t in range(count):
-        for d in range(state_TD.shape[1]):
-            out_DT[d, t] = state_TD[t, d]
+def _scatter(sum_TD, scale, out_NXD, head, before, prompt, start):
+    """Add what is known of the tokens that a stretch sees to theirs, of one head."""
+    for t in range(len(sum_TD)):
+        token = before + t if t < prompt else start + t - prompt
+        for d in range(sum_TD.shape[1]):
+            out_NXD[token, head, d] += sum_TD[t, d] * scale
 
 
 @compiled
@@ -163,39 +159,41 @@ def attend_texts(query_NHD, key_NXD, value_NXD, stretches, scale, out_NHD, total
     """Softmax attention; keeps the base-2 logarithm of each query's sum of exponentials."""
     heads, size, kv_heads = query_NHD.shape[1], query_NHD.shape[2], key_NXD.shape[1]
     share, scale, one = heads // kv_heads, np.float32(scale) * LOG2E, np.float32(1)
-    _, most = _sizes(stretches)
+    tokens, most = _sizes(stretches)
     key_TD, value_TD = np.empty((most, size), np.float32), np.empty((most, size), np.float32)
-    key_DT, weight_T = np.empty((size, most), np.float32), np.empty(most, np.float32)
-    query_D, sum_D = np.empty(size, np.float32), np.empty(size, np.float32)
+    query_ND, sum_ND = np.empty((tokens, size), np.float32), np.empty((tokens, size), np.float32)
+    room = np.empty(tokens * most, np.float32)
     for m in range(len(stretches)):
-        start, stop = stretches[m, 0], stretches[m, 1]
+        start, count = stretches[m, 0], stretches[m, 1] - stretches[m, 0]
         before, prompt = stretches[m, 2], stretches[m, 3] - stretches[m, 2]
-        for kv_head in range(kv_heads):
-            _gather(key_NXD, before, prompt, kv_head, one, key_TD, 0)
-            _gather(key_NXD, start, stop - start, kv_head, one, key_TD, prompt)
-            _gather(value_NXD, before, prompt, kv_head, one, value_TD, 0)
-            _gather(value_NXD, start, stop - start, kv_head, one, value_TD, prompt)
-            _turn_over(key_TD, prompt + stop - start, key_DT)
-            for n in range(start, stop):
-                seen = prompt + n - start + 1
-                for head in range(kv_head * share, (kv_head + 1) * share):
-                    for d in range(size):
-                        query_D[d] = wide(query_NHD[n, head, d]) * scale
-                        sum_D[d] = 0
-                    for t in range(seen):
-                        weight_T[t] = 0
-                    add_product(query_D, 0, size, key_DT, 0, seen, weight_T)
-                    top = np.float32(-np.inf)
-                    for t in range(seen):
-                        top = max(top, weight_T[t])
-                    total = np.float32(0)
-                    for t in range(seen):
-                        weight_T[t] = exp2(weight_T[t] - top)
-                        total += weight_T[t]
-                    add_product(weight_T, 0, seen, value_TD, 0, size, sum_D)
-                    for d in range(size):
-                        out_NHD[n, head, d] = narrow(out_NHD, sum_D[d] / total)
-                    total_NH[n, head] = top + np.log2(total)
+        seen = prompt + count
+        weight_NT = room[: count * seen].reshape(count, seen)
+        for head in range(heads):
+            if head % share == 0:
+                kv_head = head // share
+                _gather(key_NXD, before, prompt, kv_head, one, key_TD, 0)
+                _gather(key_NXD, start, count, kv_head, one, key_TD, prompt)
+                _gather(value_NXD, before, prompt, kv_head, one, value_TD, 0)
+                _gather(value_NXD, start, count, kv_head, one, value_TD, prompt)
+            _gather(query_NHD, start, count, head, scale, query_ND, 0)
+            np.dot(query_ND[:count], key_TD[:seen].T, weight_NT)
+            for n in range(count):
+                weight_T, last = weight_NT[n], prompt + n + 1
+                top = np.float32(-np.inf)
+                for t in range(last):
+                    top = max(top, weight_T[t])
+                total = np.float32(0)
+                for t in range(last):
+                    weight_T[t] = exp2(weight_T[t] - top)
+                    total += weight_T[t]
+                weight_T[last:] = 0
+                total_NH[start + n, head] = top + np.log2(total)
+                query_ND[n, 0] = total  # the query is not needed any more
+            np.dot(weight_NT, value_TD[:seen], sum_ND[:count])
+            for n in range(count):
+                total = query_ND[n, 0]
+                for d in range(size):
+                    out_NHD[start + n, head, d] = narrow(out_NHD, sum_ND[n, d] / total)
 
 
 @compiled
@@ -205,8 +203,7 @@ def attend_texts_gradient(
     """Gradients of queries, and of keys and values, which add up in float32.
 
     With weights p and scores s: dv = p g, dp = g · v, ds = p (dp - g · out), dq = ds k, dk = ds q,
-    weights computed again (FlashAttention, arXiv 2205.14135, section 3.1). Key by key: all later
-    queries of the stretch lie side by side.
+    weights computed again (FlashAttention, arXiv 2205.14135, section 3.1).
     """
     slope_query_NHD, slope_key_NXD, slope_value_NXD = slopes
     heads, size, kv_heads = query_NHD.shape[1], query_NHD.shape[2], key_NXD.shape[1]
@@ -214,14 +211,15 @@ def attend_texts_gradient(
     tokens, most = _sizes(stretches)
     key_TD, value_TD = np.empty((most, size), np.float32), np.empty((most, size), np.float32)
     query_ND, grad_ND = np.empty((tokens, size), np.float32), np.empty((tokens, size), np.float32)
-    query_DN, grad_DN = np.empty((size, tokens), np.float32), np.empty((size, tokens), np.float32)
-    slope_NT = np.empty((tokens, most), np.float32)
-    weight_N, slope_N = np.empty(tokens, np.float32), np.empty(tokens, np.float32)
-    total_N, inner_N = np.empty(tokens, np.float32), np.empty(tokens, np.float32)
-    sum_D, other_D = np.empty(size, np.float32), np.empty(size, np.float32)
+    sum_ND, sum_TD = np.empty((tokens, size), np.float32), np.empty((most, size), np.float32)
+    room = np.empty(tokens * most, np.float32)
+    other = np.empty(tokens * most, np.float32)
     for m in range(len(stretches)):
         start, count = stretches[m, 0], stretches[m, 1] - stretches[m, 0]
         before, prompt = stretches[m, 2], stretches[m, 3] - stretches[m, 2]
+        seen = prompt + count
+        weight_NT = room[: count * seen].reshape(count, seen)
+        slope_NT = other[: count * seen].reshape(count, seen)
         for head in range(heads):
             kv_head = head // share
             if head % share == 0:
@@ -231,41 +229,26 @@ def attend_texts_gradient(
                 _gather(value_NXD, start, count, kv_head, one, value_TD, prompt)
             _gather(query_NHD, start, count, head, scale * LOG2E, query_ND, 0)
             _gather(grad_NHD, start, count, head, one, grad_ND, 0)
-            _turn_over(query_ND, count, query_DN)
-            _turn_over(grad_ND, count, grad_DN)
+            np.dot(query_ND[:count], key_TD[:seen].T, weight_NT)
+            np.dot(grad_ND[:count], value_TD[:seen].T, slope_NT)
             for n in range(count):
-                total_N[n] = total_NH[start + n, head]
-                inner = np.float32(0)
+                weight_T, slope_T, last = weight_NT[n], slope_NT[n], prompt + n + 1
+                total, inner = total_NH[start + n, head], np.float32(0)
                 for d in range(size):
                     inner += grad_ND[n, d] * wide(out_NHD[start + n, head, d])
-                inner_N[n] = inner
-            for t in range(prompt + count):
-                first = max(0, t - prompt)
-                for n in range(count):
-                    weight_N[n] = 0
-                    slope_N[n] = 0
-                add_product(key_TD[t], 0, size, query_DN, first, count, weight_N)
-                add_product(value_TD[t], 0, size, grad_DN, first, count, slope_N)
-                for n in range(np.uintp(first), np.uintp(count)):
-                    weight = exp2(min(weight_N[n] - total_N[n], np.float32(0)))
-                    weight_N[n] = weight
-                    slope_N[n] = weight * (slope_N[n] - inner_N[n])
-                for n in range(count):
-                    slope_NT[n, t] = slope_N[n]
-                for d in range(size):
-                    sum_D[d] = 0
-                    other_D[d] = 0
-                add_product(slope_N, 0, count, query_ND, 0, size, sum_D)
-                add_product(weight_N, 0, count, grad_ND, 0, size, other_D)
-                token = before + t if t < prompt else start + t - prompt
-                for d in range(size):
-                    # The query was scaled for powers of two.
-                    slope_key_NXD[token, kv_head, d] += sum_D[d] / LOG2E
-                    slope_value_NXD[token, kv_head, d] += other_D[d]
+                for t in range(last):
+                    weight = exp2(min(weight_T[t] - total, np.float32(0)))
+                    weight_T[t] = weight
+                    slope_T[t] = weight * (slope_T[t] - inner)
+                weight_T[last:] = 0
+                slope_T[last:] = 0
+            np.dot(slope_NT, key_TD[:seen], sum_ND[:count])
             for n in range(count):
                 for d in range(size):
-                    sum_D[d] = 0
-                add_product(slope_NT[n], 0, prompt + n + 1, key_TD, 0, size, sum_D)
-                for d in range(size):
-                    slope = sum_D[d] * scale
+                    slope = sum_ND[n, d] * scale
                     slope_query_NHD[start + n, head, d] = narrow(slope_query_NHD, slope)
+            np.dot(weight_NT.T, grad_ND[:count], sum_TD[:seen])
+            _scatter(sum_TD[:seen], one, slope_value_NXD, kv_head, before, prompt, start)
+            np.dot(slope_NT.T, query_ND[:count], sum_TD[:seen])
+            # The query was scaled for powers of two.
+            _scatter(sum_TD[:seen], one / LOG2E, slope_key_NXD, kv_head, before, prompt, start)
