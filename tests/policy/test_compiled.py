@@ -196,7 +196,7 @@ def test_products_of_matrices_keep_to_one_thread() -> None:
         "from redqueen.policy.compiled import one_blas_thread\n"
         "from threadpoolctl import threadpool_info\n"
         "one_blas_thread()\n"
-        "pools = [pool for pool in threadpool_info() if 'scipy' in pool['filepath']]\n"
+        "pools = [pool for pool in threadpool_info() if 'scipy.libs' in pool['filepath']]\n"
         "print([pool['num_threads'] for pool in pools])"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4"}
