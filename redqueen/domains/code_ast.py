@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from redqueen.sandbox import parse_module
@@ -88,7 +88,8 @@ def parse_program(text: str, max_chars: int) -> Parsed | str:
         return "too_long"
     try:
         tree = parse_module(text)
-        if depth(tree) > MAX_DEPTH:
+        levels = list(_levels(tree))
+        if len(levels) > MAX_DEPTH:
             return "too_deep"
         source = ast.unparse(tree)
     except (RecursionError, MemoryError):
@@ -100,7 +101,8 @@ def parse_program(text: str, max_chars: int) -> Parsed | str:
     arity = _arity(tree)
     if arity is None:
         return "no_function"
-    return "forbidden" if _breaks_policy(tree) else Parsed(tree, source, arity)
+    nodes = [node for level in levels for node in level]
+    return "forbidden" if _breaks_policy(tree, nodes) else Parsed(tree, source, arity)
 
 
 def _arity(tree: ast.Module) -> int | None:
@@ -114,12 +116,11 @@ def _arity(tree: ast.Module) -> int | None:
     return len(taken.posonlyargs) + len(taken.args) or None
 
 
-def _breaks_policy(tree: ast.Module) -> bool:
+def _breaks_policy(tree: ast.Module, nodes: Sequence[ast.AST]) -> bool:
     if not all(
         isinstance(node, ast.FunctionDef | ast.Import | ast.ImportFrom) for node in tree.body
     ):
         return True
-    nodes = list(ast.walk(tree))
     modules = {
         alias.asname or alias.name: alias.name
         for node in nodes
@@ -213,13 +214,20 @@ def cyclomatic(tree: ast.AST) -> int:
 
 def depth(tree: ast.AST) -> int:
     """Levels of the syntax tree, expression contexts and operators left out."""
-    levels = 0
+    return sum(1 for _ in _levels(tree))
+
+
+def _levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
+    """The nodes of the syntax tree level by level, expression contexts and operators left out."""
     level = [tree]
     while level:
-        levels += 1
-        children = [child for node in level for child in ast.iter_child_nodes(node)]
-        level = [child for child in children if not isinstance(child, _NOT_LEVELS)]
-    return levels
+        yield level
+        level = [
+            child
+            for node in level
+            for child in ast.iter_child_nodes(node)
+            if not isinstance(child, _NOT_LEVELS)
+        ]
 
 
 def types_in(values: Iterable[object]) -> dict[str, float]:
