@@ -113,7 +113,9 @@ def test_shown_commands_work(
 ) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     random_model(tmp_path / "my-model")
-    small_study(tmp_path / "configs" / "study" / "quick.toml", tiny_values)
+    shutil.copytree(ROOT / "docs" / "study", tmp_path / "docs" / "study")
+    for name in ("quick", "claims"):
+        small_study(tmp_path / "configs" / "study" / f"{name}.toml", tiny_values)
     monkeypatch.chdir(tmp_path)
     shown = [line for line in commands() if not line.startswith("make ")]
     assert {shlex.split(line)[0] for line in shown} == {"redqueen"}
