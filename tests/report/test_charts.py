@@ -198,3 +198,14 @@ def test_dot_panels_place_values_and_intervals() -> None:
             assert circle == pytest.approx((low + high) / 2, abs=0.11)
         assert circles[1] - circles[0] == pytest.approx(whiskers[0][1] - whiskers[0][0], abs=0.2)
         assert texts(root).count("20%") >= 2
+
+
+def test_a_band_ends_where_the_axis_does() -> None:
+    band = [(0.0, -0.4, 0.5), (1.0, 0.2, 1.7)]
+    style = LineStyle("t", low=0.0, high=1.0, height=200)
+    points = [(0.0, 0.1), (1.0, 0.9)]
+    root = ElementTree.fromstring(line_chart([Series("a", points, "red", band=band)], style, 400))
+    [path] = [element for element in root.iter() if element.get("class") == "band"]
+    heights = [float(y) for _, y in re.findall(r"(-?[\d.]+) (-?[\d.]+)", path.get("d") or "")]
+    assert len(heights) == 4
+    assert (min(heights), max(heights)) == (12.0, 200.0 - 42)  # below is the axis

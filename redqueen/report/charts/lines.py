@@ -94,7 +94,13 @@ def _cross(x: float, y: float, color: str) -> str:
 
 
 def _bands(series: Series, frame: Frame) -> list[str]:
-    known = [(x, lo, hi) for x, lo, hi in series.band if math.isfinite(lo) and math.isfinite(hi)]
+    """The band as far as the axis goes: an interval of a share may leave what shares can be."""
+    least, most = frame.y.low, frame.y.high
+    known = [
+        (x, max(lo, least), min(hi, most))
+        for x, lo, hi in series.band
+        if math.isfinite(lo) and math.isfinite(hi)
+    ]
     if len(known) < 2:
         return []
     outline = [(x, hi) for x, _, hi in known] + [(x, lo) for x, lo, _ in reversed(known)]
