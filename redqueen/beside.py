@@ -7,15 +7,14 @@ items are numbered, before anybody needs them.
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Beside:
-    """One thread for work that need not be waited for; closed at the end of a `with` block."""
+    """One thread for work that need not be waited for; `close` it at the end."""
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -45,17 +44,6 @@ class Beside:
     def close(self) -> None:
         """Wait for what was begun, and end the thread."""
         self._thread.shutdown(wait=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Batches(Generic[Item, Result]):

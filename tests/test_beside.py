@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ def test_results_come_by_number_and_neighbours_stay_together(
         seen.append([int(item) for item in items])
         return [item * 2 for item in items]
 
-    with Beside("test") as beside:
+    with closing(Beside("test")) as beside:
         batches = beside.batches(work, size)
         left = list(order)
         for count in [*parts, len(order)]:
@@ -42,7 +43,7 @@ def test_the_caller_goes_on_and_the_first_error_is_raised_when_results_are_asked
             raise ValueError("two")
         return list(items)
 
-    with Beside("test") as beside:
+    with closing(Beside("test")) as beside:
         good, bad = beside.batches(work, 1), beside.batches(work, 1)
         good.add({0: 1})
         bad.add({0: 2})
@@ -64,7 +65,7 @@ def test_what_is_begun_is_done_in_turn_and_its_error_stops_the_next() -> None:
     def fail() -> None:
         raise OSError("disk full")
 
-    with Beside("test") as beside:
+    with closing(Beside("test")) as beside:
         beside.begin(slow)
         assert done == []
         beside.begin(fail)

@@ -11,7 +11,7 @@ from redqueen.config import SandboxConfig
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run module `code` in a fresh interpreter, then `function(*args)`.
+    """Run module `code` in a namespace of its own, then `function(*args)`.
 
     `args` are plain values (see `literals`); they reach the interpreter as data, never as text
     pasted into the program.
@@ -77,7 +77,9 @@ class Sandbox(Protocol):
     """Isolated execution of untrusted Python, many calls at a time."""
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
-        """Run `calls`, each in a fresh state, on all workers; outcomes in the order of `calls`.
+        """Run `calls` on all workers; outcomes in the order of `calls`, and as if each ran alone.
+
+        No program sees another's state; equal calls never see each other's.
 
         Bad code never makes it raise: every ending is an `Outcome`.
 

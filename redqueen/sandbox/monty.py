@@ -19,7 +19,7 @@ A worker that dies costs a retry, since we cannot know who killed it; after `ret
 is `infra_error`. A worker that had to be killed for hanging is retried once, then `timeout`.
 An endless loop ends after `seconds`; one step of the interpreter that outlasts its own limit (the
 square of a huge integer) after 2 x (seconds + GRACE); nothing takes longer than
-(retries + 1) x (seconds + GRACE).
+(retries + 1) x (seconds + GRACE). A session that its calls had to leave adds seconds + GRACE once.
 """
 
 import itertools
