@@ -334,9 +334,7 @@ class Trainer:
                 )
                 self.chronicle.begin_generation([m.id for m in self.population.members])
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics()
-        metrics |= {"coverage": self.archive.coverage, "archive_size": float(len(self.archive))}
-        by_kind = self.archive.kind_coverage(self.domain.kinds)
-        metrics |= {f"coverage/{kind}": share for kind, share in by_kind.items()}
+        metrics |= self.archive.metrics(self.domain.kinds)
         metrics |= self.alarms.watch(metrics)
         sampling = clock.seconds["propose"] + clock.seconds["solve"]
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / sampling
@@ -360,16 +358,12 @@ class Trainer:
         planned = plan_proposals(matches, self.population, self.archive, self.domain, config, step)
         outcomes = self._checks.batches(self.domain.validate, CHECKED_TOGETHER)
 
+        def draft(number: int, text: str) -> Draft:
+            plan = planned[number]
+            return Draft(plan.kind, text, plan.references, plan.teacher, step)
+
         def check(texts: Mapping[int, Completion]) -> None:
-            plans = {number: planned[number] for number in texts}
-            outcomes.add(
-                {
-                    number: Draft(
-                        plan.kind, texts[number].text, plan.references, plan.teacher, step
-                    )
-                    for number, plan in plans.items()
-                }
-            )
+            outcomes.add({number: draft(number, text.text) for number, text in texts.items()})
 
         written = self.policy.generate(
             [proposal.request for proposal in planned],

@@ -79,6 +79,11 @@ class Archive:
         chosen = rng.choice(len(pool), size=min(count, len(pool)), replace=False)
         return [pool[int(index)] for index in chosen]
 
+    def metrics(self, kinds: Sequence[str]) -> dict[str, float]:
+        """Coverage, in all and by kind, and size, by the names that a step records."""
+        by_kind = {f"coverage/{k}": share for k, share in self.kind_coverage(kinds).items()}
+        return {"coverage": self.coverage, "archive_size": float(len(self)), **by_kind}
+
     def state(self) -> dict[str, Any]:
         """Plain JSON for a checkpoint."""
         tasks = [asdict(task) for task in self._tasks.values()]

@@ -117,6 +117,12 @@ def test_coverage_of_each_kind_is_of_its_own_cells() -> None:
     kept.add([task(n, "x") for n in (0, 1, 3)])
     kept.add([task(5, "y")])
     assert kept.kind_coverage(("x", "y")) == {"x": 2 / 3, "y": 1 / 3}
+    assert kept.metrics(("x", "y")) == {
+        "coverage": kept.coverage,
+        "archive_size": float(len(kept)),
+        "coverage/x": 2 / 3,
+        "coverage/y": 1 / 3,
+    }
     assert kept.coverage == 3 / 6
     assert len(kept) == 2
 
