@@ -56,7 +56,7 @@ bench-extreme: $(READY)  ## a hundred adapters beside eight: step time and memor
 bench-hotpath: $(READY)  ## generation and learning with shared prompts against padded rows
 	$(BIN)/python -m bench.hotpath
 
-bench-overhead: $(READY)  ## what 1, 2, 4, ... 128 members cost at the same rollouts
+bench-overhead: $(READY)  ## what 2, 4, ... 128 members cost over 1 at the same rollouts
 	$(BIN)/python -m bench.overhead
 
 bench-limits: $(READY)  ## phases of a step; sampling and learning beside the machine's limits

@@ -1,12 +1,13 @@
 """What a population costs over a single adapter, at the same rollouts and tokens.
 
-    python -m bench.overhead                  1, 2, 4, ... 128 members
+    python -m bench.overhead                  2, 4, ... 128 members over 1
 
 Two views. *Fixed work*: sampling and learning of a step's size with texts of one length, so that
 every population does exactly the same arithmetic but for its adapters. *Whole steps*: runs of the
-trainer, stepped in turns, with everything a step has (sandbox, ratings, evolution, database); what
-is sampled differs there, so its ratio is of seconds for each token. Members learn at a rate of
-nearly nothing, so that all populations go on writing like the base.
+trainer with everything a step has (sandbox, ratings, evolution, database), in turns with a run in
+which one member plays the same matches with itself. Matches draw from the same seeds and members
+learn at a rate of nearly nothing, so that both go on writing like the base; rounding parts their
+texts all the same, so the ratio is of seconds for each token.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from redqueen.learner import Learner, StackedAdamW
 from redqueen.policy import Policy
 from redqueen.types import Request
 
-MEMBERS = (1, 2, 4, 8, 16, 32, 64, 128)
+MEMBERS = (2, 4, 8, 16, 32, 64, 128)
 BARS = {8: 1.08, 64: 1.3}
 """Largest ratio to one member."""
 PROPOSALS, ATTEMPTS = 32, 8
@@ -32,10 +33,13 @@ PROMPT_TOKENS, TEXT_TOKENS = 60, 40
 CONFIG = Path("configs/default.toml")
 
 
-def population(members: int) -> dict[str, str]:
-    """Config keys of a population of this size that does the default run's work a step."""
+def population(members: int, like: int | None = None) -> dict[str, str]:
+    """Config keys of a population of this size that does the default run's work a step.
+
+    It plays as many matches as the pairs of one of `like` members would.
+    """
     pairs = members // 2
-    matches = min(max(pairs, 1), PROPOSALS)
+    matches = min(max((like or members) // 2, 1), PROPOSALS)
     keys = {
         "population.teachers": pairs,
         "population.students": pairs,
@@ -44,7 +48,7 @@ def population(members: int) -> dict[str, str]:
         "rollout.tasks_per_match": PROPOSALS // matches,
         "rollout.attempts": ATTEMPTS,
         "evolution.enabled": str(members > 2).lower(),
-        "evolution.interval": 2,
+        "evolution.interval": 5,
         "learner.learning_rate": 1e-9,
     }
     return {key: str(value) for key, value in keys.items()}
@@ -81,9 +85,9 @@ def fixed_work(config: Config, members: int) -> tuple[Policy, dict[str, Callable
 
 
 def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> list[Ratio]:
-    """Ratios to the first size, for sampling, learning and both."""
-    works = {size: fixed_work(config, size) for size in sizes}
-    seconds: dict[int, dict[str, list[float]]] = {size: {} for size in sizes}
+    """Ratios to one member, for sampling, learning and both."""
+    works = {size: fixed_work(config, size) for size in {1, *sizes}}
+    seconds: dict[int, dict[str, list[float]]] = {size: {} for size in works}
     for name in ("sample", "learn"):
         named = {f"{size:04}": work[name] for size, (_, work) in works.items()}
         for key, values in in_turns(named, repeats).items():
@@ -91,8 +95,8 @@ def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> li
     for policy, _ in works.values():
         policy.close()
     lines = []
-    first = seconds[sizes[0]]
-    for size in sizes[1:]:
+    first = seconds[1]
+    for size in sizes:
         own = seconds[size]
         both = [a + b for a, b in zip(own["sample"], own["learn"], strict=True)]
         base = [a + b for a, b in zip(first["sample"], first["learn"], strict=True)]
@@ -101,42 +105,37 @@ def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> li
     return lines
 
 
-def compare_steps(sizes: Sequence[int], steps: int, words: dict[str, str]) -> list[Ratio]:
-    """Ratios of seconds a sampled token to those of the first size, whole steps of the trainer."""
-    lines = []
+def compare_steps(size: int, steps: int, words: dict[str, str]) -> Ratio:
+    """Seconds a sampled token, whole steps of the trainer, over those of one member alone."""
     with tempfile.TemporaryDirectory() as folder:
-        keys = {"steps": str(steps + 1), "checkpoint_every": str(steps + 1)}
-        sides = {
-            size: Side(CONFIG, Path(folder) / str(size), population(size) | keys | words)
-            for size in sizes
-        }
-        for step in range(steps + 1):
-            for size in sorted(sides, reverse=step % 2 == 0):
-                sides[size].step()
-        for side in sides.values():
+        keys = {"steps": str(steps + 1), "checkpoint_every": str(steps + 1)} | words
+        sides = [
+            Side(CONFIG, Path(folder) / str(members), population(members, size) | keys)
+            for members in (1, size)
+        ]
+        for side in sides:
+            side.step()  # the first compiles
+            side.steps.clear()
+        for step in range(steps):
+            for side in sides if step % 2 else reversed(sides):
+                side.step()
+        for side in sides:
             side.close()
-    costs = {
-        size: [step["seconds"] / step["tokens"] for step in side.steps[1:]]
-        for size, side in sides.items()
-    }
-    for size in sizes[1:]:
-        side, memory = sides[size], sides[size].steps[-1]["memory"]["host"]
-        detail = (
-            f"{side.mean('seconds'):.2f} s/step, {side.mean('tokens'):,.0f} tokens, "
-            f"{side.mean('attempts'):.0f} attempts, peak {memory:,.0f} MiB"
-        )
-        bar = BARS.get(size)
-        lines.append(
-            ratio(f"whole step, {size} members", costs[size], costs[sizes[0]], "lower", bar, detail)
-        )
-    return lines
+    alone, together = ([step["seconds"] / step["tokens"] for step in side.steps] for side in sides)
+    detail = ", ".join(
+        f"{side.members}: {side.mean('seconds'):.2f} s and {side.mean('tokens'):,.0f} tokens"
+        for side in sides
+    )
+    detail += f", peak {sides[1].steps[-1]['memory']['host']:,.0f} MiB"
+    name = f"whole step, {size} members"
+    return ratio(name, together, alone, "lower", BARS.get(size), detail)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
     parser.add_argument("--repeats", type=int, default=5, help="of the fixed work")
-    parser.add_argument("--steps", type=int, default=6, help="whole steps")
+    parser.add_argument("--steps", type=int, default=10, help="whole steps")
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--out", type=Path, default=Path("runs/bench/overhead.json"))
     parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"),
@@ -147,8 +146,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = dict(args.set) | {"threads": str(args.threads)}
     config = load_config(CONFIG, list(words.items()))
     lines = compare_fixed_work(config, args.members, args.repeats)
-    lines += compare_steps(args.members, args.steps, words)
-    print(f"over {args.members[0]} member, {PROPOSALS} proposals and {ATTEMPTS} attempts a task")
+    lines += [compare_steps(size, args.steps, words) for size in args.members]
+    print(f"over 1 member, {PROPOSALS} proposals and {ATTEMPTS} attempts a task")
     print(table(lines))
     write(args.out, lines)
     return 0 if all(line.held is not False for line in lines) else 1

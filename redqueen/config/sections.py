@@ -56,9 +56,9 @@ class PolicyConfig(Section):
     workers: int = Field(0, ge=0)
     """Processes that sample and learn side by side on a CPU, one core each; 0: as many as
     `threads` or cores, 1: none but this one. A large base or a GPU needs none."""
-    learn_tokens: int = Field(8192, ge=64)
-    """Tokens in one forward and backward pass of the learner, prompts counted for each attempt;
-    shared by the workers."""
+    learn_tokens: int = Field(12288, ge=64)
+    """Most tokens in one forward and backward pass of the learner, all workers together. A prompt
+    counts once for the attempts that share it."""
 
 
 class PopulationConfig(Section):

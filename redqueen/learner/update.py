@@ -1,6 +1,6 @@
 """The fused update: one batch over all members, one optimizer step for each that took part."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from redqueen.learner.report import Tally, UpdateReport
 from redqueen.types import InfrastructureError, Trajectory
 
 CHECKED_SHARE = 0.25
-"""Least share of each member's sequences whose log-probabilities are checked before an update."""
+"""Least share of a member's sequences whose log-probabilities are checked before it is changed."""
 
 
 class Scorer(Protocol):
@@ -50,13 +50,13 @@ class Scorer(Protocol):
     def map_gradients(self, function: Callable[..., Any], jobs: Sequence[Any]) -> list[Any]:
         """`function(scorer, job)` for all jobs; the gradients that they leave add up."""
 
-    def bucket(
-        self, lengths: Sequence[int], groups: Sequence[Hashable] | None = None
+    def micro_batches(
+        self,
+        slots: Sequence[int],
+        prompt_ids: Sequence[Sequence[int]],
+        token_ids: Sequence[Sequence[int]],
     ) -> list[list[int]]:
-        """Split sequences of these lengths (prompt included) into batches for one pass each.
-
-        Those of one group share slot and prompt and are cheapest in one batch.
-        """
+        """Split sequences, given as for `score`, into batches for one pass each."""
 
 
 def _padded(rows: Sequence[Sequence[float]], width: int) -> Tensor:
@@ -101,6 +101,10 @@ def _temperature(batch: Batch) -> float | list[float]:
     ]
 
 
+Pass = Callable[[Scorer, Batch], NDArray[np.float64]]
+"""What is done with a batch, and the sums that it leaves."""
+
+
 def backward(scorer: Scorer, batch: Batch) -> NDArray[np.float64]:
     """Add the gradients of a batch's loss; return the sums of `Loss` but the total, [5, B]."""
     logprobs_BT, old_BT, mask_BT = _score(scorer, batch)
@@ -136,6 +140,27 @@ def gap(scorer: Scorer, batch: Batch) -> NDArray[np.float64]:
         torch.where(mask_BT, (now_BT - old_BT).abs(), 0.0).sum(1).double().cpu().numpy()
     )
     return sums
+
+
+def _run(scorer: Scorer, job: tuple[Pass, Batch]) -> NDArray[np.float64]:
+    """One pass over one batch."""
+    run, batch = job
+    return run(scorer, batch)
+
+
+def _unseen(live: Sequence[int], tally: Tally) -> list[int]:
+    """Sequences besides `live` that make up the share of each member that is to be checked.
+
+    Members that nothing is learnt for stay as they are, and are only checked when that is all of
+    them: a step without any check would hide that sampling has gone wrong.
+    """
+    unseen: list[int] = []
+    for member in np.unique(tally.members_N[live] if live else tally.members_N):
+        own = np.flatnonzero(tally.members_N == member)
+        others = np.setdiff1d(own, live)
+        missing = int(np.ceil(CHECKED_SHARE * len(own))) - (len(own) - len(others))
+        unseen += others[: max(0, missing)].tolist()
+    return unseen
 
 
 class Learner:
@@ -214,16 +239,20 @@ class Learner:
 
     def _batches(self, indices: Sequence[int], tally: Tally) -> list[list[int]]:
         chosen = [tally.trajectories[i] for i in indices]
-        buckets = self.scorer.bucket(
-            [len(t.prompt_ids) + len(t.token_ids) for t in chosen],
-            [(t.slot, t.prompt_ids) for t in chosen],
+        batches = self.scorer.micro_batches(
+            [t.slot for t in chosen],
+            [t.prompt_ids for t in chosen],
+            [t.token_ids for t in chosen],
         )
-        return [[indices[place] for place in bucket] for bucket in buckets]
+        return [[indices[place] for place in batch] for batch in batches]
 
     def _accumulate(
         self, minibatch: list[int], live: list[int], tally: Tally, *, first: bool
     ) -> None:
-        """Gradients of one minibatch; the normaliser counts all of it, the passes only `live`."""
+        """Gradients of one minibatch; the normaliser counts all of it, the passes only `live`.
+
+        The first time, what the gap must be known of besides is scored along with it.
+        """
         self.optimizer.zero_grad()
         weights = token_weights(
             [tally.trajectories[i].slot for i in minibatch],
@@ -231,9 +260,16 @@ class Learner:
             self.config.loss_norm,
         )
         weight_of = dict(zip(minibatch, weights.tolist(), strict=True))
-        batches = self._batches(live, tally)
-        jobs = [self._batch(batch, tally, weight_of) for batch in batches]
-        for batch, sums in zip(batches, self.scorer.map_gradients(backward, jobs), strict=True):
+        passes: list[tuple[Pass, list[int]]]
+        passes = [(backward, batch) for batch in self._batches(live, tally)]
+        if first:
+            unseen = _unseen(live, tally)
+            passes += [(gap, batch) for batch in self._batches(unseen, tally)]
+        jobs = [(run, self._batch(batch, tally, weight_of)) for run, batch in passes]
+        for (run, batch), sums in zip(passes, self.scorer.map_gradients(_run, jobs), strict=True):
+            if run is gap:
+                tally.record_gap(batch, sums)
+                continue
             tally.passes_N[batch] += 1
             tally.loss_N[batch] += sums[0]
             tally.clipped_N[batch] += sums[2]
@@ -252,19 +288,7 @@ class Learner:
         )
 
     def _check_gap(self, tally: Tally) -> None:
-        """Compare log-probabilities at sampling and now, on a share of each member's sequences.
-
-        The first pass has measured most; sequences that it skipped are scored here until every
-        member has its share.
-        """
-        extra: list[int] = []
-        for member in np.unique(tally.members_N):
-            own = np.flatnonzero(tally.members_N == member)
-            unchecked = own[~tally.checked_N[own]]
-            missing = int(np.ceil(CHECKED_SHARE * len(own))) - (len(own) - len(unchecked))
-            extra += unchecked[: max(0, missing)].tolist()
-        for batch in self._batches(extra, tally):
-            tally.record_gap(batch, gap(self.scorer, self._batch(batch, tally, {})))
+        """Compare log-probabilities at sampling and now, as far as they have been measured."""
         gaps = {int(m): tally.gap(tally.members_N == m) for m in np.unique(tally.members_N)}
         worst = max(gaps, key=lambda m: gaps[m] if gaps[m] == gaps[m] else float("inf"))
         if not gaps[worst] <= self.config.max_logprob_gap:

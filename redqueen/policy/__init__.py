@@ -1,6 +1,6 @@
 """The policy: one frozen base, the adapters of all members, one forward pass for all of them."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ import torch
 from redqueen.config import PolicyConfig
 from redqueen.policy import generation, peft_io, scoring
 from redqueen.policy.adapters import AdapterStack, Factors, LayerShape
+from redqueen.policy.batching import packed_batches, padded_batches
 from redqueen.policy.crew import Crew, Report, Work
 from redqueen.policy.generation import OnWritten
 from redqueen.policy.loading import SEEDLING, Base, absolute_base, load_base
-from redqueen.policy.memory import keep_freed_memory, peak_memory, release_freed_memory
+from redqueen.policy.memory import FreedMemory, keep_freed_memory, peak_memory
 from redqueen.policy.routing import Router, find_targets, layer_shape
-from redqueen.policy.scoring import Scores, bucket, bucket_groups
+from redqueen.policy.scoring import Scores
 from redqueen.types import Completion, ConfigError, Request
 
 __all__ = [
@@ -25,19 +26,11 @@ __all__ = [
     "Policy",
     "Scores",
     "absolute_base",
-    "bucket",
-    "bucket_groups",
 ]
 
 
 LARGE = 1_000_000_000
 """Bases of more parameters keep all cores busy in one process."""
-
-MIN_ROWS = 8
-"""Fewer rows than this for each worker are not spread further."""
-
-MIN_TOKENS = 512
-"""The same for tokens that are learnt from."""
 
 
 def _write(policy: "Policy", chunk: generation.Chunk, report: Report) -> None:
@@ -67,6 +60,7 @@ class Policy:
         self.router = Router(modules, self.adapters)
         self._probe()
         self.crew: Crew | None = None
+        self._freed = FreedMemory()
 
     @classmethod
     def load(cls, config: PolicyConfig, slots: int, seed: int) -> "Policy":
@@ -151,9 +145,8 @@ class Policy:
         if not requests:
             return []
         sampling = generation.Sampling(max_new_tokens, temperature, top_p)
-        workers = max(1, min(self._size, len(requests) // MIN_ROWS))
-        rows = max(1, self.config.generation_rows // workers)
-        chunks = generation.chunks_of(self.base, requests, sampling, rows, workers)
+        rows = max(1, self.config.generation_rows // self._size)
+        chunks = generation.chunks_of(self.base, requests, sampling, rows, self._size)
         texts: dict[int, Completion] = {}
 
         def take(chunk: int, part: Mapping[int, Completion]) -> None:
@@ -167,7 +160,7 @@ class Policy:
         else:
             for number, (chunk, _) in enumerate(chunks):
                 generation.write_chunk(self.base, self.router, chunk, partial(take, number))
-                release_freed_memory()
+                self._freed.trim()
         return [texts[number] for number in range(len(requests))]
 
     def score(
@@ -196,22 +189,22 @@ class Policy:
             self.base, self.router, None, prompt_ids, token_ids, temperature=temperature
         )
 
-    def bucket(
-        self, lengths: Sequence[int], groups: Sequence[Hashable] | None = None
+    def micro_batches(
+        self,
+        slots: Sequence[int],
+        prompt_ids: Sequence[Sequence[int]],
+        token_ids: Sequence[Sequence[int]],
     ) -> list[list[int]]:
-        """Micro-batches of at most `learn_tokens` tokens, from lengths in tokens.
+        """Split sequences into batches for one pass each, of at most `learn_tokens` tokens.
 
-        Sequences of one group (those with the same slot and prompt) stay together if the base can
-        share their prompts; otherwise padding counts as tokens.
+        The workers share that number. If the base can share prompts, a prompt counts once for its
+        sequences; otherwise padding counts as tokens.
         """
-        most = self.config.learn_tokens
-        if self.crew is not None:
-            # Enough batches that all workers end at about the same time.
-            even = -(-sum(lengths) // (2 * self._size))
-            most = min(most, max(MIN_TOKENS, min(most // self._size, even)))
-        if groups is None or self.base.packed is None:
-            return bucket(lengths, most)
-        return bucket_groups(lengths, groups, most)
+        most = max(1, self.config.learn_tokens // self._size)
+        if self.base.packed is not None:
+            return packed_batches(slots, prompt_ids, token_ids, most, self._size)
+        lengths = [len(p) + len(t) for p, t in zip(prompt_ids, token_ids, strict=True)]
+        return padded_batches(lengths, most)
 
     def export(self, slot: int, directory: Path | str) -> None:
         """Write one slot as a PEFT adapter directory that names the base.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from redqueen.policy.batching import generation_chunks
 from redqueen.policy.decoding import Batch, PaddedBatch, SharedBatch
 from redqueen.policy.loading import Base
 from redqueen.policy.routing import Router
@@ -127,36 +128,6 @@ def _write(
         here_R, token_R = here_R[keep_K], token_R[keep_K]
 
 
-def _chunks(
-    requests: Sequence[Request], prompts: Sequence[tuple[int, ...]], rows: int, workers: int
-) -> list[list[int]]:
-    """Request numbers in batches of at most about `rows`, sorted by slot and prompt within.
-
-    Prompts of like length meet; their batches are dealt evenly, one for each worker. Requests that
-    share slot and prompt stay together unless there are more than `rows` of them.
-    """
-    groups: dict[tuple[int | None, tuple[int, ...]], list[int]] = {}
-    for i, request in enumerate(requests):
-        groups.setdefault((request.slot, prompts[i]), []).append(i)
-    whole = sorted(groups.values(), key=lambda own: (len(prompts[own[0]]), own[0]))
-    pieces = [own[start : start + rows] for own in whole for start in range(0, len(own), rows)]
-    blocks = -(-len(requests) // (rows * workers))
-    room = -(-len(requests) // blocks)
-    dealt: list[list[list[int]]] = []
-    filled = room
-    for piece in pieces:
-        if filled >= room:
-            dealt.append([[] for _ in range(workers)])
-            filled = 0
-        min(dealt[-1], key=len).extend(piece)
-        filled += len(piece)
-
-    def place(i: int) -> tuple[bool, int, tuple[int, ...], int]:
-        return requests[i].slot is None, requests[i].slot or 0, prompts[i], i
-
-    return [sorted(batch, key=place) for block in dealt for batch in block if batch]
-
-
 def _batch(
     base: Base, slots: Sequence[int | None], prompts: Sequence[tuple[int, ...]], room: int
 ) -> Batch:
@@ -230,7 +201,9 @@ def chunks_of(
             sampling,
         )
 
-    return [(chunk(numbers), numbers) for numbers in _chunks(requests, prompts, rows, workers)]
+    slots = [request.slot for request in requests]
+    dealt = generation_chunks(slots, prompts, rows, workers)
+    return [(chunk(numbers), numbers) for numbers in dealt]
 
 
 @torch.inference_mode()

@@ -2,8 +2,8 @@
 
 Every layer of a forward pass on a CPU frees and asks for blocks of about a megabyte; by default
 glibc returns them to the system, and fetching them again (page faults) costs up to a quarter of
-a decoding step. `keep_freed_memory` lets the allocator keep them. Between batches of
-rows, where it costs little, `release_freed_memory` gives back what is free.
+a decoding step or a backward pass. `keep_freed_memory` lets the allocator keep them, and
+`FreedMemory` gives them back once they have become many.
 """
 
 import ctypes
@@ -15,6 +15,9 @@ import torch
 
 if sys.platform != "win32":
     import resource
+
+KEPT_MIB = 768
+"""A pass over the default step's texts takes about as much in each worker."""
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MIB = 1 << 20
@@ -30,12 +33,32 @@ def keep_freed_memory() -> bool:
     return all(mallopt(knob, size * _MIB) == 1 for knob, size in settings)
 
 
-def release_freed_memory() -> bool:
-    """Return free pages to the system; False where the C library cannot, or had none."""
-    try:
-        return bool(ctypes.CDLL(None).malloc_trim(0) == 1)
-    except (OSError, AttributeError, TypeError):
-        return False
+class FreedMemory:
+    """What this process keeps for its next batch: not without limit, or every new shape adds."""
+
+    def __init__(self, most_mib: int = KEPT_MIB) -> None:
+        """`most_mib`: how far the process may grow from now on before memory is given back."""
+        self._most = most_mib * _MIB
+        self._floor = _resident()
+
+    def trim(self) -> bool:
+        """Between batches: return free pages to the system if there may be many; did it?"""
+        if _resident() - self._floor <= self._most:
+            return False
+        try:
+            given = bool(ctypes.CDLL(None).malloc_trim(0) == 1)
+        except (OSError, AttributeError, TypeError):
+            return False  # another C library, which has its own ways
+        self._floor = _resident()
+        return given
+
+
+def _resident() -> int:
+    """Bytes of this process in memory; 0 where the system does not tell (it is not Linux)."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return 0
+    return int(statm.read_text().split()[1]) * resource.getpagesize()
 
 
 def peak_memory(workers: Sequence[int] = ()) -> dict[str, float]:

@@ -1,12 +1,13 @@
 """Log-probabilities of given tokens under members' adapters, with gradients to the adapters."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from redqueen.policy.attention import PackedPlan
+from redqueen.policy.batching import slot_order
 from redqueen.policy.loading import Base
 from redqueen.policy.packing import Packing, Text
 from redqueen.policy.routing import Router
@@ -21,57 +22,6 @@ class Scores(NamedTuple):
 
 _Seen = tuple[Tensor, list[int], list[int], list[int]]
 """Logits [M, V], one row for each completion token, with its row, its column and the token."""
-
-
-def slot_order(slots: Sequence[int | None]) -> list[int]:
-    """Row numbers sorted by slot (stable, base rows last): the order in which routing is fast."""
-    return sorted(range(len(slots)), key=lambda i: (slots[i] is None, slots[i] or 0))
-
-
-def bucket_groups(
-    lengths: Sequence[int], groups: Sequence[Hashable], max_tokens: int
-) -> list[list[int]]:
-    """Split sequences into micro-batches of at most `max_tokens` tokens, groups kept together.
-
-    Groups are sorted by their longest sequence, so that sequences of like length meet. A group is
-    cut only where it exceeds `max_tokens` by itself; a longer sequence gets a batch of its own.
-    """
-    members: dict[Hashable, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group, []).append(index)
-
-    def longest(own: list[int]) -> tuple[int, int]:
-        return max(lengths[i] for i in own), own[0]
-
-    batches: list[list[int]] = []
-    filled = 0
-    for own in sorted(members.values(), key=longest):
-        size = sum(lengths[i] for i in own)
-        if not batches or filled + size > max_tokens:
-            batches.append([])
-            filled = 0
-        for index in own:
-            if batches[-1] and filled + lengths[index] > max_tokens:
-                batches.append([])
-                filled = 0
-            batches[-1].append(index)
-            filled += lengths[index]
-    return batches
-
-
-def bucket(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """Split sequences into micro-batches of at most `max_tokens` padded tokens each.
-
-    Sequences are sorted by (length, index), so the split is deterministic and padding small. A
-    sequence longer than `max_tokens` gets a batch of its own.
-    """
-    batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        if batches and (len(batches[-1]) + 1) * lengths[index] <= max_tokens:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
 
 
 def _filler(base: Base) -> int:

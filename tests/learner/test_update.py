@@ -153,6 +153,20 @@ def test_the_gap_is_checked_even_when_there_is_nothing_to_learn() -> None:
         make_learner(policy).update(shifted, 0)
 
 
+def test_a_share_of_every_member_that_changes_is_checked() -> None:
+    """One live sequence of twenty is not enough; a member that does not change is left alone."""
+    policy = Bigram(2)
+    one, other = (make_batch(policy, slot, 20, slot) for slot in (0, 1))
+    batch = [replace(t, kind="all", reward=float(t is one[0])) for t in one]
+    batch = [replace(t, kind="live" if t.reward else "idle") for t in batch]
+    batch[1] = replace(batch[1], kind="live")
+    report = make_learner(policy).update([*batch, *(replace(t, reward=1.0) for t in other)], 0)
+    assert (report.trained_sequences, report.checked) == (2, 5 / 40)
+    stale = [replace(t, logprobs=tuple(x - 1 for x in t.logprobs)) for t in batch[2:5]]
+    with pytest.raises(InfrastructureError, match="member 100"):
+        make_learner(policy).update([*batch[:2], *stale, *batch[5:]], 0)
+
+
 @pytest.mark.parametrize("norm", ["token", "sequence"])
 def test_skipped_sequences_count_in_the_normaliser(norm: str) -> None:
     """As many sequences of zero advantage again must halve a step that is not clipped."""

@@ -57,8 +57,9 @@ class Bigram:
     def map_gradients(self, function, jobs) -> list:
         return [function(self, job) for job in jobs]
 
-    def bucket(self, lengths, groups=None) -> list[list[int]]:
+    def micro_batches(self, slots, prompt_ids, token_ids) -> list[list[int]]:
         """In the given order, as many as fit."""
+        lengths = [len(p) + len(t) for p, t in zip(prompt_ids, token_ids, strict=True)]
         batches: list[list[int]] = [[]]
         for i in range(len(lengths)):
             grown = [*batches[-1], i]

@@ -14,7 +14,7 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from redqueen.config import PolicyConfig
 from redqueen.policy import Policy
-from redqueen.policy.generation import Sampling, _chunks, draw
+from redqueen.policy.generation import Sampling, draw
 from redqueen.types import Completion, ConfigError, Request
 
 from .conftest import ARCHITECTURES, randomize, save_tokenizer
@@ -287,32 +287,3 @@ def test_bad_temperatures_of_requests(make_policy) -> None:
                                (0.7, 0.0, "greedy")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             policy.generate([Request(0, "a", 1, own)], max_new_tokens=2, temperature=call)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 9)), min_size=1, max_size=120),
-    st.integers(1, 40),
-    st.integers(1, 4),
-)
-def test_chunks_hold_every_request_once_and_are_dealt_evenly(
-    rows: list[tuple[int, int]], most: int, workers: int
-) -> None:
-    asked = [Request(slot, "x", i) for i, (slot, _) in enumerate(rows)]
-    prompts = [tuple(range(length)) for _, length in rows]
-    chunks = _chunks(asked, prompts, most, workers)
-    assert sorted(i for chunk in chunks for i in chunk) == list(range(len(rows)))
-    groups = Counter(rows)
-    # A group stays whole, unless it is larger than a chunk.
-    largest = min(most, max(groups.values()))
-    assert all(len(chunk) <= most + largest for chunk in chunks)
-    for chunk in chunks:
-        keys = [(rows[i][0], prompts[i]) for i in chunk]
-        assert keys == sorted(keys)
-    whole = [key for key, count in groups.items() if count <= most]
-    for slot, length in whole:
-        inside = [any(rows[i] == (slot, length) for i in chunk) for chunk in chunks]
-        assert sum(inside) == 1
-    if len(rows) <= most * workers:
-        sizes = [len(chunk) for chunk in chunks]
-        assert len(sizes) <= workers
-        assert max(sizes) <= -(-len(rows) // workers) + largest

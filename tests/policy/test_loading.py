@@ -1,7 +1,6 @@
 """Finding and checking the base; prompts and special tokens."""
 
 import json
-import platform
 import shutil
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import redqueen
 from redqueen.config import PolicyConfig
 from redqueen.policy import Policy
 from redqueen.policy.loading import load_base, resolve_base, resolve_device
-from redqueen.policy.memory import keep_freed_memory
 from redqueen.types import ConfigError, Request
 
 
@@ -164,13 +162,3 @@ def test_several_end_tokens(copy_of: Path) -> None:
     rows = [Request(0, "f(1)", i) for i in range(64)]
     done = policy.generate(rows, max_new_tokens=60, temperature=2.0)
     assert {c.token_ids[-1] for c in done if c.finished} == {2, 40, 41}
-
-
-def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch) -> None:
-    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
-
-    def without(name: object) -> object:
-        return object()
-
-    monkeypatch.setattr("redqueen.policy.memory.ctypes.CDLL", without)
-    assert keep_freed_memory() is False

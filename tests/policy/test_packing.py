@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from redqueen.policy import Policy, bucket_groups
+from redqueen.policy import Policy
 from redqueen.policy.attention import dense_attention
 from redqueen.policy.kernels import text_attention
 from redqueen.policy.packing import Packing, Text
@@ -131,21 +131,3 @@ def test_packed_routing_equals_rows(make_policy) -> None:
         assert torch.allclose(found[0], expected[:, 0], atol=1e-5)
         with pytest.raises(ValueError, match="cannot be told apart"):
             route.apply(layer, x, out)
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 300), st.integers(0, 5)), max_size=60), st.integers(1, 1000)
-)
-def test_bucket_groups_keeps_groups_whole_where_they_fit(
-    rows: list[tuple[int, int]], limit: int
-) -> None:
-    lengths, groups = [length for length, _ in rows], [group for _, group in rows]
-    batches = bucket_groups(lengths, groups, limit)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(rows)))
-    for batch in batches:
-        assert batch
-        assert sum(lengths[i] for i in batch) <= limit or len(batch) == 1
-    for group in set(groups):
-        own = {i for i, other in enumerate(groups) if other == group}
-        if sum(lengths[i] for i in own) <= limit:
-            assert sum(bool(own & set(batch)) for batch in batches) == 1

@@ -1,13 +1,8 @@
 """Scoring: padding, order, masks, and the split into micro-batches."""
 
-from itertools import pairwise
-
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from redqueen.policy import bucket
 from redqueen.types import Request
 
 from .conftest import ARCHITECTURES
@@ -105,17 +100,3 @@ def test_bfloat16_base_stays_near_its_recorded_logprobs(make_policy) -> None:
     assert (logprobs_BT[mask_BT] - recorded).abs().mean() < 0.1
     grads = torch.autograd.grad(logprobs_BT.sum(), list(policy.adapters.parameters().values()))
     assert all(g.dtype == torch.float32 and g.abs().max() > 0 for g in grads)
-
-
-@given(st.lists(st.integers(1, 300), max_size=60), st.integers(1, 1000))
-def test_bucket_covers_all_within_the_limit(lengths: list[int], limit: int) -> None:
-    batches = bucket(lengths, limit)
-    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
-    for batch in batches:
-        padded = len(batch) * max(lengths[i] for i in batch)
-        assert padded <= limit or len(batch) == 1
-    flat = [lengths[i] for batch in batches for i in batch]
-    assert flat == sorted(flat)
-    # Greedy: no batch could have taken the next one's first sequence.
-    for batch, after in pairwise(batches):
-        assert (len(batch) + 1) * lengths[after[0]] > limit
