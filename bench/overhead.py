@@ -110,8 +110,8 @@ def compare_steps(size: int, steps: int, words: dict[str, str]) -> Ratio:
     with tempfile.TemporaryDirectory() as folder:
         keys = {"steps": str(steps + 1), "checkpoint_every": str(steps + 1)} | words
         sides = [
-            Side(CONFIG, Path(folder) / str(members), population(members, size) | keys)
-            for members in (1, size)
+            Side(CONFIG, Path(folder) / name, population(members, size) | keys)
+            for name, members in (("alone", 1), ("together", size))
         ]
         for side in sides:
             side.step()  # the first compiles

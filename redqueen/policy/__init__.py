@@ -60,7 +60,7 @@ class Policy:
         self.router = Router(modules, self.adapters)
         self._probe()
         self.crew: Crew | None = None
-        self._freed = FreedMemory()
+        self.freed = FreedMemory()
 
     @classmethod
     def load(cls, config: PolicyConfig, slots: int, seed: int) -> "Policy":
@@ -160,7 +160,7 @@ class Policy:
         else:
             for number, (chunk, _) in enumerate(chunks):
                 generation.write_chunk(self.base, self.router, chunk, partial(take, number))
-                self._freed.trim()
+                self.freed.trim()
         return [texts[number] for number in range(len(requests))]
 
     def score(

@@ -20,7 +20,6 @@ from torch import Tensor, multiprocessing
 
 from redqueen.config import PolicyConfig
 from redqueen.policy.adapters import AdapterStack
-from redqueen.policy.memory import FreedMemory
 from redqueen.types import InfrastructureError
 
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ def _serve(
     policy.adapters.adopt(tensors)
     for name, parameter in policy.adapters.parameters().items():
         parameter.grad = gradients[name]
-    freed = FreedMemory()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             function, number, job, reports = connection.recv()
@@ -73,7 +71,7 @@ def _serve(
                 result = function(policy, job, *extra)
             except Exception as error:
                 failure = error, traceback.format_exc()
-            freed.trim()
+            policy.freed.trim()
             connection.send((number, _Ended(result, failure)))
 
 

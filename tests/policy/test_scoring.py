@@ -1,4 +1,4 @@
-"""Scoring: padding, order, masks, and the split into micro-batches."""
+"""Scoring: padding, order, masks."""
 
 import pytest
 import torch
