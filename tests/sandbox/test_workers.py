@@ -35,6 +35,19 @@ def workers() -> set[int]:
     return found
 
 
+def stop(pid: int) -> None:
+    """SIGSTOP `pid` and wait until each of its threads stands still; the signal alone returns
+    sooner, and on a busy machine the worker may still answer a call."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 10
+    while {
+        status.read_text().rsplit(")", 1)[1].split()[0]
+        for status in Path(f"/proc/{pid}/task").glob("*/stat")
+    } != {"T"}:
+        assert time.monotonic() < deadline, f"process {pid} does not stop"
+        time.sleep(0.001)
+
+
 @contextmanager
 def assassin(
     victims: set[int] | None, sign: signal.Signals, after: float, every: float | None = None
@@ -120,7 +133,7 @@ def test_workers_that_die_every_time_are_an_infrastructure_error_then_work_again
 def test_a_stuck_worker_is_killed_from_outside_and_its_call_tried_again() -> None:
     with fresh(SandboxConfig(seconds=0.5, workers=1)) as (sandbox, pids):
         (pid,) = pids
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         start = time.monotonic()
         [outcome] = sandbox.run([ONE])
         assert outcome.text == "1"
