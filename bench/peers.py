@@ -12,25 +12,31 @@
 - *verdicts*: ours on what the base writes for generated tasks, eight attempts each, beside the
   Absolute Zero Reasoner's way (arXiv 2505.03335): strings executed by a pebble process pool, one
   at a time with one worker, as its code does by default (an output that is equal is not run, a
-  function is run for each hidden input); and all at once with as many workers as ours, which it
-  never does. The peer's answers are read for it.
+  function is run for each hidden input, a program is parsed first, two alarms are set for each);
+  and all at once with as many workers as ours, which it never does. The peer's answers are read
+  for it.
 """
 
 import argparse
+import ast
 import logging
 import math
-import signal
+import pickle
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import regex
 import torch
 from datasets import Dataset
 from pebble import ProcessPool
 from peft import LoraConfig, get_peft_model
 from populora import Population
+from timeout_decorator import timeout
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
@@ -55,6 +61,7 @@ ROWS_PER_MEMBER = (1, 4, 16)
 PROMPTS, ATTEMPTS, PROMPT_TOKENS, TEXT_TOKENS = 4, 8, 60, 40
 """Of each adapter's step."""
 VERDICT_TASKS = 30
+AZR_SECONDS = 10.0
 STEP_BAR, VERDICT_BAR = 6.0, 20.0
 
 
@@ -286,23 +293,52 @@ def written_attempts(config: Config, domain: Domain) -> list[Attempt]:
     return [Attempt(task, text.text) for task, text in zip(tasks, texts, strict=True)]
 
 
-def _expired(*_: object) -> None:
-    raise TimeoutError
+class Runtime:
+    """The namespace of a program; it travels to the pool's worker with every program."""
+
+    def __init__(self) -> None:
+        self.scope: dict[str, Any] = {}
+
+    def run(self, code: str) -> None:
+        if regex.search(r"(\s|^)?input\(", code):
+            raise RuntimeError("input")
+        exec(code, self.scope)
+
+    def value(self, expression: str) -> Any:
+        return eval(expression, self.scope)
 
 
-def execute(program: str) -> str:
-    """What a worker of the pool does: run all lines, evaluate the last, with an alarm set."""
-    lines = program.split("\n")
-    scope: dict[str, Any] = {}
-    signal.signal(signal.SIGALRM, _expired)
-    signal.setitimer(signal.ITIMER_REAL, 10.0)
+def execute(lines: Sequence[str], runtime: Runtime, seconds: float) -> tuple[Any, str]:
+    """What a worker of the pool does: run all lines but the last, evaluate that, each with an
+    alarm set, and see whether the result can travel back."""
     try:
-        exec("\n".join(lines[:-1]), scope)
-        return str(eval(lines[-1], scope))
-    except Exception as error:
-        return f"error: {error}"
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        timeout(seconds)(runtime.run)("\n".join(lines[:-1]))
+        result = timeout(seconds)(runtime.value)(lines[-1])
+        str(result)
+        pickle.dumps(result)
+    except Exception:
+        return "", traceback.format_exc().split("\n")[-2]
+    return result, "Done"
+
+
+def in_pool(pool: ProcessPool, programs: Sequence[str]) -> list[bool]:
+    """Whether each program's last line is true. Every program must parse first."""
+    known = [program for program in programs if parses(program)]
+    job = partial(execute, runtime=Runtime(), seconds=AZR_SECONDS)
+    future = pool.map(job, [program.split("\n") for program in known], timeout=AZR_SECONDS)
+    found = dict(zip(known, future.result(), strict=True))
+    return [
+        program in found and found[program][1] == "Done" and bool(found[program][0])
+        for program in programs
+    ]
+
+
+def parses(program: str) -> bool:
+    try:
+        ast.parse(program)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def azr_programs(task: Task, answer: str | None) -> list[str]:
@@ -337,24 +373,21 @@ def compare_verdicts(config: Config, repeats: int) -> list[Ratio]:
         def ours() -> list[bool]:
             return [item.verdict is Verdict.CORRECT for item in domain.verify(attempts)]
 
-        def right(results: Sequence[str], answer: str | None) -> bool:
-            return answer is not None and all(text == "True" for text in results)
+        def planned() -> list[list[str]]:
+            return [azr_programs(task, answer) for task, answer in answers]
 
         def one_by_one() -> list[bool]:
-            verdicts = []
-            for task, answer in answers:
-                programs = azr_programs(task, answer)
-                results = [next(single.map(execute, [p], timeout=10).result()) for p in programs]
-                verdicts.append(right(results, answer))
-            return verdicts
+            return right([[in_pool(single, [p])[0] for p in programs] for programs in planned()])
 
         def at_once() -> list[bool]:
-            planned = [azr_programs(task, answer) for task, answer in answers]
-            together = [program for programs in planned for program in programs]
-            results = several.map(execute, together, timeout=10).result()
+            plans = planned()
+            results = iter(in_pool(several, [p for programs in plans for p in programs]))
+            return right([[next(results) for _ in programs] for programs in plans])
+
+        def right(results: Sequence[Sequence[bool]]) -> list[bool]:
             return [
-                right([next(results) for _ in programs], answer)
-                for programs, (_, answer) in zip(planned, answers, strict=True)
+                answer is not None and all(found)
+                for found, (_, answer) in zip(results, answers, strict=True)
             ]
 
         works = {"ours": ours, "AZR": one_by_one, "pool": at_once}

@@ -14,7 +14,7 @@ from typing import Any
 
 from redqueen.config import DomainConfig
 from redqueen.domains.base import Attempt, Draft, Form, Judgement
-from redqueen.domains.code_ast import Parsed, features, parse_program
+from redqueen.domains.code_ast import Parsed, features, parse_program, runnable
 from redqueen.domains.code_forms import normal_form
 from redqueen.domains.code_gate import fault_after, fault_before
 from redqueen.domains.code_neighbours import Probe, find_constant
@@ -29,9 +29,12 @@ from redqueen.sandbox import (
     Outcome,
     OutcomeKind,
     Sandbox,
+    literals_equal,
     parse_arguments,
     parse_literal,
     parse_module,
+    render_literal,
+    tells,
 )
 from redqueen.types import ConfigError, Rejection, Task, Verdict
 
@@ -141,7 +144,7 @@ class CodeDomain:
         calls: list[Call] = []
         for item in candidates:
             if isinstance(item, _Candidate):
-                calls += [Call(item.parsed.source, "f", args) for args in item.args] * 2
+                calls += [_call(item.parsed.source, args) for args in item.args] * 2
         outcomes = iter(self._sandbox.run(calls))
         results: list[Task | Rejection] = []
         for draft, item in zip(drafts, candidates, strict=True):
@@ -267,13 +270,14 @@ class CodeDomain:
     def verify(self, attempts: Sequence[Attempt]) -> list[Judgement]:
         """Verdicts in the order of the attempts; the sandbox runs once, on the whole batch.
 
-        Equal texts for one task are judged once: what is judged depends on nothing else.
+        Equal answers to one task are judged once: what is judged depends on nothing else.
         """
-        keys = [(attempt.task.id, attempt.text) for attempt in attempts]
-        plans = {
-            key: self._plan(attempt)
-            for key, attempt in dict(zip(keys, attempts, strict=True)).items()
-        }
+        answers = [self._style.read_answer(attempt.text) for attempt in attempts]
+        keys = [
+            (attempt.task.id, answer) for attempt, answer in zip(attempts, answers, strict=True)
+        ]
+        tasks = {key: attempt.task for key, attempt in zip(keys, attempts, strict=True)}
+        plans = {key: self._plan(task, key[1]) for key, task in tasks.items()}
         calls = [call for plan in plans.values() if isinstance(plan, _Plan) for call in plan.calls]
         outcomes = iter(self._sandbox.run(calls))
         judged = {
@@ -284,32 +288,32 @@ class CodeDomain:
         }
         return [judged[key] for key in keys]
 
-    def _plan(self, attempt: Attempt) -> "_Plan | Judgement":
+    def _plan(self, task: Task, answer: str | None) -> "_Plan | Judgement":
         """What must run for a verdict, or the verdict itself if nothing must."""
-        task, answer = attempt.task, self._style.read_answer(attempt.text)
         payload = task.payload
         if answer is None or len(answer) > self.config.max_program_chars:
             return Judgement(Verdict.MALFORMED)
         if task.kind == "code_o":
-            if not parse_literal(answer)[0]:
+            known, value = parse_literal(answer)
+            if not known:
                 return Judgement(Verdict.MALFORMED)
-            right = same_value(answer, payload["output"])
+            right = literals_equal(value, _known_output(payload["output"])[0])
             return Judgement(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
         if task.kind == "code_i":
             args = parse_arguments(answer, payload["arity"])
             if args is None:
                 return Judgement(Verdict.MALFORMED)
-            return _Plan(answer, (Call(payload["program"], "f", args),), (payload["output"],))
-        parsed = parse_program(answer, self.config.max_program_chars)
-        if isinstance(parsed, str):
-            verdict = Verdict.MALFORMED if parsed in MALFORMED_REASONS else Verdict.WRONG
+            return _Plan(answer, (_call(payload["program"], args),), (payload["output"],))
+        source, fault = runnable(answer, self.config.max_program_chars)
+        if fault:
+            verdict = Verdict.MALFORMED if fault in MALFORMED_REASONS else Verdict.WRONG
             return Judgement(verdict, answer if verdict is Verdict.WRONG else None)
         calls, expected = [], []
         for text, output in payload["hidden"]:
             args = _known_arguments(text, payload["arity"])
             if args is None:
                 raise ValueError(f"task {task.id} holds an unreadable input {text!r}")
-            calls.append(Call(parsed.source, "f", args))
+            calls.append(_call(source, args))
             expected.append(output)
         return _Plan(answer, tuple(calls), tuple(expected))
 
@@ -415,11 +419,32 @@ class _Plan:
             return Judgement(Verdict.INFRA_ERROR, self.answer)
         right = sum(
             outcome.kind is OutcomeKind.VALUE
-            and (outcome.text == expected or same_value(outcome.text, expected))
+            and (outcome.text == expected or _same(outcome.text, expected))
             for outcome, expected in zip(outcomes, self.expected, strict=True)
         )
         score = right / len(self.expected)
         return Judgement(Verdict.CORRECT if score == 1 else Verdict.WRONG, self.answer, score)
+
+
+def _same(returned: str, expected: str) -> bool:
+    """Whether a returned literal, in canonical text, is equal to one that a task holds."""
+    value, telling = _known_output(expected)
+    if telling and tells(returned):
+        return returned == expected
+    known, found = parse_literal(returned)
+    return known and literals_equal(found, value)
+
+
+@functools.lru_cache(4096)
+def _known_output(text: str) -> tuple[Any, bool]:
+    """The value of a task's output, and whether its text alone tells it from others."""
+    value = parse_literal(text)[1]
+    return value, tells(text) and render_literal(value) == text
+
+
+def _call(program: str, args: tuple[Any, ...]) -> Call:
+    """A call of a program that has passed the policy, which leaves it nothing that has a state."""
+    return Call(program, "f", args, stateless=True)
 
 
 def _values(pairs: Sequence[tuple[str, str]], arity: int) -> list[Any]:

@@ -11,8 +11,9 @@ import itertools
 import math
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redqueen.sandbox import parse_module
 
@@ -63,7 +64,11 @@ _FORBIDDEN_NODES = (
     ast.Yield, ast.YieldFrom, ast.ClassDef, ast.With, ast.Delete,
 )  # fmt: skip
 _BRANCHES = (ast.If, ast.For, ast.While, ast.IfExp, ast.ExceptHandler, ast.Assert, ast.match_case)
-_NOT_LEVELS = (ast.expr_context, ast.operator, ast.boolop, ast.cmpop, ast.unaryop)
+_NO_LEVELS = frozenset({"ctx", "op", "ops", "id", "attr", "kind", "type_comment", "lineno"})
+"""Fields of nodes that hold an expression's context, operators, or no nodes at all."""
+_TOP_LEVEL = frozenset({ast.FunctionDef, ast.Import, ast.ImportFrom})
+_LEAVES = frozenset({ast.Name, ast.Constant, ast.alias})
+_PLAIN_TEXT = re.compile(r"[\n -~]*")
 TYPES = (int, bool, str, list, tuple, dict)
 """The types that are features of a task."""
 
@@ -84,25 +89,46 @@ def parse_program(text: str, max_chars: int) -> Parsed | str:
     instead of raising. The module holds functions and imports only; `f` is defined once and takes
     one or more plain positional arguments. `max_chars` limits the text and its canonical form.
     """
+    tree = _read_program(text, max_chars)
+    if isinstance(tree, str):
+        return tree
+    source = ast.unparse(tree)
+    arity = _arity(tree)
+    assert arity is not None
+    return "too_long" if len(source) > max_chars else Parsed(tree, source, arity)
+
+
+def runnable(text: str, max_chars: int) -> tuple[str, str]:
+    """A program to run and "", or "" and what is wrong with it; see `parse_program`.
+
+    The canonical text takes as long to make as all the rest. So a text that leaves no doubt how it
+    is read (characters that may differ between parsers do) is run as it is.
+    """
+    tree = _read_program(text, max_chars)
+    if isinstance(tree, str):
+        return "", tree
+    return (text if _PLAIN_TEXT.fullmatch(text) else ast.unparse(tree)), ""
+
+
+def _read_program(text: str, max_chars: int) -> ast.Module | str:
+    """The tree of a program that keeps to the policy, or the reason why it does not; see
+    `parse_program`, which also makes and measures the canonical text."""
     if len(text) > max_chars:
         return "too_long"
     try:
         tree = parse_module(text)
-        levels = list(_levels(tree))
-        if len(levels) > MAX_DEPTH:
-            return "too_deep"
-        source = ast.unparse(tree)
     except (RecursionError, MemoryError):
         return "too_deep"
     except (SyntaxError, ValueError):
         return "syntax_error"
-    if len(source) > max_chars:
-        return "too_long"
-    arity = _arity(tree)
-    if arity is None:
+    nodes: list[ast.AST] = []
+    for number, level in enumerate(_levels(tree)):
+        if number == MAX_DEPTH:
+            return "too_deep"
+        nodes += level
+    if _arity(tree) is None:
         return "no_function"
-    nodes = [node for level in levels for node in level]
-    return "forbidden" if _breaks_policy(tree, nodes) else Parsed(tree, source, arity)
+    return "forbidden" if _breaks_policy(tree, nodes) else tree
 
 
 def _arity(tree: ast.Module) -> int | None:
@@ -117,49 +143,32 @@ def _arity(tree: ast.Module) -> int | None:
 
 
 def _breaks_policy(tree: ast.Module, nodes: Sequence[ast.AST]) -> bool:
-    if not all(
-        isinstance(node, ast.FunctionDef | ast.Import | ast.ImportFrom) for node in tree.body
-    ):
+    if not all(type(node) in _TOP_LEVEL for node in tree.body):
         return True
     modules = {
         alias.asname or alias.name: alias.name
         for node in nodes
-        if isinstance(node, ast.Import)
+        if type(node) is ast.Import
         for alias in node.names
     }
-    return any(
-        _is_forbidden(node)
-        or _walks(node, modules)
-        or (bool(modules) and _misuses_module(node, modules))
-        for node in nodes
-    )
-
-
-def _is_forbidden(node: ast.AST) -> bool:
-    """Statements, names and imports that no program may have."""
-    match node:
-        case ast.Name(id=name):
-            return name in FORBIDDEN_NAMES or name.startswith("__")
-        case ast.Import(names=names):
-            return any(item.name not in ALLOWED_MODULES for item in names) or _rebinds(names)
-        case ast.ImportFrom(names=names):
-            members = ALLOWED_MODULES.get(node.module or "", frozenset())
-            alien = node.level != 0 or any(item.name not in members for item in names)
-            return alien or _rebinds(names)
-        case ast.NamedExpr(target=ast.Name(id="f")):
-            return True  # in a default or an annotation it would replace the entry point
-        case ast.FunctionDef():
-            return bool(node.decorator_list) or node.name.startswith("__")
-        case ast.comprehension():
-            return bool(node.is_async)
-        case ast.MatchClass():
-            return bool(node.kwd_attrs)  # reads attributes by name, as an Attribute does
-    return isinstance(node, _FORBIDDEN_NODES)
+    if modules and any(_misuses_module(node, modules) for node in nodes):
+        return True
+    return any(type(node) in _CHECKS and _CHECKS[type(node)](node, modules) for node in nodes)
 
 
 def _rebinds(names: list[ast.alias]) -> bool:
     """Whether an import takes the entry point's name."""
     return any((item.asname or item.name) == "f" for item in names)
+
+
+def _alien_import(node: ast.Import) -> bool:
+    return any(item.name not in ALLOWED_MODULES for item in node.names) or _rebinds(node.names)
+
+
+def _alien_member(node: ast.ImportFrom) -> bool:
+    members = ALLOWED_MODULES.get(node.module or "", frozenset())
+    alien = node.level != 0 or any(item.name not in members for item in node.names)
+    return alien or _rebinds(node.names)
 
 
 def _misuses_module(node: ast.AST, modules: Mapping[str, str]) -> bool:
@@ -171,10 +180,8 @@ def _misuses_module(node: ast.AST, modules: Mapping[str, str]) -> bool:
     )
 
 
-def _walks(node: ast.AST, modules: Mapping[str, str]) -> bool:
+def _walks(node: ast.Attribute, modules: Mapping[str, str]) -> bool:
     """Whether `node` reads an attribute that is not on the list for its owner."""
-    if not isinstance(node, ast.Attribute):
-        return False
     owner = node.value
     if isinstance(owner, ast.Name) and owner.id in modules:
         members = ALLOWED_MODULES.get(modules[owner.id], frozenset())
@@ -182,6 +189,22 @@ def _walks(node: ast.AST, modules: Mapping[str, str]) -> bool:
     if node.attr == "format" and isinstance(owner, ast.Constant) and isinstance(owner.value, str):
         return not _plain_template(owner.value)
     return node.attr not in ALLOWED_ATTRIBUTES
+
+
+_CHECKS: dict[type, Callable[[Any, Mapping[str, str]], bool]] = {
+    **dict.fromkeys(_FORBIDDEN_NODES, lambda node, modules: True),
+    ast.Name: lambda node, modules: node.id in FORBIDDEN_NAMES or node.id.startswith("__"),
+    ast.Attribute: _walks,
+    ast.Import: lambda node, modules: _alien_import(node),
+    ast.ImportFrom: lambda node, modules: _alien_member(node),
+    # In a default or an annotation it would replace the entry point.
+    ast.NamedExpr: lambda node, modules: node.target.id == "f",
+    ast.FunctionDef: lambda node, modules: bool(node.decorator_list) or node.name[:2] == "__",
+    ast.comprehension: lambda node, modules: bool(node.is_async),
+    # It reads attributes by name, as an Attribute does.
+    ast.MatchClass: lambda node, modules: bool(node.kwd_attrs),
+}
+"""Whether a node is one that no program may have, by its type and the modules' names."""
 
 
 def _plain_template(template: str) -> bool:
@@ -222,12 +245,19 @@ def _levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
     level = [tree]
     while level:
         yield level
-        level = [
-            child
-            for node in level
-            for child in ast.iter_child_nodes(node)
-            if not isinstance(child, _NOT_LEVELS)
-        ]
+        below: list[ast.AST] = []
+        for node in level:
+            if type(node) in _LEAVES:
+                continue
+            for name in node._fields:
+                if name in _NO_LEVELS:
+                    continue
+                child = getattr(node, name)
+                if isinstance(child, ast.AST):
+                    below.append(child)
+                elif isinstance(child, list):
+                    below += [item for item in child if isinstance(item, ast.AST)]
+        level = below
 
 
 def types_in(values: Iterable[object]) -> dict[str, float]:

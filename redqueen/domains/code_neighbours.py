@@ -57,7 +57,7 @@ def find_constant(sandbox: Sandbox, probes: Sequence[Probe]) -> list[bool | Outc
         ]
         inputs = [_inputs(probe, count, far) for probe, _ in open_ones]
         calls = [
-            Call(probe.source, "f", args)
+            Call(probe.source, "f", args, stateless=True)
             for (probe, _), several in zip(open_ones, inputs, strict=True)
             for args in several
         ]

@@ -17,6 +17,7 @@ from redqueen.sandbox.literals import (
     parse_literal,
     plain_problem,
     render_literal,
+    tells,
 )
 from redqueen.sandbox.syntax import parse_module
 from redqueen.types import ConfigError, InfrastructureError
@@ -36,6 +37,7 @@ __all__ = [
     "parse_module",
     "plain_problem",
     "render_literal",
+    "tells",
 ]
 
 

@@ -15,11 +15,16 @@ class Call:
 
     `args` are plain values (see `literals`); they reach the interpreter as data, never as text
     pasted into the program.
+
+    `stateless` is the word of whoever makes the call that the program can neither leave nor see
+    anything outside its namespace: it uses no module that has a state (`random`, `decimal`) and
+    no identities (`id`). Such programs may share an interpreter.
     """
 
     code: str
     function: str
     args: tuple[Any, ...] = ()
+    stateless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,8 @@ class Sandbox(Protocol):
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """Run `calls` on all workers; outcomes in the order of `calls`, and as if each ran alone.
 
-        No program sees another's state; equal calls never see each other's.
+        No program sees another's state, unless its call wrongly says `stateless`; equal calls
+        never see each other's.
 
         Bad code never makes it raise: every ending is an `Outcome`.
 

@@ -8,8 +8,12 @@ literal is `1e309`. Ellipsis, frozensets, NaN and lone surrogates are not.
 
 import ast
 import io
+import json
 import math
+import re
 import tokenize
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from redqueen.sandbox.syntax import parse_expression
@@ -22,34 +26,40 @@ MAX_INT_BITS = 14_000
 """Largest integer (about 4,200 decimal digits: CPython refuses to print more than 4,300)."""
 
 _INFINITY = "1e309"
+_CONTAINERS = frozenset({list, tuple, set, dict})
+_JSON = re.compile(r"(?:[\[\], 0-9-]|'[ !#-&(-\[\]-~]*+')*+")
+"""Whole numbers, simple strings and lists: read as JSON, if it is JSON, four times as fast."""
+_CANONICAL = re.compile(r"(?:[\[\](), ]|-?[0-9]++|'[ -&(-\[\]-~]*+'|True|False|None)*+")
+"""What a repr of whole numbers, simple strings, lists and tuples is made of."""
+_TELLING = re.compile(r"(?:[\[\](), ]|-?[0-9]++|'[ -&(-\[\]-~]*+'|None)*+")
+_CANONICAL_CHARS = 1000
 _FAILURES = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError, OverflowError)
 
 
 def plain_problem(value: object) -> str | None:
     """Say why `value` is not plain, or None if it is. Never recurses and calls no foreign code."""
-    stack: list[tuple[object, int]] = [(value, 0)]
+    stack: list[tuple[Iterable[Any], int]] = [((value,), 0)]
     while stack:
-        item, depth = stack.pop()
-        kind = type(item)
-        if kind in (list, tuple, set, dict):
-            if depth >= MAX_DEPTH:
-                return f"nested deeper than {MAX_DEPTH}"
-            children: list[object] = list(item)  # type: ignore[call-overload]
-            if isinstance(item, dict):
-                children += item.values()
-            stack += [(child, depth + 1) for child in children]
-        else:
-            problem = _scalar_problem(item)
-            if problem is not None:
-                return problem
+        items, depth = stack.pop()
+        for item in items:
+            if type(item) in _CONTAINERS:
+                if depth == MAX_DEPTH:
+                    return f"nested deeper than {MAX_DEPTH}"
+                stack.append((item, depth + 1))
+                if type(item) is dict:
+                    stack.append((item.values(), depth + 1))
+            else:
+                problem = _scalar_problem(item)
+                if problem is not None:
+                    return problem
     return None
 
 
 def _scalar_problem(item: object) -> str | None:
-    if item is None or type(item) in (bool, bytes):
-        return None
     if type(item) is int:
         return "integer too large" if item.bit_length() > MAX_INT_BITS else None
+    if item is None or type(item) in (bool, bytes):
+        return None
     if type(item) is float:
         return "nan has no literal" if math.isnan(item) else None
     if type(item) is complex:
@@ -74,10 +84,19 @@ def parse_literal(text: str, max_chars: int = MAX_CHARS) -> tuple[bool, Any]:
 
 def _evaluate(source: str | ast.expr) -> tuple[bool, Any]:
     try:
-        value = ast.literal_eval(parse_expression(source) if isinstance(source, str) else source)
+        value = _read(source) if isinstance(source, str) else ast.literal_eval(source)
     except _FAILURES:
         return False, None
     return (True, value) if plain_problem(value) is None else (False, None)
+
+
+def _read(text: str) -> Any:
+    if _JSON.fullmatch(text):
+        with suppress(ValueError):  # `[1,]` and `- 1` are literals all the same
+            items = json.loads(f"[{text}]".replace("'", '"'))
+            if items:
+                return items[0] if len(items) == 1 else tuple(items)
+    return ast.literal_eval(parse_expression(text))
 
 
 def parse_repr(text: str, max_chars: int = MAX_CHARS) -> tuple[bool, Any]:
@@ -126,6 +145,21 @@ def _has_comment(text: str) -> bool:
     except (*_FAILURES, tokenize.TokenError):
         return True
     return any(token.type == tokenize.COMMENT for token in tokens)
+
+
+def canonical_repr(text: str) -> str | None:
+    """Canonical text (see `render_literal`) of the value whose `repr` is `text`, None if it is not
+    plain. The value's depth must be known to be at most `MAX_DEPTH`."""
+    if len(text) <= _CANONICAL_CHARS and _CANONICAL.fullmatch(text):
+        return text  # read and rendered again it would be the same
+    ok, value = parse_repr(text)
+    return render_literal(value) if ok else None
+
+
+def tells(canonical: str) -> bool:
+    """Whether no other canonical text is of an equal value, by its looks: `True` is equal to `1`,
+    and dicts and floats may be written in several ways."""
+    return _TELLING.fullmatch(canonical) is not None
 
 
 def _parenthesised(text: str) -> bool:

@@ -4,13 +4,14 @@ Layers that keep untrusted code away from us:
 
 1. The interpreter has no file system, network, environment or foreign code. It limits time,
    memory and recursion with errors that a program cannot catch.
-2. Each program gets a fresh session. A fixed runner program receives the untrusted code as a
-   string, executes it in a namespace of its own, and turns the returned value into text there,
-   after counting its size; so nothing big or strange is ever rebuilt in our process, and a
-   program that redefines `repr`, `len` or `type` changes nothing but its own namespace.
-   Neighbouring calls of one program share the session, each in a namespace of its own, for a
-   session costs ten times what a small call does. If the limits of one call are not enough for
-   all of them, each runs again alone. Equal calls never share a session: they are there to show
+2. A fixed runner program receives the untrusted code as a string, executes it in a namespace of
+   its own, and turns the returned value into text there, after counting its size; so nothing big
+   or strange is ever rebuilt in our process, and a program that redefines `repr`, `len` or `type`
+   changes nothing but its own namespace. Programs with a state of their own get a session of their
+   own, which starts from nothing. A session costs twenty times what a small call does, so all
+   calls of one program share one, and so do programs that are known to be stateless: the
+   interpreter has nothing that these can change. If a session's calls do not end within their
+   limits, each runs again alone. Equal calls never share a session: they are there to show
    whether a program always does the same.
 3. Each interpreter is a process with an empty environment. When it dies it is replaced. When it
    hangs beyond its own limit, the pool kills it from outside after `GRACE` seconds.
@@ -19,16 +20,18 @@ A worker that dies costs a retry, since we cannot know who killed it; after `ret
 is `infra_error`. A worker that had to be killed for hanging is retried once, then `timeout`.
 An endless loop ends after `seconds`; one step of the interpreter that outlasts its own limit (the
 square of a huge integer) after 2 x (seconds + GRACE); nothing takes longer than
-(retries + 1) x (seconds + GRACE). A session that its calls had to leave adds seconds + GRACE once.
+(retries + 1) x (seconds + GRACE). A session that its calls had to leave adds at most
+SHARED_TIME x seconds + GRACE once.
 """
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import pydantic_monty
 
@@ -38,9 +41,8 @@ from redqueen.sandbox.gaps import is_gap
 from redqueen.sandbox.literals import (
     MAX_CHARS,
     MAX_DEPTH,
-    parse_repr,
+    canonical_repr,
     plain_problem,
-    render_literal,
 )
 from redqueen.types import InfrastructureError
 
@@ -50,8 +52,12 @@ PRINT_BYTES = 65_537
 """What a program may print; printed text is dropped, more of it is an `output` outcome."""
 MESSAGE_CHARS = 300
 
-BATCH = 16
+SHARED_CALLS = 256
 """Most calls in one session."""
+SHARED_TIME = 0.25
+"""Share of one call's seconds that a session of several calls may take."""
+_WORTH = 16
+"""Calls that cost about as much as a session: fewer are not spread over workers."""
 
 _CHECKOUT_SECONDS = 30.0
 _CALLS_PER_WORKER = 5_000
@@ -62,7 +68,7 @@ _REMEDY = "pip install 'pydantic-monty>=1.4,<2', or point MONTY_BIN at its `mont
 # Short on purpose: it is compiled for every session. It measures the value level by level, so that
 # what it looks at stays within LIMIT items whatever sharing or cycles the value holds.
 _RUNNER = """
-def run(args):
+def run(code, function, args):
     scope = {'__name__': 'program'}
     try:
         exec(code, scope)
@@ -100,10 +106,12 @@ def run(args):
         return 'output', '', ''
     return ('value', '', text) if len(text) <= LIMIT else ('output', '', '')
 reports = []
-for args in batch:
-    reports.append(run(args))
+for code, function, several in batch:
+    for args in several:
+        reports.append(run(code, function, args))
 reports
 """
+_Item = TypeVar("_Item")
 _Report = tuple[str, str, str]
 """Status, exception's name, detail."""
 
@@ -129,6 +137,10 @@ class MontySandbox:
             "max_suspensions": 100,
             "max_total_sleep_secs": 0.0,
         }
+        self._shared: pydantic_monty.ResourceLimits = {
+            **self._limits,
+            "max_feed_duration_secs": SHARED_TIME * limits.seconds,
+        }
         self._stack = ExitStack()
         try:
             self._pool = self._stack.enter_context(
@@ -152,23 +164,43 @@ class MontySandbox:
         """See `Sandbox.run`."""
         if self._closed:
             raise InfrastructureError("the sandbox is closed; make a new one with make_sandbox")
-        batches = _batches(calls)
-        outcomes: dict[int, list[Outcome]] = {}
-        numbers = itertools.count()
+        outcomes = _refused(calls)
+        taken = [number for number, refusal in enumerate(outcomes) if refusal is None]
+        sessions = _sessions(calls, taken, self._workers)
+        alone = [number for numbers in sessions if len(numbers) == 1 for number in numbers]
+
+        def together(numbers: Sequence[int]) -> None:
+            try:
+                reports = self._session([calls[number] for number in numbers], self._shared)
+            except Exception:
+                alone.extend(numbers)  # one met a limit, or a worker died: alone, each shows which
+                return
+            for number, report in zip(numbers, reports, strict=True):
+                outcomes[number] = _outcome(*report)
+
+        def single(number: int) -> None:
+            outcomes[number] = self._call(calls[number])
+
+        self._spread(together, [numbers for numbers in sessions if len(numbers) > 1])
+        self._spread(single, alone)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _spread(self, work: Callable[[_Item], None], items: Sequence[_Item]) -> None:
+        """`work` on all items, on as many threads as there are workers."""
+        indices = itertools.count()
         stop = threading.Event()
 
         def drain() -> None:
-            # next() on a count is atomic, so each batch is taken by one thread.
-            while not stop.is_set() and (index := next(numbers)) < len(batches):
-                outcomes[index] = self._batch(batches[index])
+            # next() on a count is atomic, so each item is taken by one thread.
+            while not stop.is_set() and (index := next(indices)) < len(items):
+                work(items[index])
 
-        futures = [self._threads.submit(drain) for _ in range(min(self._workers, len(batches)))]
+        futures = [self._threads.submit(drain) for _ in range(min(self._workers, len(items)))]
         try:
             for future in futures:
                 future.result()
         finally:
             stop.set()
-        return [outcome for index in range(len(batches)) for outcome in outcomes[index]]
 
     def close(self) -> None:
         """End all worker processes. Safe to call twice."""
@@ -188,20 +220,8 @@ class MontySandbox:
     ) -> None:
         self.close()
 
-    def _batch(self, calls: Sequence[Call]) -> list[Outcome]:
-        """Calls of one program: together if that goes well, else each alone."""
-        if len(calls) > 1 and all(_refuse(call) is None for call in calls):
-            try:
-                return [_outcome(*report) for report in self._session(calls)]
-            except Exception:
-                pass  # one of them met a limit, or a worker died: alone, each shows what it is
-        return [self._call(call) for call in calls]
-
     def _call(self, call: Call) -> Outcome:
         """One call with its retries."""
-        refusal = _refuse(call)
-        if refusal is not None:
-            return refusal
         failure, hangs = "", 0
         for _ in range(self._retries + 1):
             try:
@@ -221,54 +241,75 @@ class MontySandbox:
     def _attempt(self, call: Call) -> Outcome:
         """One session for `call` alone. Raises what is not the program's doing."""
         try:
-            return _outcome(*self._session([call])[0])
+            return _outcome(*self._session([call], self._limits)[0])
         except pydantic_monty.MontyRuntimeError as error:
             outcome = _interrupted(error)
             if outcome is None:
                 raise
             return outcome
 
-    def _session(self, calls: Sequence[Call]) -> list[_Report]:
-        """One fresh session for calls of one program."""
-        first = calls[0]
-        args = [call.args for call in calls]
-        inputs = {"code": first.code, "function": first.function, "batch": args}
+    def _session(
+        self, calls: Sequence[Call], limits: pydantic_monty.ResourceLimits
+    ) -> list[_Report]:
+        """One fresh session for all of `calls`."""
+        batch: list[tuple[str, str, list[tuple[Any, ...]]]] = []
+        for call in calls:
+            if not batch or batch[-1][:2] != (call.code, call.function):
+                batch.append((call.code, call.function, []))
+            batch[-1][2].append(call.args)
         session = self._pool.checkout(
-            limits=self._limits, assert_message_annotations=False, os_policy={"sleep": "zero"}
+            limits=limits, assert_message_annotations=False, os_policy={"sleep": "zero"}
         )
         with session as worker:
             printed = pydantic_monty.CollectString(max_bytes=PRINT_BYTES)
             reports: list[_Report] = worker.feed_run(
-                self._runner, inputs=inputs, print_callback=printed
+                self._runner, inputs={"batch": batch}, print_callback=printed
             )
         return reports
 
 
-def _batches(calls: Sequence[Call]) -> list[list[Call]]:
-    """Neighbours of one program, at most `BATCH` and no two of them equal."""
-    batches: list[list[Call]] = []
+def _sessions(calls: Sequence[Call], numbers: Sequence[int], workers: int) -> list[list[int]]:
+    """The calls with these numbers, by the session that they share.
+
+    Every second time that equal calls go to other sessions, their order is reversed, so that a
+    program that shows an address does not find itself at the same one.
+    """
+    times = Counter[tuple[str, str, str]]()
+    shared: dict[tuple[int, tuple[str, str] | None], list[int]] = {}
+    for number in numbers:
+        call = calls[number]
+        key = (call.code, call.function, repr(call.args))
+        owner = None if call.stateless else (call.code, call.function)
+        shared.setdefault((times[key], owner), []).append(number)
+        times[key] += 1
+    sessions = []
+    for (time, _), members in shared.items():
+        most = workers * SHARED_CALLS
+        parts = -(-len(members) // most) * workers
+        size = max(-(-len(members) // parts), _WORTH)
+        ordered = members[:: -1 if time % 2 else 1]
+        sessions += [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    return sessions
+
+
+def _refused(calls: Sequence[Call]) -> list[Outcome | None]:
+    """For each call its outcome if it cannot be handed over at all, else None."""
+    problems: dict[int, str | None] = {}  # by the id of arguments: several calls may have the same
+    outcomes: list[Outcome | None] = []
     for call in calls:
-        last = batches[-1] if batches else []
-        shared = last and (last[0].code, last[0].function) == (call.code, call.function)
-        if shared and len(last) < BATCH and call not in last:
-            last.append(call)
-        else:
-            batches.append([call])
-    return batches
-
-
-def _refuse(call: Call) -> Outcome | None:
-    """Outcome of a call that cannot be handed over at all."""
-    try:
-        f"{call.code}{call.function}".encode()
-    except UnicodeEncodeError as error:
-        return Outcome(
-            OutcomeKind.EXCEPTION, exception="UnicodeEncodeError", message=_cut(str(error))
-        )
-    problem = plain_problem(call.args)
-    if problem is not None:
-        return Outcome(OutcomeKind.UNSUPPORTED, message=f"argument: {problem}")
-    return None
+        if id(call.args) not in problems:
+            problems[id(call.args)] = plain_problem(call.args)
+        problem = problems[id(call.args)]
+        if problem is not None:
+            outcomes.append(Outcome(OutcomeKind.UNSUPPORTED, message=f"argument: {problem}"))
+            continue
+        try:
+            f"{call.code}{call.function}".encode()
+            outcomes.append(None)
+        except UnicodeEncodeError as error:
+            message = _cut(str(error))
+            outcomes.append(Outcome(OutcomeKind.EXCEPTION, "", "UnicodeEncodeError", message))
+    return outcomes
 
 
 def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
@@ -292,6 +333,10 @@ def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
 
 def _outcome(status: str, exception: str, detail: str) -> Outcome:
     """Outcome of the runner's report."""
+    if status == "value":
+        text = canonical_repr(detail)
+        if text is not None:
+            return Outcome(OutcomeKind.VALUE, text)
     if status == "raised":
         kind = OutcomeKind.UNSUPPORTED if is_gap(exception, detail) else OutcomeKind.EXCEPTION
         name = exception if kind is OutcomeKind.EXCEPTION else ""
@@ -302,11 +347,6 @@ def _outcome(status: str, exception: str, detail: str) -> Outcome:
         return Outcome(OutcomeKind.EXCEPTION, exception="NameError", message=_cut(message))
     if status == "output":
         return Outcome(OutcomeKind.OUTPUT, message="the returned value is too long or too deep")
-    if status == "value":
-        ok, value = parse_repr(detail)
-        text = render_literal(value) if ok else None
-        if text is not None:
-            return Outcome(OutcomeKind.VALUE, text=text)
     what = "nan" if detail == "float" else f"a value of type {detail}"
     message = f"the program returned {what}, which has no literal"
     return Outcome(OutcomeKind.EXCEPTION, exception=NOT_A_LITERAL, message=_cut(message))

@@ -14,6 +14,7 @@ from redqueen.domains.code_ast import (
     depth,
     features,
     parse_program,
+    runnable,
     types_in,
 )
 
@@ -182,6 +183,19 @@ def test_no_function(name: str) -> None:
 @pytest.mark.parametrize("text", SYNTAX_ERROR)
 def test_syntax_error(text: str) -> None:
     assert parse_program(text, 1200) == "syntax_error"
+
+
+@pytest.mark.parametrize(
+    "text", [*ALLOWED.values(), *FORBIDDEN.values(), *NO_FUNCTION.values(), *SYNTAX_ERROR]
+)
+def test_what_runs_is_the_program_that_was_read(text: str) -> None:
+    source, fault = runnable(text, 1200)
+    parsed = parse_program(text, 1200)
+    if isinstance(parsed, str):
+        assert (source, fault) == ("", parsed)
+    else:
+        assert fault == ""
+        assert ast.dump(ast.parse(source)) == ast.dump(parsed.tree)
 
 
 def test_arity_counts_all_positional_arguments() -> None:

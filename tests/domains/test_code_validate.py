@@ -217,7 +217,8 @@ def test_inputs_reach_the_sandbox_as_values_not_as_text() -> None:
     domain = CodeDomain(DomainConfig(guards=()), fake, STYLES["compact"])
     text = proposal_text(STYLES["compact"], PAIR, "'0); import os', {'k': (1,)}")
     assert isinstance(only(domain.validate([draft("code_o", text)])), Task)
-    assert fake.calls == [Call(PAIR, "f", ("0); import os", {"k": (1,)}))] * 2
+    args = ("0); import os", {"k": (1,)})
+    assert fake.calls == [Call(PAIR, "f", args, stateless=True)] * 2
 
 
 def test_ids_are_those_of_the_content(domain: CodeDomain) -> None:

@@ -15,6 +15,7 @@ from redqueen.types import Task, Verdict
 
 CORRECT, WRONG, MALFORMED = Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED
 DOUBLE = "def f(a):\n    return a * 2"
+TRIPLE = "def f(a):\n    return a * 3"
 SIX = ("1", "2", "3", "'ab'", "[0]", "(1, 2)")
 
 
@@ -239,6 +240,33 @@ def test_verdicts_keep_their_order(domain: CodeDomain) -> None:
     made = [item.verdict is CORRECT for item in domain.verify(attempts)]
     assert made == [right for _, right in plan]
     assert domain.verify([]) == []
+
+
+@pytest.mark.parametrize("kind", ["code_i", "code_f"])
+def test_equal_answers_to_a_task_run_once_whatever_was_thought(
+    domain: CodeDomain, kind: str
+) -> None:
+    inputs = SIX if kind == "code_f" else SIX[:1]
+    tasks = [make_task(domain, kind, program, *inputs) for program in (DOUBLE, TRIPLE)]
+    fake = FakeSandbox(lambda *_: value("0"))
+    judging = CodeDomain(DomainConfig(), fake, STYLES["instruct"])
+    answer = DOUBLE if kind == "code_f" else "1"
+    texts = [f"{thought}<answer>{answer}</answer>" for thought in ("", "so ", "thus ")]
+    attempts = [Attempt(task, text) for task in tasks for text in texts]
+    made = judging.verify(attempts)
+    assert len(fake.calls) == len(tasks) * (3 if kind == "code_f" else 1)
+    assert made == [judging.verify([attempt])[0] for attempt in attempts]
+
+
+def test_plain_answers_run_as_they_are_and_others_in_canonical_form(domain: CodeDomain) -> None:
+    task = make_task(domain, "code_f", DOUBLE, *SIX)
+    plain = "def f(a):  # twice\n  return (a*2)"
+    canonical = "def f(a):\n    return a * 2"
+    for answer, run in [(plain, plain), (plain.replace("a", "\uff41"), canonical)]:
+        fake = FakeSandbox(lambda *_: value("0"))
+        judge(CodeDomain(DomainConfig(), fake, STYLES["compact"]), task, answer)
+        assert {call.code for call in fake.calls} == {run}
+        assert judge(domain, task, answer).verdict is CORRECT
 
 
 def _tasks(domain: CodeDomain, each: int) -> list[Task]:

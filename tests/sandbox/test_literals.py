@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from redqueen.sandbox.literals import (
     MAX_CHARS,
     MAX_DEPTH,
+    canonical_repr,
     literals_equal,
     parse_arguments,
     parse_literal,
     parse_repr,
     plain_problem,
     render_literal,
+    tells,
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -60,6 +62,37 @@ def test_text_made_by_repr_is_read_as_python_means_it(value: Any) -> None:
     ok, back = parse_repr(repr(value), 10**6)
     assert ok
     assert back == value
+
+
+@given(PLAIN)
+def test_a_repr_becomes_canonical_as_if_it_were_read_and_rendered(value: Any) -> None:
+    assert canonical_repr(repr(value)) == render_literal(value)
+
+
+SIMPLE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("ab'\"\\ ,é"),
+    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple),
+    max_leaves=6,
+)
+
+
+@given(SIMPLE)
+def test_simple_literals_are_read_as_python_reads_them(value: Any) -> None:
+    for text in (repr(value), repr(value).replace(", ", ","), f"{value!r}, {value!r}"):
+        expected = ast.literal_eval(text)
+        assert repr(parse_literal(text)) == repr((True, expected))
+
+
+@given(SIMPLE, SIMPLE)
+def test_telling_texts_are_equal_exactly_when_their_values_are(left: Any, right: Any) -> None:
+    texts = str(render_literal(left)), str(render_literal(right))
+    if all(map(tells, texts)):
+        assert (texts[0] == texts[1]) == literals_equal(left, right)
+
+
+@pytest.mark.parametrize("text", ["True", "[1.0]", "{1: 2}", "{1}", "1e309", "'\\n'", "b'a'", "1j"])
+def test_texts_with_several_ways_to_write_an_equal_value_do_not_tell(text: str) -> None:
+    assert not tells(text)
 
 
 @given(PLAIN, PLAIN)

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from redqueen.sandbox import (
     make_sandbox,
     render_literal,
 )
-from redqueen.sandbox.monty import BATCH, _batches
+from redqueen.sandbox.monty import SHARED_CALLS, MontySandbox, _sessions
 
 from .test_literals import PLAIN, nest
 
@@ -189,18 +190,123 @@ def test_neighbours_of_one_program_end_as_they_do_alone(numbers: list[int], stra
         ]
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40))))
-def test_equal_calls_and_other_programs_have_sessions_of_their_own(
-    pairs: list[tuple[str, int]],
+STRANGERS = [
+    Call("def f(xs, seen=[]):\n    seen.append(len(xs))\n    return seen", "f", ([1, 2],)),
+    Call("import math, re\ndef f(s): return re.sub('a', 'b', s), math.pi", "f", ("banana",)),
+    Call("def g(n): return 0 if n == 0 else 1 + g(n - 1)\ndef f(n): return g(n)", "f", (30,)),
+    Call("def g(n): return 0 if n == 0 else 1 + g(n - 1)\ndef f(n): return g(n)", "f", (60,)),
+    Call("def f(x): return x[3]", "f", ([1],)),
+    Call("def f(x): return g(x)", "f", (1,)),
+    Call("def g(x): return x", "f", (1,)),
+    Call("def f(x) return x", "f", (1,)),
+    Call("def f(n):\n    while n: pass", "f", (1,)),
+    Call("def f(n): return len([0] * n)", "f", (4 * 10**6,)),
+    Call("def f(): return 'x' * 200", "f"),
+    Call("def f(): return f", "f"),
+    Call("def f(x): return 1", "f", (object(),)),
+    Call("def f(): return '\ud800'", "f"),
+]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(STRANGERS), min_size=2, max_size=12))
+def test_stateless_programs_end_together_as_they_do_alone(calls: list[Call]) -> None:
+    config = SandboxConfig(workers=1, seconds=0.2, memory_mb=8, recursion=40, output_chars=100)
+    with make_sandbox(config) as sandbox:
+        alone = [sandbox.run([call])[0] for call in calls]
+        together = sandbox.run([replace(call, stateless=True) for call in calls])
+        assert [(o.kind, o.text, o.exception) for o in together] == [
+            (o.kind, o.text, o.exception) for o in alone
+        ]
+
+
+SPOILERS = {
+    "module's attribute": "import math\ndef f(): math.pi = 4",
+    "module's new attribute": "import functools\ndef f(): functools.secret = 4",
+    "module's function": "import re, json\ndef f():\n    json.dumps = re.sub = None",
+    "type's attribute": "def f(): int.secret = 4",
+    "exception's attribute": "def f(): ValueError.secret = 4",
+    "singleton's attribute": "def f(): (...).secret = 4",
+    "builtin function": "def f():\n    global len\n    len = None",
+    "name of its own": "secret = 4\ndef f():\n    global other\n    other = 5",
+    "name of the runner": "def f():\n    global run, reports\n    run, reports = None, []",
+    "own namespace": "def f(): globals()['len'] = None",
+    "builtins": "import builtins\ndef f(): builtins.len = None",
+    "list of modules": "import sys\ndef f(): sys.modules['math'] = None",
+    "recursion limit": "import sys\ndef f(): sys.setrecursionlimit(9)",
+    "environment": "import os\ndef f(): os.environ['SECRET'] = '4'",
+    "shared default": "def f(seen=[]): seen.append(4)",
+    "function's attribute": "def f():\n    f.secret = 4\n    len.secret = 4",
+    "report of its own": "def f(): print('value', '', '4')",
+    "generator left open": "def f():\n    for x in (i for i in range(9)): return 4",
+    "exception on its way": "def f(): raise ValueError('secret')",
+}
+PEEK = """
+import math, re, functools, json
+def f(seen=[]):
+    found = [math.pi, re.sub('a', 'b', 'aa'), json.dumps([1]), len([1, 2]), seen]
+    def deep(n): return 0 if n == 0 else 1 + deep(n - 1)
+    found.append(deep(50))
+    for look in (lambda: functools.secret, lambda: int.secret, lambda: ValueError.secret,
+                 lambda: (...).secret, lambda: secret, lambda: other, lambda: run,
+                 lambda: reports, lambda: batch, lambda: len.secret):
+        try:
+            found.append(look())
+        except (AttributeError, NameError):
+            found.append('nothing')
+    return found
+"""
+
+
+@pytest.mark.parametrize("name", SPOILERS)
+def test_programs_leave_nothing_in_a_session_that_they_share(
+    monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    calls = [Call(code, "f", (n,)) for code, n in pairs]
-    batches = _batches(calls)
-    assert [call for batch in batches for call in batch] == calls
-    for batch in batches:
-        assert len({call.code for call in batch}) == 1
-        assert len({call.args for call in batch}) == len(batch) <= BATCH
-    whole = [Call("a", "f", (n,)) for n in range(BATCH + 3)]
-    assert [len(batch) for batch in _batches(whole + whole[-3:])] == [BATCH, 3, 3]
+    spoiler, peek = Call(SPOILERS[name], "f", (), True), Call(PEEK, "f", (), True)
+    sizes = []
+    session = MontySandbox._session
+    monkeypatch.setattr(
+        MontySandbox,
+        "_session",
+        lambda self, calls, limits: sizes.append(len(calls)) or session(self, calls, limits),
+    )
+    with make_sandbox(SandboxConfig(workers=1)) as sandbox:
+        [alone] = sandbox.run([peek])
+        after = sandbox.run([spoiler, peek])[1]
+    assert sizes == [1, 2], "they must have shared a session"
+    assert after == alone
+    found = ast.literal_eval(alone.text)
+    assert found == [3.141592653589793, "bb", "[1]", 2, [], 50, *["nothing"] * 10]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 9)), max_size=60),
+    st.sets(st.sampled_from("abcd")),
+    st.integers(1, 3),
+)
+def test_equal_calls_and_programs_with_a_state_have_sessions_of_their_own(
+    pairs: list[tuple[str, int]], stateless: set[str], workers: int
+) -> None:
+    calls = [Call(code, "f", (n,), code in stateless) for code, n in pairs]
+    taken = [number for number in range(len(calls)) if number % 7]
+    sessions = _sessions(calls, taken, workers)
+    assert sorted(number for session in sessions for number in session) == taken
+    for session in sessions:
+        members = [calls[number] for number in session]
+        assert len({(call.code, call.args) for call in members}) == len(members)
+        codes = {call.code for call in members}
+        assert len(codes) == 1 or codes <= stateless
+
+
+def test_sessions_are_even_and_the_second_runs_come_in_reverse() -> None:
+    calls = [Call("a", "f", (n,), stateless=True) for n in range(3 * SHARED_CALLS)] * 2
+    sessions = _sessions(calls, range(len(calls)), 2)
+    assert [len(session) for session in sessions] == [SHARED_CALLS * 3 // 4] * 8
+    numbers = [number for session in sessions for number in session]
+    half = len(calls) // 2
+    assert numbers == [*range(half), *range(2 * half - 1, half - 1, -1)]
+    few = _sessions(calls[:30], range(30), 4)
+    assert [len(session) for session in few] == [16, 14]
 
 
 def test_outcomes_come_in_the_order_of_calls(sandbox: Sandbox) -> None:
