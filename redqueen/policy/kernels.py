@@ -213,6 +213,28 @@ def text_attention(
 
 Span = tuple[int, int]
 
+SPAN = 64
+"""On a CPU spans are widened to multiples of it: the library makes a kernel for every number of
+rows that it has not met, which takes as long as ten products of a span."""
+
+
+def _widened(span: Span, rows: int, step: int) -> slice:
+    """Rows that hold the span, a multiple of `step` of them if there are so many."""
+    start, stop = span
+    size = min(-(-(stop - start) // step) * step, rows)
+    first = min(start, rows - size)
+    return slice(first, first + size)
+
+
+def _blank_others(low: Tensor, span: Span, wide: slice) -> Tensor:
+    """Zero the rows of `low` that are not of the span, so that they add nothing to anything."""
+    start, stop = span
+    if start > wide.start:
+        low[: start - wide.start].zero_()
+    if stop < wide.stop:
+        low[stop - wide.start :].zero_()
+    return low
+
 
 class _RoutedLinear(Function):
     @staticmethod
@@ -225,12 +247,14 @@ class _RoutedLinear(Function):
         *factors: Tensor,
     ) -> Tensor:
         out = functional.linear(x, weight, bias)
+        step = SPAN if x.device.type == "cpu" else 1
+        wides = [_widened(span, len(x), step) for span in spans]
         lows = []
-        for (start, stop), a, b in zip(spans, factors[::2], factors[1::2], strict=True):
-            low = x[start:stop] @ a
-            out[start:stop].addmm_(low, b)
+        for span, wide, a, b in zip(spans, wides, factors[::2], factors[1::2], strict=True):
+            low = _blank_others(x[wide] @ a, span, wide)
+            out[wide].addmm_(low, b)
             lows.append(low)
-        ctx.spans = spans
+        ctx.spans, ctx.wides = spans, wides
         ctx.save_for_backward(x, weight, *factors, *lows)
         return out
 
@@ -242,14 +266,14 @@ class _RoutedLinear(Function):
         factors, lows = rest[: 2 * runs], rest[2 * runs :]
         slope = grad @ weight if ctx.needs_input_grad[0] else None
         slopes: list[Tensor] = []
-        for (start, stop), a, b, low in zip(
-            ctx.spans, factors[::2], factors[1::2], lows, strict=True
+        for span, wide, a, b, low in zip(
+            ctx.spans, ctx.wides, factors[::2], factors[1::2], lows, strict=True
         ):
-            own = grad[start:stop]
-            slope_low = own @ b.t()
+            own = grad[wide]
+            slope_low = _blank_others(own @ b.t(), span, wide)
             if slope is not None:
-                slope[start:stop].addmm_(slope_low, a.t())
-            slopes += (x[start:stop].t() @ slope_low, low.t() @ own)
+                slope[wide].addmm_(slope_low, a.t())
+            slopes += (x[wide].t() @ slope_low, low.t() @ own)
         return slope, None, None, None, *slopes
 
 
