@@ -30,6 +30,8 @@ BARS = {8: 1.08, 64: 1.3}
 """Largest ratio to one member."""
 PROPOSALS, ATTEMPTS = 32, 8
 PROMPT_TOKENS, TEXT_TOKENS = 60, 40
+WARM_STEPS = 4
+"""The first compiles, and all of them fetch memory that later ones have."""
 CONFIG = Path("configs/default.toml")
 
 
@@ -108,17 +110,18 @@ def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> li
 def compare_steps(size: int, steps: int, words: dict[str, str]) -> Ratio:
     """Seconds a sampled token, whole steps of the trainer, over those of one member alone."""
     with tempfile.TemporaryDirectory() as folder:
-        keys = {"steps": str(steps + 1), "checkpoint_every": str(steps + 1)} | words
+        # One step more than is measured: a run that ends would do so beside the other's step.
+        measured = WARM_STEPS + steps
+        keys = {"steps": str(measured + 1), "checkpoint_every": str(measured)} | words
         sides = [
             Side(CONFIG, Path(folder) / name, population(members, size) | keys)
             for name, members in (("alone", 1), ("together", size))
         ]
-        for side in sides:
-            side.step()  # the first compiles
-            side.steps.clear()
-        for step in range(steps):
+        for step in range(measured):
             for side in sides if step % 2 else reversed(sides):
                 side.step()
+                if step + 1 == WARM_STEPS:
+                    side.steps.clear()
         for side in sides:
             side.close()
     alone, together = ([step["seconds"] / step["tokens"] for step in side.steps] for side in sides)
@@ -135,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
     parser.add_argument("--repeats", type=int, default=5, help="of the fixed work")
-    parser.add_argument("--steps", type=int, default=10, help="whole steps")
+    parser.add_argument("--steps", type=int, default=12, help="whole steps")
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--out", type=Path, default=Path("runs/bench/overhead.json"))
     parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"),
