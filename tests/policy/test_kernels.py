@@ -109,29 +109,45 @@ def test_rotated_heads(dtype: torch.dtype, heads: int, kv_heads: int) -> None:
     same_with_gradients(ours, plain, [randn(5, 6 * (heads + 2 * kv_heads), seed=0, dtype=dtype)])
 
 
+SPANS = {10: [(0, 3), (3, 4), (6, 10)], 200: [(0, 70), (70, 75), (90, 199)]}
+"""By the number of rows; those of the second are widened into each other."""
+
+
 @both
 @pytest.mark.parametrize("biased", [True, False])
-def test_routed_linear(dtype: torch.dtype, biased: bool) -> None:
+@pytest.mark.parametrize("rows", SPANS)
+def test_routed_linear(dtype: torch.dtype, biased: bool, rows: int) -> None:
     weight = randn(9, 8, seed=1, dtype=dtype)
     bias = randn(9, seed=2, dtype=dtype) if biased else None
-    spans = [(0, 3), (3, 4), (6, 10)]
+    spans = SPANS[rows]
 
     def ours(x: Tensor, *factors: Tensor) -> Tensor:
         pairs = list(zip(factors[::2], factors[1::2], strict=True))
         return routed_linear(x, weight, bias, spans, pairs)
 
     def plain(x: Tensor, *factors: Tensor) -> Tensor:
-        rows = [functional.linear(x, weight.float(), None if bias is None else bias.float())]
+        parts = [functional.linear(x, weight.float(), None if bias is None else bias.float())]
         for (start, stop), a, b in zip(spans, factors[::2], factors[1::2], strict=True):
-            mask = torch.zeros(10, 1)
+            mask = torch.zeros(rows, 1)
             mask[start:stop] = 1
-            rows.append(mask * (x @ a @ b))
-        return sum(rows[1:], rows[0])
+            parts.append(mask * (x @ a @ b))
+        return sum(parts[1:], parts[0])
 
     factors = [
         randn(*shape, seed=3 + i, dtype=dtype) for i, shape in enumerate([(8, 2), (2, 9)] * 3)
     ]
-    same_with_gradients(ours, plain, [randn(10, 8, seed=0, dtype=dtype), *factors])
+    same_with_gradients(ours, plain, [randn(rows, 8, seed=0, dtype=dtype), *factors])
+
+
+@both
+def test_widened_spans_leave_the_rows_of_others_as_they_are(dtype: torch.dtype) -> None:
+    x, weight = randn(200, 8, seed=0, dtype=dtype), randn(9, 8, seed=1, dtype=dtype)
+    pair = randn(8, 2, seed=2, dtype=dtype), randn(2, 9, seed=3, dtype=dtype)
+    found = routed_linear(x, weight, None, [(70, 75)], [pair])
+    base = functional.linear(x, weight)
+    assert torch.equal(found[:70], base[:70])
+    assert torch.equal(found[75:], base[75:])
+    assert not torch.equal(found[70:75], base[70:75])
 
 
 def test_frozen_activations_get_no_gradient() -> None:
