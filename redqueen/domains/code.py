@@ -19,7 +19,14 @@ from redqueen.domains.code_forms import normal_form
 from redqueen.domains.code_gate import fault_after, fault_before
 from redqueen.domains.code_neighbours import Probe, find_constant
 from redqueen.domains.code_prompts import Style
-from redqueen.domains.code_texts import arguments_text, same_value, task_id, value_text
+from redqueen.domains.code_texts import (
+    arguments_text,
+    is_output,
+    known_output,
+    same_value,
+    task_id,
+    value_text,
+)
 from redqueen.domains.generator import BANDS, generate_program, more_inputs
 from redqueen.domains.program import GenerationError, Program, execute
 from redqueen.rng import derive_seed
@@ -33,8 +40,6 @@ from redqueen.sandbox import (
     parse_arguments,
     parse_literal,
     parse_module,
-    render_literal,
-    tells,
 )
 from redqueen.types import ConfigError, Rejection, Task, Verdict
 
@@ -297,7 +302,7 @@ class CodeDomain:
             known, value = parse_literal(answer)
             if not known:
                 return Judgement(Verdict.MALFORMED)
-            right = literals_equal(value, _known_output(payload["output"])[0])
+            right = literals_equal(value, known_output(payload["output"])[0])
             return Judgement(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
         if task.kind == "code_i":
             args = parse_arguments(answer, payload["arity"])
@@ -419,27 +424,11 @@ class _Plan:
             return Judgement(Verdict.INFRA_ERROR, self.answer)
         right = sum(
             outcome.kind is OutcomeKind.VALUE
-            and (outcome.text == expected or _same(outcome.text, expected))
+            and (outcome.text == expected or is_output(outcome.text, expected))
             for outcome, expected in zip(outcomes, self.expected, strict=True)
         )
         score = right / len(self.expected)
         return Judgement(Verdict.CORRECT if score == 1 else Verdict.WRONG, self.answer, score)
-
-
-def _same(returned: str, expected: str) -> bool:
-    """Whether a returned literal, in canonical text, is equal to one that a task holds."""
-    value, telling = _known_output(expected)
-    if telling and tells(returned):
-        return returned == expected
-    known, found = parse_literal(returned)
-    return known and literals_equal(found, value)
-
-
-@functools.lru_cache(4096)
-def _known_output(text: str) -> tuple[Any, bool]:
-    """The value of a task's output, and whether its text alone tells it from others."""
-    value = parse_literal(text)[1]
-    return value, tells(text) and render_literal(value) == text
 
 
 def _call(program: str, args: tuple[Any, ...]) -> Call:

@@ -1,11 +1,13 @@
 """Values as canonical texts, as tasks keep and prompts show them, and ids made of content."""
 
+import functools
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redqueen.sandbox import literals_equal, parse_literal, render_literal
+from redqueen.sandbox import literals_equal, parse_literal, render_literal, tells
 
 
 def value_text(value: Any) -> str:
@@ -29,6 +31,23 @@ def same_value(left: str, right: str) -> bool:
     """Whether two texts are literals of equal values."""
     (left_known, a), (right_known, b) = parse_literal(left), parse_literal(right)
     return left_known and right_known and literals_equal(a, b)
+
+
+@functools.lru_cache(4096)
+def known_output(text: str) -> tuple[Any, bool]:
+    """The value of a task's output, which every attempt meets again, and whether its text alone
+    tells it from other values. NaN, which equals nothing, if it is no literal."""
+    known, value = parse_literal(text)
+    return value if known else math.nan, tells(text) and render_literal(value) == text
+
+
+def is_output(returned: str, output: str) -> bool:
+    """Whether a returned literal, in canonical text, is equal to a task's output."""
+    value, telling = known_output(output)
+    if telling and tells(returned):
+        return returned == output
+    known, found = parse_literal(returned)
+    return known and literals_equal(found, value)
 
 
 def task_id(kind: str, payload: Mapping[str, Any]) -> str:

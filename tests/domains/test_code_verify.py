@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from redqueen.config import DomainConfig
 from redqueen.domains import Attempt, Judgement
 from redqueen.domains.code import CodeDomain
+from redqueen.domains.code_texts import is_output, value_text
 from redqueen.sandbox import Outcome, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import Task, Verdict
 
@@ -267,6 +268,21 @@ def test_plain_answers_run_as_they_are_and_others_in_canonical_form(domain: Code
         judge(CodeDomain(DomainConfig(), fake, STYLES["compact"]), task, answer)
         assert {call.code for call in fake.calls} == {run}
         assert judge(domain, task, answer).verdict is CORRECT
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "1", 1.0, 0.5]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.integers(0, 2), inner),
+    max_leaves=3,
+)
+
+
+@given(VALUES, VALUES)
+def test_outputs_are_equal_as_python_says(left: object, right: object) -> None:
+    returned, output = value_text(left), value_text(right)
+    for written in (output, output.replace(", ", ",")):
+        assert is_output(returned, written) == (left == right)
+    assert not is_output("None", "no literal")
 
 
 def _tasks(domain: CodeDomain, each: int) -> list[Task]:
