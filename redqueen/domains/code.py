@@ -5,7 +5,6 @@ Model output is data. A program runs only in the sandbox; inputs and answers ent
 parsed arguments of one call; verdicts are computed here, from literals.
 """
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,34 +13,34 @@ from typing import Any
 
 from redqueen.config import DomainConfig
 from redqueen.domains.base import Attempt, Draft, Form, Judgement
-from redqueen.domains.code_ast import Parsed, features, parse_program, runnable
+from redqueen.domains.code_ast import Parsed, features, parse_program
 from redqueen.domains.code_forms import normal_form
 from redqueen.domains.code_gate import fault_after, fault_before
 from redqueen.domains.code_neighbours import Probe, find_constant
 from redqueen.domains.code_prompts import Style
-from redqueen.domains.code_texts import (
-    arguments_text,
-    is_output,
-    known_output,
-    same_value,
-    task_id,
-    value_text,
+from redqueen.domains.code_reasons import (
+    EXCEPTION_REASONS,
+    MALFORMED_REASONS,
+    OUTCOME_REASONS,
+    WELL_FORMED_REASONS,
+    our_failure,
+    reject,
 )
+from redqueen.domains.code_texts import arguments_text, same_value, task_id, value_text
+from redqueen.domains.code_verify import Plan, call_of, plan_verdict
 from redqueen.domains.generator import BANDS, generate_program, more_inputs
 from redqueen.domains.program import GenerationError, Program, execute
 from redqueen.rng import derive_seed
 from redqueen.sandbox import (
-    NOT_A_LITERAL,
     Call,
     Outcome,
     OutcomeKind,
     Sandbox,
-    literals_equal,
     parse_arguments,
     parse_literal,
     parse_module,
 )
-from redqueen.types import ConfigError, Rejection, Task, Verdict
+from redqueen.types import ConfigError, Rejection, Task
 
 __all__ = [
     "MALFORMED_REASONS",
@@ -53,29 +52,7 @@ __all__ = [
     "value_text",
 ]
 
-MALFORMED_REASONS = frozenset({"unparsable", "syntax_error", "no_function", "bad_input"})
-"""Reasons that mean the text could not be read as a task; all others are well-formed."""
-WELL_FORMED_REASONS = frozenset(
-    {
-        "too_long", "too_deep", "forbidden", "too_few_inputs", "exception", "no_literal",
-        "timeout", "memory", "output_too_long", "unsupported", "nondeterministic", "constant",
-        "huge_constant", "leak", "lookup",
-    }
-)  # fmt: skip
-"""Reasons for turning down a task that could be read. `infra_error` is neither: it is ours."""
-
-_OUTCOME_REASONS = {
-    OutcomeKind.EXCEPTION: "exception",
-    OutcomeKind.TIMEOUT: "timeout",
-    OutcomeKind.MEMORY: "memory",
-    OutcomeKind.OUTPUT: "output_too_long",
-    OutcomeKind.UNSUPPORTED: "unsupported",
-}
-_EXCEPTION_REASONS = {"SyntaxError": "syntax_error", NOT_A_LITERAL: "no_literal"}
-"""Exceptions with a reason of their own. Some syntax errors only show when code is compiled."""
 _GENERATOR_TRIES = 1000
-_known_arguments = functools.lru_cache(4096)(parse_arguments)
-"""For the inputs of tasks, which every attempt meets again. The values are not to be changed."""
 _BINS = {
     "lines": (4, 6, 8, 11), "cyclomatic": (2, 3, 4), "ast_depth": (6, 7, 8), "types": (2, 3),
 }  # fmt: skip
@@ -149,7 +126,7 @@ class CodeDomain:
         calls: list[Call] = []
         for item in candidates:
             if isinstance(item, _Candidate):
-                calls += [_call(item.parsed.source, args) for args in item.args] * 2
+                calls += [call_of(item.parsed.source, args) for args in item.args] * 2
         outcomes = iter(self._sandbox.run(calls))
         results: list[Task | Rejection] = []
         for draft, item in zip(drafts, candidates, strict=True):
@@ -165,17 +142,17 @@ class CodeDomain:
         if draft.kind == "code_f":
             found = self._style.read_inputs_and_message(draft.text)
             if found is None:
-                return _reject("unparsable")
+                return reject("unparsable")
             inputs, message = found
             program = str(draft.references[0].payload["program"])
         else:
             pair = self._style.read_program_and_input(draft.text)
             if pair is None:
-                return _reject("unparsable")
+                return reject("unparsable")
             program, inputs, message = pair[0], [pair[1]], ""
         parsed = parse_program(program, self.config.max_program_chars)
         if isinstance(parsed, str):
-            return _reject(parsed)
+            return reject(parsed)
         return self._read_inputs(draft.kind, parsed, inputs, message)
 
     def _read_inputs(
@@ -183,45 +160,45 @@ class CodeDomain:
     ) -> _Candidate | Rejection:
         limit = self.config.max_value_chars
         if any(len(text) > limit for text in (*inputs, message)):
-            return _reject("too_long")
+            return reject("too_long")
         args = [parse_arguments(text, parsed.arity) for text in inputs]
         known = [item for item in args if item is not None]
         if len(known) < len(args):
-            return _reject("bad_input")
+            return reject("bad_input")
         unique = {arguments_text(item): item for item in known}
         if any(len(text) > limit for text in unique):
-            return _reject("too_long")
+            return reject("too_long")
         if kind == "code_f":
             if len(unique) < self.config.code_f_inputs:
-                return _reject("too_few_inputs")
+                return reject("too_few_inputs")
             unique = dict(list(unique.items())[: self.config.code_f_inputs])
         item = _Candidate(parsed, tuple(unique), tuple(unique.values()), message)
         reason = fault_before(self.config, kind, parsed, item.args, message)
-        return item if reason is None else _reject(reason)
+        return item if reason is None else reject(reason)
 
     def _settle(
         self, draft: Draft, item: _Candidate, first: Sequence[Outcome], second: Sequence[Outcome]
     ) -> Task | Rejection:
         for outcome in (*first, *second):
             if outcome.kind is OutcomeKind.INFRA_ERROR:
-                return _infra(outcome)
+                return our_failure(outcome)
         for outcome in (*first, *second):
             if outcome.kind is not OutcomeKind.VALUE:
                 detail = f"{outcome.exception}: {outcome.message}".strip(": ")
-                named = _EXCEPTION_REASONS.get(outcome.exception)
-                return _reject(named or _OUTCOME_REASONS[outcome.kind], detail[:200])
+                named = EXCEPTION_REASONS.get(outcome.exception)
+                return reject(named or OUTCOME_REASONS[outcome.kind], detail[:200])
         if [outcome.text for outcome in first] != [outcome.text for outcome in second]:
-            return _reject("nondeterministic")
+            return reject("nondeterministic")
         outputs = [outcome.text for outcome in first]
         if any(len(text) > self.config.max_value_chars for text in outputs):
-            return _reject("output_too_long")
+            return reject("output_too_long")
         pairs = list(zip(item.inputs, outputs, strict=True))
         fixed = draft.kind == "code_f" and all(same_value(outputs[0], text) for text in outputs)
         if fixed and "constant" in self.config.guards:
-            return _reject("constant")
+            return reject("constant")
         fault = fault_after(self.config, draft.kind, item.parsed, item.args[0], outputs[0])
         if fault is not None:
-            return _reject(fault)
+            return reject(fault)
         return self._task(draft.kind, item.parsed, pairs, item.message, draft.author, draft.step)
 
     def _without_constant(
@@ -238,9 +215,9 @@ class CodeDomain:
                 probes.append(Probe(item.parsed.source, item.args[0], made.payload["output"]))
         for place, found in zip(places, find_constant(self._sandbox, probes), strict=True):
             if isinstance(found, Outcome):
-                results[place] = _infra(found)
+                results[place] = our_failure(found)
             elif found:
-                results[place] = _reject("constant")
+                results[place] = reject("constant")
         return results
 
     def _task(
@@ -282,45 +259,17 @@ class CodeDomain:
             (attempt.task.id, answer) for attempt, answer in zip(attempts, answers, strict=True)
         ]
         tasks = {key: attempt.task for key, attempt in zip(keys, attempts, strict=True)}
-        plans = {key: self._plan(task, key[1]) for key, task in tasks.items()}
-        calls = [call for plan in plans.values() if isinstance(plan, _Plan) for call in plan.calls]
+        limit = self.config.max_program_chars
+        plans = {key: plan_verdict(task, key[1], limit) for key, task in tasks.items()}
+        calls = [call for plan in plans.values() if isinstance(plan, Plan) for call in plan.calls]
         outcomes = iter(self._sandbox.run(calls))
         judged = {
             key: plan.judge([next(outcomes) for _ in plan.calls])
-            if isinstance(plan, _Plan)
+            if isinstance(plan, Plan)
             else plan
             for key, plan in plans.items()
         }
         return [judged[key] for key in keys]
-
-    def _plan(self, task: Task, answer: str | None) -> "_Plan | Judgement":
-        """What must run for a verdict, or the verdict itself if nothing must."""
-        payload = task.payload
-        if answer is None or len(answer) > self.config.max_program_chars:
-            return Judgement(Verdict.MALFORMED)
-        if task.kind == "code_o":
-            known, value = parse_literal(answer)
-            if not known:
-                return Judgement(Verdict.MALFORMED)
-            right = literals_equal(value, known_output(payload["output"])[0])
-            return Judgement(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
-        if task.kind == "code_i":
-            args = parse_arguments(answer, payload["arity"])
-            if args is None:
-                return Judgement(Verdict.MALFORMED)
-            return _Plan(answer, (_call(payload["program"], args),), (payload["output"],))
-        source, fault = runnable(answer, self.config.max_program_chars)
-        if fault:
-            verdict = Verdict.MALFORMED if fault in MALFORMED_REASONS else Verdict.WRONG
-            return Judgement(verdict, answer if verdict is Verdict.WRONG else None)
-        calls, expected = [], []
-        for text, output in payload["hidden"]:
-            args = _known_arguments(text, payload["arity"])
-            if args is None:
-                raise ValueError(f"task {task.id} holds an unreadable input {text!r}")
-            calls.append(_call(source, args))
-            expected.append(output)
-        return _Plan(answer, tuple(calls), tuple(expected))
 
     # ── tasks of our own ────────────────────────────────────────────────────────────────────
 
@@ -410,41 +359,7 @@ class CodeDomain:
         return ":".join([task.kind, *map(str, bins)])
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """Calls whose values must equal the expected texts; one wrong value makes it wrong."""
-
-    answer: str
-    calls: tuple[Call, ...]
-    expected: tuple[str, ...]
-
-    def judge(self, outcomes: Sequence[Outcome]) -> Judgement:
-        """All outcomes right: correct. An infrastructure error: no verdict."""
-        if any(outcome.kind is OutcomeKind.INFRA_ERROR for outcome in outcomes):
-            return Judgement(Verdict.INFRA_ERROR, self.answer)
-        right = sum(
-            outcome.kind is OutcomeKind.VALUE
-            and (outcome.text == expected or is_output(outcome.text, expected))
-            for outcome, expected in zip(outcomes, self.expected, strict=True)
-        )
-        score = right / len(self.expected)
-        return Judgement(Verdict.CORRECT if score == 1 else Verdict.WRONG, self.answer, score)
-
-
-def _call(program: str, args: tuple[Any, ...]) -> Call:
-    """A call of a program that has passed the policy, which leaves it nothing that has a state."""
-    return Call(program, "f", args, stateless=True)
-
-
 def _values(pairs: Sequence[tuple[str, str]], arity: int) -> list[Any]:
     """The arguments and results in canonical texts."""
     args = [parse_arguments(given, arity) or () for given, _ in pairs]
     return [*(value for item in args for value in item), *(parse_literal(o)[1] for _, o in pairs)]
-
-
-def _infra(outcome: Outcome) -> Rejection:
-    return Rejection("infra_error", malformed=False, infra=True, detail=outcome.message)
-
-
-def _reject(reason: str, detail: str = "") -> Rejection:
-    return Rejection(reason, malformed=reason in MALFORMED_REASONS, detail=detail)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from redqueen.domains.code_verify import call_of
 from redqueen.rng import derive_seed
 from redqueen.sandbox import (
-    Call,
     Outcome,
     OutcomeKind,
     Sandbox,
@@ -57,7 +57,7 @@ def find_constant(sandbox: Sandbox, probes: Sequence[Probe]) -> list[bool | Outc
         ]
         inputs = [_inputs(probe, count, far) for probe, _ in open_ones]
         calls = [
-            Call(probe.source, "f", args, stateless=True)
+            call_of(probe.source, args)
             for (probe, _), several in zip(open_ones, inputs, strict=True)
             for args in several
         ]
