@@ -18,30 +18,25 @@
 """
 
 import argparse
-import ast
 import logging
 import math
-import pickle
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import regex
 import torch
 from datasets import Dataset
 from pebble import ProcessPool
 from peft import LoraConfig, get_peft_model
 from populora import Population
-from timeout_decorator import timeout
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from bench.azr import azr_programs, in_pool
 from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.sandbox import WORKERS
 from bench.work import never_ending, plain_prompts, trajectories
@@ -53,7 +48,7 @@ from redqueen.policy.attention import PackedPlan
 from redqueen.policy.loading import resolve_base
 from redqueen.policy.packing import Packing, Text
 from redqueen.sandbox import make_sandbox
-from redqueen.types import Request, Task, Verdict
+from redqueen.types import Request, Verdict
 
 MEMBERS, RANK, ALPHA = 8, 8, 16.0
 TOKENS = 96
@@ -61,7 +56,6 @@ ROWS_PER_MEMBER = (1, 4, 16)
 PROMPTS, ATTEMPTS, PROMPT_TOKENS, TEXT_TOKENS = 4, 8, 60, 40
 """Of each adapter's step."""
 VERDICT_TASKS = 30
-AZR_SECONDS = 10.0
 STEP_BAR, VERDICT_BAR = 6.0, 20.0
 
 
@@ -291,71 +285,6 @@ def written_attempts(config: Config, domain: Domain) -> list[Attempt]:
         requests, max_new_tokens=config.rollout.solve_tokens, temperature=1.0, top_p=1.0
     )
     return [Attempt(task, text.text) for task, text in zip(tasks, texts, strict=True)]
-
-
-class Runtime:
-    """The namespace of a program; it travels to the pool's worker with every program."""
-
-    def __init__(self) -> None:
-        self.scope: dict[str, Any] = {}
-
-    def run(self, code: str) -> None:
-        if regex.search(r"(\s|^)?input\(", code):
-            raise RuntimeError("input")
-        exec(code, self.scope)
-
-    def value(self, expression: str) -> Any:
-        return eval(expression, self.scope)
-
-
-def execute(lines: Sequence[str], runtime: Runtime, seconds: float) -> tuple[Any, str]:
-    """What a worker of the pool does: run all lines but the last, evaluate that, each with an
-    alarm set, and see whether the result can travel back."""
-    try:
-        timeout(seconds)(runtime.run)("\n".join(lines[:-1]))
-        result = timeout(seconds)(runtime.value)(lines[-1])
-        str(result)
-        pickle.dumps(result)
-    except Exception:
-        return "", traceback.format_exc().split("\n")[-2]
-    return result, "Done"
-
-
-def in_pool(pool: ProcessPool, programs: Sequence[str]) -> list[bool]:
-    """Whether each program's last line is true. Every program must parse first."""
-    known = [program for program in programs if parses(program)]
-    job = partial(execute, runtime=Runtime(), seconds=AZR_SECONDS)
-    future = pool.map(job, [program.split("\n") for program in known], timeout=AZR_SECONDS)
-    found = dict(zip(known, future.result(), strict=True))
-    return [
-        program in found and found[program][1] == "Done" and bool(found[program][0])
-        for program in programs
-    ]
-
-
-def parses(program: str) -> bool:
-    try:
-        ast.parse(program)
-    except (SyntaxError, ValueError):
-        return False
-    return True
-
-
-def azr_programs(task: Task, answer: str | None) -> list[str]:
-    """What its executor is asked to run for one answer that was read already."""
-    payload = task.payload
-    if answer is None:
-        return []
-    if task.kind == "code_i":
-        return [f"{payload['program']}\n{payload['output']} == f({answer})"]
-    if task.kind == "code_f":
-        return [f"{answer}\n{output} == f({args})" for args, output in payload["hidden"]]
-    try:
-        if eval(payload["output"]) == eval(answer):
-            return []
-    except Exception:
-        pass  # as there: what cannot be compared is run
-    return [f"{payload['program']}\neval({payload['output']}) == eval({answer})"]
 
 
 def compare_verdicts(config: Config, repeats: int) -> list[Ratio]:

@@ -254,10 +254,7 @@ class CodeDomain:
 
         Equal answers to one task are judged once: what is judged depends on nothing else.
         """
-        answers = [self._style.read_answer(attempt.text) for attempt in attempts]
-        keys = [
-            (attempt.task.id, answer) for attempt, answer in zip(attempts, answers, strict=True)
-        ]
+        keys = [(attempt.task.id, self._style.read_answer(attempt.text)) for attempt in attempts]
         tasks = {key: attempt.task for key, attempt in zip(keys, attempts, strict=True)}
         limit = self.config.max_program_chars
         plans = {key: plan_verdict(task, key[1], limit) for key, task in tasks.items()}

@@ -89,12 +89,11 @@ def parse_program(text: str, max_chars: int) -> Parsed | str:
     instead of raising. The module holds functions and imports only; `f` is defined once and takes
     one or more plain positional arguments. `max_chars` limits the text and its canonical form.
     """
-    tree = _read_program(text, max_chars)
-    if isinstance(tree, str):
-        return tree
+    found = _read_program(text, max_chars)
+    if isinstance(found, str):
+        return found
+    tree, arity = found
     source = ast.unparse(tree)
-    arity = _arity(tree)
-    assert arity is not None
     return "too_long" if len(source) > max_chars else Parsed(tree, source, arity)
 
 
@@ -104,14 +103,14 @@ def runnable(text: str, max_chars: int) -> tuple[str, str]:
     The canonical text takes as long to make as all the rest. So a text that leaves no doubt how it
     is read (characters that may differ between parsers do) is run as it is.
     """
-    tree = _read_program(text, max_chars)
-    if isinstance(tree, str):
-        return "", tree
-    return (text if _PLAIN_TEXT.fullmatch(text) else ast.unparse(tree)), ""
+    found = _read_program(text, max_chars)
+    if isinstance(found, str):
+        return "", found
+    return (text if _PLAIN_TEXT.fullmatch(text) else ast.unparse(found[0])), ""
 
 
-def _read_program(text: str, max_chars: int) -> ast.Module | str:
-    """The tree of a program that keeps to the policy, or the reason why it does not; see
+def _read_program(text: str, max_chars: int) -> tuple[ast.Module, int] | str:
+    """Tree and arity of a program that keeps to the policy, or the reason why it does not; see
     `parse_program`, which also makes and measures the canonical text."""
     if len(text) > max_chars:
         return "too_long"
@@ -126,9 +125,10 @@ def _read_program(text: str, max_chars: int) -> ast.Module | str:
         if number == MAX_DEPTH:
             return "too_deep"
         nodes += level
-    if _arity(tree) is None:
+    arity = _arity(tree)
+    if arity is None:
         return "no_function"
-    return "forbidden" if _breaks_policy(tree, nodes) else tree
+    return "forbidden" if _breaks_policy(tree, nodes) else (tree, arity)
 
 
 def _arity(tree: ast.Module) -> int | None:

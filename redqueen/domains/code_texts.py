@@ -35,8 +35,8 @@ def same_value(left: str, right: str) -> bool:
 
 @functools.lru_cache(4096)
 def known_output(text: str) -> tuple[Any, bool]:
-    """The value of a task's output, which every attempt meets again, and whether its text alone
-    tells it from other values. NaN, which equals nothing, if it is no literal."""
+    """The value of a task's output, which every attempt meets again, and whether the text is
+    canonical and `tells`. NaN, which equals nothing, if it is no literal."""
     known, value = parse_literal(text)
     return value if known else math.nan, tells(text) and render_literal(value) == text
 

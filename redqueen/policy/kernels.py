@@ -213,7 +213,7 @@ def text_attention(
 
 Span = tuple[int, int]
 
-SPAN = 64
+SPAN_ROWS = 64
 """On a CPU spans are widened to multiples of it: the library makes a kernel for every number of
 rows that it has not met, which takes as long as ten products of a span."""
 
@@ -247,7 +247,7 @@ class _RoutedLinear(Function):
         *factors: Tensor,
     ) -> Tensor:
         out = functional.linear(x, weight, bias)
-        step = SPAN if x.device.type == "cpu" else 1
+        step = SPAN_ROWS if x.device.type == "cpu" else 1
         wides = [_widened(span, len(x), step) for span in spans]
         lows = []
         for span, wide, a, b in zip(spans, wides, factors[::2], factors[1::2], strict=True):

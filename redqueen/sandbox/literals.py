@@ -29,9 +29,10 @@ _INFINITY = "1e309"
 _CONTAINERS = frozenset({list, tuple, set, dict})
 _JSON = re.compile(r"(?:[\[\], 0-9-]|'[ !#-&(-\[\]-~]*+')*+")
 """Whole numbers, simple strings and lists: read as JSON, if it is JSON, four times as fast."""
-_CANONICAL = re.compile(r"(?:[\[\](), ]|-?[0-9]++|'[ -&(-\[\]-~]*+'|True|False|None)*+")
+_SIMPLE = r"[\[\](), ]|-?[0-9]++|'[ -&(-\[\]-~]*+'|None"
+_TELLING = re.compile(f"(?:{_SIMPLE})*+")
+_CANONICAL = re.compile(f"(?:{_SIMPLE}|True|False)*+")
 """What a repr of whole numbers, simple strings, lists and tuples is made of."""
-_TELLING = re.compile(r"(?:[\[\](), ]|-?[0-9]++|'[ -&(-\[\]-~]*+'|None)*+")
 _CANONICAL_CHARS = 1000
 _FAILURES = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError, OverflowError)
 
@@ -157,8 +158,10 @@ def canonical_repr(text: str) -> str | None:
 
 
 def tells(canonical: str) -> bool:
-    """Whether no other canonical text is of an equal value, by its looks: `True` is equal to `1`,
-    and dicts and floats may be written in several ways."""
+    """Whether a canonical text is one of those that are the same just when their values are equal.
+
+    `True` is not, which is equal to `1`; nor are floats, sets and dicts.
+    """
     return _TELLING.fullmatch(canonical) is not None
 
 
@@ -246,9 +249,9 @@ def _pairs(a: object, b: object) -> list[tuple[object, object]] | None:
     return None
 
 
-def _holds_nan(items: object) -> bool:
+def _holds_nan(items: Iterable[object]) -> bool:
     """Whether NaN sits among hashable `items` (set members or dict keys), in tuples too."""
-    stack = list(items)  # type: ignore[call-overload]
+    stack = list(items)
     seen: set[int] = set()
     while stack:
         item = stack.pop()

@@ -283,11 +283,11 @@ def _sessions(calls: Sequence[Call], numbers: Sequence[int], workers: int) -> li
         shared.setdefault((times[key], owner), []).append(number)
         times[key] += 1
     sessions = []
-    for (time, _), members in shared.items():
+    for (turn, _), members in shared.items():
         most = workers * SHARED_CALLS
         parts = -(-len(members) // most) * workers
         size = max(-(-len(members) // parts), _WORTH)
-        ordered = members[:: -1 if time % 2 else 1]
+        ordered = members[:: -1 if turn % 2 else 1]
         sessions += [ordered[start : start + size] for start in range(0, len(ordered), size)]
     return sessions
 
