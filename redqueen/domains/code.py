@@ -27,7 +27,7 @@ from redqueen.domains.code_reasons import (
     reject,
 )
 from redqueen.domains.code_texts import arguments_text, same_value, task_id, value_text
-from redqueen.domains.code_verify import Plan, call_of, plan_verdict
+from redqueen.domains.code_verify import Plan, calls_of, plan_verdict
 from redqueen.domains.generator import BANDS, generate_program, more_inputs
 from redqueen.domains.program import GenerationError, Program, execute
 from redqueen.rng import derive_seed
@@ -126,7 +126,7 @@ class CodeDomain:
         calls: list[Call] = []
         for item in candidates:
             if isinstance(item, _Candidate):
-                calls += [call_of(item.parsed.source, args) for args in item.args] * 2
+                calls += calls_of(item.parsed.source, item.args) * 2
         outcomes = iter(self._sandbox.run(calls))
         results: list[Task | Rejection] = []
         for draft, item in zip(drafts, candidates, strict=True):

@@ -64,11 +64,20 @@ _FORBIDDEN_NODES = (
     ast.Yield, ast.YieldFrom, ast.ClassDef, ast.With, ast.Delete,
 )  # fmt: skip
 _BRANCHES = (ast.If, ast.For, ast.While, ast.IfExp, ast.ExceptHandler, ast.Assert, ast.match_case)
-_NO_LEVELS = frozenset({"ctx", "op", "ops", "id", "attr", "kind", "type_comment", "lineno"})
+_NO_LEVELS = frozenset({
+    "ctx", "op", "ops", "id", "attr", "name", "arg", "asname", "module", "level", "kind",
+    "type_comment", "lineno", "conversion",
+})  # fmt: skip
 """Fields of nodes that hold an expression's context, operators, or no nodes at all."""
+_CHILDREN: dict[type, tuple[str, ...]] = {
+    kind: tuple(name for name in kind._fields if name not in _NO_LEVELS)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+"""The other fields, by the type of the node."""
 _TOP_LEVEL = frozenset({ast.FunctionDef, ast.Import, ast.ImportFrom})
-_LEAVES = frozenset({ast.Name, ast.Constant, ast.alias})
 _PLAIN_TEXT = re.compile(r"[\n -~]*")
+_ONE_FUNCTION = re.compile(r"def f\([\w, /]*\):[ -~]*(?:\n(?: [ -~]*)?)*", re.ASCII)
 TYPES = (int, bool, str, list, tuple, dict)
 """The types that are features of a task."""
 
@@ -109,6 +118,15 @@ def runnable(text: str, max_chars: int) -> tuple[str, str]:
     return (text if _PLAIN_TEXT.fullmatch(text) else ast.unparse(found[0])), ""
 
 
+def is_one_function(program: str) -> bool:
+    """Whether a program that has passed the policy is known to be `f` and nothing besides, not even
+    annotations: then its namespace holds nothing that a call could change.
+
+    It is known by its lines: a second statement of the module could not be indented.
+    """
+    return _ONE_FUNCTION.fullmatch(program) is not None
+
+
 def _read_program(text: str, max_chars: int) -> tuple[ast.Module, int] | str:
     """Tree and arity of a program that keeps to the policy, or the reason why it does not; see
     `parse_program`, which also makes and measures the canonical text."""
@@ -145,12 +163,8 @@ def _arity(tree: ast.Module) -> int | None:
 def _breaks_policy(tree: ast.Module, nodes: Sequence[ast.AST]) -> bool:
     if not all(type(node) in _TOP_LEVEL for node in tree.body):
         return True
-    modules = {
-        alias.asname or alias.name: alias.name
-        for node in nodes
-        if type(node) is ast.Import
-        for alias in node.names
-    }
+    imports = [node for node in nodes if type(node) is ast.Import]
+    modules = {item.asname or item.name: item.name for node in imports for item in node.names}
     if modules and any(_misuses_module(node, modules) for node in nodes):
         return True
     return any(type(node) in _CHECKS and _CHECKS[type(node)](node, modules) for node in nodes)
@@ -193,7 +207,7 @@ def _walks(node: ast.Attribute, modules: Mapping[str, str]) -> bool:
 
 _CHECKS: dict[type, Callable[[Any, Mapping[str, str]], bool]] = {
     **dict.fromkeys(_FORBIDDEN_NODES, lambda node, modules: True),
-    ast.Name: lambda node, modules: node.id in FORBIDDEN_NAMES or node.id.startswith("__"),
+    ast.Name: lambda node, modules: node.id in FORBIDDEN_NAMES or node.id[:2] == "__",
     ast.Attribute: _walks,
     ast.Import: lambda node, modules: _alien_import(node),
     ast.ImportFrom: lambda node, modules: _alien_member(node),
@@ -245,19 +259,15 @@ def _levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
     level = [tree]
     while level:
         yield level
-        below: list[ast.AST] = []
+        below: list[Any] = []
         for node in level:
-            if type(node) in _LEAVES:
-                continue
-            for name in node._fields:
-                if name in _NO_LEVELS:
-                    continue
+            for name in _CHILDREN[type(node)]:
                 child = getattr(node, name)
-                if isinstance(child, ast.AST):
+                if type(child) is list:
+                    below += child
+                else:
                     below.append(child)
-                elif isinstance(child, list):
-                    below += [item for item in child if isinstance(item, ast.AST)]
-        level = below
+        level = [child for child in below if type(child) in _CHILDREN]
 
 
 def types_in(values: Iterable[object]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from redqueen.domains.code_verify import call_of
+from redqueen.domains.code_verify import calls_of
 from redqueen.rng import derive_seed
 from redqueen.sandbox import (
     Outcome,
@@ -57,9 +57,9 @@ def find_constant(sandbox: Sandbox, probes: Sequence[Probe]) -> list[bool | Outc
         ]
         inputs = [_inputs(probe, count, far) for probe, _ in open_ones]
         calls = [
-            call_of(probe.source, args)
+            call
             for (probe, _), several in zip(open_ones, inputs, strict=True)
-            for args in several
+            for call in calls_of(probe.source, several)
         ]
         outcomes = iter(sandbox.run(calls))
         for (probe, tally), several in zip(open_ones, inputs, strict=True):

@@ -10,7 +10,7 @@ A backend is one class behind the `Sandbox` protocol and one line in `BACKENDS`.
 from collections.abc import Callable
 
 from redqueen.config import SandboxConfig
-from redqueen.sandbox.api import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, Sandbox
+from redqueen.sandbox.api import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, Sandbox, State
 from redqueen.sandbox.literals import (
     literals_equal,
     parse_arguments,
@@ -30,6 +30,7 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "Sandbox",
+    "State",
     "literals_equal",
     "make_sandbox",
     "parse_arguments",

@@ -9,22 +9,29 @@ from typing import Any, Protocol, Self
 from redqueen.config import SandboxConfig
 
 
+class State(StrEnum):
+    """Where a program may keep something from one call to another: what calls must not share."""
+
+    INTERPRETER = "interpreter"
+    """In modules that have a state (`random`, `decimal`), in identities (`id`): anywhere."""
+    NAMESPACE = "namespace"
+    """In its module's namespace only."""
+    NONE = "none"
+    """Nowhere: its namespace holds nothing that a call could change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """Run module `code` in a namespace of its own, then `function(*args)`.
 
     `args` are plain values (see `literals`); they reach the interpreter as data, never as text
-    pasted into the program.
-
-    `stateless` is the word of whoever makes the call that the program can neither leave nor see
-    anything outside its namespace: it uses no module that has a state (`random`, `decimal`) and
-    no identities (`id`). Such programs may share an interpreter.
+    pasted into the program. `state` is the word of whoever makes the call.
     """
 
     code: str
     function: str
     args: tuple[Any, ...] = ()
-    stateless: bool = False
+    state: State = State.INTERPRETER
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +91,7 @@ class Sandbox(Protocol):
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """Run `calls` on all workers; outcomes in the order of `calls`, and as if each ran alone.
 
-        No program sees another's state, unless its call wrongly says `stateless`; equal calls
-        never see each other's.
+        No call sees another's state, unless its own `state` is wrong; equal calls never do.
 
         Bad code never makes it raise: every ending is an `Outcome`.
 

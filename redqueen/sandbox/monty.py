@@ -7,10 +7,10 @@ Layers that keep untrusted code away from us:
 2. A fixed runner program receives the untrusted code as a string, executes it in a namespace of
    its own, and turns the returned value into text there, after counting its size; so nothing big
    or strange is ever rebuilt in our process, and a program that redefines `repr`, `len` or `type`
-   changes nothing but its own namespace. Programs with a state of their own get a session of their
-   own, which starts from nothing. A session costs twenty times what a small call does, so all
-   calls of one program share one, and so do programs that are known to be stateless: the
-   interpreter has nothing that these can change. If a session's calls do not end within their
+   changes nothing but its own namespace. A session starts from nothing. It costs twenty times what
+   a small call does, so all calls of one program share one, and so do programs that are known to
+   keep nothing outside their namespaces (see `State`). One that keeps nothing there either is
+   executed once for its calls, else once for each. If a session's calls do not end within their
    limits, each runs again alone. Equal calls never share a session: they are there to show
    whether a program always does the same.
 3. Each interpreter is a process with an empty environment. When it dies it is replaced. When it
@@ -36,7 +36,7 @@ from typing import Any, Self, TypeVar
 import pydantic_monty
 
 from redqueen.config import SandboxConfig
-from redqueen.sandbox.api import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind
+from redqueen.sandbox.api import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, State
 from redqueen.sandbox.gaps import is_gap
 from redqueen.sandbox.literals import (
     MAX_CHARS,
@@ -52,7 +52,7 @@ PRINT_BYTES = 65_537
 """What a program may print; printed text is dropped, more of it is an `output` outcome."""
 MESSAGE_CHARS = 300
 
-SHARED_CALLS = 256
+SHARED_CALLS = 1024
 """Most calls in one session."""
 SHARED_TIME = 0.25
 """Share of one call's seconds that a session of several calls may take."""
@@ -68,10 +68,12 @@ _REMEDY = "pip install 'pydantic-monty>=1.4,<2', or point MONTY_BIN at its `mont
 # Short on purpose: it is compiled for every session. It measures the value level by level, so that
 # what it looks at stays within LIMIT items whatever sharing or cycles the value holds.
 _RUNNER = """
-def run(code, function, args):
-    scope = {'__name__': 'program'}
+def run(code, function, args, loaded):
+    scope = loaded[0] if loaded else {'__name__': 'program'}
     try:
-        exec(code, scope)
+        if not loaded:
+            exec(code, scope)
+            loaded.append(scope)
         if function not in scope:
             return 'missing', '', function
         value = scope[function](*args)
@@ -106,9 +108,10 @@ def run(code, function, args):
         return 'output', '', ''
     return ('value', '', text) if len(text) <= LIMIT else ('output', '', '')
 reports = []
-for code, function, several in batch:
+for code, function, once, several in batch:
+    kept = []
     for args in several:
-        reports.append(run(code, function, args))
+        reports.append(run(code, function, args, kept if once else []))
 reports
 """
 _Item = TypeVar("_Item")
@@ -252,11 +255,12 @@ class MontySandbox:
         self, calls: Sequence[Call], limits: pydantic_monty.ResourceLimits
     ) -> list[_Report]:
         """One fresh session for all of `calls`."""
-        batch: list[tuple[str, str, list[tuple[Any, ...]]]] = []
+        batch: list[tuple[str, str, bool, list[tuple[Any, ...]]]] = []
         for call in calls:
-            if not batch or batch[-1][:2] != (call.code, call.function):
-                batch.append((call.code, call.function, []))
-            batch[-1][2].append(call.args)
+            program = (call.code, call.function, call.state is State.NONE)
+            if not batch or batch[-1][:3] != program:
+                batch.append((*program, []))
+            batch[-1][3].append(call.args)
         session = self._pool.checkout(
             limits=limits, assert_message_annotations=False, os_policy={"sleep": "zero"}
         )
@@ -279,7 +283,7 @@ def _sessions(calls: Sequence[Call], numbers: Sequence[int], workers: int) -> li
     for number in numbers:
         call = calls[number]
         key = (call.code, call.function, repr(call.args))
-        owner = None if call.stateless else (call.code, call.function)
+        owner = (call.code, call.function) if call.state is State.INTERPRETER else None
         shared.setdefault((times[key], owner), []).append(number)
         times[key] += 1
     sessions = []

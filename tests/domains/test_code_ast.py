@@ -13,6 +13,7 @@ from redqueen.domains.code_ast import (
     cyclomatic,
     depth,
     features,
+    is_one_function,
     parse_program,
     runnable,
     types_in,
@@ -196,6 +197,58 @@ def test_what_runs_is_the_program_that_was_read(text: str) -> None:
     else:
         assert fault == ""
         assert ast.dump(ast.parse(source)) == ast.dump(parsed.tree)
+
+
+KEEPS_NOTHING = {
+    "one line": "def f(a): return a",
+    "canonical": "def f(a, b):\n    c = [a]\n    return c + b",
+    "blank lines": "def f(a):\n\n    return a\n\n",
+    "positional only": "def f(a, /, b):\n    return a",
+    "functions inside": "def f(a):\n    def g(b=[]):\n        return b\n    return g()",
+    "text over lines": "def f(a):\n    return '''\n  a\n '''",
+    "comment": "def f(a):  # import math\n    return a",
+}
+MAY_KEEP_SOMETHING = {
+    "statement before": "import math\ndef f(a):\n    return math.pi",
+    "statement after": "def f(a):\n    return a\ndef g(b=[]):\n    return b",
+    "after a line continued": "def f(a): return \\\n  a\ndef g(b=[]): return b",
+    "after a form feed": "def f(a): return a\n \fdef g(b=[]): return b",
+    "text that begins a line": "def f(a):\n    return '''\na'''",
+    "annotation": "def f(a: (b := [])):\n    return b",
+    "annotated result": "def f(a) -> (b := []):\n    return b",
+    "other letters": "def f(a):\n    return 'ä'",
+    "tabs": "def f(a):\n\treturn a",
+}
+
+
+@pytest.mark.parametrize("text", KEEPS_NOTHING.values(), ids=KEEPS_NOTHING)
+def test_a_function_alone_is_known(text: str) -> None:
+    assert is_one_function(text)
+
+
+@pytest.mark.parametrize("text", MAY_KEEP_SOMETHING.values(), ids=MAY_KEEP_SOMETHING)
+def test_whatever_may_hold_more_than_one_function_is_not(text: str) -> None:
+    assert not is_one_function(text)
+
+
+PIECES = [
+    "def f(a):", "def f(a): return a", "def f(a: (b := [])):", "def g(b=[]):", " return a", " pass",
+    "\n", "\n ", "\n  ", "\\\n", "\f", "\t", ";", "x = []", "import math", "'''", '"', "(", ")",
+    "# c", "@g", "else:", " if a:", "lambda: a",
+]  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.booleans())
+def test_a_program_taken_for_one_function_is_one(tail: str, newline: bool) -> None:
+    text = "def f(a):" + newline * "\n return a" + tail
+    parsed = parse_program(text, 1200)
+    for program in (text, parsed.source) if isinstance(parsed, Parsed) else ():
+        if is_one_function(program):
+            [function] = parsed.tree.body
+            assert isinstance(function, ast.FunctionDef)
+            assert function.returns is None
+            assert not any(arg.annotation for arg in function.args.args)
 
 
 def test_arity_counts_all_positional_arguments() -> None:

@@ -25,7 +25,15 @@ from redqueen.domains.code import (
 )
 from redqueen.domains.code_texts import arguments_text, same_value, value_text
 from redqueen.domains.generator import generate_program
-from redqueen.sandbox import NOT_A_LITERAL, Call, Outcome, OutcomeKind, Sandbox, parse_arguments
+from redqueen.sandbox import (
+    NOT_A_LITERAL,
+    Call,
+    Outcome,
+    OutcomeKind,
+    Sandbox,
+    State,
+    parse_arguments,
+)
 from redqueen.types import Rejection, Task
 
 IDENTITY = "def f(a):\n    return a"
@@ -218,7 +226,7 @@ def test_inputs_reach_the_sandbox_as_values_not_as_text() -> None:
     text = proposal_text(STYLES["compact"], PAIR, "'0); import os', {'k': (1,)}")
     assert isinstance(only(domain.validate([draft("code_o", text)])), Task)
     args = ("0); import os", {"k": (1,)})
-    assert fake.calls == [Call(PAIR, "f", args, stateless=True)] * 2
+    assert fake.calls == [Call(PAIR, "f", args, State.NONE)] * 2
 
 
 def test_ids_are_those_of_the_content(domain: CodeDomain) -> None:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from redqueen.config import DomainConfig
 from redqueen.domains import Attempt, Judgement
 from redqueen.domains.code import CodeDomain
+from redqueen.domains.code_ast import runnable
 from redqueen.domains.code_texts import is_output, value_text
-from redqueen.sandbox import Outcome, OutcomeKind, Sandbox, parse_arguments
+from redqueen.domains.code_verify import calls_of
+from redqueen.sandbox import Outcome, OutcomeKind, Sandbox, State, parse_arguments
 from redqueen.types import Task, Verdict
 
 CORRECT, WRONG, MALFORMED = Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED
@@ -257,6 +259,39 @@ def test_equal_answers_to_a_task_run_once_whatever_was_thought(
     made = judging.verify(attempts)
     assert len(fake.calls) == len(tasks) * (3 if kind == "code_f" else 1)
     assert made == [judging.verify([attempt])[0] for attempt in attempts]
+
+
+KEEPERS = {
+    "function's attribute": "f.real = a; return f.real",
+    "attribute by another name": "g = f; g.update = a; return a",
+    "default of a function inside":
+        "\n    def g(b=[]):\n        b.append(a)\n        return b\n    return g()",
+    "default of a lambda": "return (lambda b=[]: b.append(a) or b)()",
+    "cache": "from functools import cache; g = cache(lambda b: [b]); g(1).append(a); return g(1)",
+    "list from constants": "b = [1, 2]; b.append(a); return b",
+    "argument": "a.append(a[0]); return a",
+    "name of its own": "f = [a]; f.append(a); return f",
+    "names by walrus": "return [(b := [a]), [c := b for b in [a]], b]",
+    "generator left open": "\n    for b in (c for c in [a] * 9):\n        return b",
+    "exception on its way":
+        "\n    b = [a]\n    try:\n        return b[a[0]]\n    finally:\n        b.append(a)",
+    "import": "import math; return math.gcd(a[0], 6)",
+    "imported type": "from collections import Counter; Counter.update = a; return a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", KEEPERS.values(), ids=KEEPERS)
+def test_a_function_alone_keeps_nothing_for_its_next_call(sandbox: Sandbox, body: str) -> None:
+    program = f"def f(a): {body}"
+    assert runnable(program, 1200) == (program, "")
+    calls = calls_of(program, [([n],) for n in (3, 0, 4)])
+    assert {call.state for call in calls} == {State.NONE}
+    assert sandbox.run(calls) == [sandbox.run([call])[0] for call in calls]
+
+
+def test_other_programs_are_executed_for_every_call(sandbox: Sandbox) -> None:
+    program = "def g(a, b=[]):\n    b.append(a)\n    return b\ndef f(a):\n    return g(a)"
+    assert [o.text for o in sandbox.run(calls_of(program, [(1,), (2,)]))] == ["[1]", "[2]"]
 
 
 def test_plain_answers_run_as_they_are_and_others_in_canonical_form(domain: CodeDomain) -> None:

@@ -17,6 +17,7 @@ from redqueen.sandbox import (
     Limits,
     OutcomeKind,
     Sandbox,
+    State,
     make_sandbox,
     render_literal,
 )
@@ -160,6 +161,24 @@ def test_every_call_starts_fresh() -> None:
     assert outcomes[5].text == "(3.141592653589793, '[1]')"
 
 
+@pytest.mark.parametrize("state", [State.NONE, State.NAMESPACE])
+def test_a_program_without_state_is_executed_once_for_its_calls(state: State) -> None:
+    def calls(code: str) -> list[Call]:
+        return [Call(code, "f", (n,), state) for n in range(3)]
+
+    keep = "seen = []\ndef f(n):\n    if n == 1: return 1 // 0\n    seen.append(n)\n    return seen"
+    with make_sandbox(SandboxConfig(workers=1)) as sandbox:
+        kept = sandbox.run(calls(keep))
+        broken = sandbox.run(calls("def f(n): return n\n1 // 0"))
+        missing = sandbox.run(calls("def g(n): return n"))
+    # It says that it keeps nothing and does: so it shows how often it was executed.
+    once = state is State.NONE
+    assert [outcome.text for outcome in kept] == ["[0]", "", "[0, 2]" if once else "[2]"]
+    assert [outcome.exception for outcome in kept] == ["", "ZeroDivisionError", ""]
+    assert [outcome.exception for outcome in broken] == ["ZeroDivisionError"] * 3
+    assert [outcome.exception for outcome in missing] == ["NameError"] * 3
+
+
 MANY_ENDS = """
 def f(n):
     if n == 1: return 1 // 0
@@ -210,11 +229,11 @@ STRANGERS = [
 
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.sampled_from(STRANGERS), min_size=2, max_size=12))
-def test_stateless_programs_end_together_as_they_do_alone(calls: list[Call]) -> None:
+def test_programs_end_together_as_they_do_alone(calls: list[Call]) -> None:
     config = SandboxConfig(workers=1, seconds=0.4, memory_mb=8, recursion=40, output_chars=100)
     with make_sandbox(config) as sandbox:
         alone = [sandbox.run([call])[0] for call in calls]
-        together = sandbox.run([replace(call, stateless=True) for call in calls])
+        together = sandbox.run([replace(call, state=State.NAMESPACE) for call in calls])
         assert [(o.kind, o.text, o.exception) for o in together] == [
             (o.kind, o.text, o.exception) for o in alone
         ]
@@ -262,7 +281,8 @@ def f(seen=[]):
 def test_programs_leave_nothing_in_a_session_that_they_share(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    spoiler, peek = Call(SPOILERS[name], "f", (), True), Call(PEEK, "f", (), True)
+    spoiler = Call(SPOILERS[name], "f", state=State.NAMESPACE)
+    peek = Call(PEEK, "f", state=State.NAMESPACE)
     sizes = []
     session = MontySandbox._session
     monkeypatch.setattr(
@@ -285,10 +305,11 @@ def test_programs_leave_nothing_in_a_session_that_they_share(
     st.sets(st.sampled_from("abcd")),
     st.integers(1, 3),
 )
-def test_equal_calls_and_programs_with_a_state_have_sessions_of_their_own(
-    pairs: list[tuple[str, int]], stateless: set[str], workers: int
+def test_equal_calls_and_programs_that_keep_something_have_sessions_of_their_own(
+    pairs: list[tuple[str, int]], known: set[str], workers: int
 ) -> None:
-    calls = [Call(code, "f", (n,), code in stateless) for code, n in pairs]
+    states = {code: State.NAMESPACE if code in known else State.INTERPRETER for code in "abcd"}
+    calls = [Call(code, "f", (n,), states[code]) for code, n in pairs]
     taken = [number for number in range(len(calls)) if number % 7]
     sessions = _sessions(calls, taken, workers)
     assert sorted(number for session in sessions for number in session) == taken
@@ -296,11 +317,11 @@ def test_equal_calls_and_programs_with_a_state_have_sessions_of_their_own(
         members = [calls[number] for number in session]
         assert len({(call.code, call.args) for call in members}) == len(members)
         codes = {call.code for call in members}
-        assert len(codes) == 1 or codes <= stateless
+        assert len(codes) == 1 or codes <= known
 
 
 def test_sessions_are_even_and_the_second_runs_come_in_reverse() -> None:
-    calls = [Call("a", "f", (n,), stateless=True) for n in range(3 * SHARED_CALLS)] * 2
+    calls = [Call("a", "f", (n,), State.NONE) for n in range(3 * SHARED_CALLS)] * 2
     sessions = _sessions(calls, range(len(calls)), 2)
     assert [len(session) for session in sessions] == [SHARED_CALLS * 3 // 4] * 8
     numbers = [number for session in sessions for number in session]
