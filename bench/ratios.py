@@ -1,5 +1,6 @@
 """Ratios measured side by side: works in turns within one run, and what to print of them."""
 
+import gc
 import json
 import statistics
 import time
@@ -35,7 +36,13 @@ def in_turns(
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-    """Seconds of each work, `repeats` times after one that warms up; who begins alternates."""
+    """Seconds of each work, `repeats` times after one that warms up; who begins alternates.
+
+    What was there before is kept out of garbage collection: a full one, with the libraries' objects
+    in it, takes as long as some of the works, and would strike one of them now and then.
+    """
+    gc.collect()
+    gc.freeze()
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for repeat in range(repeats + 1):
         for name in sorted(works, reverse=repeat % 2 == 0):

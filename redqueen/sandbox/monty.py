@@ -26,7 +26,6 @@ SHARED_TIME x seconds + GRACE once.
 
 import itertools
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -169,23 +168,25 @@ class MontySandbox:
             raise InfrastructureError("the sandbox is closed; make a new one with make_sandbox")
         outcomes = _refused(calls)
         taken = [number for number, refusal in enumerate(outcomes) if refusal is None]
-        sessions = _sessions(calls, taken, self._workers)
-        alone = [number for numbers in sessions if len(numbers) == 1 for number in numbers]
+        again: list[int] = []
+
+        def alone(number: int) -> None:
+            outcomes[number] = self._call(calls[number])
 
         def together(numbers: Sequence[int]) -> None:
+            if len(numbers) == 1:
+                alone(numbers[0])
+                return
             try:
                 reports = self._session([calls[number] for number in numbers], self._shared)
             except Exception:
-                alone.extend(numbers)  # one met a limit, or a worker died: alone, each shows which
+                again.extend(numbers)  # one met a limit, or a worker died: alone, each shows which
                 return
             for number, report in zip(numbers, reports, strict=True):
                 outcomes[number] = _outcome(*report)
 
-        def single(number: int) -> None:
-            outcomes[number] = self._call(calls[number])
-
-        self._spread(together, [numbers for numbers in sessions if len(numbers) > 1])
-        self._spread(single, alone)
+        self._spread(together, _sessions(calls, taken, self._workers))
+        self._spread(alone, again)
         return [outcome for outcome in outcomes if outcome is not None]
 
     def _spread(self, work: Callable[[_Item], None], items: Sequence[_Item]) -> None:
@@ -278,14 +279,15 @@ def _sessions(calls: Sequence[Call], numbers: Sequence[int], workers: int) -> li
     Every second time that equal calls go to other sessions, their order is reversed, so that a
     program that shows an address does not find itself at the same one.
     """
-    times = Counter[tuple[str, str, str]]()
+    times: dict[tuple[str, str, str], int] = {}
     shared: dict[tuple[int, tuple[str, str] | None], list[int]] = {}
     for number in numbers:
         call = calls[number]
         key = (call.code, call.function, repr(call.args))
-        owner = (call.code, call.function) if call.state is State.INTERPRETER else None
-        shared.setdefault((times[key], owner), []).append(number)
-        times[key] += 1
+        turn = times.get(key, 0)
+        times[key] = turn + 1
+        owner = key[:2] if call.state is State.INTERPRETER else None
+        shared.setdefault((turn, owner), []).append(number)
     sessions = []
     for (turn, _), members in shared.items():
         most = workers * SHARED_CALLS
