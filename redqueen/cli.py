@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from redqueen import __version__
+from redqueen.amounts import duration
 from redqueen.config import SuiteName, load_config
-from redqueen.console import StopRequest, TrainingDisplay, counting, duration, print_error
+from redqueen.console import StopRequest, TrainingDisplay, counting, print_error
 from redqueen.types import ConfigError, RedQueenError, Role
 
 # torch and transformers take seconds to import: `--help` and config errors do without.

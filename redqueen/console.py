@@ -14,17 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from redqueen.alarms import CAUSES, begun
+from redqueen.amounts import duration
 from redqueen.types import Member, Role, StepRecord
 
 BARS = "▁▂▃▄▅▆▇█"
-
-
-def duration(seconds: float) -> str:
-    """`1 h 05 min`, `4 min 10 s`, `12 s`."""
-    whole = int(seconds + 0.5)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
 def sparkline(values: list[float], low: float, high: float, width: int = 30) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from redqueen.console import StopRequest, TrainingDisplay, duration, sparkline
+from redqueen.console import StopRequest, TrainingDisplay, sparkline
 from redqueen.types import Match, MatchResult, Member, Role, StepRecord
 
 METRICS = {
@@ -22,20 +22,6 @@ def record(step: int) -> StepRecord:
         for i in range(8)
     )
     return StepRecord(step, (), (), (), members, (), METRICS, {"solve": 2.0, "learn": 3.0})
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (60, "1 min 00 s"),
-        (3599.6, "1 h 00 min"),
-        (3900, "1 h 05 min"),
-    ],
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_sparkline_spans_its_range_and_keeps_the_latest() -> None:

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from redqueen.amounts import plural
 from redqueen.compare.claims import Finding, Part
 from redqueen.compare.data import StudyData
 from redqueen.compare.page_curves import curves_section, entry_colors
@@ -33,7 +34,6 @@ from redqueen.report.markup import (
     document,
     empty_figure,
     figure,
-    plural,
     responsive,
     section,
 )

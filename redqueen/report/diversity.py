@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from redqueen.alarms import CAUSES
+from redqueen.amounts import plural
 from redqueen.report.charts import LineStyle, Series, esc, line_chart, short, tag
 from redqueen.report.markup import (
     MAX_POINTS,
@@ -11,7 +12,6 @@ from redqueen.report.markup import (
     bins,
     empty_figure,
     figure,
-    plural,
     responsive,
 )
 from redqueen.store import RunReader

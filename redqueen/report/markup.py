@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from redqueen.amounts import plural
 from redqueen.config import PopulationConfig
 from redqueen.report.charts import esc, tag
 
@@ -106,11 +107,6 @@ def thirds(steps: Sequence[int]) -> tuple[set[int], set[int]]:
     """The first and the last third of the steps, for captions that compare them."""
     size = max(1, len(steps) // 3)
     return set(steps[:size]), set(steps[-size:])
-
-
-def plural(count: int, word: str) -> str:
-    """`1 step`, `2,000 steps`."""
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 def is_stream(sizes: PopulationConfig) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from redqueen.amounts import duration
 from redqueen.files import write_text
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
@@ -16,7 +17,6 @@ from redqueen.report.samples import sample_tasks
 from redqueen.report.training import (
     complexity,
     coverage,
-    duration,
     phase_times,
     rejections,
     solve_rates,

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from redqueen.amounts import plural
 from redqueen.report.charts import (
     Cell,
     HeatStyle,
@@ -22,7 +23,6 @@ from redqueen.report.markup import (
     empty_figure,
     figure,
     legend,
-    plural,
     responsive,
 )
 from redqueen.store import RatingPoint, RunReader

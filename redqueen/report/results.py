@@ -1,5 +1,6 @@
 """The held-out result on the page: dots with intervals, rates by difficulty, the table."""
 
+from redqueen.amounts import plural
 from redqueen.report.charts import (
     Dot,
     LineStyle,
@@ -12,7 +13,7 @@ from redqueen.report.charts import (
     tag,
 )
 from redqueen.report.heldout import ALL, HeldOut, Standing
-from redqueen.report.markup import FULL, figure, plural, responsive
+from redqueen.report.markup import FULL, figure, responsive
 from redqueen.report.statistics import Estimate
 
 LEADS = {

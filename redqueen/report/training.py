@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from redqueen.amounts import duration, plural
 from redqueen.report.charts import (
     BarStyle,
     LineStyle,
@@ -29,7 +30,6 @@ from redqueen.report.markup import (
     figure,
     is_stream,
     legend,
-    plural,
     responsive,
     thirds,
 )
@@ -221,16 +221,6 @@ def coverage(run: RunReader) -> str:
     caption += "."
     chart = responsive(lambda width: line_chart(series, style, width), HALF)
     return figure("coverage", heading, chart, caption)
-
-
-def duration(seconds: float) -> str:
-    """`48 s`, `9 min 12 s`, `2 h 5 min`."""
-    if seconds < 60:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def phase_times(run: RunReader) -> str:

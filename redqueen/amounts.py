@@ -1,0 +1,18 @@
+"""Amounts in words, as pages and the terminal show them."""
+
+
+def plural(count: int, word: str) -> str:
+    """`1 step`, `2,000 steps`."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """`4.2 s`, `48 s`, `9 min 12 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
