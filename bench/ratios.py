@@ -44,12 +44,15 @@ def in_turns(
     gc.collect()
     gc.freeze()
     seconds: dict[str, list[float]] = {name: [] for name in works}
-    for repeat in range(repeats + 1):
-        for name in sorted(works, reverse=repeat % 2 == 0):
-            begun = clock()
-            works[name]()
-            if repeat:
-                seconds[name].append(clock() - begun)
+    try:
+        for repeat in range(repeats + 1):
+            for name in sorted(works, reverse=repeat % 2 == 0):
+                begun = clock()
+                works[name]()
+                if repeat:
+                    seconds[name].append(clock() - begun)
+    finally:
+        gc.unfreeze()
     return seconds
 
 

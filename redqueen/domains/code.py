@@ -27,7 +27,7 @@ from redqueen.domains.code_reasons import (
     reject,
 )
 from redqueen.domains.code_texts import arguments_text, same_value, task_id, value_text
-from redqueen.domains.code_verify import Plan, calls_of, plan_verdict
+from redqueen.domains.code_verify import Plan, plan_verdict
 from redqueen.domains.generator import BANDS, generate_program, more_inputs
 from redqueen.domains.program import GenerationError, Program, execute
 from redqueen.rng import derive_seed
@@ -36,6 +36,7 @@ from redqueen.sandbox import (
     Outcome,
     OutcomeKind,
     Sandbox,
+    State,
     parse_arguments,
     parse_literal,
     parse_module,
@@ -126,7 +127,9 @@ class CodeDomain:
         calls: list[Call] = []
         for item in candidates:
             if isinstance(item, _Candidate):
-                calls += calls_of(item.parsed.source, item.args) * 2
+                # Executed anew for each call: what differs from call to call should be seen to.
+                source = item.parsed.source
+                calls += [Call(source, "f", args, State.NAMESPACE) for args in item.args] * 2
         outcomes = iter(self._sandbox.run(calls))
         results: list[Task | Rejection] = []
         for draft, item in zip(drafts, candidates, strict=True):

@@ -65,8 +65,8 @@ _FORBIDDEN_NODES = (
 )  # fmt: skip
 _BRANCHES = (ast.If, ast.For, ast.While, ast.IfExp, ast.ExceptHandler, ast.Assert, ast.match_case)
 _NO_LEVELS = frozenset({
-    "ctx", "op", "ops", "id", "attr", "name", "arg", "asname", "module", "level", "kind",
-    "type_comment", "lineno", "conversion",
+    "ctx", "op", "ops", "id", "attr", "arg", "asname", "module", "level", "kind", "type_comment",
+    "lineno", "conversion",
 })  # fmt: skip
 """Fields of nodes that hold an expression's context, operators, or no nodes at all."""
 _CHILDREN: dict[type, tuple[str, ...]] = {
@@ -119,12 +119,13 @@ def runnable(text: str, max_chars: int) -> tuple[str, str]:
 
 
 def is_one_function(program: str) -> bool:
-    """Whether a program that has passed the policy is known to be `f` and nothing besides, not even
-    annotations: then its namespace holds nothing that a call could change.
+    """Whether a program that has passed the policy is known to be `f` and nothing besides, without
+    annotations and `:=`: then its namespace holds nothing that a call could change.
 
-    It is known by its lines: a second statement of the module could not be indented.
+    It is known by its lines: a second statement of the module could not be indented. In some places
+    (defaults of inner functions, what `except` catches) monty takes `:=` for the module's.
     """
-    return _ONE_FUNCTION.fullmatch(program) is not None
+    return ":=" not in program and _ONE_FUNCTION.fullmatch(program) is not None
 
 
 def _read_program(text: str, max_chars: int) -> tuple[ast.Module, int] | str:

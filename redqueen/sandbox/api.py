@@ -25,7 +25,8 @@ class Call:
     """Run module `code` in a namespace of its own, then `function(*args)`.
 
     `args` are plain values (see `literals`); they reach the interpreter as data, never as text
-    pasted into the program. `state` is the word of whoever makes the call.
+    pasted into the program. `state` is the word of whoever makes the call; calls of one program
+    that keeps nothing share its namespace.
     """
 
     code: str
@@ -89,7 +90,8 @@ class Sandbox(Protocol):
     """Isolated execution of untrusted Python, many calls at a time."""
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
-        """Run `calls` on all workers; outcomes in the order of `calls`, and as if each ran alone.
+        """Run `calls` on all workers; outcomes in the order of `calls`, and as if each ran alone
+        (but for addresses that a program shows).
 
         No call sees another's state, unless its own `state` is wrong; equal calls never do.
 

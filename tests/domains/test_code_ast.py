@@ -215,6 +215,9 @@ MAY_KEEP_SOMETHING = {
     "after a form feed": "def f(a): return a\n \fdef g(b=[]): return b",
     "text that begins a line": "def f(a):\n    return '''\na'''",
     "annotation": "def f(a: (b := [])):\n    return b",
+    "name in a default inside": "def f(a):\n    return (lambda b=(m := a): b)()",
+    "name in what is caught": "def f(a):\n    try:\n        return 1 // a\n"
+    "    except (m := ZeroDivisionError):\n        return m",
     "annotated result": "def f(a) -> (b := []):\n    return b",
     "other letters": "def f(a):\n    return 'ä'",
     "tabs": "def f(a):\n\treturn a",
@@ -231,17 +234,18 @@ def test_whatever_may_hold_more_than_one_function_is_not(text: str) -> None:
     assert not is_one_function(text)
 
 
-PIECES = [
-    "def f(a):", "def f(a): return a", "def f(a: (b := [])):", "def g(b=[]):", " return a", " pass",
-    "\n", "\n ", "\n  ", "\\\n", "\f", "\t", ";", "x = []", "import math", "'''", '"', "(", ")",
-    "# c", "@g", "else:", " if a:", "lambda: a",
+HEADS = ["def f(a):", "def f(a, /):", "def f(a: [a]):", "def f(a: (b := [])):", "def f(a) -> []:"]
+LINES = [
+    " return a", " a = [a]", " if a: a = 1", " g = lambda b=[]: b", " '''", " 'a' \\", " (a,",
+    " a)", " # c", "# c", "", " ", "\f", " \f", "\t", "\treturn a", "def g(b=[]): return b", " a; b = a",
+    "import math", "x = []", "a", "'''", ";",
 ]  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
-@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.booleans())
-def test_a_program_taken_for_one_function_is_one(tail: str, newline: bool) -> None:
-    text = "def f(a):" + newline * "\n return a" + tail
+@settings(max_examples=1000, deadline=None)
+@given(st.sampled_from(HEADS), st.lists(st.sampled_from(LINES), min_size=1, max_size=6))
+def test_a_program_taken_for_one_function_is_one(head: str, lines: list[str]) -> None:
+    text = "\n".join([head, *lines])
     parsed = parse_program(text, 1200)
     for program in (text, parsed.source) if isinstance(parsed, Parsed) else ():
         if is_one_function(program):

@@ -226,7 +226,7 @@ def test_inputs_reach_the_sandbox_as_values_not_as_text() -> None:
     text = proposal_text(STYLES["compact"], PAIR, "'0); import os', {'k': (1,)}")
     assert isinstance(only(domain.validate([draft("code_o", text)])), Task)
     args = ("0); import os", {"k": (1,)})
-    assert fake.calls == [Call(PAIR, "f", args, State.NONE)] * 2
+    assert fake.calls == [Call(PAIR, "f", args, State.NAMESPACE)] * 2
 
 
 def test_ids_are_those_of_the_content(domain: CodeDomain) -> None:

@@ -262,21 +262,27 @@ def test_equal_answers_to_a_task_run_once_whatever_was_thought(
 
 
 KEEPERS = {
-    "function's attribute": "f.real = a; return f.real",
-    "attribute by another name": "g = f; g.update = a; return a",
+    "function's attribute":
+        "\n    try:\n        b = f.real\n    except AttributeError:\n        b = 0"
+        "\n    f.real = a\n    return b",
+    "imported type's attribute":
+        "\n    from collections import Counter\n    b = Counter.update\n    Counter.update = a"
+        "\n    return b",
     "default of a function inside":
         "\n    def g(b=[]):\n        b.append(a)\n        return b\n    return g()",
     "default of a lambda": "return (lambda b=[]: b.append(a) or b)()",
     "cache": "from functools import cache; g = cache(lambda b: [b]); g(1).append(a); return g(1)",
     "list from constants": "b = [1, 2]; b.append(a); return b",
     "argument": "a.append(a[0]); return a",
-    "name of its own": "f = [a]; f.append(a); return f",
-    "names by walrus": "return [(b := [a]), [c := b for b in [a]], b]",
+    "name of its own": "b = str(f)[:9]; f = [a]; f.append(a); return b, f",
+    "name read before it is bound":
+        "\n    try:\n        return b\n    except NameError:\n        b = a\n    return b",
+    "name of an exception":
+        "\n    try:\n        return b\n    except NameError as b:\n        return str(b)",
     "generator left open": "\n    for b in (c for c in [a] * 9):\n        return b",
     "exception on its way":
         "\n    b = [a]\n    try:\n        return b[a[0]]\n    finally:\n        b.append(a)",
     "import": "import math; return math.gcd(a[0], 6)",
-    "imported type": "from collections import Counter; Counter.update = a; return a",
 }  # fmt: skip
 
 
@@ -289,8 +295,16 @@ def test_a_function_alone_keeps_nothing_for_its_next_call(sandbox: Sandbox, body
     assert sandbox.run(calls) == [sandbox.run([call])[0] for call in calls]
 
 
-def test_other_programs_are_executed_for_every_call(sandbox: Sandbox) -> None:
-    program = "def g(a, b=[]):\n    b.append(a)\n    return b\ndef f(a):\n    return g(a)"
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def g(a, b=[]):\n    b.append(a)\n    return b\ndef f(a):\n    return g(a)",
+        "def f(a):\n    try:\n        return m + [a]\n    except NameError:\n"
+        "        return (lambda b=(m := [a]): b)()",
+    ],
+    ids=["default", "name in a default"],
+)
+def test_other_programs_are_executed_for_every_call(sandbox: Sandbox, program: str) -> None:
     assert [o.text for o in sandbox.run(calls_of(program, [(1,), (2,)]))] == ["[1]", "[2]"]
 
 

@@ -162,7 +162,7 @@ def test_every_call_starts_fresh() -> None:
 
 
 @pytest.mark.parametrize("state", [State.NONE, State.NAMESPACE])
-def test_a_program_without_state_is_executed_once_for_its_calls(state: State) -> None:
+def test_only_a_program_without_state_is_executed_once_for_its_calls(state: State) -> None:
     def calls(code: str) -> list[Call]:
         return [Call(code, "f", (n,), state) for n in range(3)]
 
