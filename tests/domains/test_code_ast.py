@@ -237,8 +237,8 @@ def test_whatever_may_hold_more_than_one_function_is_not(text: str) -> None:
 HEADS = ["def f(a):", "def f(a, /):", "def f(a: [a]):", "def f(a: (b := [])):", "def f(a) -> []:"]
 LINES = [
     " return a", " a = [a]", " if a: a = 1", " g = lambda b=[]: b", " '''", " 'a' \\", " (a,",
-    " a)", " # c", "# c", "", " ", "\f", " \f", "\t", "\treturn a", "def g(b=[]): return b", " a; b = a",
-    "import math", "x = []", "a", "'''", ";",
+    " a)", " # c", "# c", "", " ", "\f", " \f", "\t", "\treturn a", "def g(b=[]): return b",
+    " a; b = a", "import math", "x = []", "a", "'''", ";",
 ]  # fmt: skip
 
 
