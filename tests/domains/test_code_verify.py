@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from redqueen.config import DomainConfig
 from redqueen.domains import Attempt, Judgement
 from redqueen.domains.code import CodeDomain
-from redqueen.domains.code_ast import runnable
 from redqueen.domains.code_texts import is_output, value_text
-from redqueen.domains.code_verify import calls_of
-from redqueen.sandbox import Outcome, OutcomeKind, Sandbox, State, parse_arguments
+from redqueen.sandbox import Outcome, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import Task, Verdict
 
 CORRECT, WRONG, MALFORMED = Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED
@@ -259,53 +257,6 @@ def test_equal_answers_to_a_task_run_once_whatever_was_thought(
     made = judging.verify(attempts)
     assert len(fake.calls) == len(tasks) * (3 if kind == "code_f" else 1)
     assert made == [judging.verify([attempt])[0] for attempt in attempts]
-
-
-KEEPERS = {
-    "function's attribute":
-        "\n    try:\n        b = f.real\n    except AttributeError:\n        b = 0"
-        "\n    f.real = a\n    return b",
-    "imported type's attribute":
-        "\n    from collections import Counter\n    b = Counter.update\n    Counter.update = a"
-        "\n    return b",
-    "default of a function inside":
-        "\n    def g(b=[]):\n        b.append(a)\n        return b\n    return g()",
-    "default of a lambda": "return (lambda b=[]: b.append(a) or b)()",
-    "cache": "from functools import cache; g = cache(lambda b: [b]); g(1).append(a); return g(1)",
-    "list from constants": "b = [1, 2]; b.append(a); return b",
-    "argument": "a.append(a[0]); return a",
-    "name of its own": "b = str(f)[:9]; f = [a]; f.append(a); return b, f",
-    "name read before it is bound":
-        "\n    try:\n        return b\n    except NameError:\n        b = a\n    return b",
-    "name of an exception":
-        "\n    try:\n        return b\n    except NameError as b:\n        return str(b)",
-    "generator left open": "\n    for b in (c for c in [a] * 9):\n        return b",
-    "exception on its way":
-        "\n    b = [a]\n    try:\n        return b[a[0]]\n    finally:\n        b.append(a)",
-    "import": "import math; return math.gcd(a[0], 6)",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("body", KEEPERS.values(), ids=KEEPERS)
-def test_a_function_alone_keeps_nothing_for_its_next_call(sandbox: Sandbox, body: str) -> None:
-    program = f"def f(a): {body}"
-    assert runnable(program, 1200) == (program, "")
-    calls = calls_of(program, [([n],) for n in (3, 0, 4)])
-    assert {call.state for call in calls} == {State.NONE}
-    assert sandbox.run(calls) == [sandbox.run([call])[0] for call in calls]
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        "def g(a, b=[]):\n    b.append(a)\n    return b\ndef f(a):\n    return g(a)",
-        "def f(a):\n    try:\n        return m + [a]\n    except NameError:\n"
-        "        return (lambda b=(m := [a]): b)()",
-    ],
-    ids=["default", "name in a default"],
-)
-def test_other_programs_are_executed_for_every_call(sandbox: Sandbox, program: str) -> None:
-    assert [o.text for o in sandbox.run(calls_of(program, [(1,), (2,)]))] == ["[1]", "[2]"]
 
 
 def test_plain_answers_run_as_they_are_and_others_in_canonical_form(domain: CodeDomain) -> None:
