@@ -30,9 +30,9 @@ from transformers import AutoModelForCausalLM, Qwen2Config
 from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.work import never_ending, trajectories
 from redqueen.config import LearnerConfig, PolicyConfig
+from redqueen.engines.policy import Policy
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.policy import Policy
-from redqueen.policy.loading import Base, assemble
+from redqueen.models.loading import Base, assemble
 from redqueen.types import Request
 
 OVERHEAD_BAR, PEAK_BAR, CAP_GIB = 1.05, 0.40, 24.0

@@ -17,9 +17,12 @@ from random import Random
 
 from recipes.seedling.evaluate import propose
 from redqueen.config import Config, load_config
-from redqueen.domains import Archive, CopyIndex, Domain, Draft, build_domain
-from redqueen.domains.generator import BANDS, random_value
-from redqueen.policy import Policy
+from redqueen.curriculum.archive import Archive
+from redqueen.curriculum.near_copies import CopyIndex
+from redqueen.engines.policy import Policy
+from redqueen.environments import build_domain
+from redqueen.environments.base import Domain, Draft
+from redqueen.environments.code.generator import BANDS, random_value
 from redqueen.rng import derive_seed
 from redqueen.sandbox import Call, Sandbox, make_sandbox, parse_arguments
 from redqueen.types import Rejection, Task

@@ -19,11 +19,11 @@ import torch
 from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.work import trajectories
 from redqueen.config import Config, load_config
-from redqueen.domains import build_domain
-from redqueen.domains.generator import BANDS
+from redqueen.engines.policy import Policy
+from redqueen.environments import build_domain
+from redqueen.environments.code.generator import BANDS
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.policy import Policy
-from redqueen.policy.loading import Base
+from redqueen.models.loading import Base
 from redqueen.sandbox import make_sandbox
 from redqueen.types import Completion, Request, Trajectory
 

@@ -15,10 +15,11 @@ import torch
 
 from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
 from redqueen.config import Config, load_config
-from redqueen.domains import Attempt, Domain, build_domain
-from redqueen.domains.generator import BANDS
+from redqueen.engines.policy import Policy
+from redqueen.environments import build_domain
+from redqueen.environments.base import Attempt, Domain
+from redqueen.environments.code.generator import BANDS
 from redqueen.learner import Learner, StackedAdamW, make_trajectories, student_reward
-from redqueen.policy import Policy
 from redqueen.rng import derive_seed
 from redqueen.sandbox import make_sandbox
 from redqueen.store import EvaluationRow

@@ -21,8 +21,8 @@ from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.sides import Side
 from bench.work import never_ending, plain_prompts, trajectories
 from redqueen.config import Config, load_config
+from redqueen.engines.policy import Policy
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.policy import Policy
 from redqueen.types import Request
 
 MEMBERS = (2, 4, 8, 16, 32, 64, 128)

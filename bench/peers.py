@@ -41,12 +41,13 @@ from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.sandbox import WORKERS
 from bench.work import never_ending, plain_prompts, trajectories
 from redqueen.config import Config, SandboxConfig, load_config
-from redqueen.domains import Attempt, Domain, build_domain
+from redqueen.engines.policy import Policy
+from redqueen.environments import build_domain
+from redqueen.environments.base import Attempt, Domain
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.policy import Policy
-from redqueen.policy.attention import PackedPlan
-from redqueen.policy.loading import resolve_base
-from redqueen.policy.packing import Packing, Text
+from redqueen.models.attention import PackedPlan
+from redqueen.models.loading import resolve_base
+from redqueen.models.packing import Packing, Text
 from redqueen.sandbox import make_sandbox
 from redqueen.types import Request, Verdict
 

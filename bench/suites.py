@@ -14,8 +14,8 @@ import torch
 
 from redqueen.benchmarks import SUITES, Subject, evaluate, suite_tasks
 from redqueen.config import load_config
-from redqueen.domains import build_domain
-from redqueen.policy import Policy
+from redqueen.engines.policy import Policy
+from redqueen.environments import build_domain
 from redqueen.report import cluster_bootstrap
 from redqueen.rng import numpy_rng
 from redqueen.sandbox import make_sandbox

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from redqueen.policy import Policy
+from redqueen.engines.policy import Policy
 from redqueen.types import Completion, Role, Trajectory
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from redqueen import __version__
-from redqueen.amounts import duration
+from redqueen.callbacks.console import StopRequest, TrainingDisplay, counting, print_error
 from redqueen.config import SuiteName, load_config
-from redqueen.console import StopRequest, TrainingDisplay, counting, print_error
-from redqueen.types import ConfigError, RedQueenError, Role
+from redqueen.errors import ConfigError, RedQueenError
+from redqueen.formatting import duration
+from redqueen.types import Role
 
 # torch and transformers take seconds to import: `--help` and config errors do without.
 if TYPE_CHECKING:

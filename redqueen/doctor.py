@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 
 from redqueen.config import PolicyConfig, SandboxConfig
-from redqueen.policy import Policy
+from redqueen.engines.policy import Policy
+from redqueen.errors import RedQueenError
 from redqueen.sandbox import Call, OutcomeKind, make_sandbox
-from redqueen.types import RedQueenError, Request
+from redqueen.types import Request
 
 Check = Callable[[], str]
 

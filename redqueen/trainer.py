@@ -16,19 +16,15 @@ import torch
 from torch import Tensor
 
 from redqueen.alarms import Alarms
+from redqueen.background import Batches, Beside
 from redqueen.benchmarks import Reserved
-from redqueen.beside import Batches, Beside
-from redqueen.checking import grade, sift
 from redqueen.config import Config, build_config, merge
-from redqueen.domains import (
-    Archive,
-    Attempt,
-    CopyIndex,
-    Domain,
-    Draft,
-    Judgement,
-    build_domain,
-)
+from redqueen.curriculum.archive import Archive
+from redqueen.curriculum.near_copies import CopyIndex
+from redqueen.engines.policy import Policy
+from redqueen.environments import build_domain
+from redqueen.environments.base import Attempt, Domain, Draft, Judgement
+from redqueen.errors import ConfigError
 from redqueen.evolution import (
     Chronicle,
     buried,
@@ -46,9 +42,11 @@ from redqueen.learner import (
     settle,
     step_metrics,
 )
-from redqueen.policy import Policy, absolute_base
+from redqueen.models.loading import absolute_base
 from redqueen.population import Population, RatingSystem, make_matches
-from redqueen.posing import (
+from redqueen.rng import numpy_rng
+from redqueen.rollouts.admit import grade, sift
+from redqueen.rollouts.plan import (
     PlannedAttempt,
     check_stream,
     plan_attempts,
@@ -56,12 +54,10 @@ from redqueen.posing import (
     posed_tasks,
     stream_tasks,
 )
-from redqueen.rng import numpy_rng
 from redqueen.sandbox import Sandbox, make_sandbox
 from redqueen.store import RunStore, load_checkpoint, save_checkpoint
 from redqueen.types import (
     Completion,
-    ConfigError,
     EvolutionEvent,
     Match,
     Proposal,

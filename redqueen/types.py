@@ -218,18 +218,6 @@ class EvolutionEvent:
     details: Mapping[str, float] = field(default_factory=dict)
 
 
-class RedQueenError(Exception):
-    """A failure with one clear sentence for the user; the CLI prints it without a traceback."""
-
-
-class ConfigError(RedQueenError):
-    """Bad input from the user: names the key or file and the remedy."""
-
-
-class InfrastructureError(RedQueenError):
-    """A failure of ours (sandbox down, disk full). Stops the run; never becomes a reward."""
-
-
 @dataclass(frozen=True, slots=True)
 class StepRecord:
     """All that one step leaves behind; the store writes it in one transaction."""

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM
 
 from redqueen.cli import main
 from redqueen.config import Config
-from redqueen.policy import Policy
-from redqueen.policy.loading import resolve_base
+from redqueen.engines.policy import Policy
+from redqueen.models.loading import resolve_base
 from redqueen.store import RunStore, config_toml
 from redqueen.trainer import Trainer
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from redqueen.config import Config, build_config, load_config, merge, parse_override
-from redqueen.types import ConfigError
+from redqueen.errors import ConfigError
 
 
 def test_defaults_are_the_configuration_of_nothing() -> None:

@@ -15,7 +15,7 @@ from redqueen.alarms import CAUSES
 from redqueen.cli import main
 from redqueen.config import Config, PolicyConfig, Section, build_config
 from redqueen.evolution import FITNESS
-from redqueen.policy.loading import load_base
+from redqueen.models.loading import load_base
 from redqueen.store import config_toml
 
 ROOT = Path(__file__).parent.parent

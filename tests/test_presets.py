@@ -15,9 +15,9 @@ import pytest
 
 from redqueen.cli import main
 from redqueen.config import Config, load_config
+from redqueen.errors import ConfigError
 from redqueen.store import RunStore
 from redqueen.trainer import Trainer
-from redqueen.types import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DIFFERENCES: dict[str, dict[str, Any]] = {

@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 import redqueen
 from redqueen.benchmarks import suite_tasks
 from redqueen.config import Config
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.store import RunStore
 from redqueen.trainer import Trainer
-from redqueen.types import ConfigError, InfrastructureError, Rejection, StepRecord, Task, Verdict
+from redqueen.types import Rejection, StepRecord, Task, Verdict
 
 Make = Callable[..., Config]
 SEEDLING_FILES = Path(redqueen.__file__).parent / "seedling"

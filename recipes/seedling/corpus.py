@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from redqueen.domains.code_prompts import ANSWER, COMPACT, INPUT, MESSAGE
-from redqueen.domains.generator import generate_program, more_inputs
-from redqueen.domains.program import Event, GenerationError, Program, execute
+from redqueen.environments.code.generator import generate_program, more_inputs
+from redqueen.environments.code.program import Event, GenerationError, Program, execute
+from redqueen.environments.code.styles import ANSWER, COMPACT, INPUT, MESSAGE
 
 
 @dataclass(frozen=True, slots=True)

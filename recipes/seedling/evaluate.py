@@ -14,8 +14,10 @@ from pathlib import Path
 import redqueen
 from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
 from redqueen.config import Config, build_config, load_config
-from redqueen.domains import Archive, Domain, Draft, build_domain
-from redqueen.policy import Policy
+from redqueen.curriculum.archive import Archive
+from redqueen.engines.policy import Policy
+from redqueen.environments import build_domain
+from redqueen.environments.base import Domain, Draft
 from redqueen.report import wilson
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.sandbox import make_sandbox

@@ -1,9 +1,9 @@
 """Held-out evaluation suites."""
 
-from redqueen.benchmarks.evaluation import Subject, evaluate, measure
-from redqueen.benchmarks.handwritten import handwritten_tasks
-from redqueen.benchmarks.heldout import RESERVED, SUITE, beyond_tasks, heldout_tasks
+from redqueen.benchmarks.evaluate import Subject, evaluate, measure
 from redqueen.benchmarks.suites import SUITES, Reserved, suite_tasks
+from redqueen.environments.code.handwritten import handwritten_tasks
+from redqueen.environments.code.suites import RESERVED, SUITE, beyond_tasks, heldout_tasks
 
 __all__ = [
     "RESERVED",

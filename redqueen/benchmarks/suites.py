@@ -4,12 +4,13 @@ import ast
 from collections.abc import Callable
 from functools import cached_property
 
-from redqueen.benchmarks.handwritten import exercises, handwritten_tasks
-from redqueen.benchmarks.heldout import RESERVED, SUITE, beyond_tasks, heldout_tasks
-from redqueen.domains import Domain
-from redqueen.domains.code_forms import normal_form
+from redqueen.environments.base import Domain
+from redqueen.environments.code.handwritten import exercises, handwritten_tasks
+from redqueen.environments.code.normal_form import normal_form
+from redqueen.environments.code.suites import RESERVED, SUITE, beyond_tasks, heldout_tasks
+from redqueen.errors import ConfigError
 from redqueen.sandbox import parse_module
-from redqueen.types import ConfigError, Task
+from redqueen.types import Task
 
 Builder = Callable[[Domain, int, int], list[Task]]
 """(domain, count, seed) -> at most `count` tasks, the same ones for the same arguments."""

@@ -20,9 +20,9 @@ from redqueen.compare.data import RunData, StudyData
 from redqueen.compare.database import FEATURES
 from redqueen.compare.inference import crossed_interval, seed_interval, sign_flip
 from redqueen.compare.study import ClaimSpec, Study
+from redqueen.errors import ConfigError
 from redqueen.report.statistics import Estimate
 from redqueen.rng import numpy_rng
-from redqueen.types import ConfigError
 
 Floats = NDArray[np.float64]
 Verdict = Literal["supported", "not supported", "undecided"]

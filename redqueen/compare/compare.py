@@ -24,9 +24,9 @@ from redqueen.compare.summary import Summary, summarize_study
 from redqueen.compare.table import markdown
 from redqueen.compare.worker import settings_of
 from redqueen.config import Config
+from redqueen.errors import InfrastructureError
 from redqueen.files import write_text
 from redqueen.store import EvaluationRow
-from redqueen.types import InfrastructureError
 
 DATABASE = "study.db"
 

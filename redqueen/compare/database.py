@@ -18,9 +18,10 @@ from typing import Any, Self
 from redqueen.compare.schema import SCHEMA, VERSION
 from redqueen.compare.study import Plan, PlannedRun, Study, build_study
 from redqueen.compare.worker import MACHINE, MEMORY
+from redqueen.errors import ConfigError
 from redqueen.store import EvaluationRow, RunReader, RunStore
 from redqueen.store.schema import database_errors, transaction
-from redqueen.types import ConfigError, Role
+from redqueen.types import Role
 
 FEATURES = ("ast_depth", "cyclomatic", "lines")
 

@@ -9,8 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from redqueen.amounts import duration
 from redqueen.compare.runner import Outcome, Progress
+from redqueen.formatting import duration
 
 
 class CompareDisplay:

@@ -5,7 +5,6 @@ from importlib.resources import files
 
 import numpy as np
 
-from redqueen.amounts import plural
 from redqueen.compare.claims import Finding, Part
 from redqueen.compare.data import StudyData
 from redqueen.compare.page_curves import curves_section, entry_colors
@@ -21,6 +20,7 @@ from redqueen.compare.wording import (
     rule,
     share,
 )
+from redqueen.formatting import plural
 from redqueen.report.charts import (
     Dot,
     Panel,

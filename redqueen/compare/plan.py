@@ -8,7 +8,7 @@ from redqueen.compare.claims import CLAIMS
 from redqueen.compare.study import Entry, Plan, PlannedRun, Study, View
 from redqueen.compare.work import Work, planned_work
 from redqueen.config import Config, build_config, load_config, merge
-from redqueen.types import ConfigError
+from redqueen.errors import ConfigError
 
 
 def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:

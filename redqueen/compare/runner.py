@@ -17,8 +17,9 @@ from typing import IO, Any
 from redqueen.compare.study import EvaluationSection, Plan, PlannedRun
 from redqueen.compare.worker import MEASURED, STOPPED, check_same, settings_of
 from redqueen.config import Config
+from redqueen.errors import ConfigError
 from redqueen.store import RunReader, RunStore, checkpoint_steps
-from redqueen.types import ConfigError, Role
+from redqueen.types import Role
 
 if sys.platform != "win32":
     import fcntl

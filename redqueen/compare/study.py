@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from redqueen.compare.work import Work
 from redqueen.config import Config, EvalConfig, Section
-from redqueen.types import ConfigError
+from redqueen.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=40)]
 

@@ -2,9 +2,9 @@
 
 import math
 
-from redqueen.amounts import plural
 from redqueen.compare.claims import Finding, Part
 from redqueen.compare.data import StudyData
+from redqueen.formatting import plural
 from redqueen.report.statistics import Estimate
 
 INTERVALS = (

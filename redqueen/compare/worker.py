@@ -27,13 +27,15 @@ from redqueen import __version__
 from redqueen.benchmarks import SUITES, Subject, evaluate
 from redqueen.compare.study import EvaluationSection
 from redqueen.config import Config, build_config
-from redqueen.domains import Domain, build_domain
+from redqueen.engines.policy import Policy
+from redqueen.environments import build_domain
+from redqueen.environments.base import Domain
+from redqueen.errors import ConfigError, RedQueenError
 from redqueen.files import write_text
-from redqueen.policy import Policy
 from redqueen.sandbox import make_sandbox
 from redqueen.store import EvaluationRow, RunStore, checkpoint_steps
 from redqueen.trainer import Trainer
-from redqueen.types import ConfigError, RedQueenError, Role, StepRecord
+from redqueen.types import Role, StepRecord
 
 STOPPED = 130
 """Exit status of a worker that was asked to stop."""

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from redqueen.config.run import Config
-from redqueen.types import ConfigError
+from redqueen.errors import ConfigError
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from redqueen.config import Config, EvolutionConfig
+from redqueen.errors import ConfigError
 from redqueen.evolution.crossover import CROSSOVERS
 from redqueen.evolution.diversity import Survey
 from redqueen.evolution.factors import Factors, relative_change
@@ -18,7 +19,7 @@ from redqueen.evolution.replacement import child_rating, replaced
 from redqueen.evolution.selection import SELECTION
 from redqueen.population.population import Population
 from redqueen.rng import numpy_rng, torch_rng
-from redqueen.types import ConfigError, EvolutionEvent, Member
+from redqueen.types import EvolutionEvent, Member
 
 
 class AdapterSlots(Protocol):

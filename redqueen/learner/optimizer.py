@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from redqueen.types import ConfigError, InfrastructureError
+from redqueen.errors import ConfigError, InfrastructureError
 
 
 class StackedAdamW:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from redqueen.config import LearnerConfig
+from redqueen.errors import InfrastructureError
 from redqueen.learner.advantages import compute_advantages
 from redqueen.learner.batching import deal_minibatches
 from redqueen.learner.loss import policy_loss, token_weights
 from redqueen.learner.optimizer import StackedAdamW
 from redqueen.learner.report import Tally, UpdateReport
-from redqueen.types import InfrastructureError, Trajectory
+from redqueen.types import Trajectory
 
 CHECKED_SHARE = 0.25
 """Least share of a member's sequences whose log-probabilities are checked before it is changed."""

@@ -10,8 +10,9 @@ from dataclasses import replace
 import trueskill
 
 from redqueen.config import PopulationConfig
+from redqueen.errors import RedQueenError
 from redqueen.population.population import Population
-from redqueen.types import Match, MatchResult, Member, RedQueenError
+from redqueen.types import Match, MatchResult, Member
 
 
 class RatingSystem:

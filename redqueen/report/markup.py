@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from redqueen.amounts import plural
 from redqueen.config import PopulationConfig
+from redqueen.formatting import plural
 from redqueen.report.charts import esc, tag
 
 HALF = 520.0

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from redqueen.amounts import duration
+from redqueen.errors import InfrastructureError
 from redqueen.files import write_text
+from redqueen.formatting import duration
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
 from redqueen.report.heldout import HeldOut, ordered_suites, summarize, verdict_sentence
@@ -22,7 +23,7 @@ from redqueen.report.training import (
     solve_rates,
 )
 from redqueen.store import RunReader, RunStore, config_toml
-from redqueen.types import InfrastructureError, Role
+from redqueen.types import Role
 
 CHAPTERS = (
     ("results", "Results"),

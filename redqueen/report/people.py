@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from redqueen.amounts import plural
+from redqueen.formatting import plural
 from redqueen.report.charts import (
     Cell,
     HeatStyle,

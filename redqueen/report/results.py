@@ -1,6 +1,6 @@
 """The held-out result on the page: dots with intervals, rates by difficulty, the table."""
 
-from redqueen.amounts import plural
+from redqueen.formatting import plural
 from redqueen.report.charts import (
     Dot,
     LineStyle,

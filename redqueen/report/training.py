@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from redqueen.amounts import duration, plural
+from redqueen.formatting import duration, plural
 from redqueen.report.charts import (
     BarStyle,
     LineStyle,

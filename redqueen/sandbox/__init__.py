@@ -10,7 +10,8 @@ A backend is one class behind the `Sandbox` protocol and one line in `BACKENDS`.
 from collections.abc import Callable
 
 from redqueen.config import SandboxConfig
-from redqueen.sandbox.api import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, Sandbox, State
+from redqueen.errors import ConfigError, InfrastructureError
+from redqueen.sandbox.base import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, Sandbox, State
 from redqueen.sandbox.literals import (
     literals_equal,
     parse_arguments,
@@ -20,7 +21,6 @@ from redqueen.sandbox.literals import (
     tells,
 )
 from redqueen.sandbox.syntax import parse_module
-from redqueen.types import ConfigError, InfrastructureError
 
 __all__ = [
     "BACKENDS",

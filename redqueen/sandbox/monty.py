@@ -35,7 +35,8 @@ from typing import Any, Self, TypeVar
 import pydantic_monty
 
 from redqueen.config import SandboxConfig
-from redqueen.sandbox.api import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, State
+from redqueen.errors import InfrastructureError
+from redqueen.sandbox.base import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, State
 from redqueen.sandbox.gaps import is_gap
 from redqueen.sandbox.literals import (
     MAX_CHARS,
@@ -43,7 +44,6 @@ from redqueen.sandbox.literals import (
     canonical_repr,
     plain_problem,
 )
-from redqueen.types import InfrastructureError
 
 GRACE = 0.5
 """Seconds past the limit after which a hanging worker is killed from outside."""

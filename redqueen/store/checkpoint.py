@@ -20,8 +20,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.files import sync_directory, sync_file
-from redqueen.types import ConfigError, InfrastructureError
 
 FORMAT_VERSION = 1
 # `.old` is a checkpoint that a second one of the same step is just replacing.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from redqueen.config import Config
+from redqueen.errors import ConfigError, InfrastructureError, RedQueenError
 from redqueen.files import sync_directory, write_text
 from redqueen.store.configfile import config_toml
 from redqueen.store.reader import RunReader
@@ -25,7 +26,7 @@ from redqueen.store.writer import (
     write_rollouts,
     write_streamed,
 )
-from redqueen.types import ConfigError, InfrastructureError, RedQueenError, StepRecord
+from redqueen.types import StepRecord
 
 if sys.platform != "win32":
     import fcntl

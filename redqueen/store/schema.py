@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from redqueen.types import ConfigError, InfrastructureError
+from redqueen.errors import ConfigError, InfrastructureError
 
 SCHEMA_VERSION = 2
 

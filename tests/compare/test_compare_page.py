@@ -12,7 +12,7 @@ from rich.console import Console
 from redqueen.cli import main
 from redqueen.compare import Comparison, report, study_table
 from redqueen.compare.database import StudyDatabase
-from redqueen.types import ConfigError
+from redqueen.errors import ConfigError
 
 EVIL = "<script>alert('x')</script>&]]>"
 

@@ -16,9 +16,9 @@ from redqueen.compare.database import StudyDatabase
 from redqueen.compare.runner import Outcome, hold, is_done
 from redqueen.compare.worker import Stop, work
 from redqueen.config import build_config, merge
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.store import RunStore, config_toml
 from redqueen.trainer import Trainer
-from redqueen.types import ConfigError, InfrastructureError
 
 SMALL = {
     "rollout": {"attempts": 2, "propose_tokens": 48, "solve_tokens": 32},

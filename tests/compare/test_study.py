@@ -10,7 +10,7 @@ from made_up import made_up_study
 from redqueen.cli import main
 from redqueen.compare import build_study, load_study, plan, planned_work, study_of
 from redqueen.config import Config
-from redqueen.types import ConfigError
+from redqueen.errors import ConfigError
 
 STUDIES = sorted((Path(__file__).parents[2] / "configs" / "study").glob("*.toml"))
 

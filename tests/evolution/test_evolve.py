@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from redqueen.config import Config, EvolutionConfig, build_config
+from redqueen.errors import ConfigError
 from redqueen.evolution import (
     Chronicle,
     buried,
@@ -20,7 +21,7 @@ from redqueen.evolution import (
 from redqueen.evolution.replacement import cull_count
 from redqueen.evolution.selection import draw_parents
 from redqueen.population import Population
-from redqueen.types import ConfigError, Role
+from redqueen.types import Role
 
 
 class Slots:

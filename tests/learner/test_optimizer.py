@@ -2,8 +2,8 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.learner import StackedAdamW
-from redqueen.types import ConfigError, InfrastructureError
 
 SETTINGS = {"betas": (0.8, 0.95), "weight_decay": 0.1, "max_grad_norm": 0.7}
 

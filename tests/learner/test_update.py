@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from redqueen.errors import InfrastructureError
 from redqueen.learner.advantages import compute_advantages
 from redqueen.learner.batching import deal_minibatches
-from redqueen.types import InfrastructureError, Trajectory
+from redqueen.types import Trajectory
 
 from .toy_bigram import Bigram, make_batch, make_learner
 

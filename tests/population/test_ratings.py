@@ -7,8 +7,9 @@ import pytest
 import trueskill
 
 from redqueen.config import PopulationConfig
+from redqueen.errors import RedQueenError
 from redqueen.population import Population, RatingSystem
-from redqueen.types import Match, MatchResult, Member, RedQueenError, Role
+from redqueen.types import Match, MatchResult, Member, Role
 
 CONFIG = PopulationConfig(teachers=2, students=2, self_play=1, beta=3.0, tau=0.2)
 

@@ -19,11 +19,11 @@ from recipes.seedling.corpus import (
     make_document,
 )
 from redqueen.config import DomainConfig
-from redqueen.domains import Attempt, Draft
-from redqueen.domains.code import CodeDomain
-from redqueen.domains.code_prompts import ANSWER, COMPACT
-from redqueen.domains.generator import generate_program
-from redqueen.domains.program import Program, execute
+from redqueen.environments.base import Attempt, Draft
+from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.code.generator import generate_program
+from redqueen.environments.code.program import Program, execute
+from redqueen.environments.code.styles import ANSWER, COMPACT
 from redqueen.sandbox import Call, Outcome, OutcomeKind, render_literal
 from redqueen.types import Task, Verdict
 

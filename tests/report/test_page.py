@@ -9,20 +9,13 @@ from xml.etree import ElementTree
 import pytest
 from fabricate import Fabricator, fabricate
 
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.report import render_page, summarize, write_report
 from redqueen.report.diversity import alarm_lines
 from redqueen.report.markup import bins
 from redqueen.report.samples import choose_attempts, clip, pick, stages
 from redqueen.store import RunStore
-from redqueen.types import (
-    ConfigError,
-    InfrastructureError,
-    Member,
-    Role,
-    StepRecord,
-    Task,
-    Verdict,
-)
+from redqueen.types import Member, Role, StepRecord, Task, Verdict
 
 FIGURES = (
     "solve",

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from redqueen.config import SandboxConfig
+from redqueen.errors import InfrastructureError
 from redqueen.sandbox import BACKENDS, Call, OutcomeKind, Sandbox, make_sandbox
 from redqueen.sandbox.monty import GRACE
-from redqueen.types import InfrastructureError
 
 from .hostile import SLACK, worst
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.store import checkpoint as module
 from redqueen.store import checkpoint_steps, load_checkpoint, save_checkpoint
-from redqueen.types import ConfigError, InfrastructureError
 
 
 class Killed(BaseException):

@@ -16,18 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redqueen.config import Config, build_config, load_config
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.store import EvaluationRow, RunStore, config_toml
 from redqueen.store import run as run_module
-from redqueen.types import (
-    ConfigError,
-    InfrastructureError,
-    Match,
-    MatchResult,
-    Rejection,
-    Rollout,
-    StepRecord,
-    Verdict,
-)
+from redqueen.types import Match, MatchResult, Rejection, Rollout, StepRecord, Verdict
 
 
 @pytest.fixture

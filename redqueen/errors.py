@@ -1,0 +1,13 @@
+"""Errors with one clear sentence for the user."""
+
+
+class RedQueenError(Exception):
+    """A failure with one clear sentence for the user; the CLI prints it without a traceback."""
+
+
+class ConfigError(RedQueenError):
+    """Bad input from the user: names the key or file and the remedy."""
+
+
+class InfrastructureError(RedQueenError):
+    """A failure of ours (sandbox down, disk full). Stops the run; never becomes a reward."""

@@ -1,0 +1,240 @@
+"""The frozen base: find it, check it, load model and tokenizer.
+
+Everything that can be wrong with a path or a name is reported in one sentence before any weight
+is read. Weights are safetensors only, and code that comes with a model runs only if the user
+asked for it.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+import redqueen
+from redqueen.config import PolicyConfig
+from redqueen.engines.cpu.fused import fuse
+from redqueen.errors import ConfigError
+from redqueen.models.attention import PackedModel, fit
+from redqueen.models.head import HeadSelector
+
+SEEDLING = "seedling"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A frozen causal language model with what generation and scoring need to know of it."""
+
+    model: nn.Module
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype
+    head: HeadSelector
+    prefix_ids: tuple[int, ...]
+    """Special tokens the tokenizer puts before a text (usually the beginning-of-sequence)."""
+    eos_ids: frozenset[int]
+    embeddings: int
+    """Tokens the model knows; a tokenizer may list more."""
+    context: int | None
+    """Longest sequence in tokens, prompt and completion together; None: no limit known."""
+    packed: PackedModel | None
+    """Reads texts that share prompts; None where the model's own attention must stay."""
+
+    def encode(self, prompt: str) -> tuple[int, ...]:
+        """Tokenise a prompt, with exactly one set of leading special tokens.
+
+        Special tokens spelled out in the text (as chat templates do) are recognised; the
+        tokenizer's own prefix is added only when the text does not begin with it already, and
+        nothing is ever appended.
+
+        Raises:
+            ConfigError: the tokenizer gives a token that the model does not have.
+        """
+        ids = tuple(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        if max(ids, default=0) >= self.embeddings:
+            raise ConfigError(
+                f"policy.base: the tokenizer gives token {max(ids)}, the model has only "
+                f"{self.embeddings} embeddings; tokenizer and model do not belong together"
+            )
+        prefix = self.prefix_ids
+        return ids if ids[: len(prefix)] == prefix else prefix + ids
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of sampled tokens, without special tokens and otherwise as written."""
+        text: str = self.tokenizer.decode(
+            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return text
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turn `auto`, `cpu`, `cuda`, `cuda:1` into a device.
+
+    Raises:
+        ConfigError: not a device, or not on this machine.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(
+            f"policy.device = {name!r} is not a device; use auto, cpu, cuda or cuda:N"
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"policy.device = {name!r} is not supported; use auto, cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ConfigError(
+            f"policy.device = {name!r}, but this machine has {count} CUDA devices; use auto or cpu"
+        )
+    return device
+
+
+def _check_directory(path: Path, base: str) -> None:
+    where = f"policy.base = {base!r}"
+    if not path.is_dir():
+        raise ConfigError(f"{where}: {path} is not a directory with a model")
+    try:
+        values = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{where}: {path} has no config.json; give the directory of a Hugging Face checkpoint"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{where}: {path / 'config.json'} is not readable: {error}") from None
+    if not isinstance(values, dict) or "model_type" not in values:
+        raise ConfigError(f"{where}: {path / 'config.json'} does not name a model_type")
+    if not any(path.glob("*.safetensors")):
+        raise ConfigError(
+            f"{where}: {path} has no *.safetensors weights; other formats may carry code and are "
+            "not read, so save the model again with save_pretrained"
+        )
+    if not any((path / name).exists() for name in _TOKENIZER_FILES):
+        raise ConfigError(f"{where}: {path} has no tokenizer ({', '.join(_TOKENIZER_FILES)})")
+
+
+def absolute_base(base: str) -> str:
+    """`policy.base` so that it means the same from every working directory."""
+    path = Path(base).expanduser()
+    return str(path.resolve()) if base != SEEDLING and path.is_dir() else base
+
+
+def resolve_base(base: str) -> str:
+    """The directory or hub id that `policy.base` means, checked as far as costs nothing.
+
+    Raises:
+        ConfigError: the files are missing or incomplete, or it is no path and no hub id.
+    """
+    if base == SEEDLING:
+        path = Path(redqueen.__file__).parent / SEEDLING
+        if not (path / "config.json").exists():
+            raise ConfigError(
+                f"policy.base = 'seedling', but its files are not in {path}; make them with "
+                "`make seedling`, or set policy.base to a model directory or hub id"
+            )
+        _check_directory(path, base)
+        return str(path)
+    path = Path(base).expanduser()
+    if path.exists() or base.startswith(("/", ".", "~")) or base.count("/") > 1:
+        if not path.exists():
+            raise ConfigError(f"policy.base = {base!r}: there is no such directory")
+        _check_directory(path, base)
+        return str(path)
+    if not _HUB_ID.fullmatch(base):
+        raise ConfigError(
+            f"policy.base = {base!r} is neither 'seedling', nor a directory, nor a hub id"
+        )
+    return base
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _prefix_ids(tokenizer: Any) -> tuple[int, ...]:
+    bare: list[int] = tokenizer("a", add_special_tokens=False)["input_ids"]
+    full: list[int] = tokenizer("a", add_special_tokens=True)["input_ids"]
+    for start in range(len(full) - len(bare) + 1):
+        if full[start : start + len(bare)] == bare:
+            return tuple(full[:start])
+    return ()
+
+
+def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    found: set[int] = set()
+    generation = getattr(model, "generation_config", None)
+    for source in (generation, model.config, tokenizer):
+        value = getattr(source, "eos_token_id", None)
+        if isinstance(value, int):
+            found.add(value)
+        elif isinstance(value, Sequence):
+            found.update(int(item) for item in value)
+    return frozenset(found)
+
+
+def load_base(config: PolicyConfig) -> Base:
+    """Load the frozen base that `config` names: eval mode, no gradients, safetensors only.
+
+    Raises:
+        ConfigError: path, name, device or files are not usable; the message says what to do.
+    """
+    device = resolve_device(config.device)
+    source = resolve_base(config.base)
+    dtype = _DTYPES[config.dtype]
+    where = f"policy.base = {config.base!r}"
+    if Path(source).is_dir():
+        # Reading files takes a moment; its progress bar would cut into the live display.
+        transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, trust_remote_code=config.trust_remote_code
+        )
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=config.trust_remote_code,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        raise ConfigError(f"{where} cannot be loaded: {_one_line(error)}") from None
+    if found["missing_keys"]:
+        # The library would fill them with random numbers.
+        names = sorted(found["missing_keys"])
+        raise ConfigError(f"{where} lacks {len(names)} weights, for instance {names[0]}")
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ConfigError(f"{where} is an encoder-decoder; a causal language model is needed")
+    return assemble(model.eval().to(device), tokenizer, dtype)
+
+
+def assemble(model: Any, tokenizer: Any, dtype: torch.dtype) -> Base:
+    """Freeze a model that lies where it shall work, and find out how it can be run."""
+    model.requires_grad_(False)
+    text_config = model.config.get_text_config(decoder=True)
+    head = HeadSelector(model)
+    packed: PackedModel | None = fit(model, head)
+    if packed is not None:
+        packed = fuse(model) or packed
+    return Base(
+        model=model,
+        tokenizer=tokenizer,
+        device=next(model.parameters()).device,
+        dtype=dtype,
+        head=head,
+        prefix_ids=_prefix_ids(tokenizer),
+        eos_ids=_eos_ids(model, tokenizer),
+        embeddings=model.get_input_embeddings().weight.shape[0],
+        context=getattr(text_config, "max_position_embeddings", None),
+        packed=packed,
+    )

@@ -1,0 +1,159 @@
+"""One member's adapter as a PEFT directory, and back.
+
+`adapter_config.json` and `adapter_model.safetensors` are what `PeftModel.from_pretrained` loads.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from redqueen.errors import ConfigError, InfrastructureError
+from redqueen.files import write_bytes
+from redqueen.models.adapters import AdapterStack, Factors
+from redqueen.models.routing import layer_shape
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+_UNSUPPORTED = (
+    "use_dora",
+    "lora_bias",
+    "modules_to_save",
+    "rank_pattern",
+    "alpha_pattern",
+    "layer_replication",
+    "trainable_token_indices",
+    "target_parameters",
+    "use_qalora",
+    "alora_invocation_tokens",
+    "arrow_config",
+)
+"""Settings of PEFT that change what an adapter computes and that a plain A and B cannot hold."""
+
+
+def _target_modules(model: nn.Module, adapters: AdapterStack) -> list[str]:
+    """Short layer names if they mean exactly the adapted layers, else the full ones."""
+    short = {name.rsplit(".", 1)[-1] for name in adapters.layers}
+    meant = {
+        name
+        for name, module in model.named_modules()
+        if layer_shape(module) is not None and name.rsplit(".", 1)[-1] in short
+    }
+    return sorted(short) if meant == set(adapters.layers) else sorted(adapters.layers)
+
+
+def export_adapter(
+    model: nn.Module, adapters: AdapterStack, slot: int, directory: Path, base_name: str
+) -> None:
+    """Write the adapter in `slot` as a PEFT directory (made if absent, files replaced).
+
+    Raises:
+        InfrastructureError: the files cannot be written.
+    """
+    conv = any(isinstance(model.get_submodule(name), Conv1D) for name in adapters.layers)
+    config: dict[str, Any] = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_name,
+        "r": adapters.rank,
+        "lora_alpha": adapters.alpha,
+        "target_modules": _target_modules(model, adapters),
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "fan_in_fan_out": conv,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "use_rslora": False,
+    }
+    tensors: dict[str, Tensor] = {}
+    for name, (a, b) in adapters.get(slot).items():
+        tensors[f"{_PREFIX}{name}.lora_A.weight"] = a.cpu().contiguous()
+        tensors[f"{_PREFIX}{name}.lora_B.weight"] = b.cpu().contiguous()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_bytes(directory / WEIGHTS_FILE, save(tensors, metadata={"format": "pt"}))
+        write_bytes(directory / CONFIG_FILE, (json.dumps(config, indent=2) + "\n").encode())
+    except OSError as error:
+        raise InfrastructureError(f"cannot write the adapter to {directory}: {error}") from None
+
+
+def _read_config(directory: Path) -> dict[str, Any]:
+    path = directory / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{directory} has no {CONFIG_FILE}; give a PEFT adapter") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path} is not readable: {error}") from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise ConfigError(f"{path} does not describe a LoRA adapter (peft_type LORA)")
+    used = [key for key in _UNSUPPORTED if config.get(key)]
+    if config.get("bias", "none") != "none":
+        used.append("bias")
+    if used:
+        raise ConfigError(f"{path} uses {', '.join(used)}; only plain LoRA can be imported")
+    return config
+
+
+def _scaling(config: dict[str, Any], rank: int, path: Path) -> float:
+    """The factor on B A that PEFT uses for this adapter."""
+    alpha = config.get("lora_alpha")
+    if config.get("r") != rank:
+        raise ConfigError(
+            f"{path} has rank {config.get('r')}, the population rank {rank}; set policy.rank"
+        )
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or alpha <= 0:
+        raise ConfigError(f"{path}: lora_alpha = {alpha!r} is not a positive number")
+    return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
+
+
+def _read_weights(directory: Path) -> dict[str, Tensor]:
+    path = directory / WEIGHTS_FILE
+    if not path.is_file():
+        raise ConfigError(
+            f"{directory} has no {WEIGHTS_FILE}; other formats may carry code and are not read"
+        )
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{path} is not a readable safetensors file: {error}") from None
+
+
+def import_adapter(adapters: AdapterStack, slot: int, directory: Path) -> None:
+    """Read a PEFT LoRA directory into `slot`.
+
+    A different alpha is folded into B, so that the adapter computes what it did. Nothing is
+    written unless everything fits.
+
+    Raises:
+        ConfigError: not a plain LoRA, or its rank, layers or shapes differ from the stack's.
+    """
+    config = _read_config(directory)
+    scaling = _scaling(config, adapters.rank, directory / CONFIG_FILE)
+    weights = _read_weights(directory)
+    expected = {f"{_PREFIX}{n}.lora_{f}.weight" for n in adapters.layers for f in "AB"}
+    missing, extra = sorted(expected - weights.keys()), sorted(weights.keys() - expected)
+    if missing or extra:
+        which, names = ("lacks", missing) if missing else ("also has", extra)
+        raise ConfigError(
+            f"{directory} {which} {names[0].removeprefix(_PREFIX)} ({len(missing)} missing, "
+            f"{len(extra)} unknown); its base or target layers differ from policy.targets"
+        )
+    factor = scaling / adapters.scaling
+    factors: dict[str, Factors] = {}
+    for name in adapters.layers:
+        a = weights[f"{_PREFIX}{name}.lora_A.weight"].float()
+        b = weights[f"{_PREFIX}{name}.lora_B.weight"].float()
+        if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
+            raise ConfigError(f"{directory}: {name} holds values that are not finite")
+        factors[name] = Factors(a, b if factor == 1.0 else b * factor)
+    try:
+        adapters.set(slot, factors)
+    except ValueError as error:
+        raise ConfigError(f"{directory} does not fit the base: {error}") from None

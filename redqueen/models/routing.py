@@ -1,0 +1,382 @@
+"""Routed LoRA: one forward pass in which every batch row uses its own member's adapter.
+
+Forward hooks on the target layers add (alpha / rank) B A x of the row's slot. The base's modules
+stay as they are, so with routing off, and for rows without an adapter, the output is the
+untouched base's, bit for bit.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.pytorch_utils import Conv1D
+
+from redqueen.engines.cpu.compiled import Array, array_of
+from redqueen.errors import ConfigError
+from redqueen.models.adapters import AdapterStack, LayerShape
+
+Strategy = Literal["auto", "grouped", "segments", "padded"]
+
+SMALL_ROWS = 64
+"""Up to so many rows without gradients are routed in float32 on a CPU."""
+
+
+def layer_shape(module: nn.Module) -> LayerShape | None:
+    """Sizes of a linear layer (nn.Linear and its quantised kin, GPT-2's Conv1D), else None."""
+    if isinstance(module, nn.Linear):
+        return LayerShape(module.in_features, module.out_features)
+    if isinstance(module, Conv1D):
+        return LayerShape(module.weight.shape[0], module.weight.shape[1])
+    return None
+
+
+def find_targets(model: nn.Module, targets: Sequence[str] | str) -> dict[str, nn.Module]:
+    """The layers that carry adapters, by module name, in model order.
+
+    `targets` is "all-linear" (every linear layer but the output head) or name suffixes.
+
+    Raises:
+        ConfigError: a suffix matches no linear layer.
+    """
+    head = model.get_output_embeddings()  # type: ignore[operator]
+    linear = {
+        name: module
+        for name, module in model.named_modules()
+        if module is not head and layer_shape(module) is not None
+    }
+    if targets == "all-linear":
+        if not linear:
+            raise ConfigError("policy.targets: the base has no linear layer to adapt")
+        return linear
+    suffixes = (targets,) if isinstance(targets, str) else tuple(targets)
+    for suffix in suffixes:
+        if not any(_matches(name, suffix) for name in linear):
+            known = sorted({name.rsplit(".", 1)[-1] for name in linear})
+            raise ConfigError(
+                f"policy.targets: no linear layer is called {suffix!r}; "
+                f"this base has {', '.join(known)}"
+            )
+    return {n: m for n, m in linear.items() if any(_matches(n, s) for s in suffixes)}
+
+
+def _matches(name: str, suffix: str) -> bool:
+    return name == suffix or name.endswith("." + suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Adjacent batch rows start..stop of one slot (None: the base alone)."""
+
+    slot: int | None
+    start: int
+    stop: int
+
+
+def runs_of(slots: Sequence[int | None]) -> tuple[Run, ...]:
+    """Split rows into runs of equal slot, in order. Few runs (rows sorted by slot) are fast."""
+    runs: list[Run] = []
+    for row, slot in enumerate(slots):
+        if runs and runs[-1].slot == slot:
+            runs[-1] = Run(slot, runs[-1].start, row + 1)
+        else:
+            runs.append(Run(slot, row, row + 1))
+    return tuple(runs)
+
+
+def round_size(size: int) -> int:
+    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few shapes, little waste."""
+    power = 1 << (size - 1).bit_length()
+    return 3 * power // 4 if power >= 4 and size <= 3 * power // 4 else power
+
+
+def decode_strategy(slots: Sequence[int | None]) -> Strategy:
+    """The fastest way for one token a row: one batched product, gathered first if need be."""
+    return "auto" if len({run.stop - run.start for run in runs_of(slots)}) == 1 else "padded"
+
+
+Prepared = dict[tuple[tuple[str, ...], torch.dtype, bool, tuple[int, ...]], tuple[Any, Any]]
+"""Factors ready for use: of layers, in a type, apart or stacked, for the slots of a batch."""
+
+
+class Route:
+    """How the rows of one batch meet the adapters, prepared once and used by every layer.
+
+    Three ways to the same sums: `grouped` is one batched product and needs runs of equal length;
+    `segments` is a product for each run, the least work; `padded` gathers the runs into equal
+    length first, few kernel launches for devices where those count.
+    """
+
+    def __init__(
+        self,
+        adapters: AdapterStack,
+        slots: Sequence[int | None],
+        strategy: Strategy,
+        packed: bool = False,
+        prepared: Prepared | None = None,
+    ) -> None:
+        """`packed`: `slots` are of the tokens of a single row, not of rows.
+
+        `prepared` may be shared by routes between which no adapter changes.
+        """
+        self.adapters = adapters
+        self.device = device = next(iter(adapters.A.values())).device
+        self.packed = packed
+        self.rows = len(slots)
+        self.runs = runs_of(slots)
+        routed = [run for run in self.runs if run.slot is not None]
+        self.slots = [run.slot for run in routed if run.slot is not None]
+        for slot in self.slots:
+            if not 0 <= slot < adapters.slots:
+                raise IndexError(f"slot {slot} is not in 0..{adapters.slots - 1}")
+        sizes = {run.stop - run.start for run in routed}
+        self.start, self.stop = (routed[0].start, routed[-1].stop) if routed else (0, 0)
+        gapless = sum(run.stop - run.start for run in routed) == self.stop - self.start
+        groupable = len(sizes) == 1 and gapless
+        if strategy == "auto":
+            strategy = "grouped" if groupable else "segments" if device.type == "cpu" else "padded"
+        if strategy == "grouped" and not groupable:
+            raise ValueError("grouped routing needs adjacent runs of equal length")
+        self.strategy: Strategy = strategy
+        self._index = torch.tensor(self.slots, device=device)
+        self._whole = self.slots == list(range(adapters.slots))
+        self._prepared = {} if prepared is None else prepared
+        if strategy == "padded":
+            self._pad(routed, round_size(max(sizes)))
+
+    def _pad(self, routed: list[Run], longest: int) -> None:
+        """Row numbers that gather runs to equal length, and those that lead back."""
+        gather: list[int] = []
+        back: list[int] = []
+        rows: list[int] = []
+        for group, run in enumerate(routed):
+            size = run.stop - run.start
+            gather += [run.start + min(i, size - 1) for i in range(longest)]
+            back += [group * longest + i for i in range(size)]
+            rows += range(run.start, run.stop)
+        self._gather = torch.tensor(gather, device=self.device)
+        self._back = torch.tensor(back, device=self.device)
+        self._rows = torch.tensor(rows, device=self.device)
+
+    def _factors(
+        self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
+    ) -> tuple[Any, Any]:
+        """A transposed [runs, in, ranks] and scaled B transposed [runs, ranks, out] of layers.
+
+        Layers side by side are one: their A's share the input, their B's lie on the diagonal.
+        """
+        key = (names, dtype, self.strategy == "segments", tuple(self.slots))
+        if key not in self._prepared:
+            parts_a, parts_b = [], []
+            start, stop = 0, sum(widths)
+            for name, width in zip(names, widths, strict=True):
+                if name in self.adapters.A:
+                    a, b = self.adapters.A[name], self.adapters.B[name]
+                    if not self._whole:
+                        a, b = a.index_select(0, self._index), b.index_select(0, self._index)
+                    b = (b * self.adapters.scaling).to(dtype).transpose(1, 2)
+                    parts_a.append(a.to(dtype).transpose(1, 2))
+                    parts_b.append(functional.pad(b, (start, stop - start - width)))
+                start += width
+            pair: tuple[Any, Any] = (torch.cat(parts_a, 2), torch.cat(parts_b, 1))
+            if self.strategy == "segments":
+                pair = (pair[0].unbind(0), pair[1].unbind(0))
+            self._prepared[key] = pair
+        return self._prepared[key]
+
+    def add(
+        self, names: tuple[str, ...], widths: Sequence[int], x_NI: Tensor, out_NO: Tensor
+    ) -> Tensor:
+        """Add each token's adapters to the outputs of layers side by side, of these widths.
+
+        May write into `out_NO`. Layers without adapters stay as they are.
+        """
+        if not any(name in self.adapters.A for name in names):
+            return out_NO
+        return self._apply(names, widths, x_NI[:, None], out_NO[:, None])[:, 0]
+
+    def segments(
+        self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
+    ) -> tuple[list[tuple[int, int]], list[tuple[Tensor, Tensor]]]:
+        """Spans of tokens and the factors of `_factors` for each, none for layers without adapters.
+
+        Of packed routes by segments.
+        """
+        if not any(name in self.adapters.A for name in names):
+            return [], []
+        spans = [(run.start, run.stop) for run in self.runs if run.slot is not None]
+        return spans, list(zip(*self._factors(names, widths, dtype), strict=True))
+
+    def apply(self, name: str, x_BTI: Tensor, out_BTO: Tensor) -> Tensor:
+        """Add each row's adapter to a layer's output. May write into `out_BTO`."""
+        if self.packed and x_BTI.shape[:-1] == (1, self.rows):
+            x, out = x_BTI.transpose(0, 1), out_BTO.transpose(0, 1)
+            return self._apply((name,), (out.shape[-1],), x, out).transpose(0, 1)
+        if self.packed or x_BTI.ndim != 3 or x_BTI.shape[0] != self.rows:
+            raise ValueError(
+                f"layer {name} received a tensor of shape {tuple(x_BTI.shape)} instead of "
+                f"[{self.rows}, tokens, features], so its rows cannot be told apart; "
+                "leave it out of policy.targets"
+            )
+        return self._apply((name,), (out_BTO.shape[-1],), x_BTI, out_BTO)
+
+    def _apply(
+        self, names: tuple[str, ...], widths: Sequence[int], x: Tensor, out: Tensor
+    ) -> Tensor:
+        # Small products in bfloat16 are slow on a CPU.
+        small = self.device.type == "cpu" and len(x) <= SMALL_ROWS and not torch.is_grad_enabled()
+        dtype = torch.float32 if small else x.dtype
+        a, b = self._factors(names, widths, dtype)
+        x = x.to(dtype)
+        if self.strategy == "grouped":
+            return self._grouped(x, out, a, b)
+        if self.strategy == "segments":
+            return self._segments(x, out, a, b)
+        return self._padded(x, out, a, b)
+
+    def _grouped(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        groups, width = len(self.slots), out.shape[-1]
+        low = torch.bmm(x[self.start : self.stop].reshape(groups, -1, x.shape[-1]), a)
+        part = out[self.start : self.stop]
+        if not torch.is_grad_enabled():
+            if low.dtype == out.dtype:
+                part.view(groups, -1, width).baddbmm_(low, b)
+            else:
+                part.view(groups, -1, width).add_(torch.bmm(low, b))
+            return out
+        routed = torch.baddbmm(part.reshape(groups, -1, width), low, b).view(part.shape)
+        if self.stop - self.start == self.rows:
+            return routed
+        return torch.cat((out[: self.start], routed, out[self.stop :]))
+
+    def _segments(
+        self, x: Tensor, out: Tensor, a: tuple[Tensor, ...], b: tuple[Tensor, ...]
+    ) -> Tensor:
+        tokens, width = x.shape[1], out.shape[-1]
+        sizes = [(run.stop - run.start) * tokens for run in self.runs]
+        # One split rather than slices: the gradient of a slice is a tensor of the full size.
+        x_parts = torch.split_with_sizes(x.reshape(-1, x.shape[-1]), sizes)
+        out_parts = list(torch.split_with_sizes(out.view(-1, width), sizes))
+        group = 0
+        for i, run in enumerate(self.runs):
+            if run.slot is None:
+                continue
+            low = x_parts[i] @ a[group]
+            if torch.is_grad_enabled():
+                out_parts[i] = torch.addmm(out_parts[i], low, b[group])
+            elif low.dtype == out.dtype:
+                out_parts[i].addmm_(low, b[group])
+            else:
+                out_parts[i].add_(low @ b[group])
+            group += 1
+        return torch.cat(out_parts).view(out.shape) if torch.is_grad_enabled() else out
+
+    def _padded(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        groups, tokens = len(self.slots), x.shape[1]
+        gathered = x.index_select(0, self._gather).view(groups, -1, x.shape[-1])
+        delta = torch.bmm(torch.bmm(gathered, a), b).view(-1, tokens, out.shape[-1])
+        delta = delta.index_select(0, self._back)
+        if len(self._rows) == self.rows:
+            return out.add_(delta) if not torch.is_grad_enabled() else out + delta
+        return torch.index_add(out, 0, self._rows, delta.to(out.dtype))
+
+
+class RowFactors:
+    """The adapters of rows that are written one token at a time, as the compiled kernels take them.
+
+    Each row meets its own adapter, so any mixture costs the same. Do not change adapters while one
+    is in use.
+    """
+
+    def __init__(self, adapters: AdapterStack, slots: Sequence[int | None], dtype: torch.dtype):
+        """For rows of these slots, None being the base alone; factors are kept in `dtype`."""
+        own = sorted({slot for slot in slots if slot is not None})
+        place = {slot: number for number, slot in enumerate(own)}
+        self.slot_R = np.array([-1 if slot is None else place[slot] for slot in slots])
+        """Each row's place among the factors; -1 for the base alone."""
+        self._adapters, self._dtype = adapters, dtype
+        self._own = torch.tensor(own, dtype=torch.long)
+        self._ready: dict[tuple[str, ...], tuple[Array, Array, Array]] = {}
+
+    def keep(self, keep: Tensor) -> None:
+        """Let all rows but `keep` leave."""
+        self.slot_R = self.slot_R[keep.numpy()]
+
+    @torch.no_grad()
+    def of(
+        self, names: tuple[str, ...], widths: Sequence[int], inputs: int
+    ) -> tuple[Array, Array, Array]:
+        """A [slots, parts * rank, in], scaled B transposed [slots, rank, out], and where parts end.
+
+        The parts are layers side by side that read the same input; none if no layer has adapters.
+        """
+        if names not in self._ready:
+            adapters, (slots, rank) = self._adapters, (len(self._own), self._adapters.rank)
+            edges = np.cumsum([0, *widths])
+            a = torch.zeros(slots, len(names), rank, inputs, dtype=self._dtype)
+            b = torch.zeros(slots, rank, int(edges[-1]), dtype=self._dtype)
+            known = [number for number, name in enumerate(names) if name in adapters.A]
+            for part in known:
+                a[:, part] = adapters.A[names[part]][self._own]
+                scaled = adapters.B[names[part]][self._own] * adapters.scaling
+                b[:, :, edges[part] : edges[part + 1]] = scaled.transpose(1, 2)
+            parts = edges if known else edges[:1]
+            self._ready[names] = array_of(a.flatten(1, 2)), array_of(b), parts
+        return self._ready[names]
+
+
+class _Current(threading.local):
+    """The route of this thread's forward passes."""
+
+    route: Route | None = None
+
+
+class Router:
+    """Hooks the target layers of a model; `route` says which row belongs to which slot."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], adapters: AdapterStack) -> None:
+        self.adapters = adapters
+        self._current = _Current()
+        for name, module in modules.items():
+            module.register_forward_hook(partial(self._hook, name))
+
+    def _hook(
+        self, name: str, module: nn.Module, args: tuple[Tensor, ...], out: Tensor
+    ) -> Tensor | None:
+        if self._current.route is None:
+            return None
+        return self._current.route.apply(name, args[0], out)
+
+    @contextmanager
+    def route(
+        self,
+        slots: Sequence[int | None] | None,
+        strategy: Strategy = "auto",
+        *,
+        packed: bool = False,
+        prepared: Prepared | None = None,
+    ) -> Iterator[Route | None]:
+        """Inside the block, batch row i of every forward pass uses the adapter in slots[i].
+
+        None in `slots` is the base alone for that row; `slots` None is routing off. `packed`: the
+        forward passes have a single row, and `slots` are those of its tokens. The factors
+        are read once on entry to each layer: do not change adapters inside the block.
+
+        Raises:
+            IndexError: a slot is not in the stack.
+        """
+        before = self._current.route
+        routed = slots is not None and any(slot is not None for slot in slots)
+        self._current.route = (
+            Route(self.adapters, slots, strategy, packed, prepared) if routed and slots else None
+        )
+        try:
+            yield self._current.route
+        finally:
+            self._current.route = before

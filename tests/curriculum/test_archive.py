@@ -1,0 +1,174 @@
+"""The archive, against a slow model of what it promises."""
+
+import itertools
+import json
+from collections import Counter
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redqueen.config import DomainConfig
+from redqueen.curriculum.archive import Archive
+from redqueen.environments.base import Draft
+from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.code.styles import COMPACT
+from redqueen.sandbox import Sandbox
+from redqueen.types import Rejection, Task
+from tests.code_cases import proposal_text
+
+
+def task(number: int, cell: str = "a") -> Task:
+    return Task(f"t{number}", "code", cell, {"n": number})
+
+
+def archive(size: int, cells: int = 4) -> Archive:
+    return Archive(size, lambda item: item.kind, cells)
+
+
+def ids(of: Archive) -> list[str]:
+    return [item["id"] for item in of.state()["tasks"]]
+
+
+batches = st.lists(
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abcd")), max_size=6), max_size=8
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(batches, st.integers(1, 8))
+def test_eviction_and_coverage(plan: list[list[tuple[int, str]]], size: int) -> None:
+    kept, cells = archive(size), {}
+    model: list[str] = []
+    filled: set[str] = set()
+    coverage = 0.0
+    for batch in plan:
+        fresh = 0
+        for number, cell in batch:
+            if f"t{number}" not in model:
+                model.append(f"t{number}")
+                cells[f"t{number}"] = cell
+                filled.add(cell)
+                fresh += 1
+        while len(model) > size:
+            counts = Counter(cells[name] for name in model)
+            most = max(counts.values())
+            fullest = max(cell for cell, count in counts.items() if count == most)
+            model.remove(next(name for name in model if cells[name] == fullest))
+        assert kept.add([task(number, cell) for number, cell in batch]) == fresh
+        assert ids(kept) == model
+        assert len(kept) == len(model) <= size
+        assert all(name in kept for name in model)
+        assert kept.coverage >= coverage
+        coverage = kept.coverage
+        assert coverage == len(filled) / 4
+
+
+def test_the_oldest_of_the_fullest_cell_goes() -> None:
+    kept = archive(3)
+    kept.add([task(1, "b"), task(2, "a"), task(3, "a")])
+    kept.add([task(4, "c")])
+    assert ids(kept) == ["t1", "t3", "t4"]
+    assert "t2" not in kept
+    assert kept.coverage == 3 / 4
+
+
+def test_sample_without_replacement_and_deterministic() -> None:
+    kept = archive(20)
+    kept.add([task(n, "ab"[n % 2]) for n in range(10)])
+
+    def draw(count: int, seed: int = 0) -> list[str]:
+        return [item.id for item in kept.sample(count, np.random.default_rng(seed))]
+
+    assert draw(4) == draw(4)
+    assert draw(4) != draw(4, seed=1)
+    assert len(set(draw(4))) == 4
+    assert sorted(draw(50)) == sorted(ids(kept))
+    assert archive(3).sample(2, np.random.default_rng(0)) == []
+
+
+def test_sample_is_uniform() -> None:
+    kept = archive(20)
+    kept.add([task(n) for n in range(5)])
+    rng = np.random.default_rng(0)
+    counts = Counter(item.id for _ in range(2000) for item in kept.sample(2, rng))
+    assert all(abs(count - 800) < 5 * (2000 * 0.4 * 0.6) ** 0.5 for count in counts.values())
+
+
+def test_state_survives_json() -> None:
+    domain = CodeDomain(DomainConfig(), None, COMPACT)  # type: ignore[arg-type]
+    kept = Archive(12, domain.cell, domain.cells)
+    kept.add(domain.seed_tasks(24, seed=1))
+    kept.add([Task("x", "code", "code_o", {"program": "é\n"}, domain.seed_tasks(1, 2)[0].features,
+                   author=4, step=9)])  # fmt: skip
+    again = Archive(12, domain.cell, domain.cells)
+    again.restore(json.loads(json.dumps(kept.state())))
+    assert again.state() == kept.state()
+    assert again.coverage == kept.coverage
+    seen = [item.sample(12, np.random.default_rng(3)) for item in (kept, again)]
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 12
+    more = domain.seed_tasks(40, seed=5)
+    assert kept.add(more) == again.add(more)
+    assert again.state() == kept.state()
+
+
+def test_coverage_of_each_kind_is_of_its_own_cells() -> None:
+    kept = Archive(2, lambda item: f"{item.kind}:{item.payload['n'] % 3}", 6)
+    kept.add([task(n, "x") for n in (0, 1, 3)])
+    kept.add([task(5, "y")])
+    assert kept.kind_coverage(("x", "y")) == {"x": 2 / 3, "y": 1 / 3}
+    assert kept.metrics(("x", "y")) == {
+        "coverage": kept.coverage,
+        "archive_size": float(len(kept)),
+        "coverage/x": 2 / 3,
+        "coverage/y": 1 / 3,
+    }
+    assert kept.coverage == 3 / 6
+    assert len(kept) == 2
+
+
+def test_tasks_and_cells_are_views_of_what_is_kept() -> None:
+    kept = archive(3)
+    kept.add([task(1, "b"), task(2, "a"), task(3, "a"), task(4, "c")])
+    assert list(kept.tasks) == ["t1", "t3", "t4"]
+    names = {cell: [t.id for t in filed] for cell, filed in kept.by_cell().items()}
+    assert names == {"b": ["t1"], "a": ["t3"], "c": ["t4"]}
+    kept.by_cell()["a"].clear()
+    assert len(kept.by_cell()["a"]) == 1
+
+
+def witness(lines: int, cyclomatic: int, depth: int) -> str:
+    """A program with these features that depends on its argument, whatever that is."""
+    value = " or ".join("a" * cyclomatic)
+    wraps = depth - 4 - (cyclomatic > 1)
+    filling = "".join("    b = a\n" for _ in range(lines - 2))
+    return f"def f(a):\n{filling}    return {'[' * wraps}{value}{']' * wraps}"
+
+
+WITNESS_INPUTS = {
+    1: ("[]", "[[]]", "[[], []]", "[[[]]]", "[[[]], []]", "[[], [[]]]"),
+    2: ("[1]", "[2]", "[3, 4]", "[5]", "[6, 1]", "[7]"),
+    3: ("[1, 'a']", "[2, 'b']", "[3, 'c']", "[4, 'd']", "[5, 'e']", "[6, 'f']"),
+}
+
+
+def test_every_cell_can_be_reached_with_all_guards_on(sandbox: Sandbox) -> None:
+    domain = CodeDomain(DomainConfig(), sandbox, COMPACT)
+    kept = Archive(10**4, domain.cell, domain.cells)
+    axes = (3, 4, 6, 8, 11), (1, 2, 3, 4), (5, 6, 7, 8), (1, 2, 3)
+    drafts = []
+    for lines, cyclomatic, depth, types in itertools.product(*axes):
+        program = witness(lines, cyclomatic, depth)
+        inputs = WITNESS_INPUTS[types]
+        drafts += [
+            Draft(kind, proposal_text(COMPACT, program, inputs[-1]), (), 0, 0)
+            for kind in ("code_o", "code_i")
+        ]
+        shown = Task("t", "code", "code_o", {"program": program})
+        drafts.append(Draft("code_f", proposal_text(COMPACT, program, *inputs), (shown,), 0, 0))
+    made = domain.validate(drafts)
+    assert {item.reason for item in made if isinstance(item, Rejection)} == set()
+    kept.add(item for item in made if isinstance(item, Task))
+    assert kept.coverage == 1.0
+    assert kept.kind_coverage(domain.kinds) == {"code_o": 1.0, "code_i": 1.0, "code_f": 1.0}

@@ -1,0 +1,98 @@
+"""The rules by which references are drawn, against the shares that they promise."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from redqueen.config import DomainConfig
+from redqueen.curriculum.archive import Archive
+from redqueen.curriculum.samplers import REFERENCES
+from redqueen.types import Task
+
+DRAWS = 3000
+
+
+def task(number: int, kind: str = "code_o", cell: str = "0", step: int = 0) -> Task:
+    return Task(f"t{number}", "code", kind, {"cell": cell}, step=step)
+
+
+def filed(*tasks: Task) -> Archive:
+    archive = Archive(100, lambda item: f"{item.kind}:{item.payload['cell']}", 12)
+    archive.add(tasks)
+    return archive
+
+
+def shares(rule: str, archive: Archive, kind: str = "code_o", count: int = 1) -> Counter[str]:
+    rng = np.random.default_rng(5)
+    drawn = (REFERENCES[rule](archive, kind, count, rng) for _ in range(DRAWS))
+    return Counter(item.id for several in drawn for item in several)
+
+
+def near(count: int, share: float) -> bool:
+    """Within five standard deviations of a binomial count."""
+    return abs(count - DRAWS * share) < 5 * (DRAWS * share * (1 - share)) ** 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("rule", REFERENCES)
+def test_every_rule_draws_distinct_tasks_by_the_generator_alone(rule: str) -> None:
+    archive = filed(*(task(n, f"code_{'oif'[n % 3]}", str(n % 2), n) for n in range(12)))
+
+    def draw(count: int, seed: int) -> list[str]:
+        rng = np.random.default_rng(seed)
+        return [item.id for item in REFERENCES[rule](archive, "code_f", count, rng)]
+
+    assert draw(4, 1) == draw(4, 1)
+    assert any(draw(4, 1) != draw(4, seed) for seed in range(2, 6))
+    assert len(set(draw(4, 1))) == 4
+    assert draw(0, 1) == []
+    everything = draw(99, 1)
+    assert len(set(everything)) == len(everything) == (8 if rule == "azr" else 12)
+    assert [item.id for item in archive.tasks.values()] == [f"t{n}" for n in range(12)]
+    assert REFERENCES[rule](filed(), "code_f", 2, np.random.default_rng(0)) == []
+
+
+def test_uniform_draws_what_the_archive_samples() -> None:
+    archive = filed(*(task(n) for n in range(9)))
+    for seed in range(5):
+        drawn = REFERENCES["uniform"](archive, "code_i", 3, np.random.default_rng(seed))
+        assert drawn == archive.sample(3, np.random.default_rng(seed))
+
+
+def test_rare_draws_cells_first() -> None:
+    archive = filed(task(0, cell="alone"), *(task(n, cell="crowd") for n in range(1, 10)))
+    counts = shares("rare", archive)
+    assert near(counts["t0"], 1 / 2)
+    assert all(near(counts[f"t{n}"], 1 / 18) for n in range(1, 10))
+    # Two draws: the lone task is left out only if both go to the crowd.
+    assert near(shares("rare", archive, count=2)["t0"], 3 / 4)
+
+
+def test_recent_draws_by_step_plus_one() -> None:
+    archive = filed(task(0, step=0), task(1, step=1), task(2, step=6))
+    counts = shares("recent", archive)
+    assert all(near(counts[f"t{n}"], weight / 10) for n, weight in enumerate((1, 2, 7)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "pool"),
+    [("code_o", ("t0", "t1")), ("code_i", ("t2",)), ("code_f", ("t0", "t1", "t2"))],
+)
+def test_azr_draws_from_the_kind_and_for_code_f_from_the_others(
+    kind: str, pool: tuple[str, ...]
+) -> None:
+    archive = filed(task(0), task(1), task(2, "code_i"), task(3, "code_f"))
+    counts = shares("azr", archive, kind)
+    assert set(counts) == set(pool)
+    assert all(near(counts[name], 1 / len(pool)) for name in pool)
+
+
+def test_azr_takes_any_task_when_none_fits() -> None:
+    archive = filed(task(0, "code_f"), task(1, "code_f"))
+    assert set(shares("azr", archive, "code_f")) == {"t0", "t1"}
+    assert set(shares("azr", archive, "code_i")) == {"t0", "t1"}
+
+
+def test_every_rule_can_be_configured() -> None:
+    assert DomainConfig().references == "uniform"
+    assert [DomainConfig(references=rule).references for rule in REFERENCES] == list(REFERENCES)

@@ -1,0 +1,165 @@
+"""Finding and checking the base; prompts and special tokens."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import processors
+from transformers import AutoTokenizer, GenerationConfig
+
+import redqueen
+from redqueen.config import PolicyConfig
+from redqueen.engines.policy import Policy
+from redqueen.errors import ConfigError
+from redqueen.models.loading import load_base, resolve_base, resolve_device
+from redqueen.types import Request
+
+
+def test_base_is_frozen_and_typed(model_dirs) -> None:
+    base = load_base(PolicyConfig(base=str(model_dirs["llama"]), dtype="bfloat16", device="cpu"))
+    assert not base.model.training
+    assert {p.dtype for p in base.model.parameters()} == {torch.bfloat16}
+    assert not any(p.requires_grad for p in base.model.parameters())
+    assert (base.context, base.eos_ids, base.embeddings) == (96, {2}, 112)
+
+
+def test_parameter_count(make_policy) -> None:
+    policy = make_policy()
+    assert policy.num_parameters == sum(p.numel() for p in policy.base.model.parameters())
+
+
+@pytest.fixture
+def copy_of(model_dirs, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model_dirs["llama"], tmp_path / "model"))
+
+
+def test_missing_or_broken_directories(copy_of: Path) -> None:
+    def message() -> str:
+        with pytest.raises(ConfigError) as caught:
+            resolve_base(str(copy_of))
+        text = str(caught.value)
+        assert text.startswith(f"policy.base = '{copy_of}'")
+        assert "\n" not in text
+        return text
+
+    weights, config = copy_of / "model.safetensors", copy_of / "config.json"
+    resolve_base(str(copy_of))
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (copy_of / name).rename(copy_of / f"{name}.away")
+    assert "no tokenizer" in message()
+    weights.rename(copy_of / "pytorch_model.bin")
+    assert "no *.safetensors weights" in message()
+    config.write_text("[]")
+    assert "model_type" in message()
+    config.write_text("{")
+    assert "not readable" in message()
+    config.unlink()
+    assert "no config.json" in message()
+    shutil.rmtree(copy_of)
+    assert "no such directory" in message()
+    copy_of.write_text("")
+    assert "not a directory" in message()
+
+
+@pytest.mark.parametrize("base", ["/no/such/model", "./no", "~/no/such", "a/b/c"])
+def test_paths_are_not_taken_for_hub_ids(base: str) -> None:
+    with pytest.raises(ConfigError, match="no such directory"):
+        resolve_base(base)
+
+
+def test_hub_ids() -> None:
+    assert resolve_base("Qwen/Qwen2.5-0.5B") == "Qwen/Qwen2.5-0.5B"
+    with pytest.raises(ConfigError, match="neither"):
+        resolve_base("not a name")
+
+
+def test_absent_seedling_says_how_to_make_it(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(redqueen, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(ConfigError, match="make seedling"):
+        resolve_base("seedling")
+
+
+def test_present_seedling_is_found(monkeypatch, tmp_path: Path, model_dirs) -> None:
+    monkeypatch.setattr(redqueen, "__file__", str(tmp_path / "__init__.py"))
+    shutil.copytree(model_dirs["llama"], tmp_path / "seedling")
+    policy = Policy.load(PolicyConfig(base="seedling", rank=2, device="cpu"), slots=1, seed=0)
+    policy.export(0, tmp_path / "out")
+    exported = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert exported["base_model_name_or_path"] == "redqueen/seedling"
+
+
+def test_unloadable_weights_are_one_sentence(copy_of: Path) -> None:
+    (copy_of / "config.json").write_text(json.dumps({"model_type": "no_such_model"}))
+    with pytest.raises(ConfigError, match="cannot be loaded") as caught:
+        load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+    assert "\n" not in str(caught.value)
+
+
+def test_truncated_weights(copy_of: Path) -> None:
+    path = copy_of / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+
+
+def test_incomplete_weights_are_not_filled_with_noise(copy_of: Path) -> None:
+    path = copy_of / "model.safetensors"
+    weights = load_file(path)
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"lacks 1 weights.*up_proj"):
+        load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+
+
+def test_weights_of_another_size(copy_of: Path) -> None:
+    config = json.loads((copy_of / "config.json").read_text())
+    (copy_of / "config.json").write_text(json.dumps({**config, "intermediate_size": 40}))
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+
+
+def test_devices() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in ("cpu", "cuda")
+    for name, message in (("gpu", "is not a device"), ("meta", "not supported")):
+        with pytest.raises(ConfigError, match=message):
+            resolve_device(name)
+    with pytest.raises(ConfigError, match="CUDA devices"):
+        resolve_device("cuda:99")
+
+
+def test_a_prompt_gets_its_special_prefix_once(copy_of: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(copy_of)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    tokenizer.save_pretrained(copy_of)
+    base = load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+    bare = tuple(tokenizer("f(1)", add_special_tokens=False)["input_ids"])
+    assert base.prefix_ids == (1,)
+    # Never the closing token either: it would end the text before the model has begun.
+    assert base.encode("f(1)") == (1, *bare)
+    assert base.encode("<s>f(1)") == (1, *bare)
+    assert base.encode("") == (1,)
+
+
+def test_a_token_the_model_lacks_is_named(copy_of: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(copy_of)
+    tokenizer.add_tokens([f"<new{i}>" for i in range(20)])
+    tokenizer.save_pretrained(copy_of)
+    base = load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+    assert base.encode("f(1)")
+    with pytest.raises(ConfigError, match="do not belong together"):
+        base.encode("<new19>")
+
+
+def test_several_end_tokens(copy_of: Path) -> None:
+    GenerationConfig(eos_token_id=[40, 41]).save_pretrained(copy_of)
+    policy = Policy.load(PolicyConfig(base=str(copy_of), rank=2, device="cpu"), slots=1, seed=0)
+    assert policy.base.eos_ids == {2, 40, 41}
+    rows = [Request(0, "f(1)", i) for i in range(64)]
+    done = policy.generate(rows, max_new_tokens=60, temperature=2.0)
+    assert {c.token_ids[-1] for c in done if c.finished} == {2, 40, 41}

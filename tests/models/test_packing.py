@@ -1,0 +1,132 @@
+"""Shared prompts: packed rows against every sequence on its own, values and gradients."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from redqueen.engines.cpu.kernels import text_attention
+from redqueen.engines.policy import Policy
+from redqueen.models.attention import dense_attention
+from redqueen.models.packing import Packing, Text
+from redqueen.models.routing import Route
+from tests.small_models import ARCHITECTURES
+
+LONG = tuple(range(3, 43))
+SLOTS: list[int | None] = [1, 0, 1, None, 1, 0, 2, 1, 0, None]
+PROMPTS = [(5, 9), LONG, (5, 9), (5, 9), (40,), LONG, (40,), (5, 9), (7, 7, 7), (5, 9)]
+TOKENS = [(8, 2), (20, 21, 22), tuple(range(50, 90)), (9,), (30, 31), (2,), (), (8, 2), (4, 5), ()]
+
+
+def gradients(policy: Policy, weight_BT: Tensor) -> tuple[Tensor, list[Tensor]]:
+    logprobs_BT, mask_BT = policy.score(SLOTS, PROMPTS, TOKENS, temperature=0.7)
+    loss = (logprobs_BT * weight_BT)[mask_BT].sum()
+    return logprobs_BT, list(torch.autograd.grad(loss, [*policy.adapters.parameters().values()]))
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_shared_prompts_give_the_unpacked_values_and_gradients(make_policy, kind: str) -> None:
+    policy = make_policy(kind)
+    assert policy.base.packed is not None
+    weight_BT = torch.randn(10, 40, generator=torch.Generator().manual_seed(1))
+    packed_BT, packed = gradients(policy, weight_BT)
+    shared = policy.base
+    policy.base = replace(shared, packed=None)
+    alone_BT, alone = gradients(policy, weight_BT)
+    torch.testing.assert_close(packed_BT, alone_BT, rtol=1e-5, atol=1e-5)
+    largest = max(float(grad.abs().max()) for grad in alone)
+    for one, other in zip(packed, alone, strict=True):
+        assert float((one - other).abs().max()) <= 1e-5 * largest
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_a_prompt_is_computed_once(make_policy, monkeypatch, kind: str) -> None:
+    policy = make_policy(kind)
+    model, seen = type(policy.base.packed), []
+    logits = model.logits
+
+    def counted(self: object, ids_N: Tensor, *rest: object) -> Tensor:
+        seen.append(len(ids_N))
+        return logits(self, ids_N, *rest)
+
+    monkeypatch.setattr(model, "logits", counted)
+    policy.score([0] * 8, [LONG] * 8, [(4, 5, 6)] * 8)
+    assert seen == [40 + 8 * 2]
+
+
+def loop_attention(q: Tensor, k: Tensor, v: Tensor, texts: list[Text], packing: Packing) -> Tensor:
+    """Each text on its own through the library's attention; [N, Hq, D]."""
+    out = torch.full(q.shape, float("nan"))
+    for number in range(len(texts)):
+        start, stop = packing.prompts[packing.group_of[number]]
+        own = range(packing.starts[number], packing.starts[number] + packing.lengths[number])
+        index = torch.tensor([*range(start, stop), *own])
+        repeats = q.shape[1] // k.shape[1]
+        result = functional.scaled_dot_product_attention(
+            q[index].transpose(0, 1),
+            k[index].transpose(0, 1).repeat_interleave(repeats, 0),
+            v[index].transpose(0, 1).repeat_interleave(repeats, 0),
+            is_causal=True,
+            scale=0.3,
+        )
+        out[index] = result.transpose(0, 1)
+    return out
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(1, 30), st.integers(0, 40)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.sampled_from([(2, 2), (4, 2), (4, 1)]),
+)
+def test_attention_of_any_layout_equals_a_loop(
+    shapes: list[tuple[int, int, int]], heads: tuple[int, int]
+) -> None:
+    texts = [Text(slot, range(size), range(more)) for slot, size, more in sorted(shapes)]
+    packing = Packing(texts, torch.device("cpu"))
+    tokens = len(packing.ids_N)
+    assert len(packing.slots) == tokens
+    for number, text in enumerate(texts):
+        start, stop = packing.prompts[packing.group_of[number]]
+        assert packing.position_N[start:stop].tolist() == list(range(len(text.prompt)))
+        first, size = packing.starts[number], len(text.tokens)
+        assert packing.position_N[first : first + size].tolist() == list(
+            range(len(text.prompt), len(text.prompt) + size)
+        )
+        assert set(packing.slots[start:stop]) == {text.slot}
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(tokens, heads[0], 4, generator=generator)
+    k = torch.randn(tokens, heads[1], 4, generator=generator)
+    v = torch.randn(tokens, heads[1], 4, generator=generator)
+    found = packing.attend(dense_attention, q, k, v, 0.3)
+    expected = loop_attention(q, k, v, texts, packing)
+    assert torch.allclose(found, expected, atol=1e-5)
+    # The compiled kernel, and its gradients against those of automatic differentiation.
+    own, plain = ([x.clone().requires_grad_(True) for x in (q, k, v)] for _ in range(2))
+    found = text_attention(*own, packing.stretches, 0.3)
+    assert torch.allclose(found, expected, atol=1e-5)
+    probe = torch.randn(found.shape, generator=generator)
+    slopes = torch.autograd.grad((found * probe).sum(), own)
+    wanted = packing.attend(dense_attention, *plain, 0.3)
+    for one, other in zip(slopes, torch.autograd.grad((wanted * probe).sum(), plain), strict=True):
+        assert torch.allclose(one, other, atol=1e-5 * (1.0 + float(other.abs().max())))
+
+
+def test_packed_routing_equals_rows(make_policy) -> None:
+    stack, layer = make_policy().adapters, "model.layers.0.mlp.up_proj"
+    slots = [0, 0, 2, 2, 2, None]
+    x = torch.randn(6, 1, 32, generator=torch.Generator().manual_seed(0))
+    out = torch.randn(6, 1, 48, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = Route(stack, slots, "padded").apply(layer, x, out.clone())
+        route = Route(stack, slots, "segments", packed=True)
+        found = route.apply(layer, x.transpose(0, 1), out.clone().transpose(0, 1))
+        assert torch.allclose(found[0], expected[:, 0], atol=1e-5)
+        with pytest.raises(ValueError, match="cannot be told apart"):
+            route.apply(layer, x, out)
