@@ -6,7 +6,10 @@ match -> propose -> validate -> solve -> learn; see docs/design.md for the words
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Role(StrEnum):
@@ -17,7 +20,7 @@ class Role(StrEnum):
 
 
 class Verdict(StrEnum):
-    """The checker's word on one attempt. `infra_error` is never a reward and never trained on."""
+    """The verifier's word on one attempt. `infra_error` is never a reward and never trained on."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -57,10 +60,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One teacher against one student over a batch of tasks in one step (member ids).
+    """One teacher against one student over a batch of tasks of one environment in one step.
 
-    `teacher` None stands for the stream: tasks of the domain's own generator. `tasks_of` is the
-    index of the match whose tasks are attempted here too (cross-evaluation); None: its own.
+    `teacher` and `student` are member ids; `teacher` None stands for the stream: tasks of the
+    environment's own generator. `tasks_of` is the index of the match whose tasks are attempted
+    here too (cross-evaluation); None: its own.
     """
 
     step: int
@@ -68,6 +72,7 @@ class Match:
     teacher: int | None
     student: int
     tasks_of: int | None = None
+    environment: str = "code"
 
     @property
     def root(self) -> int:
@@ -95,11 +100,27 @@ class MatchResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; the engine's side renders it through the chat template."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Messages = tuple[Message, ...]
+
+
+def user(content: str) -> Messages:
+    """Return a conversation of one user turn."""
+    return (Message("user", content),)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt for one member's adapter. `slot` None means the base alone."""
+    """One conversation for one member's adapter to continue. `slot` None means the base alone."""
 
     slot: int | None
-    prompt: str
+    messages: Messages
     seed: int
     """Seeds the draws of this one completion, so that it does not depend on its neighbours."""
     temperature: float | None = None
@@ -119,29 +140,31 @@ class Completion:
     text: str
     finished: bool
     """False if the length limit cut it off."""
+    version: int = 0
+    """Version of the adapters that wrote it, as the engine was last told by `sync`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A validated problem, or one with a known answer from a generator.
+    """A validated problem, or one with a known answer from a task source.
 
-    `payload` is plain JSON; only the domain reads it. `features` describes the task to the
-    archive and the report (for code: ast_depth, cyclomatic, lines, ...).
+    `payload` is plain JSON; only the environment reads it. `features` describes the task to the
+    archive and the report, by the environment's measures (for code: ast_depth, lines, ...).
     """
 
     id: str
-    domain: str
+    environment: str
     kind: str
     payload: Mapping[str, Any]
     features: Mapping[str, float] = field(default_factory=dict)
     author: int | None = None
-    """Member id of the teacher; None for seed, stream and benchmark tasks."""
+    """Member id of the teacher; None for tasks of a source (seed, stream, benchmark)."""
     step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a proposal did not become a task. `reason` is one of the domain's named reasons."""
+    """Why a proposal did not become a task. `reason` is one of the named reasons."""
 
     reason: str
     malformed: bool
@@ -161,15 +184,14 @@ class Proposal:
     kind: str
     references: tuple[str, ...]
     """Ids of the archive tasks shown in the prompt."""
+    request: Request
     completion: Completion
     outcome: Task | Rejection
-    reward: float | None = None
-    """None: not trained on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One attempt of a student at a task."""
+    """One attempt of a student at a task, verified."""
 
     step: int
     match: int
@@ -177,32 +199,47 @@ class Rollout:
     task_id: str
     kind: str
     attempt: int
+    group: str
+    """Attempts that are compared with each other (the baselines of GRPO and RLOO)."""
+    request: Request
     completion: Completion
     verdict: Verdict
     answer: str | None = None
     """The parsed answer as text; None if malformed."""
-    reward: float | None = None
-    """None: not trained on."""
-    share: float | None = None
-    """Share of the hidden cases passed, in [0, 1], where the domain gives partial credit."""
+    partial_score: float | None = None
+    """Share of the task that is right, in [0, 1], where the environment gives partial credit."""
+    turn: int = 0
+    """Round of a conversation that this attempt belongs to; 0 is the first."""
+    origin: str = ""
+    """Node that wrote it; empty: this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trajectory:
-    """One trained sequence: what the learner needs of a proposal or a rollout."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One sequence that the learner reads. Arrays are [T], prompt and sampled tokens together."""
 
+    ids: NDArray[np.int32]
+    mask: NDArray[np.bool_]
+    """True where a token was sampled by the member, and is trained on."""
+    logprobs: NDArray[np.float32]
+    """At sampling; 0 where `mask` is False."""
+    reward: float
     slot: int
     member: int
     role: Role
+    environment: str
     kind: str
     group: str
-    """Attempts at one task by one member share a group (GRPO, RLOO baselines)."""
-    prompt_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]
-    logprobs: tuple[float, ...]
-    reward: float
+    version: int
+    """Of the adapters at sampling."""
     temperature: float | None = None
     """At which it was sampled; None: the run's."""
+    origin: str = ""
+
+    @property
+    def prompt_length(self) -> int:
+        """Tokens before the first sampled one."""
+        return int(self.mask.argmax())
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +262,20 @@ class StepRecord:
     step: int
     matches: tuple[MatchResult, ...]
     proposals: tuple[Proposal, ...]
+    proposal_rewards: tuple[float | None, ...]
+    """One for each proposal; None: not trained on."""
     rollouts: tuple[Rollout, ...]
+    rollout_rewards: tuple[float | None, ...]
+    """One for each rollout; None: not trained on."""
     members: tuple[Member, ...]
     """Every living member after the step, ratings updated, plus those that died in it."""
     events: tuple[EvolutionEvent, ...]
     metrics: Mapping[str, float]
-    """Flat names such as `solve_rate`, `valid_rate`, `logprob_gap`, `coverage`, `tokens_per_s`,
-    and `member/<id>/<name>` for one member's."""
+    """Flat names such as `solve_rate`, `valid_rate`, `logprob_mismatch`, `coverage`,
+    `tokens_per_s`, and `member/<id>/<name>` for one member's."""
     seconds: Mapping[str, float]
-    """Wall clock in seconds of each phase up to the writing of this record."""
+    """Wall clock in seconds of each phase up to the writing of this record; names with `beside/`
+    are work that went on at the same time."""
     streamed: tuple[Task, ...] = ()
     """Tasks that came from the stream, in the order of their matches; teachers' tasks are in the
     proposals."""

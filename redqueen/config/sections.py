@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
+
+from redqueen.config.section import Section
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
@@ -17,18 +19,6 @@ def _count_or_all(value: object) -> object:
 
 
 Students = Annotated[int | Literal["all"], BeforeValidator(_count_or_all)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, unknown keys forbidden, docstrings become descriptions."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        validate_default=True,
-        allow_inf_nan=False,
-    )
 
 
 class PolicyConfig(Section):

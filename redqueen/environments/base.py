@@ -1,11 +1,17 @@
-"""What a family of tasks must offer: ask, validate, pose, verify. Nothing here makes text."""
+"""What a family of verifiable tasks offers: prompts and verdicts, and more where it can.
 
-from collections.abc import Sequence
+An environment is one class with `prompt` and `verify`. If teachers are to propose tasks it is a
+`TaskSpace` too; if it has ready tasks (seeds, a generator's stream, suites) it lists them in
+`sources`. Nothing here makes text.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from redqueen.types import Rejection, Task, Verdict
+from redqueen.config.component import Component
+from redqueen.sandbox import Sandbox
+from redqueen.types import Messages, Rejection, Task, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +34,18 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """The verdict on an attempt; `score` in [0, 1] is the share of it that is right."""
+class Verification:
+    """The verdict on an attempt, the answer that was read, and its partial score in [0, 1]."""
 
     verdict: Verdict
     answer: str | None = None
-    score: float = 0.0
+    partial_score: float | None = None
+    """None: the environment gives no partial credit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """What is left of a task when what does not matter is taken away: equal forms, near copies."""
+class Fingerprint:
+    """What is left of a task when what does not matter is taken away: equal ones, near copies."""
 
     task: str
     family: str | None = None
@@ -46,40 +53,102 @@ class Form:
     input); None for a task without such a limit."""
 
 
-class Domain(Protocol):
-    """One family of tasks. Implementations hold no state that a step changes."""
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number that describes tasks: an axis of the archive, a panel of the report."""
 
     name: str
+    """The key in `Task.features`."""
+    title: str
+    """For people: "Lines of code"."""
+    edges: tuple[float, ...] = ()
+    """Lower edges of the archive's bins but the first; empty: not an axis of the archive."""
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """What students, benchmarks and the swarm need of a family of tasks."""
+
+    name: str
+
+    def prompt(self, task: Task) -> Messages:
+        """Return the conversation that gives a student a task."""
+        ...
+
+    def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
+        """Return a verification for each attempt. Never raises on what a model wrote."""
+        ...
+
+
+@runtime_checkable
+class TaskSpace(Protocol):
+    """What an environment adds so that teachers can propose tasks."""
+
     kinds: tuple[str, ...]
-    cells: int
-    """Number of feature cells: the denominator of coverage."""
+    measures: tuple[Measure, ...]
 
-    def seed_tasks(self, count: int, seed: int) -> list[Task]:
-        """Tasks with known answers that the archive starts from."""
+    def references_for(self, kind: str, count: int) -> int:
+        """Return how many archive tasks a proposal prompt of this kind shows, `count` at most."""
+        ...
 
-    def generated_task(self, kind: str, band: int, rng: Random) -> Task:
-        """A task of a difficulty band, with its answer known, from the domain's own generator."""
-
-    def bands(self, kind: str) -> tuple[int, ...]:
-        """The difficulty bands that `generated_task` has for tasks of this kind."""
-
-    def references_for(self, kind: str, wanted: int) -> int:
-        """How many archive tasks a proposal prompt of this kind takes when `wanted` are asked."""
-
-    def ask(self, kind: str, references: Sequence[Task]) -> str:
-        """The prompt that asks a teacher for one task."""
+    def ask(self, kind: str, references: Sequence[Task]) -> Messages:
+        """Return the conversation that asks a teacher for one task."""
+        ...
 
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
-        """Parse, check and run proposals. Never raises on what a model wrote."""
+        """Return a task or a named rejection for each draft. Never raises on what a model wrote."""
+        ...
 
-    def pose(self, task: Task) -> str:
-        """The prompt that gives a student a task."""
+    def fingerprint(self, task: Task) -> Fingerprint:
+        """Return the normal form of a task, to tell near copies and held-out tasks by."""
+        ...
 
-    def verify(self, attempts: Sequence[Attempt]) -> list[Judgement]:
-        """Check attempts. Never raises on what a model wrote."""
 
-    def cell(self, task: Task) -> str:
-        """The archive's feature cell of a task, `kind:...`; each kind has equally many."""
+class TaskSource(Protocol):
+    """Where ready tasks come from."""
 
-    def form(self, task: Task) -> Form:
-        """The normal form of a task, to tell near copies by."""
+    def tasks(self, count: int, seed: int) -> list[Task]:
+        """Return up to `count` distinct tasks, the same ones for the same arguments.
+
+        A larger count begins with the smaller one's tasks. Fewer come back if there are no more.
+        """
+        ...
+
+
+SEED = "seed"
+"""Name of the source that fills the archive at the start."""
+STREAM = "stream"
+"""Name of the source that students without teachers train on."""
+
+
+def sources_of(environment: Environment) -> Mapping[str, TaskSource]:
+    """Return the environment's task sources by name (`seed`, `stream`, suites); maybe none."""
+    sources: Mapping[str, TaskSource] = getattr(environment, "sources", {})
+    return sources
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What an environment may use of the run that it is built for."""
+
+    sandbox: Callable[[], Sandbox]
+    """Starts the run's sandbox at the first call; the same one for all environments."""
+    dialect: str
+    """What the base speaks: `chat`, or the name of an embedded base's own language."""
+
+
+class EnvironmentConfig(Component):
+    """Base of what a config names as an environment: its keys, and how it is built from them.
+
+    A class that needs no services can be its own environment: it inherits `build`.
+    """
+
+    def build(self, services: Services) -> Environment:
+        """Return the environment.
+
+        Raises:
+            ConfigError: its keys do not work together, or something that it needs is missing.
+        """
+        if not isinstance(self, Environment):
+            raise TypeError(f"{type(self).__name__} needs prompt and verify, or its own build")
+        return self

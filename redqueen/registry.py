@@ -1,0 +1,153 @@
+"""Names of components and where they live: a leaf that imports none of them.
+
+A config names a component by its short name (`"svd"`), by an entry point of another package (group
+`redqueen.<kind>`), or directly as `module:Class`. Adding one to this package takes its file and one
+line here.
+"""
+
+import difflib
+import importlib
+import importlib.metadata
+from functools import cache
+
+from redqueen.errors import ConfigError
+
+COMPONENTS: dict[str, dict[str, str]] = {
+    "environment": {"code": "redqueen.environments.code:Code"},
+    "engine": {
+        "torch": "redqueen.engines.torch:Torch",
+        "cpu": "redqueen.engines.cpu:Cpu",
+        "auto": "redqueen.engines.auto:Auto",
+    },
+    "sandbox": {"monty": "redqueen.sandbox.monty:MontySandbox"},
+    "interaction": {"independent": "redqueen.rollouts.interactions.independent:Independent"},
+    "matchmaker": {
+        "prioritized": "redqueen.population.matchmaking:Prioritized",
+        "uniform": "redqueen.population.matchmaking:Uniform",
+    },
+    "references": {
+        "uniform": "redqueen.curriculum.samplers:UniformReferences",
+        "rare": "redqueen.curriculum.samplers:RareReferences",
+        "recent": "redqueen.curriculum.samplers:RecentReferences",
+        "azr": "redqueen.curriculum.samplers:AzrReferences",
+    },
+    "teacher_reward": {
+        "one_minus": "redqueen.learner.teacher_rewards:OneMinus",
+        "variance": "redqueen.learner.teacher_rewards:Variance",
+    },
+    "advantage": {
+        "grpo": "redqueen.learner.advantages.grpo:Grpo",
+        "dr_grpo": "redqueen.learner.advantages.dr_grpo:DrGrpo",
+        "rloo": "redqueen.learner.advantages.rloo:Rloo",
+        "reinforce++": "redqueen.learner.advantages.reinforce_pp:ReinforcePlusPlus",
+        "rae": "redqueen.learner.advantages.rae:Rae",
+    },
+    "fitness": {
+        "mean": "redqueen.evolution.fitness:Mean",
+        "conservative": "redqueen.evolution.fitness:Conservative",
+        "solve_rate": "redqueen.evolution.fitness:SolveRate",
+        "novelty": "redqueen.evolution.fitness:Novelty",
+    },
+    "selection": {
+        "truncation": "redqueen.evolution.selection:Truncation",
+        "tournament": "redqueen.evolution.selection:Tournament",
+    },
+    "replacement": {
+        "worst": "redqueen.evolution.replacement:Worst",
+        "tournament": "redqueen.evolution.replacement:TournamentReplacement",
+        "oldest": "redqueen.evolution.replacement:Oldest",
+    },
+    "mutation": {
+        "svd": "redqueen.evolution.operators.svd:Svd",
+        "layer_gaussian": "redqueen.evolution.operators.layer_gaussian:LayerGaussian",
+        "component_mask": "redqueen.evolution.operators.component_mask:ComponentMask",
+        "gaussian": "redqueen.evolution.operators.gaussian:Gaussian",
+        "neftune": "redqueen.evolution.operators.neftune:Neftune",
+    },
+    "crossover": {
+        "average": "redqueen.evolution.operators.average:Average",
+        "layerwise": "redqueen.evolution.operators.layerwise:Layerwise",
+        "dare": "redqueen.evolution.operators.dare:Dare",
+        "svd_subspace": "redqueen.evolution.operators.svd_subspace:SvdSubspace",
+        "extrapolation": "redqueen.evolution.operators.extrapolation:Extrapolation",
+    },
+    "callback": {
+        "console": "redqueen.callbacks.console:Console",
+        "alarms": "redqueen.callbacks.alarms:AlarmLog",
+    },
+}
+"""Kind of component -> short name -> import string."""
+
+EXTRAS: dict[str, str] = {"numba": "cpu", "llvmlite": "cpu", "threadpoolctl": "cpu"}
+"""Third-party module -> the extra of this package that installs it."""
+
+
+@cache
+def _entry_points(kind: str) -> dict[str, str]:
+    """Return what installed packages offer in the group `redqueen.<kind>`."""
+    points = importlib.metadata.entry_points(group=f"redqueen.{kind}")
+    return {point.name: point.value for point in points}
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Return all short names of a kind: this package's, then those of installed packages.
+
+    Raises:
+        KeyError: there is no such kind of component.
+    """
+    return tuple(dict.fromkeys([*COMPONENTS[kind], *_entry_points(kind)]))
+
+
+def import_string(kind: str, name: str) -> str:
+    """Return the import string that `name` stands for; imports nothing.
+
+    Raises:
+        ConfigError: the name is unknown. The message has the nearest names, and how a package
+            registers its own.
+    """
+    if ":" in name:
+        return name
+    target = COMPONENTS[kind].get(name) or _entry_points(kind).get(name)
+    if target is not None:
+        return target
+    registered = names(kind)
+    near = difflib.get_close_matches(name, registered, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(registered)}"
+    raise ConfigError(
+        f"unknown {kind.replace('_', ' ')} {name!r}; {hint} (another package registers its own by an "
+        f"entry point in the group redqueen.{kind}, or is named as module:Class)"
+    )
+
+
+def name_of(kind: str, target: str) -> str:
+    """Return the shortest name for an import string: a registered one, else itself."""
+    for name in names(kind):
+        if import_string(kind, name) == target:
+            return name
+    return target
+
+
+def load(kind: str, name: str) -> type:
+    """Import and return the class that `name` stands for.
+
+    Raises:
+        ConfigError: the name is unknown, its module or something that this needs cannot be
+            imported (the message names the extra to install), or it is not a class.
+    """
+    target = import_string(kind, name)
+    module, _, attribute = target.partition(":")
+    try:
+        loaded = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        remedy = (
+            f"; install it with: pip install 'redqueen[{EXTRAS[missing]}]'"
+            if missing in EXTRAS
+            else ""
+        )
+        raise ConfigError(f"{kind} {name!r} cannot be imported: {error}{remedy}") from error
+    except AttributeError:
+        raise ConfigError(f"{kind} {name!r}: the module {module} has no {attribute!r}") from None
+    if not isinstance(loaded, type):
+        raise ConfigError(f"{kind} {name!r}: {target} is not a class")
+    return loaded

@@ -1,0 +1,1 @@
+"""How one task becomes rollouts, one file an interaction."""
