@@ -1,7 +1,7 @@
 """What watches a run. A callback that fails is reported and never ends the run."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What is certain about a run as it starts or is resumed."""
+    """What a callback may know of the run that it watches."""
 
     directory: Path
     config: Config
     step: int
     """Steps done before."""
     base_parameters: int
+    stop_asked: Callable[[], bool] = lambda: False
+    """Whether somebody has asked the run to stop after the step that goes on."""
 
 
 class Callback:
     """Every method does nothing unless it is overridden. All run in the loop's own thread."""
 
-    def on_start(self, run: RunInfo) -> None:
+    def on_start(self) -> None:
         """The parts are made; the first step comes next."""
 
     def on_phase(self, step: int, phase: str) -> None:
@@ -60,8 +62,8 @@ class Callback:
 class CallbackConfig(Component):
     """Base of what a config names as a callback: its keys, and how it is built from them."""
 
-    def build(self) -> Callback:
-        """Return the callback."""
+    def build(self, run: RunInfo) -> Callback:
+        """Return the callback for a run."""
         raise NotImplementedError
 
 
@@ -89,8 +91,8 @@ class Callbacks(Callback):
         for callback in self.callbacks:
             self._call(callback, method, *args)
 
-    def on_start(self, run: RunInfo) -> None:
-        self._all("on_start", run)
+    def on_start(self) -> None:
+        self._all("on_start")
 
     def on_phase(self, step: int, phase: str) -> None:
         self._all("on_phase", step, phase)
