@@ -83,9 +83,7 @@ def open_engine(config: Config, model: PopulationModel) -> Iterator[Engine]:
         engine.close()
 
 
-def _world(
-    name: str, environment: Environment, config: Config, population: Population
-) -> World:
+def _world(name: str, environment: Environment, config: Config, population: Population) -> World:
     """Return an environment with an empty archive, and what must not be trained on."""
     curriculum, sources = config.curriculum, sources_of(environment)
     taught = population.teaches

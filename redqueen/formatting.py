@@ -1,6 +1,5 @@
 """Amounts in words, as pages and the terminal show them."""
 
-
 from collections.abc import Mapping
 
 

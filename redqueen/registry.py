@@ -112,7 +112,11 @@ def import_string(kind: str, name: str) -> str:
         return target
     registered = names(kind)
     near = difflib.get_close_matches(name, registered, n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(registered)}"
+    hint = (
+        f"did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else f"known: {', '.join(registered)}"
+    )
     raise ConfigError(
         f"unknown {kind.replace('_', ' ')} {name!r}; {hint} (another package registers its own by an "
         f"entry point in the group redqueen.{kind}, or is named as module:Class)"

@@ -319,9 +319,7 @@ class Trainer:
                     completion=completion,
                     outcome=outcomes[number],
                 )
-                for number, (plan, completion) in enumerate(
-                    zip(planned, completions, strict=True)
-                )
+                for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
             )
 
     def _validate(self, drafts: Sequence[tuple[str, Draft]]) -> list[Task | Rejection]:

@@ -92,33 +92,42 @@ class Callbacks(Callback):
             self._call(callback, method, *args)
 
     def on_start(self) -> None:
+        """Tell all that the run begins."""
         self._all("on_start")
 
     def on_phase(self, step: int, phase: str) -> None:
+        """Tell all that a phase begins."""
         self._all("on_phase", step, phase)
 
     def on_texts(self, phase: str, finished: int, total: int) -> None:
+        """Tell all how many texts are finished."""
         self._all("on_texts", phase, finished, total)
 
     def on_metrics(self, step: int, metrics: Mapping[str, float]) -> Mapping[str, float]:
+        """Return what all add to the step's metrics."""
         merged: dict[str, float] = {}
         for callback in self.callbacks:
             merged |= self._call(callback, "on_metrics", step, metrics) or {}
         return merged
 
     def on_step(self, record: StepRecord) -> None:
+        """Tell all that a step is done."""
         self._all("on_step", record)
 
     def on_evaluation(self, suite: str, done: int, total: int) -> None:
+        """Tell all how far an evaluation is."""
         self._all("on_evaluation", suite, done, total)
 
     def on_end(self, finished: bool) -> None:
+        """Tell all that the loop has ended."""
         self._all("on_end", finished)
 
     def state(self) -> dict[str, Any]:
+        """Return the states of those that keep one, by class name."""
         return {type(item).__name__: kept for item in self.callbacks if (kept := item.state())}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Hand each its state."""
         for item in self.callbacks:
             if type(item).__name__ in state:
                 item.restore(state[type(item).__name__])

@@ -114,7 +114,9 @@ class ConsoleProgress(Callback):
         """The live panel, at most 80 columns wide."""
         left = self.remaining
         head = Table.grid(padding=(0, 1))
-        state = "finishing this step, then stopping" if self.stop_asked() else self.phase + self.texts
+        state = (
+            "finishing this step, then stopping" if self.stop_asked() else self.phase + self.texts
+        )
         head.add_row(
             Text(f"step {self.done}/{self.total}", style="bold"),
             ProgressBar(total=self.total, completed=self.done, width=24),
@@ -128,7 +130,11 @@ class ConsoleProgress(Callback):
         histories = [("solved", self.solved), ("valid proposals", self.valid)]
         for name, values in histories if self.record.proposals or self.valid else histories[:1]:
             latest = f"{100 * values[-1]:.0f} %" if values else "-"
-            body.add_row(name, Text(latest, style="bold"), Text(sparkline(values, 0, 1, bars=self.bars), "cyan"))
+            body.add_row(
+                name,
+                Text(latest, style="bold"),
+                Text(sparkline(values, 0, 1, bars=self.bars), "cyan"),
+            )
         body.add_row(
             "coverage", f"{100 * metrics['coverage']:.0f} %",
             f"{metrics['tokens_per_s']:,.0f} tokens/s sampled, "

@@ -151,7 +151,9 @@ def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) ->
     try:
         return Config.model_validate(read)
     except ValidationError as error:
-        places = {".".join(map(str, e["loc"])) for e in error.errors() if e["type"] == "string_type"}
+        places = {
+            ".".join(map(str, e["loc"])) for e in error.errors() if e["type"] == "string_type"
+        }
     for key in places & texts.keys():
         read = merge(read, parse_override(key, texts[key]))
     return build_config(read, source, keys)
