@@ -206,12 +206,12 @@ def markdown(data: StudyData, findings: Sequence[Finding], *, published: bool = 
     return "\n".join(lines)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print the verdicts; returns the exit status."""
     parser = argparse.ArgumentParser(description="The papers' claims, tested on a comparison.")
     parser.add_argument("folder", type=Path, help="a comparison's folder, or one with a study.db")
     parser.add_argument("--published", action="store_true", help="by the old rule, to check it")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     try:
         data = load_data(args.folder)
         findings = judge(data, PUBLISHED if args.published else CLOSED)

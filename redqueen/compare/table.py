@@ -123,7 +123,7 @@ def held_out(
 def base_effects(
     runs: Sequence[RunResult], suite: str, mode: str, kinds: Sequence[str]
 ) -> list[Effect] | None:
-    """The base's solve rate over tasks, of each kind ('': all); None unless all runs have one base."""
+    """The base's solve rate over tasks of each kind ('': all); None unless runs share one base."""
     measured = [run.answers[suite, mode] for run in runs if (suite, mode) in run.answers]
     bases = [answers.base_T for answers in measured if answers.base_T is not None]
     if not bases or len(bases) < len(measured):
@@ -206,8 +206,8 @@ def cost_table(study: Study, work: Mapping[str, Work], runs: Sequence[RunResult]
                 _share(_over_runs([run.solve_rate(thirds(run.last)[1]) for run in mine])),
             )
         )
-    head = ("", "runs", "adap-\nters", "attempts\na student", "attempts\nin all",
-            "proposals\nin all", "s/step", "coverage\n%", "late\nsolved %")  # fmt: skip
+    head = ("", "runs", "adap-\nters", "attempts\na student", "attempts", "pro-\nposals", "s/step",
+            "cover-\nage %", "late\nsolve %")  # fmt: skip
     return Table("cost", "Work and cost of a run", head, tuple(rows), terse=True)
 
 
@@ -231,7 +231,7 @@ def terminal_table(table: Table) -> rich_table.Table:
         title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0), pad_edge=False,
     )  # fmt: skip
-    shown.add_column("", overflow="fold", max_width=20)
+    shown.add_column("", overflow="fold", max_width=18)
     for word in table.head[1:]:
         shown.add_column(word, justify="right", overflow="fold")
     for row in table.rows:

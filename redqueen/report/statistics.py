@@ -196,11 +196,12 @@ def cross_fitted(
     if M == 1 or folds < 2:
         only_T: Floats = rates_MT[pick(rates_MT.mean(axis=1))]
         return only_T
+    total_M1, place_T = rates_MT.sum(axis=1, keepdims=True), np.arange(T)
     sum_T = np.zeros(T)
     for _ in range(repeats):
         fold_T = generator.permutation(T) % folds
-        for fold in range(folds):
-            member = pick(rates_MT[:, fold_T != fold].mean(axis=1))
-            sum_T[fold_T == fold] += rates_MT[member, fold_T == fold]
+        inside_MK = rates_MT @ np.eye(folds)[fold_T]
+        outside_MK = (total_M1 - inside_MK) / (T - np.bincount(fold_T))
+        sum_T += rates_MT[pick(outside_MK, axis=0)[fold_T], place_T]
     rates_T: Floats = sum_T / repeats
     return rates_T

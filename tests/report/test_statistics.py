@@ -63,7 +63,7 @@ def test_clusters_are_what_is_resampled() -> None:
 def test_no_certainty_without_variation() -> None:
     for value in (0.0, 1.0):
         estimate = cluster_bootstrap(np.full(20, value), np.random.default_rng(0))
-        assert (estimate.low, estimate.high) == wilson(20 * value, 20)
+        assert (estimate.low, estimate.high) == wilson(round(20 * value), 20)
 
 
 def test_seeded_and_refusing_nothing() -> None:
