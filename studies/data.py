@@ -116,11 +116,11 @@ def _read_answers(
     for suite, mode, subject, samples, correct in db.execute(sql, (run, base)):
         rates[suite, mode][subject] = np.array(json.loads(correct)) / samples
     answers = {}
-    for (suite, mode), found in rates.items():
-        base_T = found.pop("base", None)
-        members = sorted(found, key=lambda name: int(name.removeprefix("member:")))
+    for (suite, mode), by_subject in rates.items():
+        base_T = by_subject.pop("base", None)
+        members = sorted(by_subject, key=lambda name: int(name.removeprefix("member:")))
         if members:
-            rates_MT = np.array([found[name] for name in members])
+            rates_MT = np.array([by_subject[name] for name in members])
             kinds_T = np.array(suites[suite])
             answers[suite, mode] = Answers(tuple(members), rates_MT, base_T, kinds_T)
     return answers

@@ -122,8 +122,8 @@ def _held_out(
         for mode in MODES:
             rows: list[list[Floats]] = []
             for entry, which in ((spec.of, standing), (spec.against, average)):
-                found = [run.answers.get((suite, mode)) for run in data.of(entry)]
-                rows.append([which(answers, suite, mode) for answers in found if answers])
+                measured = [run.answers.get((suite, mode)) for run in data.of(entry)]
+                rows.append([which(answers, suite, mode) for answers in measured if answers])
             text = f"{spec.of} {what} minus {spec.against}, {suite}, {mode}"
             if all(rows):
                 names = (spec.claim, spec.of, spec.against, suite, mode)

@@ -49,6 +49,7 @@ def compare(
         InfrastructureError: every run failed.
     """
     checked = plan(study)
+    _check_tasks(study)
     runner = Runner(checked, out, jobs=jobs, console=console, on_outcome=on_outcome)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / STUDY, study_toml(study))
@@ -57,6 +58,17 @@ def compare(
     if finished and reasons and all(reasons):
         raise InfrastructureError(f"every run failed; the last one: {reasons[-1]}")
     return finished
+
+
+def _check_tasks(study: Study) -> None:
+    # Imports transformers, which takes seconds and which a report does without.
+    from redqueen.benchmarks import RESERVED
+
+    if study.evaluation.tasks > RESERVED:
+        raise ConfigError(
+            f"evaluation.tasks = {study.evaluation.tasks}: at most {RESERVED} are kept from "
+            "training"
+        )
 
 
 def load_runs(checked: Plan, out: Path) -> list[RunResult]:

@@ -70,9 +70,9 @@ def _dots(study: Study, runs: Sequence[RunResult], suite: str, mode: str) -> str
         if base is not None:
             dots.append(_dot("base", kind, base[0], "var(--base)"))
         for name, color in _colors(study).items():
-            found = held_out(of_entry(runs, name), suite, mode, kind=chosen)
-            if found:
-                dots.append(_dot(name, kind, found[0], color))
+            figures = held_out(of_entry(runs, name), suite, mode, kind=chosen)
+            if figures:
+                dots.append(_dot(name, kind, figures[0], color))
         panels.append(Panel("all kinds" if kind == ALL else kind, dots))
     high = max(dot.high for panel in panels for dot in panel.dots)
     title = f"{suite}, {mode}: solve rate of the average student"
@@ -154,11 +154,11 @@ def _curves(study: Study, runs: Sequence[RunResult]) -> str:
 
 def _setup(plan: Plan, command: str) -> str:
     study, first = plan.study, {run.entry.name: run for run in reversed(plan.runs)}
-    wanted = study.evaluation
+    evaluation = study.evaluation
     words = (
-        f"Seeds {', '.join(map(str, study.seeds))}; suites {', '.join(wanted.suites)}, "
-        f"{wanted.tasks} tasks each, one greedy and {wanted.samples} sampled attempts at each, "
-        f"suite seed {wanted.seed}; {plural(study.threads, 'thread')} a run."
+        f"Seeds {', '.join(map(str, study.seeds))}; suites {', '.join(evaluation.suites)}, "
+        f"{evaluation.tasks} tasks each, one greedy and {evaluation.samples} sampled attempts at "
+        f"each, suite seed {evaluation.seed}; {plural(study.threads, 'thread')} a run."
     )
     views = [
         f"{view.name} (match = {view.match}): {', '.join(view.entries)}" for view in study.views

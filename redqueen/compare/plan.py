@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redqueen.benchmarks import RESERVED
 from redqueen.compare.study import Entry, Study, View
 from redqueen.config import Config, build_config, load_config, merge
 from redqueen.types import ConfigError
@@ -87,8 +86,8 @@ def entry_config(study: Study, entry: Entry, seed: int) -> Config:
     Raises:
         ConfigError: the config file or an override is not valid; names the entry.
     """
-    wanted = study.evaluation
-    evaluation = wanted.model_dump() | {"suites": list(wanted.suites), "enabled": entry.evaluate}
+    section = study.evaluation
+    evaluation = section.model_dump() | {"suites": list(section.suites), "enabled": entry.evaluate}
     values = merge(load_config(entry.config).model_dump(), _nested(entry.overrides))
     values = merge(values, {"name": entry.name, "seed": seed, "eval": evaluation})
     values["threads"] = values["threads"] or study.threads
@@ -107,11 +106,6 @@ def plan(study: Study) -> Plan:
         ConfigError: a name is used twice or unknown, entries of a view differ in their work, or
             entries would be measured on different tasks.
     """
-    if study.evaluation.tasks > RESERVED:
-        raise ConfigError(
-            f"evaluation.tasks = {study.evaluation.tasks}: at most {RESERVED} are kept from "
-            "training"
-        )
     names = [entry.name for entry in study.entries]
     for name in names:
         if names.count(name) > 1:

@@ -178,7 +178,7 @@ def _kinds(store: RunReader) -> dict[str, tuple[KindRow, ...]]:
                 squares,
             )
         )
-    return {kind: tuple(found) for kind, found in rows.items()}
+    return {kind: tuple(listed) for kind, listed in rows.items()}
 
 
 def _answers(rows: Sequence[EvaluationRow], living: Sequence[str]) -> dict[str, Answers]:
@@ -215,8 +215,8 @@ def read_run(directory: Path, entry: str, seed: int) -> RunResult:
         members = store.load_members()
         living = [f"member:{m.id}" for m in members if m.died is None and Role.STUDENT in m.roles]
         answers = {
-            (suite, mode): found
+            (suite, mode): one
             for suite in store.suites()
-            for mode, found in _answers(store.load_evaluations(suite), living).items()
+            for mode, one in _answers(store.load_evaluations(suite), living).items()
         }
         return RunResult(entry, seed, _steps(store), _kinds(store), answers)

@@ -113,8 +113,8 @@ def next_command(run: PlannedRun, out: Path) -> list[str] | None:
     if not missing:
         return None
     suites = [word for suite in missing for word in ("--suite", suite)]
-    wanted = ["--tasks", str(config.eval.tasks), "--samples", str(config.eval.samples)]
-    return ["eval", str(directory), *suites, *wanted]
+    settings = ["--tasks", str(config.eval.tasks), "--samples", str(config.eval.samples)]
+    return ["eval", str(directory), *suites, *settings]
 
 
 # ── making them ─────────────────────────────────────────────────────────────────────────────────

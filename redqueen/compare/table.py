@@ -157,11 +157,11 @@ def suite_tables(study: Study, runs: Sequence[RunResult], suite: str, mode: str)
         by_kind.append((("base", ""), *cells[1:]))
     for entry in study.entries:
         mine = of_entry(runs, entry.name)
-        found = [held_out(mine, suite, mode, which) for which in (average, best, weakest)]
-        if found[0] is None:
+        figures = [held_out(mine, suite, mode, which) for which in (average, best, weakest)]
+        if figures[0] is None:
             continue
-        shares = [_share(item[0] if item else None) for item in found]
-        standings.append(((entry.name, ""), *shares, _gain(found[0][1])))
+        shares = [_share(item[0] if item else None) for item in figures]
+        standings.append(((entry.name, ""), *shares, _gain(figures[0][1])))
         parts = [held_out(mine, suite, mode, average, kind) for kind in kinds]
         by_kind.append(((entry.name, ""), *(_share(item[0] if item else None) for item in parts)))
     count = plural(len(measured[0].kinds_T), "task")

@@ -130,14 +130,14 @@ def divergences(behaviour_MC: Floats) -> Floats:
     """
     total_M1 = behaviour_MC.sum(1, keepdims=True)
     p_MC = behaviour_MC / np.where(total_M1 > 0, total_M1, 1.0)
-    found_MM = np.empty((len(p_MC), len(p_MC)))
+    divergence_MM = np.empty((len(p_MC), len(p_MC)))
     # Row by row: all pairs at once would be M x M x C.
-    for row_M, p_C in zip(found_MM, p_MC, strict=True):
+    for row_M, p_C in zip(divergence_MM, p_MC, strict=True):
         middle_MC = (p_C + p_MC) / 2
         nats_MC = rel_entr(p_C, middle_MC) + rel_entr(p_MC, middle_MC)
         row_M[:] = nats_MC.sum(1) / (2 * np.log(2))
     idle_M = total_M1[:, 0] == 0
-    found_MM[idle_M, :] = found_MM[:, idle_M] = np.nan
+    divergence_MM[idle_M, :] = divergence_MM[:, idle_M] = np.nan
     return np.clip(found_MM, 0.0, 1.0)
 
 
@@ -205,11 +205,12 @@ class Group:
         """Flat names `diversity/<group>/…`; a measure without two members to compare is missing."""
         flat = {}
         pairs = np.triu_indices(len(self.members), 1)
-        for name, found_MM in (("weights", self.weights_MM), ("behaviour", self.behaviour_MM)):
-            known = found_MM[pairs]
-            known = known[~np.isnan(known)]
-            if known.size:
-                flat[f"{name}_mean"], flat[f"{name}_min"] = float(known.mean()), float(known.min())
+        for name, distances_MM in (("weights", self.weights_MM), ("behaviour", self.behaviour_MM)):
+            distances = distances_MM[pairs]
+            distances = distances[~np.isnan(distances)]
+            if distances.size:
+                flat[f"{name}_mean"] = float(distances.mean())
+                flat[f"{name}_min"] = float(distances.min())
                 flat[f"{name}_effective"] = getattr(self, f"effective_{name}")
         if self.style is not None:
             flat["style"] = self.style

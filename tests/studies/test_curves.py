@@ -94,8 +94,8 @@ def test_the_trend_is_the_best_monotone_one(values: list[float]) -> None:
     for sign in (1, -1):
         steps = np.tril(np.ones((len(y), len(y))))
         low = np.r_[-np.inf, np.zeros(len(y) - 1)]
-        found = optimize.lsq_linear(root[:, None] * steps, root * sign * y, (low, np.inf))
-        best = min(best, 2 * found.cost)
+        solution = optimize.lsq_linear(root[:, None] * steps, root * sign * y, (low, np.inf))
+        best = min(best, 2 * solution.cost)
     assert misfit == pytest.approx(best, abs=1e-6)
 
 
