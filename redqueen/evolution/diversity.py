@@ -130,7 +130,7 @@ def divergences(behaviour_MC: Floats) -> Floats:
     """
     total_M1 = behaviour_MC.sum(1, keepdims=True)
     p_MC = behaviour_MC / np.where(total_M1 > 0, total_M1, 1.0)
-    divergence_MM = np.empty((len(p_MC), len(p_MC)))
+    divergence_MM: Floats = np.empty((len(p_MC), len(p_MC)))
     # Row by row: all pairs at once would be M x M x C.
     for row_M, p_C in zip(divergence_MM, p_MC, strict=True):
         middle_MC = (p_C + p_MC) / 2
@@ -138,7 +138,7 @@ def divergences(behaviour_MC: Floats) -> Floats:
         row_M[:] = nats_MC.sum(1) / (2 * np.log(2))
     idle_M = total_M1[:, 0] == 0
     divergence_MM[idle_M, :] = divergence_MM[:, idle_M] = np.nan
-    return np.clip(found_MM, 0.0, 1.0)
+    return np.clip(divergence_MM, 0.0, 1.0, out=divergence_MM)
 
 
 def style(counts_MC: Floats) -> float | None:

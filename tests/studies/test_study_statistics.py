@@ -132,7 +132,7 @@ def test_holm_is_the_sequential_procedure(ps: list[float]) -> None:
 
 
 def test_cross_fitting_takes_away_the_bias_of_picking() -> None:
-    """Eight members alike: the weakest on its special tasks looks weaker, the cross-fitted one not."""
+    """Eight members alike: the weakest looks weaker where it was picked, not elsewhere."""
     rng = np.random.default_rng(5)
     naive, fitted = [], []
     for _ in range(200):
