@@ -249,6 +249,8 @@ class Runner:
             status = item.process.returncode
             if self.stopping and status in (STOPPED, -signal.SIGINT):
                 continue
+            if status == 0 and self.stopping and next_command(item.run, self.out) is not None:
+                continue
             if status == 0:
                 self._start(item.run, item)
             else:
@@ -259,7 +261,10 @@ class Runner:
         self.outcomes.append(outcome)
         self.on_outcome(outcome)
         if reason is None:
-            self.progress.console.print(f"done    {run.key} in {duration(outcome.seconds)}")
+            left = self.progress.tasks[0].time_remaining
+            line = f"done    {run.key} in {duration(outcome.seconds)}"
+            line += f", {duration(left)} left" if left and self.waiting else ""
+            self.progress.console.print(line)
         else:
             self.progress.console.print(f"failed  {run.key}: {reason}", markup=False)
 
