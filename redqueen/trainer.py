@@ -248,9 +248,7 @@ class Trainer:
                 self._archives[task.environment].add([task])
         before, events = self.population, tuple[EvolutionEvent, ...]()
         with phase("evolve"):
-            self.behaviour.add(
-                step_activity(proposals, rewards.proposals, rollouts, self._cell_of)
-            )
+            self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
             # Newborns of the last step would be measured before they have learnt anything.
             if self.evolution.is_due(step) and step < config.steps:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import rel_entr
+from scipy.stats import entropy, hypergeom
 from torch import Tensor
 
 from redqueen.evolution.activity import Activity, Chronicle
@@ -120,29 +122,23 @@ def student_behaviour(activities: Sequence[Activity]) -> Floats:
     return shares_MC
 
 
-def _entropy_bits(p: Floats) -> Floats:
-    """Entropy over the last axis."""
-    entropy: Floats = -(p * np.log2(np.where(p > 0, p, 1.0))).sum(-1)
-    return entropy
-
-
 def divergences(behaviour_MC: Floats) -> Floats:
     """Jensen-Shannon divergence [M, M] in bits between rows of weights; nan for rows of zeros.
 
-    H((p + q) / 2) - (H(p) + H(q)) / 2 (Lin, "Divergence measures based on the Shannon entropy",
-    1991), in [0, 1].
+    (D(p || m) + D(q || m)) / 2 with m = (p + q) / 2 (Lin, "Divergence measures based on the Shannon
+    entropy", 1991), in [0, 1].
     """
     total_M1 = behaviour_MC.sum(1, keepdims=True)
     p_MC = behaviour_MC / np.where(total_M1 > 0, total_M1, 1.0)
-    entropy_M = _entropy_bits(p_MC)
+    divergence_MM: Floats = np.empty((len(p_MC), len(p_MC)))
     # Row by row: all pairs at once would be M x M x C.
-    mixed_MM = np.array([_entropy_bits((p_C + p_MC) / 2) for p_C in p_MC]).reshape(
-        len(p_MC), len(p_MC)
-    )
-    found_MM = np.clip(mixed_MM - (entropy_M[:, None] + entropy_M) / 2, 0.0, 1.0)
+    for row_M, p_C in zip(divergence_MM, p_MC, strict=True):
+        middle_MC = (p_C + p_MC) / 2
+        nats_MC = rel_entr(p_C, middle_MC) + rel_entr(p_MC, middle_MC)
+        row_M[:] = nats_MC.sum(1) / (2 * np.log(2))
     idle_M = total_M1[:, 0] == 0
-    found_MM[idle_M, :] = found_MM[:, idle_M] = np.nan
-    return found_MM
+    divergence_MM[idle_M, :] = divergence_MM[:, idle_M] = np.nan
+    return np.clip(divergence_MM, 0.0, 1.0, out=divergence_MM)
 
 
 def style(counts_MC: Floats) -> float | None:
@@ -158,12 +154,9 @@ def style(counts_MC: Floats) -> float | None:
         return None
     N = counts_MC.sum()
     a_M, b_C = counts_MC.sum(1), counts_MC.sum(0)
-    entropies = [-(x / N * np.log(x / N)).sum() for x in (a_M, b_C)]
-    share_MC = counts_MC / N
-    ratio_MC = np.where(share_MC > 0, counts_MC * N / np.outer(a_M, b_C), 1.0)
-    information = float((share_MC * np.log(ratio_MC)).sum())
+    information = float(rel_entr(counts_MC / N, np.outer(a_M, b_C) / N**2).sum())
     chance = _expected_information(a_M, b_C)
-    ceiling = float(sum(entropies)) / 2 - chance
+    ceiling = float(entropy(a_M) + entropy(b_C)) / 2 - chance
     if len(b_C) < 2 or ceiling <= 1e-12:
         return 0.0
     return (information - chance) / ceiling
@@ -172,19 +165,13 @@ def style(counts_MC: Floats) -> float | None:
 def _expected_information(a_M: Floats, b_C: Floats) -> float:
     """Expected mutual information in nats of two labellings with these counts (hypergeometric)."""
     N = int(a_M.sum())
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, N + 1)))])
     expected = 0.0
     rows, row_times = np.unique(a_M.astype(int), return_counts=True)
     columns, column_times = np.unique(b_C.astype(int), return_counts=True)
     for a, times_a in zip(rows.tolist(), row_times.tolist(), strict=True):
         for b, times_b in zip(columns.tolist(), column_times.tolist(), strict=True):
             n = np.arange(max(1, a + b - N), min(a, b) + 1)
-            log_chance = (
-                log_factorial[a] + log_factorial[b] + log_factorial[N - a] + log_factorial[N - b]
-                - log_factorial[N] - log_factorial[n] - log_factorial[a - n]
-                - log_factorial[b - n] - log_factorial[N - a - b + n]
-            )  # fmt: skip
-            terms = n / N * np.log(N * n / (a * b)) * np.exp(log_chance)
+            terms = n / N * np.log(N * n / (a * b)) * hypergeom.pmf(n, N, a, b)
             expected += times_a * times_b * float(terms.sum())
     return expected
 
@@ -218,11 +205,12 @@ class Group:
         """Flat names `diversity/<group>/…`; a measure without two members to compare is missing."""
         flat = {}
         pairs = np.triu_indices(len(self.members), 1)
-        for name, found_MM in (("weights", self.weights_MM), ("behaviour", self.behaviour_MM)):
-            known = found_MM[pairs]
-            known = known[~np.isnan(known)]
-            if known.size:
-                flat[f"{name}_mean"], flat[f"{name}_min"] = float(known.mean()), float(known.min())
+        for name, distances_MM in (("weights", self.weights_MM), ("behaviour", self.behaviour_MM)):
+            distances = distances_MM[pairs]
+            distances = distances[~np.isnan(distances)]
+            if distances.size:
+                flat[f"{name}_mean"] = float(distances.mean())
+                flat[f"{name}_min"] = float(distances.min())
                 flat[f"{name}_effective"] = getattr(self, f"effective_{name}")
         if self.style is not None:
             flat["style"] = self.style

@@ -1,8 +1,8 @@
-"""What is read off a run's curves: complexity over time, swings of the solve rate, coverage.
+"""What the claims read off a run's curves: complexity over time, swings, growth of coverage.
 
 The kinds of tasks come by turns, a little unevenly from step to step, and differ in difficulty
 and in length. So everything here is taken within a kind and averaged over kinds: a change of the
-mixture is not a change of the tasks.
+mixture is not a change of the tasks. Shapes: N blocks of steps.
 """
 
 import math
@@ -10,44 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
-from redqueen.compare.data import RunData
-from redqueen.compare.database import FEATURES, KindRow
-from redqueen.compare.inference import monotone_trend, reversals
+from redqueen.compare.results import FEATURES, Floats, RunResult, mean_feature, thirds
 from redqueen.rng import numpy_rng
 
-Floats = NDArray[np.float64]
-
-TITLES = {
-    "ast_depth": "depth of the syntax tree",
-    "cyclomatic": "cyclomatic complexity",
-    "lines": "lines of code",
-}
 NULL_DRAWS = 500
 """Simulated series without swings, for the expectation of what noise alone gives."""
 TURN = 3.0
 """A turning point must come back by this many standard errors of a difference."""
 
 
-def thirds(last: int) -> tuple[range, range]:
-    """Steps of the first and of the last third of a run."""
-    size = max(1, last // 3)
-    return range(1, size + 1), range(last - size + 1, last + 1)
-
-
-def mean_feature(rows: Sequence[KindRow], feature: str, steps: range) -> float:
-    """Mean over the tasks of some steps; not-a-number without any."""
-    found = [
-        (row.tasks, getattr(row, feature))
-        for row in rows
-        if row.step in steps and getattr(row, feature) is not None
-    ]
-    total = sum(tasks for tasks, _ in found)
-    return sum(tasks * value for tasks, value in found) / total if total else math.nan
-
-
-def complexity_change(run: RunData, features: Sequence[str] = FEATURES) -> float:
+def complexity_change(run: RunResult, features: Sequence[str] = tuple(FEATURES)) -> float:
     """Log of late over early complexity: mean over features and kinds; thirds of the run.
 
     Not-a-number if no kind has valid tasks in both thirds.
@@ -58,8 +32,8 @@ def complexity_change(run: RunData, features: Sequence[str] = FEATURES) -> float
         for rows in run.kinds.values()
         for feature in features
     ]
-    known = [value for value in logs if math.isfinite(value)]
-    return sum(known) / len(known) if known else math.nan
+    finite = [value for value in logs if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +49,7 @@ class Swings:
     """Mean solve rates of the first and the last third."""
 
 
-def block_rates(run: RunData) -> tuple[Floats, Floats]:
+def block_rates(run: RunResult) -> tuple[Floats, Floats]:
     """Solve rates in blocks of as many steps as there are kinds, with their noise variances.
 
     A rate is the mean over tasks within a kind, then over kinds. Its variance is that of the
@@ -97,45 +71,65 @@ def block_rates(run: RunData) -> tuple[Floats, Floats]:
     values, noise = [], []
     # A last block of fewer steps has fewer tasks, and its variance says so.
     for block in range(-(-run.last // size)):
-        found = {kind: blocks.get(block, (0, 0.0)) for kind, blocks in totals.items()}
-        if found and all(n for n, _ in found.values()):
-            values.append(sum(rates / n for n, rates in found.values()) / len(found))
+        parts = {kind: blocks.get(block, (0, 0.0)) for kind, blocks in totals.items()}
+        if parts and all(n for n, _ in parts.values()):
+            values.append(sum(rates / n for n, rates in parts.values()) / len(parts))
             noise.append(
-                sum(variances[kind] / n for kind, (n, _) in found.items()) / len(found) ** 2
+                sum(variances[kind] / n for kind, (n, _) in parts.items()) / len(parts) ** 2
             )
     return np.array(values), np.array(noise)
 
 
-def solve_rate(run: RunData, steps: range) -> float:
-    """Mean over tasks within kinds, then over kinds; not-a-number without attempts."""
-    rates = []
-    for rows in run.kinds.values():
-        own = [row for row in rows if row.step in steps]
-        attempted = sum(row.attempted for row in own)
-        if attempted:
-            rates.append(sum(row.rates for row in own) / attempted)
-    return sum(rates) / len(rates) if rates else math.nan
+def monotone_trend(values_N: Floats, variances_N: Floats) -> tuple[Floats, float]:
+    """The better of the never-falling and the never-rising fit, with its chi-square."""
+    weights_N = 1.0 / variances_N
+    fits = [
+        isotonic_regression(values_N, weights=weights_N, increasing=rises).x
+        for rises in (True, False)
+    ]
+    misfits = [float((weights_N * (values_N - fit_N) ** 2).sum()) for fit_N in fits]
+    closest = int(np.argmin(misfits))
+    return fits[closest], misfits[closest]
 
 
-def oscillation(run: RunData) -> Swings:
+def reversals(values_N: Floats, threshold_N: Floats) -> int:
+    """Turning points of a series that came back by more than the threshold.
+
+    A zigzag: an extreme counts once the series has moved away from it by more than the threshold
+    of where it stands, so that ripples do not count.
+    """
+    turns, direction = 0, 0
+    high = low = float(values_N[0])
+    for value, threshold in zip(values_N[1:].tolist(), threshold_N[1:].tolist(), strict=True):
+        high, low = max(high, value), min(low, value)
+        if direction >= 0 and high - value > threshold:
+            turns += direction > 0
+            direction, low, high = -1, value, value
+        elif direction <= 0 and value - low > threshold:
+            turns += direction < 0
+            direction, low, high = 1, value, value
+    return turns
+
+
+def oscillation(run: RunResult) -> Swings:
     """Compare the run's swings with those that noise makes of its best monotone trend.
 
     The null series are trend + normal noise of the blocks' own variances; seeded by the run. With
     fewer than four blocks, or without noise to compare with, excess and misfit are not numbers.
     """
     early, late = thirds(run.last)
-    rates = solve_rate(run, early), solve_rate(run, late)
-    values, noise = block_rates(run)
-    if len(values) < 4 or not (np.isfinite(noise).all() and (noise > 0).all()):
+    rates = run.solve_rate(early), run.solve_rate(late)
+    values_N, noise_N = block_rates(run)
+    if len(values_N) < 4 or not (np.isfinite(noise_N).all() and (noise_N > 0).all()):
         return Swings(math.nan, math.nan, *rates)
-    trend, misfit = monotone_trend(values, noise)
-    threshold = TURN * np.sqrt(2 * noise)
+    trend_N, misfit = monotone_trend(values_N, noise_N)
+    threshold_N = TURN * np.sqrt(2 * noise_N)
     rng = numpy_rng("oscillation", run.entry, run.seed)
-    null = trend + np.sqrt(noise) * rng.standard_normal((NULL_DRAWS, len(values)))
-    turns = np.mean([reversals(series, threshold) for series in null])
-    misfits = np.mean([monotone_trend(series, noise)[1] for series in null])
+    null = trend_N + np.sqrt(noise_N) * rng.standard_normal((NULL_DRAWS, len(values_N)))
+    turns = np.mean([reversals(series_N, threshold_N) for series_N in null])
+    misfits = np.mean([monotone_trend(series_N, noise_N)[1] for series_N in null])
     ratio = math.log(misfit / misfits) if misfit > 0 and misfits > 0 else math.nan
-    return Swings(reversals(values, threshold) - float(turns), ratio, *rates)
+    return Swings(reversals(values_N, threshold_N) - float(turns), ratio, *rates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +142,16 @@ class Growth:
     """Share of the run's growth that fell into the last third; 0 if there was none."""
 
 
-def coverage_growth(run: RunData) -> Growth:
+def coverage_growth(run: RunResult) -> Growth:
     """Slope and share; not-a-number if coverage was not recorded."""
-    known = {row.step: row.coverage for row in run.steps if row.coverage is not None}
-    late = [step for step in thirds(run.last)[1] if step in known]
-    before = [step for step in known if step < late[0]] if late else []
+    covered = {row.step: row.coverage for row in run.steps if row.coverage is not None}
+    late = [step for step in thirds(run.last)[1] if step in covered]
+    before = [step for step in covered if step < late[0]] if late else []
     if not before:
         return Growth(math.nan, math.nan)
-    total = known[max(known)] - known[min(known)]
-    share = (known[max(known)] - known[max(before)]) / total if total else 0.0
-    x = np.array(late, dtype=np.float64)
-    y = np.array([known[step] for step in late])
-    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()) \
-        if len(late) > 1 else math.nan  # fmt: skip
+    total = covered[max(covered)] - covered[min(covered)]
+    share = (covered[max(covered)] - covered[max(before)]) / total if total else 0.0
+    slope = math.nan
+    if len(late) > 1:
+        slope = float(np.polyfit(late, [covered[step] for step in late], 1)[0])
     return Growth(100 * slope, share)
