@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redqueen.callbacks.alarms import CAUSES, Alarms, begun
+from redqueen.alarms import CAUSES, Alarms, begun
 from redqueen.config import AlarmConfig
 
 COLLAPSED = {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from redqueen.callbacks.alarms import Alarms
+from redqueen.alarms import Alarms
 from redqueen.callbacks.base import Callback, CallbackConfig, RunInfo
 
 

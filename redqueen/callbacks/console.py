@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from redqueen.callbacks.alarms import CAUSES, begun
+from redqueen.alarms import CAUSES, begun
 from redqueen.callbacks.base import Callback, CallbackConfig, RunInfo
 from redqueen.formatting import duration, step_seconds
 from redqueen.types import Member, Role, StepRecord

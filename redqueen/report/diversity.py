@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from redqueen.callbacks.alarms import CAUSES
+from redqueen.alarms import CAUSES
 from redqueen.formatting import plural
 from redqueen.report.charts import LineStyle, Series, esc, line_chart, short, tag
 from redqueen.report.markup import (
