@@ -5,14 +5,14 @@ the same validation. Unknown keys are errors that name the key and the nearest k
 """
 
 from redqueen.config.evolution import AlarmConfig, EvolutionConfig
+from redqueen.config.learner import LearnerConfig
 from redqueen.config.loading import build_config, load_config, merge, parse_override
+from redqueen.config.population import PopulationConfig
 from redqueen.config.run import Config
 from redqueen.config.sections import (
     DomainConfig,
     EvalConfig,
-    LearnerConfig,
     PolicyConfig,
-    PopulationConfig,
     RolloutConfig,
     SandboxConfig,
     Section,

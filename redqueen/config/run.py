@@ -3,12 +3,12 @@
 from pydantic import Field, model_validator
 
 from redqueen.config.evolution import AlarmConfig, EvolutionConfig
+from redqueen.config.learner import LearnerConfig
+from redqueen.config.population import PopulationConfig
 from redqueen.config.sections import (
     DomainConfig,
     EvalConfig,
-    LearnerConfig,
     PolicyConfig,
-    PopulationConfig,
     RolloutConfig,
     SandboxConfig,
     Section,
@@ -31,12 +31,12 @@ class Config(Section):
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves its default."""
     policy: PolicyConfig = PolicyConfig()
-    population: PopulationConfig = PopulationConfig()
+    population: PopulationConfig = Field(default_factory=PopulationConfig)
     rollout: RolloutConfig = RolloutConfig()
     domain: DomainConfig = DomainConfig()
     sandbox: SandboxConfig = SandboxConfig()
-    learner: LearnerConfig = LearnerConfig()
-    evolution: EvolutionConfig = EvolutionConfig()
+    learner: LearnerConfig = Field(default_factory=LearnerConfig)
+    evolution: EvolutionConfig = Field(default_factory=EvolutionConfig)
     alarms: AlarmConfig = AlarmConfig()
     eval: EvalConfig = EvalConfig()
 
