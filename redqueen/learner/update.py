@@ -152,7 +152,8 @@ class Learner:
     ) -> None:
         """Leave the gradients of one minibatch.
 
-        The normaliser counts all of it, passes go over `live` alone. The first time, also score the extra sequences that the mismatch check needs.
+        The normaliser counts all of it, passes go over `live` alone. The first time, also score the
+        extra sequences that the mismatch check needs.
         """
         self.optimizer.zero_grad()
         weights = token_weights(
