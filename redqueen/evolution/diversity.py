@@ -4,6 +4,7 @@ Shapes: M members, C categories of behaviour. Distances are 0 for equals and 1 f
 have nothing in common.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ VERDICTS = (Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED)
 
 @torch.no_grad()
 def product_gram(A: Mapping[str, Tensor], B: Mapping[str, Tensor], slots: Sequence[int]) -> Floats:
-    """Return the Frobenius inner products [M, M] of the updates B A of `slots`, summed over all layers.
+    """Return the inner products [M, M] of the updates B A of `slots`, summed over all layers.
 
     `A[layer]` is [slots, r, in], `B[layer]` [slots, out, r]. With all members' factors stacked,
     <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)) comes of two products of [M r, M r] a layer;
@@ -71,7 +72,7 @@ def weight_distances(gram_MM: Floats) -> Floats:
 
 
 def cosine_kernel(gram_MM: Floats) -> Floats:
-    """Return the cosine similarity [M, M] of the updates; updates of zero are like each other alone."""
+    """Return the cosines [M, M] of the updates; updates of zero are like each other alone."""
     norm_M = np.sqrt(np.diagonal(gram_MM))
     zero_M = norm_M == 0.0
     scale_M = np.where(zero_M, 1.0, norm_M)
@@ -132,11 +133,11 @@ def divergences(behaviour_MC: Floats) -> Floats:
     """
     total_M1 = behaviour_MC.sum(1, keepdims=True)
     p_MC = behaviour_MC / np.where(total_M1 > 0, total_M1, 1.0)
-    divergence_MM = np.zeros((len(p_MC), len(p_MC)))
+    divergence_MM: Floats = np.zeros((len(p_MC), len(p_MC)))
     for row, p_C in enumerate(p_MC):  # row by row: all pairs at once would be M x M x C
         middle_MC = (p_C + p_MC) / 2
         divergence_MM[row] = (rel_entr(p_C, middle_MC) + rel_entr(p_MC, middle_MC)).sum(1)
-    divergence_MM = np.clip(divergence_MM / (2 * np.log(2)), 0.0, 1.0)
+    divergence_MM = np.clip(divergence_MM / (2.0 * math.log(2.0)), 0.0, 1.0)
     idle_M = total_M1[:, 0] == 0
     divergence_MM[idle_M, :] = divergence_MM[:, idle_M] = np.nan
     return divergence_MM
@@ -206,7 +207,7 @@ class Group:
     """Of the teachers' tasks; None for students."""
 
     def metrics(self) -> dict[str, float]:
-        """Return flat names `diversity/<group>/…`; a measure without two members to compare is missing."""
+        """Return `diversity/<group>/…`; a measure without two members to compare is missing."""
         flat = {}
         pairs = np.triu_indices(len(self.members), 1)
         for name, distances_MM, effective in (

@@ -61,7 +61,7 @@ def product_inner(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> f
 
 
 def relative_change(child: Factors, parent: Factors) -> float:
-    """Return ||P_child - P_parent|| over the larger of the two norms, all layers together; in [0, 2].
+    """Return ||P_child - P_parent|| over the larger norm, all layers together; in [0, 2].
 
     Accurate to about 1e-8, as the square is a difference of double precision sums.
     """
@@ -73,7 +73,7 @@ def relative_change(child: Factors, parent: Factors) -> float:
 
 
 def shape_groups(parents: Sequence[Factors]) -> list[list[str]]:
-    """Return the names of the layers, grouped by shape; groups and names keep the first parent's order.
+    """Return the names of the layers by shape; groups and names keep the first parent's order.
 
     Raises:
         ValueError: the parents do not have the same layers with the same shapes.

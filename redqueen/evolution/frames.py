@@ -95,7 +95,7 @@ class Frame:
         return Components(left * sign.mT, S, right * sign, S.reciprocal().where(S > 0, 0.0))
 
     def child(self, X: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return factors of the best rank-r approximation of B X A, layer by layer; X is [L, k, k]."""
+        """Return each layer's factors of the best rank-r approximation of B X A; X is [L, k, k]."""
         like_a, like_b = self.pairs[0][0]
         W, S, Zh = torch.linalg.svd(self.R_b @ X @ self.R_a.mT, full_matrices=False)
         W, S, Zh = W[..., : self.rank], S[..., : self.rank], Zh[..., : self.rank, :]
@@ -160,7 +160,7 @@ def _complete(right: Tensor, live: Tensor, R_a: Tensor) -> bool:
 
 
 def _gram(blocks: Sequence[Tensor], work: Tensor) -> Tensor:
-    """Return M M^T [k, k] of the blocks [., n] stacked to M [k, n]; `work` is [k, CHUNK], double."""
+    """Return M M^T [k, k], M [k, n] the blocks [., n] stacked; `work` is [k, CHUNK], double."""
     k, n = work.shape[0], blocks[0].shape[1]
     total = work.new_zeros((k, k))
     for begin in range(0, n, CHUNK):
@@ -186,7 +186,7 @@ def _grams(layers: Sequence[Sequence[Tensor]]) -> Tensor:
 
 
 def _root(gram: Tensor) -> Tensor:
-    """Return R [L, k, k] with R^T R = gram: by Cholesky, or by eigenvectors where gram is singular."""
+    """Return R [L, k, k] with R^T R = gram: by Cholesky, or eigenvectors where it is singular."""
     R: Tensor
     R, failed = torch.linalg.cholesky_ex(gram, upper=True)
     singular = failed > 0

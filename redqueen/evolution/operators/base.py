@@ -1,7 +1,5 @@
 """What every variation operator is."""
 
-from collections.abc import Sequence
-
 import torch
 
 from redqueen.config.component import Component
