@@ -4,18 +4,19 @@ Read from a TOML file with `load_config`; `--a.b value` overrides on the command
 the same validation. Unknown keys are errors that name the key and the nearest known one.
 """
 
-from redqueen.config.evolution import AlarmConfig, EvolutionConfig
+from redqueen.config.alarms import AlarmConfig
+from redqueen.config.evolution import EvolutionConfig
 from redqueen.config.learner import LearnerConfig
 from redqueen.config.loading import build_config, load_config, merge, parse_override
 from redqueen.config.population import PopulationConfig
 from redqueen.config.run import Config
+from redqueen.config.section import Section
 from redqueen.config.sections import (
     DomainConfig,
     EvalConfig,
     PolicyConfig,
     RolloutConfig,
     SandboxConfig,
-    Section,
     SuiteName,
 )
 

@@ -2,16 +2,17 @@
 
 from pydantic import Field, model_validator
 
-from redqueen.config.evolution import AlarmConfig, EvolutionConfig
+from redqueen.config.alarms import AlarmConfig
+from redqueen.config.evolution import EvolutionConfig
 from redqueen.config.learner import LearnerConfig
 from redqueen.config.population import PopulationConfig
+from redqueen.config.section import Section
 from redqueen.config.sections import (
     DomainConfig,
     EvalConfig,
     PolicyConfig,
     RolloutConfig,
     SandboxConfig,
-    Section,
 )
 
 

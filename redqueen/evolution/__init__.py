@@ -1,1 +1,16 @@
 """Fitness, selection, variation and replacement of adapters, on low-rank factors alone."""
+
+from redqueen.evolution.behaviour import Activity, BehaviourLog, step_activity
+from redqueen.evolution.diversity import Survey, survey
+from redqueen.evolution.evolve import Evolution, check_rated, removed_members
+
+__all__ = [
+    "Activity",
+    "BehaviourLog",
+    "Evolution",
+    "Survey",
+    "check_rated",
+    "removed_members",
+    "step_activity",
+    "survey",
+]

@@ -44,6 +44,11 @@ class Population:
     def __len__(self) -> int:
         return len(self.members)
 
+    @property
+    def teaches(self) -> bool:
+        """Whether anybody proposes tasks."""
+        return bool(self.by_role(Role.TEACHER))
+
     def by_role(self, role: Role) -> tuple[Member, ...]:
         """Return all members that hold `role`, self-play members included, in slot order."""
         return tuple(member for member in self.members if role in member.roles)
