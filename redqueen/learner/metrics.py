@@ -156,7 +156,7 @@ def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> 
     verdicts = [r.verdict for r in rollouts if r.verdict is not Verdict.INFRA_ERROR]
     metrics = {
         "sampled_tokens": float(sum(len(text.token_ids) for text in texts)),
-        "infra_rate": 1.0 - (len(outcomes) + len(verdicts)) / max(1, len(texts)),
+        "infra_rate": (len(texts) - len(outcomes) - len(verdicts)) / max(1, len(texts)),
     }
     if outcomes:
         metrics["valid_rate"] = sum(isinstance(item, Task) for item in outcomes) / len(outcomes)
