@@ -1,1 +1,1 @@
-"""engines/cpu."""
+from redqueen.engines.auto import Auto as Cpu

@@ -1,0 +1,166 @@
+"""The frozen base and the adapters on it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from redqueen.config.section import Section
+
+
+class PolicyConfig(Section):
+    """The frozen base and the adapters on it."""
+
+    base: str = "seedling"
+    """`seedling` (ships with the package), a local directory, or a Hugging Face model id."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Type of the base's weights and activations. Adapters are always kept in float32."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda`, `cuda:1` …"""
+    trust_remote_code: bool = False
+    """Run code that comes with a model. Only for models you trust."""
+    rank: int = Field(8, ge=1)
+    """LoRA rank r."""
+    alpha: float = Field(16.0, gt=0)
+    """LoRA alpha: the update is (alpha / rank) B A."""
+    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """Suffixes of the linear layers that carry adapters, or all of them but the output head."""
+    init_noise: float = Field(0.0, ge=0)
+    """Standard deviation of the founders' B (0: every founder starts as the base, as in LoRA)."""
+    learn_tokens: int = Field(12288, ge=64)
+    """Most tokens in one forward and backward pass of the learner, all workers together. A prompt
+    counts once for the attempts that share it."""
+
+
+class RolloutConfig(Section):
+    """The size of a step and how text is sampled."""
+
+    matches: int = Field(4, ge=1)
+    """Matches a step; teachers take turns."""
+    tasks_per_match: int = Field(8, ge=1)
+    """Proposals a teacher writes for one match."""
+    attempts: int = Field(8, ge=1)
+    """G: attempts at each valid task, by every student that it goes to."""
+    students_per_task: Students = 1
+    """Students that attempt a task: 1 is the matched one alone, k adds k - 1 others, `all` adds
+    everybody. A teacher's reward is of all their attempts."""
+    stream_bands: tuple[Band, ...] = Field((1, 2, 3, 4, 5), min_length=1)
+    """Without teachers: difficulty bands of the stream's tasks, in turn. Leave some out to keep
+    them for measuring."""
+    references: int = Field(2, ge=0)
+    """Archive tasks shown in a proposal prompt (the paper: 6)."""
+    temperature: float = Field(1.0, gt=0)
+    """Divides the logits before sampling."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that hold this much probability; 1 is all of them."""
+    propose_tokens: int = Field(192, ge=8)
+    """Longest proposal, in tokens."""
+    solve_tokens: int = Field(192, ge=8)
+    """Longest attempt, in tokens."""
+
+    @model_validator(mode="after")
+    def _bands_differ(self) -> "RolloutConfig":
+        if len(set(self.stream_bands)) < len(self.stream_bands):
+            raise ValueError("stream_bands names a band twice")
+        return self
+
+
+class DomainConfig(Section):
+    """The family of tasks."""
+
+    name: Literal["code"] = "code"
+    """The family's name."""
+    style: Literal["auto", "compact", "instruct"] = "auto"
+    """Prompts: `compact` (what the seedling speaks), `instruct` (English, chat template);
+    `auto` takes compact for the seedling, instruct for any other model."""
+    kinds: tuple[Literal["code_o", "code_i", "code_f"], ...] = Field(
+        ("code_o", "code_i", "code_f"), min_length=1
+    )
+    """Predict the output, find an input, write the function from examples."""
+    code_f_inputs: int = Field(6, ge=2)
+    """Inputs a teacher writes for a code_f task; half are shown, half are hidden tests."""
+    code_f_partial_credit: bool = False
+    """Count the share of hidden tests passed as the solve rate instead of all-or-nothing."""
+    seed_tasks: int = Field(24, ge=1)
+    """Tasks the archive starts from."""
+    archive_size: int = Field(4096, ge=1)
+    """Tasks kept for reference; the oldest of the fullest cell goes first."""
+    max_program_chars: int = Field(1200, ge=16)
+    """Longest program, as written and as formatted."""
+    max_value_chars: int = Field(240, ge=8)
+    """Longest text of an input or output value."""
+    guards: tuple[Literal["huge_constant", "leak", "constant", "near_copy", "lookup"], ...] = (
+        "huge_constant",
+        "leak",
+        "constant",
+        "near_copy",
+        "lookup",
+    )
+    """Guards against false difficulty that are on; see docs/curriculum.md. Lengths, the policy
+    for programs and the check of determinism are always on."""
+    max_constant: int = Field(1_000_000, ge=1)
+    """Guard `huge_constant`: largest number in a program or an input, either sign."""
+    max_constant_chars: int = Field(64, ge=1)
+    """Guard `huge_constant`: longest text constant in a program or an input, in characters."""
+    leak_chars: int = Field(16, ge=1)
+    """Guard `leak`: an answer of this many characters or more must not stand in the prompt;
+    shorter ones stand there by chance."""
+    program_repeats: int = Field(3, ge=0)
+    """Guard `near_copy`: archived tasks of one kind and program after which no other input makes
+    a new one (code_o and code_i)."""
+    near_copy_constants: bool = True
+    """Guard `near_copy`: programs that differ in constants are different programs."""
+    references: Literal["uniform", "rare", "recent", "azr"] = "uniform"
+    """How archive tasks are drawn for proposal prompts: `uniform` over tasks; `rare` over feature
+    cells, then tasks; `recent` by weight step + 1; `azr` over tasks of the kind that is asked."""
+
+    @model_validator(mode="after")
+    def _kinds_differ(self) -> "DomainConfig":
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError("kinds names a kind twice")
+        if len(set(self.guards)) < len(self.guards):
+            raise ValueError("guards names a guard twice")
+        return self
+
+
+class SandboxConfig(Section):
+    """Limits of one untrusted call."""
+
+    backend: Literal["monty"] = "monty"
+    """What runs the code: `monty`, an interpreter for a subset of Python."""
+    workers: int = Field(2, ge=1)
+    """Processes that run calls side by side."""
+    seconds: float = Field(1.0, gt=0)
+    """Wall clock of one call."""
+    memory_mb: float = Field(64.0, gt=0)
+    """Heap of one call, in MiB."""
+    recursion: int = Field(200, ge=1)
+    """Deepest nesting of calls."""
+    output_chars: int = Field(4000, ge=16)
+    """Longest text of a returned value."""
+    retries: int = Field(2, ge=0)
+    """Times a call is tried again after an infrastructure error, before it is reported as one."""
+
+
+SuiteName = Literal["held-out", "beyond", "handwritten"]
+
+
+class EvalConfig(Section):
+    """The evaluation at the end of a run."""
+
+    enabled: bool = True
+    """Whether a run ends with it."""
+    suites: tuple[SuiteName, ...] = Field(("held-out",), min_length=1)
+    """`held-out`: the generator, bands 1 to 5. `beyond`: its bands 6 and 7, which training never
+    sees. `handwritten`: small functions written by hand."""
+    tasks: int = Field(300, ge=1)
+    """Tasks of each suite (spread evenly over kinds and difficulty bands)."""
+    samples: int = Field(2, ge=1)
+    """Attempts at temperature 1 per task, besides one greedy."""
+    seed: int = 20_000_003
+    """Seed of the suites; training never uses it."""
+
+    @model_validator(mode="after")
+    def _suites_differ(self) -> "EvalConfig":
+        if len(set(self.suites)) < len(self.suites):
+            raise ValueError("suites names a suite twice")
+        return self

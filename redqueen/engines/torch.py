@@ -1,0 +1,1 @@
+from redqueen.engines.auto import Torch
