@@ -16,7 +16,7 @@ from redqueen.errors import ConfigError
 from redqueen.models.batching import generation_chunks
 from redqueen.models.loading import Base
 from redqueen.models.routing import Router
-from redqueen.types import Completion, Messages, Request
+from redqueen.types import Completion, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +180,6 @@ class Chunk:
     sampling: Sampling
 
 
-def _render(base: Base, messages: Messages) -> str:
-    tokenizer = base.tokenizer
-    if not getattr(tokenizer, "chat_template", None):
-        return "".join(m.content for m in messages)
-    turns = [{"role": m.role, "content": m.content} for m in messages]
-    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-
-
 def chunks_of(
     base: Base, requests: Sequence[Request], sampling: Sampling, rows: int, workers: int
 ) -> list[tuple[Chunk, list[int]]]:
@@ -196,8 +188,8 @@ def chunks_of(
     Raises: see `Policy.generate`.
     """
     _check_temperatures(requests, sampling)
-    encoded = {m: base.encode(_render(base, m)) for m in {r.messages for r in requests}}
-    prompts = [encoded[request.messages] for request in requests]
+    encoded = {prompt: base.encode(prompt) for prompt in {r.prompt for r in requests}}
+    prompts = [encoded[request.prompt] for request in requests]
     if not all(prompts):
         raise ValueError("a prompt has no tokens and the tokenizer adds none")
     limits = _limits(base, prompts, sampling.max_new_tokens)

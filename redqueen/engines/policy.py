@@ -62,7 +62,6 @@ class Policy:
         self.router = Router(modules, self.adapters)
         self._probe()
         self.crew: Crew | None = None
-        self.rows, self.workers = 256, 0
         self.freed = FreedMemory()
 
     @classmethod
@@ -83,7 +82,7 @@ class Policy:
         On a CPU, for a base that does not keep all cores busy by itself. The results of a call
         then depend on how many there are, as they do on any change of batches: by rounding.
         """
-        workers = self.workers or torch.get_num_threads()
+        workers = self.config.workers or torch.get_num_threads()
         if self.device.type == "cpu" and workers > 1 and self.num_parameters <= LARGE:
             self.crew = Crew(self.config, self.adapters, workers)
 
@@ -148,7 +147,7 @@ class Policy:
         if not requests:
             return []
         sampling = generation.Sampling(max_new_tokens, temperature, top_p)
-        rows = max(1, self.rows // self._size)
+        rows = max(1, self.config.generation_rows // self._size)
         chunks = generation.chunks_of(self.base, requests, sampling, rows, self._size)
         texts: dict[int, Completion] = {}
 

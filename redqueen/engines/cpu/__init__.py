@@ -1,1 +1,1 @@
-from redqueen.engines.auto import Auto as Cpu
+"""engines/cpu."""

@@ -1,10 +1,24 @@
-"""The frozen base and the adapters on it."""
+"""The sections of a run's configuration but evolution's. A docstring stands under each field."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from redqueen.config.section import Section
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Band = Annotated[int, Field(ge=1, le=5)]
+
+
+def _count_or_all(value: object) -> object:
+    """One sentence, where a union would complain once for each of its parts."""
+    if value != "all" and not (type(value) is int and value >= 1):
+        raise ValueError('should be a whole number from 1, or "all"')
+    return value
+
+
+Students = Annotated[int | Literal["all"], BeforeValidator(_count_or_all)]
 
 
 class PolicyConfig(Section):
@@ -26,9 +40,52 @@ class PolicyConfig(Section):
     """Suffixes of the linear layers that carry adapters, or all of them but the output head."""
     init_noise: float = Field(0.0, ge=0)
     """Standard deviation of the founders' B (0: every founder starts as the base, as in LoRA)."""
+    generation_rows: int = Field(256, ge=1)
+    """Sequences generated side by side, by all workers together; more is faster until memory runs
+    out."""
+    workers: int = Field(0, ge=0)
+    """Processes that sample and learn side by side on a CPU, one core each; 0: as many as
+    `threads` or cores, 1: none but this one. A large base or a GPU needs none."""
     learn_tokens: int = Field(12288, ge=64)
     """Most tokens in one forward and backward pass of the learner, all workers together. A prompt
     counts once for the attempts that share it."""
+
+
+class PopulationConfig(Section):
+    """Who takes part."""
+
+    teachers: int = Field(4, ge=0)
+    """Members that propose tasks. With 0 the students train on a stream of generated tasks
+    (reinforcement learning with verifiable rewards, RLVR)."""
+    students: int = Field(4, ge=0)
+    """Members that solve them."""
+    self_play: int = Field(0, ge=0)
+    """Members that hold both roles (the Absolute Zero Reasoner is 1 of these and no others)."""
+    matchmaking: Literal["prioritized", "uniform"] = "prioritized"
+    """How students are drawn: weight p (1 - p) by the ratings, or evenly."""
+    mu: float = 25.0
+    """TrueSkill: a newcomer's rating."""
+    sigma: float = Field(25.0 / 3.0, gt=0)
+    """TrueSkill: how uncertain a newcomer's rating is."""
+    beta: float = Field(25.0 / 6.0, gt=0)
+    """TrueSkill: the spread of one performance around the rating."""
+    tau: float = Field(25.0 / 300.0, ge=0)
+    """TrueSkill: what a match adds to sigma, so that ratings can follow change."""
+    draw_probability: float = Field(0.1, ge=0, lt=1)
+    """TrueSkill: how often two equals draw."""
+
+    @model_validator(mode="after")
+    def _everybody_meets_somebody(self) -> "PopulationConfig":
+        if self.teachers + self.students + self.self_play == 0:
+            raise ValueError("nobody takes part; set teachers and students, or self_play")
+        if self.teachers and not self.students:
+            raise ValueError("teachers have nobody to teach; set students too, or self_play alone")
+        if self.students and self.self_play and not self.teachers:
+            raise ValueError(
+                "a self-play member poses tasks to itself only; set teachers for the students, "
+                "or students = 0"
+            )
+        return self
 
 
 class RolloutConfig(Section):
@@ -139,6 +196,50 @@ class SandboxConfig(Section):
     """Longest text of a returned value."""
     retries: int = Field(2, ge=0)
     """Times a call is tried again after an infrastructure error, before it is reported as one."""
+
+
+class LearnerConfig(Section):
+    """Rewards, advantages and the update."""
+
+    advantage: Literal["trr++", "grpo"] = "grpo"
+    """`trr++`: one baseline for each member, role and kind. `grpo`: one for each task."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """AdamW's step size after the warm-up."""
+    learning_rate_end: float = Field(0.2, ge=0, le=1)
+    """Share of the learning rate that is left in the last step; 1 keeps it constant."""
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
+    """AdamW's decay of the gradient's mean and square."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = Field(0.1, gt=0)
+    """Each member's gradient is clipped on its own."""
+    warmup_steps: int = Field(3, ge=0)
+    """Steps over which the learning rate rises to its value."""
+    epochs: int = Field(1, ge=1)
+    """Passes over a step's batch; more than one needs the clipped ratio."""
+    minibatches: int = Field(1, ge=1)
+    """Updates an epoch."""
+    clip_low: float = Field(0.2, gt=0)
+    """The probability ratio is clipped below at 1 minus this."""
+    clip_high: float = Field(0.2, gt=0)
+    """The probability ratio is clipped above at 1 plus this."""
+    kl_coefficient: float = Field(0.0, ge=0)
+    """Weight of the KL penalty to the base."""
+    loss_norm: Literal["token", "sequence"] = "token"
+    """Average over all tokens of a member, or first within each sequence."""
+    student_wrong_reward: float = -0.5
+    """Reward of a well-formed wrong answer; a correct one has 1."""
+    malformed_reward: float = -1.0
+    """Reward of text that cannot be read, in both roles."""
+    invalid_reward: float = -0.5
+    """Reward of a well-formed proposal that was rejected."""
+    teacher_reward: Literal["one_minus", "azr", "variance"] = "one_minus"
+    """What a valid task of solve rate s is worth to its teacher. `one_minus`: 1 - s, 0 at s = 0.
+    `azr`: the same as a formula, spelt as the Absolute Zero Reasoner does. `variance`: 4 s (1 - s).
+    """
+    max_logprob_gap: float = Field(0.05, gt=0)
+    """Stop the run when log-probabilities at sampling and at learning differ by more than this
+    on average: the adapters that sampled are not the adapters that learn."""
 
 
 SuiteName = Literal["held-out", "beyond", "handwritten"]

@@ -1,1 +1,0 @@
-from redqueen.engines.auto import Torch
