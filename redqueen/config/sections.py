@@ -21,36 +21,6 @@ def _count_or_all(value: object) -> object:
 Students = Annotated[int | Literal["all"], BeforeValidator(_count_or_all)]
 
 
-class PolicyConfig(Section):
-    """The frozen base and the adapters on it."""
-
-    base: str = "seedling"
-    """`seedling` (ships with the package), a local directory, or a Hugging Face model id."""
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Type of the base's weights and activations. Adapters are always kept in float32."""
-    device: str = "auto"
-    """`auto`, `cpu`, `cuda`, `cuda:1` …"""
-    trust_remote_code: bool = False
-    """Run code that comes with a model. Only for models you trust."""
-    rank: int = Field(8, ge=1)
-    """LoRA rank r."""
-    alpha: float = Field(16.0, gt=0)
-    """LoRA alpha: the update is (alpha / rank) B A."""
-    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    """Suffixes of the linear layers that carry adapters, or all of them but the output head."""
-    init_noise: float = Field(0.0, ge=0)
-    """Standard deviation of the founders' B (0: every founder starts as the base, as in LoRA)."""
-    generation_rows: int = Field(256, ge=1)
-    """Sequences generated side by side, by all workers together; more is faster until memory runs
-    out."""
-    workers: int = Field(0, ge=0)
-    """Processes that sample and learn side by side on a CPU, one core each; 0: as many as
-    `threads` or cores, 1: none but this one. A large base or a GPU needs none."""
-    learn_tokens: int = Field(12288, ge=64)
-    """Most tokens in one forward and backward pass of the learner, all workers together. A prompt
-    counts once for the attempts that share it."""
-
-
 class PopulationConfig(Section):
     """Who takes part."""
 
