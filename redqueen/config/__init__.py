@@ -1,39 +1,7 @@
-"""The whole configuration: one frozen pydantic tree.
+"""The whole configuration: one frozen pydantic tree."""
 
-Read from a TOML file with `load_config`; `--a.b value` overrides on the command line go through
-the same validation. Unknown keys are errors that name the key and the nearest known one.
-"""
+from redqueen.config.curriculum import CurriculumConfig
+from redqueen.config.sandbox import SandboxConfig
+from redqueen.config.section import Section
 
-from redqueen.config.evolution import AlarmConfig, EvolutionConfig
-from redqueen.config.loading import build_config, load_config, merge, parse_override
-from redqueen.config.run import Config
-from redqueen.config.sections import (
-    DomainConfig,
-    EvalConfig,
-    LearnerConfig,
-    PolicyConfig,
-    PopulationConfig,
-    RolloutConfig,
-    SandboxConfig,
-    Section,
-    SuiteName,
-)
-
-__all__ = [
-    "AlarmConfig",
-    "Config",
-    "DomainConfig",
-    "EvalConfig",
-    "EvolutionConfig",
-    "LearnerConfig",
-    "PolicyConfig",
-    "PopulationConfig",
-    "RolloutConfig",
-    "SandboxConfig",
-    "Section",
-    "SuiteName",
-    "build_config",
-    "load_config",
-    "merge",
-    "parse_override",
-]
+__all__ = ["CurriculumConfig", "SandboxConfig", "Section"]
