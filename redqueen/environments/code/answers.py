@@ -8,7 +8,7 @@ from typing import Any
 from redqueen.environments.base import Verification
 from redqueen.environments.code.analysis import is_one_function, runnable
 from redqueen.environments.code.reasons import MALFORMED_REASONS
-from redqueen.environments.code.texts import is_output, expected_output
+from redqueen.environments.code.texts import expected_output, is_output
 from redqueen.sandbox import (
     Call,
     Outcome,

@@ -43,14 +43,25 @@ class Drawn(Protocol):
 class Language(Protocol):
     """A generator of programs with a difficulty dial."""
 
-    bands: Sequence[int]
-    """Difficulty bands that training draws from."""
-    beyond: Sequence[int]
-    """Harder ones, which are only for measuring."""
-    least_lines_beyond: int
-    """No program of the bands `beyond` has fewer lines."""
-    function_bands: Sequence[int]
-    """Those of `bands` that code_f, which asks for the whole program, keeps to."""
+    @property
+    def bands(self) -> Sequence[int]:
+        """Difficulty bands that training draws from."""
+        ...
+
+    @property
+    def function_bands(self) -> Sequence[int]:
+        """Those of `bands` that code_f, which asks for the whole program, keeps to."""
+        ...
+
+    @property
+    def beyond(self) -> Sequence[int]:
+        """Harder bands, which are only for measuring."""
+        ...
+
+    @property
+    def least_lines_beyond(self) -> int:
+        """No program of the bands `beyond` has fewer lines."""
+        ...
 
     def draw(self, band: int, rng: Random) -> Drawn:
         """Return a program of a difficulty band."""

@@ -40,7 +40,7 @@ class SmallPython:
     bands = BANDS
     beyond = BEYOND
     least_lines_beyond = 21
-    """Two lines of frame, seven plain statements, and three compound ones of at least 3, 3 and 6."""
+    """Two of the frame, seven plain statements, and at least 3, 3 and 6 of compound ones."""
     function_bands = BANDS[:3]
 
     def draw(self, band: int, rng: Random) -> SmallProgram:

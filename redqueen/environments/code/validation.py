@@ -1,4 +1,4 @@
-"""From a teacher's text to a task or a rejection: parse, apply the guards, run every input twice."""
+"""From a teacher's text to a task or a rejection: parse, apply guards, run every input twice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
