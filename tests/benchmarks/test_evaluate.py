@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks, measure
-from redqueen.config import Config, DomainConfig, EvalConfig
-from redqueen.environments.base import Attempt, Judgement
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.config import Config, Code, EvalConfig
+from redqueen.environments.base import Attempt, Verification
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.styles import COMPACT
 from redqueen.errors import InfrastructureError
 from redqueen.rng import derive_seed
@@ -31,25 +31,25 @@ class NoSandbox:
         return [self.outcome for _ in calls]
 
 
-DOMAIN = CodeDomain(DomainConfig(), NoSandbox(), COMPACT)
+CODE = make_code(NoSandbox(), "compact")
 
 
 @pytest.fixture(scope="module")
 def suite() -> list[Task]:
-    return heldout_tasks(DOMAIN, 300, SEED)
+    return heldout_tasks(CODE, 300, SEED)
 
 
 def test_deterministic_distinct_and_a_larger_suite_begins_with_the_smaller(
     suite: list[Task],
 ) -> None:
-    assert heldout_tasks(DOMAIN, 37, SEED) == suite[:37]
+    assert heldout_tasks(CODE, 37, SEED) == suite[:37]
     assert len({task.id for task in suite}) == 300
-    other = heldout_tasks(DOMAIN, 60, SEED + 1)
+    other = heldout_tasks(CODE, 60, SEED + 1)
     assert not {task.id for task in other} & {task.id for task in suite}
 
 
 def test_spread_over_kinds_and_bands(suite: list[Task]) -> None:
-    assert Counter(task.kind for task in suite) == dict.fromkeys(DOMAIN.kinds, 100)
+    assert Counter(task.kind for task in suite) == dict.fromkeys(CODE.kinds, 100)
     bands = Counter((task.kind, task.features["band"]) for task in suite)
     assert all(bands[kind, band] == 20 for kind in ("code_o", "code_i") for band in range(1, 6))
     assert [bands["code_f", band] for band in range(1, 6)] == [40, 40, 20, 0, 0]
@@ -57,7 +57,7 @@ def test_spread_over_kinds_and_bands(suite: list[Task]) -> None:
 
 def test_a_crowded_cell_still_gets_its_share() -> None:
     class Crowded:
-        """A domain whose generator repeats itself three times in four."""
+        """A environment whose generator repeats itself three times in four."""
 
         kinds = ("code_o", "code_i")
 
@@ -74,7 +74,7 @@ def test_a_crowded_cell_still_gets_its_share() -> None:
 def test_seed_tasks_of_runs_are_not_in_the_suite(suite: list[Task]) -> None:
     held_out = {task.id for task in suite}
     for seed in range(20):
-        assert not held_out & {task.id for task in DOMAIN.seed_tasks(24, seed)}
+        assert not held_out & {task.id for task in CODE.sources["seed"].tasks(24, seed)}
 
 
 class Scripted:
@@ -103,11 +103,11 @@ class Scripted:
 
 
 def run(
-    policy: Scripted, tasks: Sequence[Task], domain: CodeDomain = DOMAIN, samples: int = 3, **more
+    policy: Scripted, tasks: Sequence[Task], environment: CodeEnvironment = CODE, samples: int = 3, **more
 ) -> list[EvaluationRow]:
     return evaluate(
         policy,  # type: ignore[arg-type]
-        domain,
+        environment,
         SUITE,
         tasks,
         [Subject("base", None), Subject("member:4", 1)],
@@ -124,8 +124,8 @@ def outputs(suite: list[Task]) -> list[Task]:
 
 
 def test_counts_are_exact(outputs: list[Task]) -> None:
-    right = {DOMAIN.pose(task): task.payload["output"] for task in outputs}
-    number = {DOMAIN.pose(task): index for index, task in enumerate(outputs)}
+    right = {CODE.prompt(task)[0].content: task.payload["output"] for task in outputs}
+    number = {CODE.prompt(task)[0].content: index for index, task in enumerate(outputs)}
     seeds = {derive_seed(9, task.id, sample): sample for task in outputs for sample in range(3)}
 
     def write(request: Request, temperature: float) -> str:
@@ -178,35 +178,35 @@ def test_no_samples_is_greedy_alone(outputs: list[Task]) -> None:
 
 
 def test_all_kinds_are_judged(suite: list[Task]) -> None:
-    class Known(CodeDomain):
+    class Known(CodeEnvironment):
         def verify(self, attempts):  # type: ignore[no-untyped-def]
             return [
-                Judgement(Verdict.CORRECT if item.text == item.task.kind else Verdict.MALFORMED)
+                Verification(Verdict.CORRECT if item.text == item.task.kind else Verdict.MALFORMED)
                 for item in attempts
             ]
 
-    rows = run(Scripted(lambda *_: "code_i"), suite[:30], Known(DomainConfig(), None, COMPACT))
+    rows = run(Scripted(lambda *_: "code_i"), suite[:30], Known(Code(), None, COMPACT))
     assert all(row.correct == (row.samples if row.kind == "code_i" else 0) for row in rows)
 
 
 def test_our_failure_stops_the_evaluation(suite: list[Task]) -> None:
-    broken = CodeDomain(DomainConfig(), NoSandbox(Outcome(OutcomeKind.INFRA_ERROR)), COMPACT)
+    broken = make_code(NoSandbox(Outcome(OutcomeKind.INFRA_ERROR)), "compact")
     tasks = [task for task in suite if task.kind == "code_i"][:2]
     answer = f"<answer>\n{tasks[0].payload['input']}"
     with pytest.raises(InfrastructureError, match=f"held-out task {tasks[0].id}.*doctor"):
         run(Scripted(lambda *_: answer), tasks, broken)
 
 
-class Flaky(CodeDomain):
+class Flaky(CodeEnvironment):
     """The checker fails on the attempts that `fails` names, by (time it is seen, text)."""
 
     def __init__(self, fails: Callable[[int, str], bool]):
-        super().__init__(DomainConfig(), NoSandbox(), COMPACT)
+        super().__init__(Code(), NoSandbox(), COMPACT)
         self.fails = fails
         self.seen: dict[str, int] = {}
         self.batches: list[int] = []
 
-    def verify(self, attempts: Sequence[Attempt]) -> list[Judgement]:
+    def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
         self.batches.append(len(attempts))
         judged = []
         for attempt in attempts:
@@ -214,7 +214,7 @@ class Flaky(CodeDomain):
             self.seen[key] = self.seen.get(key, 0) + 1
             lost = self.fails(self.seen[key], attempt.text)
             verdict = Verdict.INFRA_ERROR if lost else Verdict.CORRECT
-            judged.append(Judgement(verdict, attempt.text))
+            judged.append(Verification(verdict, attempt.text))
         return judged
 
 
@@ -225,10 +225,10 @@ def test_attempts_that_the_checker_lost_are_checked_once_more(outputs: list[Task
         lost = temperature > 0 and request.seed in seeds
         return f"{request.slot} {'lost' if lost else 'fine'}"
 
-    domain = Flaky(lambda time, text: time == 1 and text.endswith("lost"))
-    rows = run(Scripted(write), outputs, domain)
+    environment = Flaky(lambda time, text: time == 1 and text.endswith("lost"))
+    rows = run(Scripted(write), outputs, environment)
     assert all(row.correct == row.samples for row in rows)
-    assert domain.batches == [10, 30, 5, 10, 30, 5]
+    assert environment.batches == [10, 30, 5, 10, 30, 5]
     with pytest.raises(InfrastructureError, match=f"held-out task {outputs[0].id}"):
         run(Scripted(write), outputs, Flaky(lambda time, text: text.endswith("lost")))
 
@@ -239,10 +239,10 @@ def store(tmp_path: Path):
         yield made
 
 
-def measured(store: RunStore, policy: Scripted, domain: CodeDomain, tasks, **more) -> None:
+def measured(store: RunStore, policy: Scripted, environment: CodeEnvironment, tasks, **more) -> None:
     settings = {"step": 0, "samples": 2, "max_new_tokens": 50, "seed": 9} | more
     subjects = [Subject("base", None), Subject("member:4", 1)]
-    measure(store, policy, domain, SUITE, tasks, subjects, **settings)  # type: ignore[arg-type]
+    measure(store, policy, environment, SUITE, tasks, subjects, **settings)  # type: ignore[arg-type]
 
 
 def answers(request: Request, temperature: float) -> str:
@@ -254,7 +254,7 @@ def test_an_interrupted_evaluation_is_taken_up(
     store: RunStore, tmp_path: Path, outputs: list[Task]
 ) -> None:
     with RunStore.create(tmp_path / "other", Config()) as other:
-        measured(other, Scripted(answers), DOMAIN, outputs)
+        measured(other, Scripted(answers), CODE, outputs)
         whole = other.load_evaluations()
     assert len(whole) == 2 * 2 * 10
 
@@ -264,19 +264,19 @@ def test_an_interrupted_evaluation_is_taken_up(
         return answers(request, temperature)
 
     with pytest.raises(KeyboardInterrupt):
-        measured(store, Scripted(broken), DOMAIN, outputs)
+        measured(store, Scripted(broken), CODE, outputs)
     assert store.load_evaluations() == []
     assert len(store.staged_evaluation(SUITE, 0)) == 30
     rest, seen = Scripted(answers), list[tuple[int, int]]()
     measured(
-        store, rest, DOMAIN, outputs, on_progress=lambda done, total: seen.append((done, total))
+        store, rest, CODE, outputs, on_progress=lambda done, total: seen.append((done, total))
     )
     assert [(t, r.slot) for t, r in rest.asked] == [(1.0, 1)] * 20
     assert seen == [(20, 20)]
     assert store.load_evaluations() == whole
     assert store.staged_evaluation(SUITE, 0) == []
     again = Scripted(answers)
-    measured(store, again, DOMAIN, outputs)
+    measured(store, again, CODE, outputs)
     assert len(again.asked) == 2 * 3 * 10
 
 
@@ -295,10 +295,10 @@ def test_only_the_same_evaluation_is_taken_up(
         return answers(request, temperature)
 
     with pytest.raises(InfrastructureError, match="gone"):
-        measured(store, Scripted(broken), DOMAIN, outputs)
+        measured(store, Scripted(broken), CODE, outputs)
     more = dict(change)
     policy, tasks = Scripted(answers), outputs[: more.pop("tasks", 10)]
-    measured(store, policy, DOMAIN, tasks, **more)
+    measured(store, policy, CODE, tasks, **more)
     assert len(policy.asked) == fresh
     rows = store.load_evaluations()
     assert len(rows) == 4 * len(tasks)
