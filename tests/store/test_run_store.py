@@ -408,7 +408,9 @@ def test_a_directory_with_a_run_is_refused(tmp_path: Path) -> None:
         RunStore.create(tmp_path, values())
     (tmp_path / "run.db").unlink()
     save_checkpoint(tmp_path, 3, {}, {})
-    with pytest.raises(ConfigError, match=r"checkpoints of a run whose database run\.db is missing"):
+    with pytest.raises(
+        ConfigError, match=r"checkpoints of a run whose database run\.db is missing"
+    ):
         RunStore.create(tmp_path, values())
     with pytest.raises(ConfigError, match=r"up to step 3, but its database run\.db is missing"):
         RunStore.open(tmp_path)
