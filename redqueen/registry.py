@@ -69,7 +69,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "layerwise": "redqueen.evolution.operators.layerwise:Layerwise",
         "dare": "redqueen.evolution.operators.dare:Dare",
         "svd_subspace": "redqueen.evolution.operators.svd_subspace:SvdSubspace",
-        "extrapolation": "redqueen.evolution.operators.extrapolation:Extrapolation",
+        "extrapolative": "redqueen.evolution.operators.extrapolation:Extrapolation",
     },
     "callback": {
         "console": "redqueen.callbacks.console:Console",

@@ -27,7 +27,7 @@ from redqueen.store import (
     save_checkpoint,
 )
 from redqueen.store import run as run_module
-from redqueen.types import Match, MatchResult, Rejection, Rollout, StepRecord, Verdict
+from redqueen.types import Match, MatchResult, Rejection, StepRecord, Verdict
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from redqueen.engines.cpu.fused import fuse
 from torch import Tensor, nn
 from transformers import (
     LlamaConfig,
@@ -13,7 +14,6 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from redqueen.engines.cpu.fused import fuse
 from redqueen.engines.decoding import RowStates
 from redqueen.models.adapters import AdapterStack
 from redqueen.models.attention import LibraryModel, PackedModel, PackedPlan, fit
