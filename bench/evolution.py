@@ -22,14 +22,14 @@ child is closer to the mean than ours. `--quick` judges the distances alone.
 Where the time goes. Prediction, before measuring: of `average`, Householder QR of the stacked
 factors (out x 2r) is most, as its panels are matrix-vector work; Gram matrices need half as many
 operations, all in matrix products, and should take a third of the time even in double precision.
-Measured on one core of a Zen 4 EPYC, for the stack of 18944 x 64: QR with explicit Q 18 ms in single
-precision; Gram 4.6 ms in double (34 GFLOP/s) against 1.8 ms in single, which would lose every
-singular value below 3e-4 of the largest; the product with the coefficients 1.0 ms in single and 2.6
-to 4.7 ms in double. Of the small matrices, an SVD of 64 x 64 takes 0.48 ms, eigenvectors 0.27 ms, a
-Cholesky factor 0.02 ms. A child by `average` then takes 1.1 s of processor time: 0.7 s the Gram
-matrices, 0.2 s the products, 0.1 s the small SVDs, the rest fresh memory for the child. Joining
-children of several members in one batch would not help: no step is short of work. Noise costs
-5 ns a number.
+Measured on one core of a Zen 4 EPYC, for the stack of 18944 x 64: QR with explicit Q 18 ms in
+single precision; Gram 4.6 ms in double (34 GFLOP/s) against 1.8 ms in single, which would lose
+every singular value below 3e-4 of the largest; the product with the coefficients 1.0 ms in single
+and 2.6 to 4.7 ms in double. Of the small matrices, an SVD of 64 x 64 takes 0.48 ms, eigenvectors
+0.27 ms, a Cholesky factor 0.02 ms. A child by `average` then takes 1.1 s of processor time: 0.7 s
+the Gram matrices, 0.2 s the products, 0.1 s the small SVDs, the rest fresh memory for the child.
+Joining children of several members in one batch would not help: no step is short of work. Noise
+costs 5 ns a number.
 """
 
 import argparse
