@@ -77,7 +77,7 @@ def test_the_components_of_a_generation(crossover: float) -> None:
         PopulationConfig(matchmaking=f"{HERE}:LastStudent"),
         LearnerConfig(teacher={"reward": {"type": f"{HERE}:Threshold", "below": 0.3}}),
         LearnerConfig(student={"advantage": {"type": "rae", "decay": 0.9}}),
-        EvolutionConfig(**EVOLUTION),
+        EvolutionConfig(**EVOLUTION, sharing="weights", hyperparameters=["temperature"]),
     ],
     ids=lambda section: type(section).__name__,
 )
