@@ -1,4 +1,4 @@
-"""The command line: train, resume, eval, report, compare, export, doctor."""
+"""The command line: train, resume, eval, report, verify, compare, export, doctor."""
 
 import argparse
 import logging
@@ -7,22 +7,21 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from redqueen import __version__
-from redqueen.callbacks.console import StopRequest, TrainingDisplay, counting, print_error
-from redqueen.config import SuiteName, load_config
 from redqueen.errors import ConfigError, RedQueenError
 from redqueen.formatting import duration
-from redqueen.types import Role
+from redqueen.terminal import StopRequest, counting, print_error
 
 # torch and transformers take seconds to import: `--help` and config errors do without.
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from redqueen.build import OpenRun
     from redqueen.compare import Study
-    from redqueen.store import RunStore
     from redqueen.trainer import Trainer
 
 EPILOG = """\
@@ -55,20 +54,27 @@ def _parser() -> argparse.ArgumentParser:
     resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
     resume.add_argument("run", type=Path)
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
+    _moved_base(resume)
 
     measure = command("eval", "Measure the base and the living students on held-out suites.")
     measure.add_argument("run", type=Path)
     measure.add_argument(
         "--suite",
         action="append",
-        choices=get_args(SuiteName),
         help="what to measure on; can be given several times; default: the run's eval.suites",
     )
     measure.add_argument("--tasks", type=_positive, help="number of tasks of each suite")
     measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
+    _moved_base(measure)
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
     report.add_argument("run", type=Path)
+
+    verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
+    verify.add_argument("run", type=Path)
+    verify.add_argument("--all", action="store_true", help="every row, not a sample")
+    verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
+    _moved_base(verify)
 
     _compare_arguments(
         command("compare", "Run configs x seeds at matched work; one table, one page.")
@@ -77,10 +83,17 @@ def _parser() -> argparse.ArgumentParser:
     export = command("export", "Write one member as a PEFT adapter directory.")
     export.add_argument("run", type=Path)
     export.add_argument("--member", default="best", help="a member id, or `best` (student)")
+    _moved_base(export)
     export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID")
 
     command("doctor", "Check what works on this machine.")
     return parser
+
+
+def _moved_base(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
+    )
 
 
 def _compare_arguments(compare: argparse.ArgumentParser) -> None:
@@ -91,10 +104,10 @@ def _compare_arguments(compare: argparse.ArgumentParser) -> None:
                          help="with --configs: what must be equal")  # fmt: skip
     compare.add_argument("--tasks", type=_positive, help="tasks of each suite")
     compare.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
-    compare.add_argument("--out", type=Path, help="the study's directory; default: studies/NAME")
+    compare.add_argument("--out", type=Path, help="default: comparisons/NAME")
     compare.add_argument("--jobs", type=_positive, default=1, help="runs side by side; default 1")
     compare.add_argument("--report", type=Path, metavar="DIR",
-                         help="only write table and page again, from DIR/study.db")  # fmt: skip
+                         help="only write table and page again, from DIR's runs")  # fmt: skip
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -142,104 +155,89 @@ def _free_directory(name: str) -> Path:
 
 
 def _train(args: argparse.Namespace) -> int:
+    from redqueen import build
+    from redqueen.config import load_config
+
     config = load_config(args.config, args.overrides)
     directory = args.out or _free_directory(config.name)
-    from redqueen.trainer import Trainer
-
-    return _run(lambda: Trainer.start(config, directory), directory)
+    return _run(lambda stop: build.start(config, directory, stop), directory)
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from redqueen.trainer import Trainer
+    from redqueen import build
 
-    return _run(lambda: Trainer.resume(args.run, args.steps), args.run)
+    return _run(lambda stop: build.resume(args.run, args.steps, stop, base=args.base), args.run)
 
 
-def _run(make: "Callable[[], Trainer]", directory: Path) -> int:
+def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", directory: Path) -> int:
     """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
-    from rich.console import Console
-
+    from redqueen import build
     from redqueen.report import population_text
 
-    console = Console(highlight=False)
-    stop = StopRequest()
-    begun = time.monotonic()
-    with make() as trainer:
-        config = trainer.config
-        console.print(
-            f"[bold]{directory}[/]  base {config.policy.base} "
-            f"({trainer.policy.num_parameters / 1e6:.1f} M), "
-            f"{population_text(config.population)}, seed {config.seed}"
-        )
-        display = TrainingDisplay(console, trainer.step, config.steps, stop)
-        with stop.listening(), display:
-            finished = trainer.run(display, stop)
+    stop, begun = StopRequest(), time.monotonic()
+    with stop.listening():
+        with make(stop) as trainer:
+            config = trainer.config
+            print(
+                f"{directory}  base {config.policy.base} ({trainer.base_parameters / 1e6:.1f} M), "
+                f"{population_text(config.population)}, seed {config.seed}"
+            )
+            finished = trainer.run(stop)
         if not finished or stop.asked:
-            console.print(
+            print(
                 f"Stopped after step {trainer.step}; nothing is lost. "
-                f"Go on with: redqueen resume {directory}"
+                f"Go on with: {shlex.join(['redqueen', 'resume', str(directory)])}"
             )
             return 130
-        console.print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
-        if config.eval.enabled:
-            _measure(trainer, config.eval.suites, config.eval.tasks, config.eval.samples, console)
-        return _finish(trainer.store, console)
+    print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
+    if config.eval.enabled:
+        _measure(build.open_run(directory), config.eval.suites, config.eval.tasks,
+                 config.eval.samples)  # fmt: skip
+    return _finish(directory)
 
 
-def _measure(
-    trainer: "Trainer", suites: Sequence[str], count: int, samples: int, console: "Console"
-) -> None:
-    from redqueen.benchmarks import Subject, measure, suite_tasks
+def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) -> None:
+    from rich.console import Console
 
-    config = trainer.config
-    plans = {name: suite_tasks(name, trainer.domain, count, config.eval.seed) for name in suites}
-    students = trainer.population.by_role(Role.STUDENT)
-    subjects = [Subject("base", None)]
-    subjects += [Subject(f"member:{member.id}", member.slot) for member in students]
-    for name, tasks in plans.items():
-        with counting(console, f"{name} attempts") as counter:
-            measure(
-                trainer.store,
-                trainer.policy,
-                trainer.domain,
-                name,
-                tasks,
-                subjects,
-                step=trainer.step,
-                samples=samples,
-                max_new_tokens=config.rollout.solve_tokens,
-                seed=config.eval.seed,
-                on_progress=counter,
-            )
+    from redqueen import build
+    from redqueen.benchmarks import measure_run
+
+    console = Console(highlight=False)
+    with (
+        build.open_engine(run.config, run.model) as engine,
+        build.open_environments(run.config) as environments,
+    ):
+        for suite in suites:
+            with counting(console, f"{suite} attempts") as counter:
+                measure_run(run, engine, environments, suite, count, samples, counter)
 
 
-def _finish(store: "RunStore", console: "Console") -> int:
+def _finish(directory: Path) -> int:
+    from rich.console import Console
+
     from redqueen.report import print_results, write_report
+    from redqueen.store import RunStore
 
-    console.print()
-    print_results(store, console)
-    page = write_report(store.directory)
-    console.print(f"\nReport: {page}")
-    console.print(f"An adapter for other tools: redqueen export {store.directory}")
+    print()
+    with RunStore.open(directory, read_only=True) as store:
+        print_results(store, Console(highlight=False))
+    print(f"\nReport: {write_report(directory)}")
+    print(f"An adapter for other tools: {shlex.join(['redqueen', 'export', str(directory)])}")
     return 0
 
 
 def _eval(args: argparse.Namespace) -> int:
-    from rich.console import Console
+    from redqueen import build
 
-    from redqueen.trainer import Trainer
-
-    console = Console(highlight=False)
-    with Trainer.resume(args.run) as trainer:
-        wanted = trainer.config.eval
-        _measure(
-            trainer,
-            tuple(dict.fromkeys(args.suite or wanted.suites)),
-            args.tasks or wanted.tasks,
-            args.samples or wanted.samples,
-            console,
-        )
-        return _finish(trainer.store, console)
+    run = build.open_run(args.run, args.base)
+    plan = run.config.eval
+    _measure(
+        run,
+        tuple(dict.fromkeys(args.suite or plan.suites)),
+        args.tasks or plan.tasks,
+        args.samples or plan.samples,
+    )
+    return _finish(args.run)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -249,28 +247,33 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
+def _verify(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from redqueen import build
+    from redqueen.verify import print_verification, verify_run
+
+    console = Console(highlight=False)
+    run = build.open_run(args.run, args.base)
+    with build.open_environments(run.config) as environments, counting(console, "rows") as counter:
+        report = verify_run(run, environments, None if args.all else args.rows, counter)
+    print_verification(report, console)
+    return 0 if report.agrees else 1
+
+
 def _compare(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from redqueen.compare import compare
-    from redqueen.compare.display import CompareDisplay
 
     console = Console(highlight=False)
     if args.report:
         return _compare_report(args.report, console)
     study = _study(args)
-    out = args.out or Path("studies") / (args.study.stem if args.study else study.name)
-    stop, display = StopRequest(), CompareDisplay(console)
-    with stop.listening(), display:
-        finished = compare(
-            study,
-            out,
-            jobs=args.jobs,
-            command=args.command_line,
-            should_stop=stop,
-            on_progress=display.on_progress,
-            on_outcome=display.on_outcome,
-        )
+    out = args.out or Path("comparisons") / (args.study.stem if args.study else study.name)
+    stop = StopRequest()
+    with stop.listening():
+        finished = compare(study, out, console=console, jobs=args.jobs, should_stop=stop)
     if not finished:
         console.print(f"Stopped; nothing is lost. Go on with: {args.command_line}")
         return 130
@@ -294,42 +297,46 @@ def _study(args: argparse.Namespace) -> "Study":
 
 
 def _compare_report(out: Path, console: "Console") -> int:
-    """Print the table, write the page; status 1 if runs failed."""
-    from redqueen.compare import report, study_table
+    """Print the tables, write the page; status 1 if runs are missing."""
+    from redqueen.compare import NOTE, report, terminal_table
 
     result = report(out)
-    console.print(study_table(result.data, result.summary, result.findings))
-    console.print(f"\nPage: {result.page}\nTable: {result.table}")
-    return 1 if result.data.failed else 0
+    for table in result.tables:
+        if not table.wide:
+            console.print(terminal_table(table))
+    console.print(f"[dim]{NOTE}[/]\n\nPage: {result.page}\nTable: {result.table}")
+    missing = len(result.plan.runs) - len(result.runs)
+    if missing:
+        console.print(f"{missing} of {len(result.plan.runs)} runs are not finished")
+    return 1 if missing else 0
 
 
-def _best_student(trainer: "Trainer") -> int:
-    """Member id of the student that did best on the held-out suite, else of the best rated."""
+def _best_student(run: "OpenRun") -> int:
+    """Return the id of the student that did best on the held-out suite, else of the best rated."""
     from redqueen.report import main_suite, summarize
+    from redqueen.store import RunStore
+    from redqueen.types import Role
 
-    suite = main_suite(trainer.store.suites())
-    result = summarize(trainer.store, suite) if suite else None
+    with RunStore.open(run.directory, read_only=True) as store:
+        suite = main_suite(store.suites())
+        result = summarize(store, suite) if suite else None
     best = (result.standing("best student") or result.headline) if result else None
     if best is not None and best.member is not None:
         return best.member
-    students = trainer.population.by_role(Role.STUDENT)
+    students = run.population.by_role(Role.STUDENT)
     return max(students, key=lambda member: member.conservative_rating).id
 
 
 def _export(args: argparse.Namespace) -> int:
-    from redqueen.trainer import Trainer
+    from redqueen import build
 
-    with Trainer.resume(args.run) as trainer:
-        living = {str(member.id): member for member in trainer.population.members}
-        wanted = args.member
-        if wanted == "best":
-            wanted = str(_best_student(trainer))
-        if wanted not in living:
-            raise ConfigError(
-                f"no living member {wanted!r} in {args.run}; living: {', '.join(living)}"
-            )
-        out = args.out or args.run / "adapters" / f"member-{wanted}"
-        trainer.policy.export(living[wanted].slot, out)
+    run = build.open_run(args.run, args.base)
+    living = {str(member.id): member for member in run.population.members}
+    name = str(_best_student(run)) if args.member == "best" else args.member
+    if name not in living:
+        raise ConfigError(f"no living member {name!r} in {args.run}; living: {', '.join(living)}")
+    out = args.out or args.run / "adapters" / f"member-{name}"
+    run.model.export(living[name].slot, out)
     print(out)
     return 0
 
@@ -345,6 +352,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "resume": _resume,
     "eval": _eval,
     "report": _report,
+    "verify": _verify,
     "compare": _compare,
     "export": _export,
     "doctor": _doctor,

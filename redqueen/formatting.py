@@ -1,5 +1,11 @@
 """Amounts in words, as pages and the terminal show them."""
 
+from collections.abc import Mapping
+
+
+BACKGROUND = "beside/"
+"""Begins the name of a phase of a step that goes on at the same time as others."""
+
 
 def plural(count: int, word: str) -> str:
     """`1 step`, `2,000 steps`."""
@@ -16,3 +22,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def step_seconds(seconds: Mapping[str, float]) -> float:
+    """Return the wall clock of a step from its phases; what went on beside them is left out."""
+    return sum(value for phase, value in seconds.items() if not phase.startswith(BACKGROUND))

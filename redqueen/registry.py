@@ -89,6 +89,11 @@ def _entry_points(kind: str) -> dict[str, str]:
     return {point.name: point.value for point in points}
 
 
+def forget_entry_points() -> None:
+    """Look at the installed packages again, at the next question."""
+    _entry_points.cache_clear()
+
+
 def names(kind: str) -> tuple[str, ...]:
     """Return all short names of a kind: this package's, then those of installed packages.
 
@@ -112,7 +117,11 @@ def import_string(kind: str, name: str) -> str:
         return target
     registered = names(kind)
     near = difflib.get_close_matches(name, registered, n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(registered)}"
+    hint = (
+        f"did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else f"known: {', '.join(registered)}"
+    )
     raise ConfigError(
         f"unknown {kind.replace('_', ' ')} {name!r}; {hint} (another package registers its own by an "
         f"entry point in the group redqueen.{kind}, or is named as module:Class)"

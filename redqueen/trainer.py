@@ -2,60 +2,37 @@
 
 Data moves one way through the phases in small frozen records. Every draw derives from (run seed,
 step, phase, match, ...), so a run that is killed and resumed is the run that was never killed.
+The parts come from `redqueen.build`.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import torch
-from torch import Tensor
-
-from redqueen.alarms import Alarms
-from redqueen.background import Batches, Beside
-from redqueen.benchmarks import Reserved
-from redqueen.config import Config, build_config, merge
-from redqueen.curriculum.archive import Archive
-from redqueen.curriculum.near_copies import CopyIndex
-from redqueen.engines.policy import Policy
-from redqueen.environments import build_domain
-from redqueen.environments.base import Attempt, Domain, Draft, Judgement
-from redqueen.errors import ConfigError
+from redqueen.background import Background
+from redqueen.callbacks.base import Callbacks
+from redqueen.callbacks.database import Snapshot
+from redqueen.config import Config
+from redqueen.curriculum import Archive, CopyIndex, HeldOut, admit, draw_stream
+from redqueen.engines.base import Engine, Sampling
+from redqueen.environments.base import Draft, Environment, TaskSource, TaskSpace
+from redqueen.errors import InfrastructureError
 from redqueen.evolution import (
-    Chronicle,
-    buried,
-    check_operators,
-    check_rated,
-    evolve,
-    is_due,
+    BehaviourLog,
+    Evolution,
+    removed_members,
     step_activity,
     survey,
 )
-from redqueen.learner import (
-    Learner,
-    StackedAdamW,
-    make_trajectories,
-    settle,
-    step_metrics,
-)
-from redqueen.models.loading import absolute_base
-from redqueen.population import Population, RatingSystem, make_matches
-from redqueen.rng import numpy_rng
-from redqueen.rollouts.admit import grade, sift
-from redqueen.rollouts.plan import (
-    PlannedAttempt,
-    check_stream,
-    plan_attempts,
-    plan_proposals,
-    posed_tasks,
-    stream_tasks,
-)
-from redqueen.sandbox import Sandbox, make_sandbox
-from redqueen.store import RunStore, load_checkpoint, save_checkpoint
+from redqueen.learner import Learner, assign_rewards, make_samples, step_metrics
+from redqueen.models.adapters import AdapterStack
+from redqueen.population import Population, RatingSystem, make_matches, match_results
+from redqueen.rng import derive_seed, numpy_rng
+from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
+from redqueen.rollouts.plan import plan_posings, plan_proposals, posed_tasks
 from redqueen.types import (
     Completion,
     EvolutionEvent,
@@ -65,11 +42,7 @@ from redqueen.types import (
     Rollout,
     StepRecord,
     Task,
-    Verdict,
 )
-
-CHECKED_TOGETHER = 16
-"""Texts that are checked in one go while others are being written."""
 
 
 @dataclass(slots=True)
@@ -88,123 +61,83 @@ class Clock:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begun
 
 
+class Storage(Protocol):
+    """Where finished steps go. Unlike callbacks, a failure of it ends the run."""
+
+    def write(self, record: StepRecord, checkpoint: Snapshot | None) -> None:
+        """Write a step, then what the next one depends on."""
+        ...
+
+    def save(self, checkpoint: Snapshot) -> None:
+        """Write a checkpoint alone."""
+        ...
+
+    def truncate_after(self, step: int) -> None:
+        """Forget the steps after a checkpoint, from before a crash."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a checkpoint holds; nothing that a later step does changes it."""
+class World:
+    """One environment of the run, with what the curriculum keeps of it."""
 
-    step: int
-    tensors: dict[str, dict[str, Tensor]]
-    state: dict[str, Any]
+    environment: Environment
+    archive: Archive
+    held_out: HeldOut
+    copies: CopyIndex | None
+    """None: near copies are allowed, or the environment has no fingerprints."""
+    stream: TaskSource | None
+    share: float
+    """Its share of matches."""
 
 
-Progress = Callable[[str, StepRecord | None], None]
-"""Called with a phase's name as it begins, and with ("done", record) after each step."""
+@dataclass(slots=True)
+class Parts:
+    """What a trainer works with; made by `redqueen.build` alone."""
+
+    config: Config
+    engine: Engine
+    adapters: AdapterStack
+    learner: Learner
+    worlds: Mapping[str, World]
+    ratings: RatingSystem
+    population: Population
+    evolution: Evolution
+    behaviour: BehaviourLog
+    callbacks: Callbacks
+    step: int = 0
+    """Steps done."""
 
 
 class Trainer:
-    """One run. Make it with `start` or `resume`, then `run` it."""
+    """Runs the steps of one run on its parts; `close` it, or use it as a context manager."""
 
-    store: RunStore
-
-    def __init__(self, config: Config):
-        """Load the base and make the founders; `start` and `resume` fill in the rest."""
-        check_operators(config.evolution)
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        self.config = config
-        self.population = Population.founders(config.population)
-        self.ratings = RatingSystem(config.population)
-        self.policy = Policy.load(config.policy, len(self.population), config.seed)
-        self.policy.start_workers()
-        self.sandbox: Sandbox = make_sandbox(config.sandbox)
-        self.domain: Domain = build_domain(config, self.sandbox, self.policy.tokenizer)
-        check_stream(config, self.domain)
-        check_rated(config)
-        self.held_out = Reserved(self.domain, config.eval.seed)
-        self.archive = Archive(config.domain.archive_size, self.domain.cell, self.domain.cells)
-        self.copies = (
-            CopyIndex(self.domain.form, config.domain.program_repeats)
-            if "near_copy" in config.domain.guards
-            else None
-        )
-        self.optimizer = StackedAdamW(
-            self.policy.adapters.parameters(),
-            betas=config.learner.betas,
-            weight_decay=config.learner.weight_decay,
-            max_grad_norm=config.learner.max_grad_norm,
-        )
-        self.learner = Learner(
-            self.policy,
-            self.optimizer,
-            config.learner,
-            temperature=config.rollout.temperature,
-            seed=config.seed,
-            steps=config.steps,
-        )
-        self.chronicle = Chronicle(config.evolution.diversity_window)
-        self.alarms = Alarms(config.alarms)
-        self.step = 0
-        self._checks, self._writes = Beside("checks"), Beside("store")
+    def __init__(self, parts: Parts, storage: Storage) -> None:
+        self.config = parts.config
+        self.engine = parts.engine
+        self.adapters = parts.adapters
+        self.learner = parts.learner
+        self.worlds = parts.worlds
+        self.ratings = parts.ratings
+        self.population = parts.population
+        self.evolution = parts.evolution
+        self.behaviour = parts.behaviour
+        self.storage = storage
+        self.callbacks = parts.callbacks
+        self.step = parts.step
+        environments = {name: world.environment for name, world in self.worlds.items()}
+        self._environments = environments
+        self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
+        self._archives = {name: world.archive for name, world in self.worlds.items()}
+        self._verify = verifier_of(environments)
+        self._checks, self._writes = Background("checks"), Background("store")
         self._store_seconds = 0.0
-
-    @classmethod
-    def start(cls, config: Config, directory: Path) -> "Trainer":
-        """A new run in `directory`.
-
-        Raises:
-            ConfigError: the directory holds a run already, or the configuration does not work.
-        """
-        RunStore.check_vacant(directory)
-        base = absolute_base(config.policy.base)
-        config = build_config(merge(config.model_dump(), {"policy": {"base": base}}))
-        trainer = cls(config)
-        with ExitStack() as undo:
-            undo.callback(trainer.policy.close)
-            undo.callback(trainer.sandbox.close)
-            trainer.store = undo.enter_context(RunStore.create(directory, config))
-            trainer.archive.add(trainer.domain.seed_tasks(config.domain.seed_tasks, config.seed))
-            trainer.checkpoint()
-            undo.pop_all()
-        return trainer
-
-    @classmethod
-    def resume(cls, directory: Path, steps: int | None = None) -> "Trainer":
-        """Take up a run at its newest whole checkpoint; `steps` sets a new total.
-
-        Raises:
-            ConfigError: there is no run in `directory`, no checkpoint to continue from, or `steps`
-                is less than the run has done.
-        """
-        with ExitStack() as undo:
-            store = undo.enter_context(RunStore.open(directory))
-            saved = load_checkpoint(directory)
-            config = store.config()
-            if steps is not None:
-                config = build_config(config.model_dump() | {"steps": steps}, "--steps")
-                if steps < saved.step:
-                    raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
-                store.write_meta("config", config.model_dump(mode="json"))
-            trainer = cls(config)
-            undo.callback(trainer.policy.close)
-            undo.callback(trainer.sandbox.close)
-            trainer.store = store
-            trainer.policy.adapters.load_state_dict(saved.tensors["adapters"])
-            trainer.optimizer.load_state_dict(saved.tensors["optimizer"])
-            trainer.population = Population.from_json(saved.state["population"])
-            trainer.archive.restore(saved.state["archive"])
-            trainer.chronicle.restore(saved.state["chronicle"])
-            trainer.alarms.restore(saved.state["alarms"])
-            trainer.step = saved.step
-            undo.pop_all()
-        return trainer
+        self.engine.sync(range(len(self.population)), self.adapters, self.step)
 
     def close(self) -> None:
-        """Stop the workers of policy and sandbox, and close the database."""
+        """Wait for what is being checked and stored, and end the threads."""
         self._checks.close()
         self._writes.close()
-        self.policy.close()
-        self.sandbox.close()
-        self.store.close()
 
     def __enter__(self) -> "Trainer":
         return self
@@ -212,28 +145,33 @@ class Trainer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def run(self, progress: Progress, should_stop: Callable[[], bool] = lambda: False) -> bool:
+    def run(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Train to the last step; returns False if `should_stop` ended it early, between steps.
 
         What the database has of steps after the checkpoint, from before a crash, is dropped.
+
+        Raises:
+            InfrastructureError: a failure of ours; the last checkpoint is intact.
         """
         if self.step < self.config.steps:
-            self.store.truncate_after(self.step)
+            self.storage.truncate_after(self.step)
         while self.step < self.config.steps:
             if should_stop():
                 break
-            record = self.train_step(progress)
-            progress("store", None)
+            record = self.train_step()
+            self.callbacks.on_phase(record.step, "store")
             begun = time.perf_counter()
             self.step = record.step
             due = self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps
-            self._writes.begin(partial(self._store, record, self._snapshot() if due else None))
+            checkpoint = self.snapshot() if due else None
+            self._writes.begin(partial(self.storage.write, record, checkpoint))
             # Known only once the record is on its way, so it is booked on the next step.
             self._store_seconds = time.perf_counter() - begun
-            progress("done", record)
+            self.callbacks.on_step(record)
         self.flush()
         if self.step < self.config.steps:
-            self.checkpoint()
+            self.storage.save(self.snapshot())
+        self.callbacks.on_end(self.step == self.config.steps)
         return self.step == self.config.steps
 
     def flush(self) -> None:
@@ -244,102 +182,95 @@ class Trainer:
         """
         self._writes.finish()
 
-    def _store(self, record: StepRecord, checkpoint: Snapshot | None) -> None:
-        """Write a step, then what the next one depends on: beside the loop."""
-        self.store.write_step(record)
-        if checkpoint is not None:
-            self._save(checkpoint)
-
-    def _snapshot(self) -> Snapshot:
-        """Everything that the next step depends on, as it is now."""
+    def snapshot(self) -> Snapshot:
+        """Return everything that the next step depends on, as it is now."""
         tensors = {
-            "adapters": self.policy.adapters.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "adapters": self.adapters.state_dict(),
+            "optimizer": self.learner.optimizer.state_dict(),
         }
         return Snapshot(
             self.step,
             {
-                file: {name: tensor.to("cpu", copy=True) for name, tensor in own.items()}
-                for file, own in tensors.items()
+                file: {name: tensor.to("cpu", copy=True) for name, tensor in group.items()}
+                for file, group in tensors.items()
             },
             {
                 "population": self.population.to_json(),
-                "archive": self.archive.state(),
-                "chronicle": self.chronicle.state(),
-                "alarms": self.alarms.state(),
+                "archives": {name: world.archive.state() for name, world in self.worlds.items()},
+                "behaviour": self.behaviour.state(),
+                "learner": self.learner.state(),
+                "callbacks": self.callbacks.state(),
             },
         )
 
-    def _save(self, snapshot: Snapshot) -> None:
-        save_checkpoint(
-            self.store.directory,
-            snapshot.step,
-            snapshot.tensors,
-            snapshot.state,
-            keep=self.config.keep_checkpoints,
-        )
-
-    def checkpoint(self) -> None:
-        """Write everything that the next step depends on."""
-        self._save(self._snapshot())
-
     # ── one step ────────────────────────────────────────────────────────────────────────────
 
-    def train_step(self, progress: Progress) -> StepRecord:
-        """One pass through the phases (docs/design.md), not yet stored."""
-        step, clock = self.step + 1, Clock()
+    def train_step(self) -> StepRecord:
+        """Return the record of one pass through the phases (docs/design.md), not yet stored."""
+        config, step, clock = self.config, self.step + 1, Clock()
 
-        def phase(name: str) -> Any:
-            progress(name, None)
-            return clock(name)
+        @contextmanager
+        def phase(name: str) -> Iterator[None]:
+            self.callbacks.on_phase(step, name)
+            with clock(name):
+                yield
 
         with phase("match"):
-            rng = numpy_rng(self.config.seed, step, "match")
-            matches = make_matches(self.population, self.config, step, rng)
-        with phase("propose"):
-            proposals, outcomes = self._propose(step, matches)
-            streamed = stream_tasks(matches, self.domain, self.config, step, self.held_out.holds)
-        with phase("validate"):
-            proposals = sift(
-                proposals, outcomes.results(), self.archive, self.copies, self.held_out
+            shares = {name: world.share for name, world in self.worlds.items()}
+            rng = numpy_rng(config.seed, step, "match")
+            matches = make_matches(
+                self.population,
+                config.population.matchmaking,
+                self.ratings,
+                count=config.rollout.matches,
+                students_per_task=config.rollout.students_per_task,
+                shares=shares,
+                step=step,
+                rng=rng,
             )
+        proposals = self._propose(step, matches, phase, clock)
+        streamed = self._stream(step, matches)
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
-            planned = plan_attempts(posed, matches, self.population, self.domain, self.config, step)
-            rollouts, judgements = self._solve(step, planned)
-        with phase("verify"):
-            rollouts = grade(rollouts, judgements.results(), self.config)
+            rollouts = self._solve(step, matches, posed, clock)
         with phase("learn"):
-            proposals, results = settle(
-                self.ratings, self.population, matches, proposals, rollouts, self.config.learner
+            rewards = assign_rewards(matches, proposals, rollouts, config.learner)
+            results = match_results(self.ratings, self.population, matches, proposals, rollouts)
+            members = self.population.members
+            update = self.learner.update(
+                make_samples(proposals, rollouts, rewards, members),
+                step,
+                versions={m.slot: self.step for m in members},
+                rate_factors={m.slot: m.learning_rate_factor for m in members},
             )
-            trained = make_trajectories(proposals, rollouts, self.population.members)
-            rates = {m.slot: m.learning_rate_factor for m in self.population.members}
-            update = self.learner.update(trained, step, rates)
             self.population = self.ratings.update(self.population, results)
-            self.archive.add(task for _, task in posed)
+            for _, task in posed:
+                self._archives[task.environment].add([task])
         before, events = self.population, tuple[EvolutionEvent, ...]()
         with phase("evolve"):
-            self.chronicle.add(step_activity(proposals, rollouts, self.domain.cell))
-            adapters = self.policy.adapters
-            seen = survey(before, self.chronicle, adapters.A, adapters.B)
+            self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
+            seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
             # Newborns of the last step would be measured before they have learnt anything.
-            if is_due(self.config.evolution, step) and step < self.config.steps:
-                self.population, events = evolve(
-                    before, seen, adapters, self.optimizer, self.config, step, self.config.seed
+            if self.evolution.is_due(step) and step < config.steps:
+                self.population, events = self.evolution.evolve(
+                    before, seen, self.adapters, self.learner.optimizer, step
                 )
-                self.chronicle.begin_generation([m.id for m in self.population.members])
+                self.behaviour.begin_generation([m.id for m in self.population.members])
+            self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics()
-        metrics |= self.archive.metrics(self.domain.kinds)
-        metrics |= self.alarms.watch(metrics)
-        sampling = clock.seconds["propose"] + clock.seconds["solve"]
-        metrics["tokens_per_s"] = metrics["sampled_tokens"] / sampling
+        metrics |= archive_metrics(self._archives)
+        metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
+            clock.seconds["propose"] + clock.seconds["solve"]
+        )
+        metrics |= self.callbacks.on_metrics(step, metrics)
         return StepRecord(
             step=step,
             matches=results,
             proposals=proposals,
+            proposal_rewards=rewards.proposals,
             rollouts=rollouts,
-            members=(*self.population.members, *buried(before, events)),
+            rollout_rewards=rewards.rollouts,
+            members=(*self.population.members, *removed_members(before, events)),
             events=events,
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
@@ -347,68 +278,129 @@ class Trainer:
         )
 
     def _propose(
-        self, step: int, matches: Sequence[Match]
-    ) -> tuple[tuple[Proposal, ...], Batches[Draft, Task | Rejection]]:
+        self, step: int, matches: Sequence[Match], phase: Any, clock: Clock
+    ) -> tuple[Proposal, ...]:
         """The teachers write; what is written is validated while others still write."""
-        config = self.config
-        planned = plan_proposals(matches, self.population, self.archive, self.domain, config, step)
-        outcomes = self._checks.batches(self.domain.validate, CHECKED_TOGETHER)
-
-        def draft(number: int, text: str) -> Draft:
-            plan = planned[number]
-            return Draft(plan.kind, text, plan.references, plan.teacher, step)
-
-        def check(texts: Mapping[int, Completion]) -> None:
-            outcomes.add({number: draft(number, text.text) for number, text in texts.items()})
-
-        written = self.policy.generate(
-            [proposal.request for proposal in planned],
-            max_new_tokens=config.rollout.propose_tokens,
-            temperature=config.rollout.temperature,
-            top_p=config.rollout.top_p,
-            on_written=check,
-        )
-        proposals = tuple(
-            Proposal(
+        rollout = self.config.rollout
+        with phase("propose"):
+            planned = plan_proposals(
+                matches,
+                self.population,
+                self._spaces,
+                self._archives,
+                self.config.curriculum.references,
+                tasks_per_match=rollout.tasks_per_match,
+                reference_count=rollout.references,
                 step=step,
-                match=plan.match.index,
-                teacher=plan.teacher,
-                kind=plan.kind,
-                references=tuple(task.id for task in plan.references),
-                completion=text,
-                outcome=Rejection("not validated", malformed=False, infra=True),
+                seed=self.config.seed,
             )
-            for plan, text in zip(planned, written, strict=True)
-        )
-        return proposals, outcomes
+
+            def draft(number: int, completion: Completion) -> tuple[str, Draft]:
+                plan = planned[number]
+                return plan.match.environment, Draft(
+                    plan.kind, completion.text, plan.references, plan.teacher, step
+                )
+
+            completions, checks = generate_and_check(
+                self.engine,
+                [plan.request for plan in planned],
+                Sampling(rollout.propose_tokens, rollout.temperature, rollout.top_p),
+                self._checks,
+                self._validate,
+                draft,
+                partial(self.callbacks.on_texts, "propose"),
+            )
+        with phase("validate"):
+            validated = checks.results()
+            clock.seconds["beside/validate"] = checks.busy_seconds
+            outcomes: dict[int, Task | Rejection] = {}
+            for name, world in self.worlds.items():
+                places = [i for i, plan in enumerate(planned) if plan.match.environment == name]
+                admitted = admit(
+                    [validated[i] for i in places],
+                    [completions[i].finished for i in places],
+                    world.archive,
+                    world.copies,
+                    world.held_out,
+                )
+                outcomes.update(zip(places, admitted, strict=True))
+            _check_validated(list(outcomes.values()))
+            return tuple(
+                Proposal(
+                    step=step,
+                    match=plan.match.index,
+                    teacher=plan.teacher,
+                    kind=plan.kind,
+                    references=tuple(task.id for task in plan.references),
+                    request=plan.request,
+                    completion=completion,
+                    outcome=outcomes[number],
+                )
+                for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
+            )
+
+    def _cell_of(self, task: Task) -> str:
+        """Return the name of the archive cell of a task, whatever its environment."""
+        return self._archives[task.environment].cell(task).name
+
+    def _validate(self, drafts: Sequence[tuple[str, Draft]]) -> list[Task | Rejection]:
+        """Validate drafts, each in the environment that it was written for."""
+        results: dict[int, Task | Rejection] = {}
+        for name in dict.fromkeys(name for name, _ in drafts):
+            places = [i for i, (other, _) in enumerate(drafts) if other == name]
+            validated = self._spaces[name].validate([drafts[i][1] for i in places])
+            results.update(zip(places, validated, strict=True))
+        return [results[place] for place in range(len(drafts))]
+
+    def _stream(self, step: int, matches: Sequence[Match]) -> list[tuple[Match, Task]]:
+        """The tasks of every match without a teacher, in the order of matches."""
+        streamed = []
+        for match in matches:
+            if match.teacher is not None or match.tasks_of is not None:
+                continue
+            world = self.worlds[match.environment]
+            seed = derive_seed(self.config.seed, "stream", step, match.index)
+            tasks = draw_stream(
+                match.environment, world.stream, self.config.rollout.tasks_per_match, seed,
+                world.held_out, step,
+            )  # fmt: skip
+            streamed += [(match, task) for task in tasks]
+        return streamed
 
     def _solve(
-        self, step: int, planned: Sequence[PlannedAttempt]
-    ) -> tuple[tuple[Rollout, ...], Batches[Attempt, Judgement]]:
+        self, step: int, matches: Sequence[Match], posed: Sequence[tuple[Match, Task]], clock: Clock
+    ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
-        judgements = self._checks.batches(self.domain.verify, CHECKED_TOGETHER)
-
-        def check(texts: Mapping[int, Completion]) -> None:
-            judgements.add({n: Attempt(planned[n].task, text.text) for n, text in texts.items()})
-
-        written = self.policy.generate(
-            [attempt.request for attempt in planned],
-            max_new_tokens=self.config.rollout.solve_tokens,
-            temperature=self.config.rollout.temperature,
-            top_p=self.config.rollout.top_p,
-            on_written=check,
+        rollout = self.config.rollout
+        posings = plan_posings(posed, matches, self.population, self._environments)
+        rollouts, seconds = run_interaction(
+            rollout.interaction.begin(posings, rollout.attempts, step, self.config.seed),
+            self.engine,
+            Sampling(rollout.solve_tokens, rollout.temperature, rollout.top_p),
+            self._checks,
+            self._verify,
+            partial(self.callbacks.on_texts, "solve"),
         )
-        rollouts = tuple(
-            Rollout(
-                step=step,
-                match=attempt.match.index,
-                student=attempt.match.student,
-                task_id=attempt.task.id,
-                kind=attempt.task.kind,
-                attempt=attempt.number,
-                completion=text,
-                verdict=Verdict.INFRA_ERROR,
-            )
-            for attempt, text in zip(planned, written, strict=True)
+        clock.seconds["beside/verify"] = seconds
+        return tuple(rollouts)
+
+
+def _check_validated(outcomes: Sequence[Task | Rejection]) -> None:
+    """Raises InfrastructureError if the sandbox failed and nothing became a task."""
+    lost = sum(isinstance(outcome, Rejection) and outcome.infra for outcome in outcomes)
+    if lost and not any(isinstance(outcome, Task) for outcome in outcomes):
+        raise InfrastructureError(
+            f"the sandbox failed on {lost} of {len(outcomes)} proposals and none became a task; "
+            "the last checkpoint is intact. Check `redqueen doctor`, then resume"
         )
-        return rollouts, judgements
+
+
+def archive_metrics(archives: Mapping[str, Archive]) -> dict[str, float]:
+    """Return the archives' metrics; with several, each name is followed by its environment's."""
+    if len(archives) == 1:
+        return dict(next(iter(archives.values())).metrics())
+    metrics: dict[str, float] = {}
+    for name, archive in archives.items():
+        metrics |= {f"{key}/{name}": value for key, value in archive.metrics().items()}
+    covered = sum(archive.coverage for archive in archives.values())
+    return metrics | {"coverage": covered / len(archives)}

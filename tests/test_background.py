@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redqueen.background import Beside
+from redqueen.background import Background
 
 
 @settings(deadline=None)
@@ -23,7 +23,7 @@ def test_results_come_by_number_and_neighbours_stay_together(
         seen.append([int(item) for item in items])
         return [item * 2 for item in items]
 
-    with closing(Beside("test")) as beside:
+    with closing(Background("test")) as beside:
         batches = beside.batches(work, size)
         left = list(order)
         for count in [*parts, len(order)]:
@@ -43,7 +43,7 @@ def test_the_caller_goes_on_and_the_first_error_is_raised_when_results_are_asked
             raise ValueError("two")
         return list(items)
 
-    with closing(Beside("test")) as beside:
+    with closing(Background("test")) as beside:
         good, bad = beside.batches(work, 1), beside.batches(work, 1)
         good.add({0: 1})
         bad.add({0: 2})
@@ -65,7 +65,7 @@ def test_what_is_begun_is_done_in_turn_and_its_error_stops_the_next() -> None:
     def fail() -> None:
         raise OSError("disk full")
 
-    with closing(Beside("test")) as beside:
+    with closing(Background("test")) as beside:
         beside.begin(slow)
         assert done == []
         beside.begin(fail)

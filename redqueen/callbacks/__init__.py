@@ -1,1 +1,1 @@
-"""callbacks."""
+"""What watches a run: one file a callback."""

@@ -1,7 +1,7 @@
 """What watches a run. A callback that fails is reported and never ends the run."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What is certain about a run as it starts or is resumed."""
+    """What a callback may know of the run that it watches."""
 
     directory: Path
     config: Config
     step: int
     """Steps done before."""
     base_parameters: int
+    stop_asked: Callable[[], bool] = lambda: False
+    """Whether somebody has asked the run to stop after the step that goes on."""
 
 
 class Callback:
     """Every method does nothing unless it is overridden. All run in the loop's own thread."""
 
-    def on_start(self, run: RunInfo) -> None:
+    def on_start(self) -> None:
         """The parts are made; the first step comes next."""
 
     def on_phase(self, step: int, phase: str) -> None:
@@ -60,8 +62,8 @@ class Callback:
 class CallbackConfig(Component):
     """Base of what a config names as a callback: its keys, and how it is built from them."""
 
-    def build(self) -> Callback:
-        """Return the callback."""
+    def build(self, run: RunInfo) -> Callback:
+        """Return the callback for a run."""
         raise NotImplementedError
 
 
@@ -89,34 +91,43 @@ class Callbacks(Callback):
         for callback in self.callbacks:
             self._call(callback, method, *args)
 
-    def on_start(self, run: RunInfo) -> None:
-        self._all("on_start", run)
+    def on_start(self) -> None:
+        """Tell all that the run begins."""
+        self._all("on_start")
 
     def on_phase(self, step: int, phase: str) -> None:
+        """Tell all that a phase begins."""
         self._all("on_phase", step, phase)
 
     def on_texts(self, phase: str, finished: int, total: int) -> None:
+        """Tell all how many texts are finished."""
         self._all("on_texts", phase, finished, total)
 
     def on_metrics(self, step: int, metrics: Mapping[str, float]) -> Mapping[str, float]:
+        """Return what all add to the step's metrics."""
         merged: dict[str, float] = {}
         for callback in self.callbacks:
             merged |= self._call(callback, "on_metrics", step, metrics) or {}
         return merged
 
     def on_step(self, record: StepRecord) -> None:
+        """Tell all that a step is done."""
         self._all("on_step", record)
 
     def on_evaluation(self, suite: str, done: int, total: int) -> None:
+        """Tell all how far an evaluation is."""
         self._all("on_evaluation", suite, done, total)
 
     def on_end(self, finished: bool) -> None:
+        """Tell all that the loop has ended."""
         self._all("on_end", finished)
 
     def state(self) -> dict[str, Any]:
+        """Return the states of those that keep one, by class name."""
         return {type(item).__name__: kept for item in self.callbacks if (kept := item.state())}
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        """Hand each its state."""
         for item in self.callbacks:
             if type(item).__name__ in state:
                 item.restore(state[type(item).__name__])

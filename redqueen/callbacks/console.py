@@ -1,83 +1,70 @@
 """What a person sees while a run goes on: one live panel, or plain lines without a terminal."""
 
-import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType, TracebackType
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console as RichConsole
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from redqueen.alarms import CAUSES, begun
-from redqueen.formatting import duration
+from redqueen.callbacks.base import Callback, CallbackConfig, RunInfo
+from redqueen.formatting import duration, step_seconds
 from redqueen.types import Member, Role, StepRecord
 
 BARS = "▁▂▃▄▅▆▇█"
+PLAIN_BARS = "_.:-=+*#"
+"""For terminals that cannot show the others."""
 
 
-def sparkline(values: list[float], low: float, high: float, width: int = 30) -> str:
-    """The last `width` values as a row of bars."""
+def sparkline(
+    values: list[float], low: float, high: float, width: int = 30, bars: str = BARS
+) -> str:
+    """Return the last `width` values as a row of bars."""
     span = (high - low) or 1.0
     levels = [(value - low) / span for value in values[-width:]]
-    return "".join(BARS[min(7, max(0, int(8 * level)))] for level in levels)
+    return "".join(bars[min(7, max(0, int(8 * level)))] for level in levels)
 
 
-class StopRequest:
-    """Turns the first Ctrl-C into a request that the loop sees; a second one interrupts."""
+class Console(CallbackConfig):
+    """Progress in the terminal."""
 
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self) -> bool:
-        """Whether somebody asked."""
-        return self.asked
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    @contextmanager
-    def listening(self) -> Iterator["StopRequest"]:
-        """Handle SIGINT and SIGTERM inside the block."""
-        old = {sig: signal.signal(sig, self._handle) for sig in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield self
-        finally:
-            for sig, handler in old.items():
-                signal.signal(sig, handler)
+    def build(self, run: RunInfo) -> "ConsoleProgress":
+        """Return the display, on standard output."""
+        return ConsoleProgress(RichConsole(highlight=False), run)
 
 
-class TrainingDisplay:
-    """Receives the trainer's progress; use it as a context manager around `Trainer.run`."""
+class ConsoleProgress(Callback):
+    """A panel that is drawn anew while the run goes on, or a line for each step in a log."""
 
-    def __init__(self, console: Console, first: int, total: int, stop: StopRequest):
-        self.console, self.total, self.stop = console, total, stop
-        self.done = self.first = first
+    def __init__(self, console: RichConsole, run: RunInfo) -> None:
+        self.console = console
+        self.total = run.config.steps
+        self.done = self.first = run.step
+        self.stop_asked = run.stop_asked
+        self.bars = PLAIN_BARS if console.options.ascii_only else BARS
         self.begun = time.monotonic()
         self.phase = ""
+        self.texts = ""
         self.record: StepRecord | None = None
         self.solved: list[float] = []
         self.valid: list[float] = []
         self.live: Live | None = None
 
-    def __enter__(self) -> "TrainingDisplay":
+    def on_start(self) -> None:
+        """Begin to draw, if there is a terminal."""
+        self.begun = time.monotonic()
         if self.console.is_terminal:
             self.live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4)
             self.live.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    def on_end(self, finished: bool) -> None:
+        """End the drawing."""
         if self.live:
             self.live.stop()
+            self.live = None
 
     @property
     def remaining(self) -> float | None:
@@ -87,11 +74,16 @@ class TrainingDisplay:
             return None
         return (time.monotonic() - self.begun) / finished * (self.total - self.done)
 
-    def __call__(self, phase: str, record: StepRecord | None) -> None:
-        """The trainer's `Progress` callback."""
-        self.phase = phase
-        if record is None:
-            return
+    def on_phase(self, step: int, phase: str) -> None:
+        """Show the phase."""
+        self.phase, self.texts = phase, ""
+
+    def on_texts(self, phase: str, finished: int, total: int) -> None:
+        """Show how many texts of the phase are written."""
+        self.texts = f" {finished}/{total}"
+
+    def on_step(self, record: StepRecord) -> None:
+        """Show what the step came to."""
         before = self.record.metrics if self.record else {}
         for cause in begun(before, record.metrics):
             text = f"alarm after step {record.step}: {cause} ({CAUSES[cause].sentence})"
@@ -115,14 +107,16 @@ class TrainingDisplay:
             f"step {record.step}/{self.total}  solved {solved}  "
             f"{f'valid {valid}  ' if record.proposals or self.valid else ''}"
             f"{metrics['tokens_per_s']:6,.0f} tok/s  "
-            f"{sum(record.seconds.values()):4.1f} s  left {duration(left) if left else '-'}"
+            f"{step_seconds(record.seconds):4.1f} s  left {duration(left) if left else '-'}"
         )
 
     def render(self) -> RenderableType:
         """The live panel, at most 80 columns wide."""
         left = self.remaining
         head = Table.grid(padding=(0, 1))
-        state = "finishing this step, then stopping" if self.stop.asked else self.phase
+        state = (
+            "finishing this step, then stopping" if self.stop_asked() else self.phase + self.texts
+        )
         head.add_row(
             Text(f"step {self.done}/{self.total}", style="bold"),
             ProgressBar(total=self.total, completed=self.done, width=24),
@@ -136,11 +130,15 @@ class TrainingDisplay:
         histories = [("solved", self.solved), ("valid proposals", self.valid)]
         for name, values in histories if self.record.proposals or self.valid else histories[:1]:
             latest = f"{100 * values[-1]:.0f} %" if values else "-"
-            body.add_row(name, Text(latest, style="bold"), Text(sparkline(values, 0, 1), "cyan"))
+            body.add_row(
+                name,
+                Text(latest, style="bold"),
+                Text(sparkline(values, 0, 1, bars=self.bars), "cyan"),
+            )
         body.add_row(
             "coverage", f"{100 * metrics['coverage']:.0f} %",
             f"{metrics['tokens_per_s']:,.0f} tokens/s sampled, "
-            f"log-prob gap {metrics['logprob_gap']:.1e}",
+            f"log-prob mismatch {metrics['logprob_mismatch']:.1e}",
         )  # fmt: skip
         return Group(head, body, self.ratings())
 
@@ -165,45 +163,3 @@ class TrainingDisplay:
         text = Text(f"#{member.id} ", style="bold")
         text.append(f"{member.mu:.1f}±{member.sigma:.1f}", style="not bold")
         return text
-
-
-@contextmanager
-def counting(console: Console, label: str) -> Iterator["Counter"]:
-    """Progress of a long count (held-out attempts), with the time to the end."""
-    counter = Counter(console, label)
-    try:
-        yield counter
-    finally:
-        counter.finish()
-
-
-class Counter:
-    """`counter(done, total)` redraws one line on a terminal, prints tenths elsewhere."""
-
-    def __init__(self, console: Console, label: str):
-        self.console, self.label = console, label
-        self.begun = time.monotonic()
-        self.shown = -1
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report that `done` of `total` are finished."""
-        tenth = 10 * done // total
-        if self.console.is_terminal:
-            left = (time.monotonic() - self.begun) / max(done, 1) * (total - done)
-            text = f"{self.label} {done:,}/{total:,}  {duration(left)} left"
-            self.console.file.write(f"\r{text:<78}")
-            self.console.file.flush()
-        elif tenth > self.shown:
-            self.console.print(f"{self.label} {done:,}/{total:,}", highlight=False)
-        self.shown = max(self.shown, tenth)
-
-    def finish(self) -> None:
-        """Clear the line."""
-        if self.console.is_terminal:
-            self.console.file.write("\r" + " " * 79 + "\r")
-            self.console.file.flush()
-
-
-def print_error(message: str) -> None:
-    """One clear sentence on standard error."""
-    print(f"redqueen: {message}", file=sys.stderr)

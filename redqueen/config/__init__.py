@@ -5,25 +5,22 @@ the same validation. Unknown keys are errors that name the key and the nearest k
 """
 
 from redqueen.config.alarms import AlarmConfig
+from redqueen.config.curriculum import CurriculumConfig
+from redqueen.config.evaluation import EvalConfig
 from redqueen.config.evolution import EvolutionConfig
 from redqueen.config.learner import LearnerConfig
 from redqueen.config.loading import build_config, load_config, merge, parse_override
+from redqueen.config.policy import PolicyConfig
 from redqueen.config.population import PopulationConfig
+from redqueen.config.rollout import RolloutConfig
 from redqueen.config.run import Config
+from redqueen.config.sandbox import SandboxConfig
 from redqueen.config.section import Section
-from redqueen.config.sections import (
-    DomainConfig,
-    EvalConfig,
-    PolicyConfig,
-    RolloutConfig,
-    SandboxConfig,
-    SuiteName,
-)
 
 __all__ = [
     "AlarmConfig",
     "Config",
-    "DomainConfig",
+    "CurriculumConfig",
     "EvalConfig",
     "EvolutionConfig",
     "LearnerConfig",
@@ -32,7 +29,6 @@ __all__ = [
     "RolloutConfig",
     "SandboxConfig",
     "Section",
-    "SuiteName",
     "build_config",
     "load_config",
     "merge",

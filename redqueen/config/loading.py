@@ -8,20 +8,54 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from redqueen import registry
+from redqueen.config.component import Of
+from redqueen.config.moved import new_name
 from redqueen.config.run import Config
 from redqueen.errors import ConfigError
 
 
-def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    for part in path:
-        annotation = model.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+def _keys_at(values: Mapping[str, Any], path: Sequence[str | int]) -> list[str]:
+    """Return the keys that the table at `path` may have; none if that is not a table of keys."""
+    model: type[BaseModel] = Config
+    table: Any = values
+    place = list(path)
+    while place:
+        field = model.model_fields.get(str(place.pop(0)))
+        if field is None:
             return []
-        model = annotation
+        table = table.get(path[len(path) - len(place) - 1]) if isinstance(table, Mapping) else None
+        kinds = [mark.kind for mark in field.metadata if isinstance(mark, Of)]
+        if not kinds and (inner := _component_inside(field.annotation)):
+            if not place:
+                return []
+            step = place.pop(0)
+            table = table[step] if isinstance(table, Mapping | Sequence) else None
+            kinds = [inner]
+        if kinds:
+            name = table.get("type", path[-1]) if isinstance(table, Mapping) else None
+            if not isinstance(name, str):
+                return []
+            model = registry.load(kinds[0], name)
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+        else:
+            return []
     return list(model.model_fields)
 
 
-def _explain(error: ValidationError, source: str, overridden: Sequence[str]) -> ConfigError:
+def _component_inside(annotation: Any) -> str | None:
+    """Return the kind of the components that a list or table of them holds."""
+    for part in getattr(annotation, "__args__", ()):
+        for mark in getattr(part, "__metadata__", ()):
+            if isinstance(mark, Of):
+                return mark.kind
+    return None
+
+
+def _explain(
+    error: ValidationError, values: Mapping[str, Any], source: str, overridden: Sequence[str]
+) -> ConfigError:
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"])
@@ -29,10 +63,7 @@ def _explain(error: ValidationError, source: str, overridden: Sequence[str]) -> 
         ours = any(a.startswith(b) or b.startswith(a) for a, b in pairs)
         place = "command line" if ours else source
         if item["type"] == "extra_forbidden":
-            known = _known_keys(Config, item["loc"][:-1])
-            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
-            lines.append(f"{place}: unknown key {key!r}{hint}")
+            lines.append(f"{place}: unknown key {key!r}{_hint(key, item, values)}")
         else:
             message = item["msg"].removeprefix("Value error, ")
             # A rule about several sections names its keys itself; their input is everything.
@@ -41,12 +72,27 @@ def _explain(error: ValidationError, source: str, overridden: Sequence[str]) -> 
     return ConfigError("\n".join(lines))
 
 
-def parse_override(key: str, text: str) -> dict[str, Any]:
-    """Turn `--a.b value` into {'a': {'b': value}}; `value` is a TOML literal, else a string."""
+def _hint(key: str, item: Any, values: Mapping[str, Any]) -> str:
+    """Return what to write instead of an unknown key."""
+    moved = new_name(key, item["input"])
+    if moved:
+        return f"; since version 0.2 {moved}"
+    keys = _keys_at(values, item["loc"][:-1])
+    near = difflib.get_close_matches(str(item["loc"][-1]), keys, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(keys)}"
+
+
+def _literal(text: str) -> Any:
+    """Return the TOML value that `text` spells; dates and everything else are text."""
     try:
-        value: Any = tomllib.loads(f"value = {text}")["value"]
+        value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text
+        return text
+    return value if isinstance(value, bool | int | float | str | list | dict) else text
+
+
+def parse_override(key: str, value: Any) -> dict[str, Any]:
+    """Turn the dotted key `a.b` and a value into {'a': {'b': value}}."""
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)
@@ -59,6 +105,8 @@ def merge(into: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         below = merged.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):
             merged[key] = merge(below, value)
+        elif isinstance(value, Mapping) and isinstance(below, str) and "type" not in value:
+            merged[key] = {"type": below, **value}
         else:
             merged[key] = value
     return merged
@@ -76,11 +124,13 @@ def build_config(
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, source, overridden) from None
+        raise _explain(error, values, source, overridden) from None
 
 
 def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) -> Config:
     """Read a TOML file (None: defaults) and apply `(dotted key, text)` overrides on top.
+
+    The text of an override is a TOML literal; where the key wants text, it is taken as it is.
 
     Raises:
         ConfigError: the file is missing or not TOML, or a key or value is not valid.
@@ -93,7 +143,17 @@ def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) ->
             raise ConfigError(f"no config file at {path}; see configs/ for complete ones") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"{path} is not a readable TOML file: {error}") from None
+    source, keys = str(path) if path else "command line", [key for key, _ in overrides]
+    texts = dict(overrides)
+    read = values
     for key, text in overrides:
-        values = merge(values, parse_override(key, text))
-    keys = [key for key, _ in overrides]
-    return build_config(values, str(path) if path else "command line", keys)
+        read = merge(read, parse_override(key, _literal(text)))
+    try:
+        return Config.model_validate(read)
+    except ValidationError as error:
+        places = {
+            ".".join(map(str, e["loc"])) for e in error.errors() if e["type"] == "string_type"
+        }
+    for key in places & texts.keys():
+        read = merge(read, parse_override(key, texts[key]))
+    return build_config(read, source, keys)

@@ -1,19 +1,21 @@
 """The root of the configuration: everything that a run is."""
 
-from pydantic import Field, model_validator
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
 
 from redqueen.config.alarms import AlarmConfig
+from redqueen.config.component import Of
+from redqueen.config.curriculum import CurriculumConfig
+from redqueen.config.evaluation import EvalConfig
 from redqueen.config.evolution import EvolutionConfig
 from redqueen.config.learner import LearnerConfig
+from redqueen.config.policy import PolicyConfig
 from redqueen.config.population import PopulationConfig
+from redqueen.config.rollout import RolloutConfig
+from redqueen.config.sandbox import SandboxConfig
 from redqueen.config.section import Section
-from redqueen.config.sections import (
-    DomainConfig,
-    EvalConfig,
-    PolicyConfig,
-    RolloutConfig,
-    SandboxConfig,
-)
 
 
 class Config(Section):
@@ -31,22 +33,41 @@ class Config(Section):
     """Newest checkpoints kept; older ones are deleted."""
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves its default."""
+    callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "alarms")
+    """What watches the run, in this order."""
     policy: PolicyConfig = PolicyConfig()
-    population: PopulationConfig = Field(default_factory=PopulationConfig)
+    engine: Annotated[Any, Of("engine")] = Field("auto")
+    """What writes text: `torch`, `cpu` (worker processes and compiled kernels, extra `cpu`), or
+    `auto`: `cpu` for a small base on a CPU if the extra is installed, else `torch`."""
+    environments: dict[str, Annotated[Any, Of("environment")]] = Field(
+        {"code": "code"}, min_length=1
+    )
+    """The families of tasks by name, each a table with `type` (default: the table's own name)."""
+    curriculum: CurriculumConfig = CurriculumConfig()
+    population: PopulationConfig = PopulationConfig()
     rollout: RolloutConfig = RolloutConfig()
-    domain: DomainConfig = DomainConfig()
     sandbox: SandboxConfig = SandboxConfig()
-    learner: LearnerConfig = Field(default_factory=LearnerConfig)
-    evolution: EvolutionConfig = Field(default_factory=EvolutionConfig)
+    learner: LearnerConfig = LearnerConfig()
+    evolution: EvolutionConfig = EvolutionConfig()
     alarms: AlarmConfig = AlarmConfig()
     eval: EvalConfig = EvalConfig()
 
+    @field_validator("environments", mode="before")
+    @classmethod
+    def _name_is_type(cls, tables: Any) -> Any:
+        if not isinstance(tables, Mapping):
+            return tables
+        return {
+            name: {"type": name, **table} if isinstance(table, Mapping) else table
+            for name, table in tables.items()
+        }
+
     @model_validator(mode="after")
     def _enough_students(self) -> "Config":
-        wanted, students = self.rollout.students_per_task, self.population.students
-        if wanted != "all" and wanted > max(1, students):
+        most, students = self.rollout.students_per_task, self.population.students
+        if most != "all" and most > max(1, students):
             raise ValueError(
-                f"rollout.students_per_task = {wanted}, but population.students = {students}; "
+                f"rollout.students_per_task = {most}, but population.students = {students}; "
                 "a self-play member attempts its tasks alone"
             )
         return self

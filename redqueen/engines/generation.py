@@ -4,36 +4,21 @@ A completion depends on its request alone: each row draws from uniforms of its o
 inverting the cumulative distribution, so its neighbours change it by rounding at most.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from redqueen.engines.decoding import Batch, PaddedBatch, SharedBatch
+from redqueen.engines.base import OnFinished, Sampling
+from redqueen.engines.decoding import MakeRows, Rows
 from redqueen.errors import ConfigError
-from redqueen.models.batching import generation_chunks
+from redqueen.models.batching import generation_batches
 from redqueen.models.loading import Base
+from redqueen.models.population_model import PopulationModel
 from redqueen.models.routing import Router
 from redqueen.types import Completion, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How to draw: temperature 0 takes the likeliest token; top_p 1 keeps all of them."""
-
-    max_new_tokens: int
-    temperature: float
-    top_p: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be at least 1, not {self.max_new_tokens}")
-        if self.temperature < 0:
-            raise ValueError(f"temperature must not be negative, not {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be in (0, 1], not {self.top_p}")
 
 
 def draw(
@@ -42,7 +27,7 @@ def draw(
     sampling: Sampling,
     temperature_R: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """One token a row from uniforms in [0, 1), and its log-probability before top-p (float32).
+    """Return one token a row from uniforms in [0, 1), and its log-probability before top-p (float32).
 
     `temperature_R` stands for the temperature of `sampling` where rows have their own.
 
@@ -72,9 +57,6 @@ def draw(
     return token_R, logprobs_RV.gather(1, token_R[:, None])[:, 0]
 
 
-OnWritten = Callable[[Mapping[int, Completion]], None]
-"""Receives completions by number as soon as they are finished."""
-
 _OnEnded = Callable[[Sequence[int], Sequence[Sequence[int]], Sequence[Sequence[float]]], None]
 """Receives rows that have just ended, their tokens and log-probabilities."""
 
@@ -82,30 +64,32 @@ _OnEnded = Callable[[Sequence[int], Sequence[Sequence[int]], Sequence[Sequence[f
 def _write(
     base: Base,
     router: Router,
-    batch: Batch,
+    written: Rows,
     uniform_RT: Tensor,
     limit_R: Tensor,
     temperature_R: Tensor | None,
     sampling: Sampling,
     on_ended: _OnEnded,
 ) -> None:
-    """Sample until every row has ended."""
-    rows, device = len(batch.slots), base.device
+    """Sample until every row has ended. H rows are still there, E have just ended, K stay."""
+    rows, device = len(written.slots), base.device
     tokens_RT = torch.zeros(rows, sampling.max_new_tokens, dtype=torch.long, device=device)
     logprobs_RT = torch.zeros(rows, sampling.max_new_tokens, device=device)
     eos = torch.tensor(sorted(base.eos_ids), dtype=torch.long, device=device)
     here_R = torch.arange(rows, device=device)
-    logits_RV, token_R = batch.prefill(router), here_R
+    logits_RV, token_R = written.prefill(router), here_R
     step = 0
     while True:
-        own_R = None if temperature_R is None else temperature_R[here_R]
+        temperature_H = None if temperature_R is None else temperature_R[here_R]
         limit_H, alive_R = limit_R[here_R], torch.ones_like(here_R, dtype=torch.bool)
         alive = len(here_R)
-        with batch.route(router) as route:
+        with written.route(router) as route:
             if step:
-                logits_RV = batch.decode(token_R, route)
+                logits_RV = written.decode(token_R, route)
             while True:
-                token_R, logprob_R = draw(logits_RV, uniform_RT[here_R, step], sampling, own_R)
+                token_R, logprob_R = draw(
+                    logits_RV, uniform_RT[here_R, step], sampling, temperature_H
+                )
                 tokens_RT[here_R, step] = token_R
                 logprobs_RT[here_R, step] = logprob_R
                 step += 1
@@ -121,20 +105,12 @@ def _write(
                     )
                 if alive == 0:
                     return
-                if alive < before and alive <= batch.compact_below * len(here_R):
+                if alive < before and alive <= written.compact_below * len(here_R):
                     break
-                logits_RV = batch.decode(token_R, route)
+                logits_RV = written.decode(token_R, route)
         keep_K = alive_R.nonzero()[:, 0]
-        batch.keep(keep_K)
+        written.keep(keep_K)
         here_R, token_R = here_R[keep_K], token_R[keep_K]
-
-
-def _batch(
-    base: Base, slots: Sequence[int | None], prompts: Sequence[tuple[int, ...]], room: int
-) -> Batch:
-    if base.packed is None:
-        return PaddedBatch(base, slots, prompts, room)
-    return SharedBatch(base, base.packed, slots, prompts, room)
 
 
 def _limits(base: Base, prompts: Sequence[tuple[int, ...]], max_new_tokens: int) -> list[int]:
@@ -152,7 +128,7 @@ def _limits(base: Base, prompts: Sequence[tuple[int, ...]], max_new_tokens: int)
 def _temperatures(
     requests: Sequence[Request], sampling: Sampling, device: torch.device
 ) -> Tensor | None:
-    """Each row's temperature; None where all have that of the call."""
+    """Return each row's temperature; None where all have that of the call."""
     if all(request.temperature is None for request in requests):
         return None
     return torch.tensor(
@@ -162,82 +138,107 @@ def _temperatures(
 
 
 def _check_temperatures(requests: Sequence[Request], sampling: Sampling) -> None:
-    own = {r.temperature for r in requests if r.temperature is not None}
-    if own and not min(own) > 0:
-        raise ValueError(f"a request's temperature must be positive, not {min(own)}")
-    if own and sampling.temperature == 0:
+    temperatures = {r.temperature for r in requests if r.temperature is not None}
+    if temperatures and not min(temperatures) > 0:
+        raise ValueError(f"a request's temperature must be positive, not {min(temperatures)}")
+    if temperatures and sampling.temperature == 0:
         raise ValueError("a greedy call cannot hold requests with temperatures of their own")
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class WriteBatch:
     """Requests to be written side by side, sorted by slot and prompt."""
 
+    numbers: tuple[int, ...]
+    """Of the requests among all of a call."""
     requests: tuple[Request, ...]
     prompts: tuple[tuple[int, ...], ...]
     limits: tuple[int, ...]
     """Most tokens for each."""
+    versions: tuple[int, ...]
+    """Of the adapters that write each."""
     sampling: Sampling
 
 
-def chunks_of(
-    base: Base, requests: Sequence[Request], sampling: Sampling, rows: int, workers: int
-) -> list[tuple[Chunk, list[int]]]:
-    """Batches of at most about `rows` for that many workers, with the numbers of their requests.
+class Versions:
+    """The version that each slot's adapter has, as the engine was last told."""
 
-    Raises: see `Policy.generate`.
+    def __init__(self) -> None:
+        self._of: dict[int | None, int] = {}
+
+    def sync(self, slots: Sequence[int], version: int) -> None:
+        """Note the version of some slots."""
+        self._of |= dict.fromkeys(slots, version)
+
+    def __getitem__(self, slot: int | None) -> int:
+        """Return a slot's version; 0 for the base alone, and before the first `sync`."""
+        return self._of.get(slot, 0)
+
+
+def split_requests(
+    model: PopulationModel,
+    requests: Sequence[Request],
+    sampling: Sampling,
+    versions: Versions,
+    rows: int,
+    workers: int = 1,
+) -> list[WriteBatch]:
+    """Return batches of at most about `rows` requests for each of that many workers.
+
+    Raises: see `Engine.generate`.
     """
     _check_temperatures(requests, sampling)
-    encoded = {prompt: base.encode(prompt) for prompt in {r.prompt for r in requests}}
-    prompts = [encoded[request.prompt] for request in requests]
+    prompts = [model.encode(request.messages) for request in requests]
     if not all(prompts):
         raise ValueError("a prompt has no tokens and the tokenizer adds none")
-    limits = _limits(base, prompts, sampling.max_new_tokens)
-
-    def chunk(numbers: Sequence[int]) -> Chunk:
-        return Chunk(
-            tuple(requests[i] for i in numbers),
-            tuple(prompts[i] for i in numbers),
-            tuple(limits[i] for i in numbers),
-            sampling,
-        )
-
+    limits = _limits(model.base, prompts, sampling.max_new_tokens) if prompts else []
     slots = [request.slot for request in requests]
-    dealt = generation_chunks(slots, prompts, rows, workers)
-    return [(chunk(numbers), numbers) for numbers in dealt]
+    return [
+        WriteBatch(
+            numbers=tuple(numbers),
+            requests=tuple(requests[i] for i in numbers),
+            prompts=tuple(prompts[i] for i in numbers),
+            limits=tuple(limits[i] for i in numbers),
+            versions=tuple(versions[slots[i]] for i in numbers),
+            sampling=sampling,
+        )
+        for numbers in generation_batches(slots, prompts, rows, workers)
+    ]
 
 
 @torch.inference_mode()
-def write_chunk(base: Base, router: Router, chunk: Chunk, on_written: OnWritten) -> None:
-    """Complete all requests of a chunk; `on_written` receives them by their places in it."""
-    sampling, requests = chunk.sampling, chunk.requests
+def write(
+    base: Base, router: Router, batch: WriteBatch, make_rows: MakeRows, on_finished: OnFinished
+) -> None:
+    """Complete all requests of a batch; `on_finished` receives them by their numbers."""
+    sampling, requests = batch.sampling, batch.requests
     uniform = [np.random.default_rng(r.seed).random(sampling.max_new_tokens) for r in requests]
     slots = [request.slot for request in requests]
-    batch = _batch(base, slots, chunk.prompts, sampling.max_new_tokens)
 
     def on_ended(
         rows: Sequence[int], tokens: Sequence[Sequence[int]], logprobs: Sequence[Sequence[float]]
     ) -> None:
-        on_written(
+        on_finished(
             {
-                row: Completion(
+                batch.numbers[row]: Completion(
                     slot=slots[row],
-                    prompt_ids=chunk.prompts[row],
+                    prompt_ids=batch.prompts[row],
                     token_ids=tuple(ids),
-                    logprobs=tuple(known),
+                    logprobs=tuple(values),
                     text=base.decode(ids),
                     finished=ids[-1] in base.eos_ids,
+                    version=batch.versions[row],
                 )
-                for row, ids, known in zip(rows, tokens, logprobs, strict=True)
+                for row, ids, values in zip(rows, tokens, logprobs, strict=True)
             }
         )
 
     _write(
         base,
         router,
-        batch,
+        make_rows(base, slots, batch.prompts, sampling.max_new_tokens),
         torch.from_numpy(np.stack(uniform)).to(base.device),
-        torch.tensor(chunk.limits, device=base.device),
+        torch.tensor(batch.limits, device=base.device),
         _temperatures(requests, sampling, base.device),
         sampling,
         on_ended,

@@ -5,7 +5,7 @@ section 4.1).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,11 +31,20 @@ class LayerShape:
     outputs: int
 
 
+ALIGNMENT = 16
+"""Values that a tensor's place in the buffer is a multiple of: 64 bytes, as fresh memory is."""
+
+
+def _padded_size(shape: Sequence[int]) -> int:
+    return -(-math.prod(shape) // ALIGNMENT) * ALIGNMENT
+
+
 class AdapterStack:
     """Trainable float32 factors of `slots` adapters on every layer of `layers`.
 
     `A[name]` is [slots, rank, in], `B[name]` is [slots, out, rank]; both are leaf tensors with
-    `requires_grad`. Everything that writes does so in place, so references stay valid.
+    `requires_grad`. Everything that writes does so in place, so references stay valid. All of them
+    lie in one `buffer`, so that other processes need a single piece of shared memory.
     """
 
     def __init__(
@@ -54,11 +63,30 @@ class AdapterStack:
         self.alpha = alpha
         self.A: dict[str, Tensor] = {}
         self.B: dict[str, Tensor] = {}
-        for name, shape in self.layers.items():
-            self.A[name] = torch.zeros(slots, rank, shape.inputs, device=device)
-            self.B[name] = torch.zeros(slots, shape.outputs, rank, device=device)
-            self.A[name].requires_grad_(True)
-            self.B[name].requires_grad_(True)
+        self.use_buffer(torch.zeros(sum(map(_padded_size, self._shapes().values())), device=device))
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of all stacked tensors by name, in model order."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, layer in self.layers.items():
+            shapes[f"{name}.A"] = (self.slots, self.rank, layer.inputs)
+            shapes[f"{name}.B"] = (self.slots, layer.outputs, self.rank)
+        return shapes
+
+    def split(self, buffer: Tensor) -> dict[str, Tensor]:
+        """Return views of a buffer like the stack's, by the names of `parameters`."""
+        parts, start = {}, 0
+        for name, shape in self._shapes().items():
+            parts[name] = buffer[start : start + math.prod(shape)].view(shape)
+            start += _padded_size(shape)
+        return parts
+
+    def use_buffer(self, buffer: Tensor) -> None:
+        """Let the factors be views of this buffer, whose contents they take."""
+        self.buffer = buffer
+        leaves = {k: part.detach().requires_grad_(True) for k, part in self.split(buffer).items()}
+        for name in self.layers:
+            self.A[name], self.B[name] = leaves[f"{name}.A"], leaves[f"{name}.B"]
 
     @property
     def scaling(self) -> float:
@@ -70,19 +98,8 @@ class AdapterStack:
         """Parameters of one adapter."""
         return sum(self.rank * (s.inputs + s.outputs) for s in self.layers.values())
 
-    def share_memory(self) -> None:
-        """Move all factors to memory that processes that are given them share."""
-        for tensor in self.parameters().values():
-            tensor.share_memory_()  # type: ignore[no-untyped-call]
-
-    def adopt(self, state: Mapping[str, Tensor]) -> None:
-        """Use the very tensors that `state_dict` of such a stack gave, in whatever process."""
-        for name in self.layers:
-            self.A[name] = state[f"{name}.A"].detach().requires_grad_(True)
-            self.B[name] = state[f"{name}.B"].detach().requires_grad_(True)
-
     def parameters(self) -> dict[str, Tensor]:
-        """The stacked leaf tensors by name, `<layer>.A` and `<layer>.B`, in model order."""
+        """Return the stacked leaf tensors by name, `<layer>.A` and `<layer>.B`, in model order."""
         named = {}
         for name in self.layers:
             named[f"{name}.A"] = self.A[name]
@@ -118,7 +135,7 @@ class AdapterStack:
                 self.B[name][slot].zero_()
 
     def get(self, slot: int) -> dict[str, Factors]:
-        """Copies of one slot's factors, by layer."""
+        """Return copies of one slot's factors, by layer."""
         self._check_slot(slot)
         return {
             name: Factors(self.A[name][slot].detach().clone(), self.B[name][slot].detach().clone())
@@ -146,8 +163,14 @@ class AdapterStack:
             self.A[name][slot].copy_(a)
             self.B[name][slot].copy_(b)
 
+    def take(self, slots: Sequence[int], other: "AdapterStack") -> None:
+        """Copy some slots from another stack; nothing to do if that is this one."""
+        if other is not self:
+            for slot in slots:
+                self.set(slot, other.get(slot))
+
     def state_dict(self) -> dict[str, Tensor]:
-        """Detached views of all stacked tensors by name, ready for safetensors."""
+        """Return detached views of all stacked tensors by name, ready for safetensors."""
         return {name: tensor.detach() for name, tensor in self.parameters().items()}
 
     @torch.no_grad()
@@ -157,18 +180,18 @@ class AdapterStack:
         Raises:
             ConfigError: the checkpoint belongs to another base, rank or population size.
         """
-        own = self.parameters()
-        if state.keys() != own.keys():
-            wrong = sorted(state.keys() ^ own.keys())
+        parameters = self.parameters()
+        if state.keys() != parameters.keys():
+            wrong = sorted(state.keys() ^ parameters.keys())
             raise ConfigError(
                 f"the adapters in the checkpoint are of other layers ({', '.join(wrong[:4])}); "
                 "use the base and policy.targets that the run was made with"
             )
-        for name, tensor in own.items():
+        for name, tensor in parameters.items():
             if state[name].shape != tensor.shape:
                 raise ConfigError(
                     f"{name} is {tuple(state[name].shape)} in the checkpoint and "
                     f"{tuple(tensor.shape)} here; use the rank and population of the run"
                 )
-        for name, tensor in own.items():
+        for name, tensor in parameters.items():
             tensor.copy_(state[name])

@@ -7,6 +7,7 @@ keeps its own attention on padded rows: `fit` finds out by comparing the two on 
 
 import inspect
 import threading
+from collections.abc import Callable
 from itertools import count
 from typing import Any, Protocol
 
@@ -17,7 +18,6 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from redqueen.engines.cpu.kernels import compiled_for, text_attention
 from redqueen.models.cache import GrowingLayer, new_cache
 from redqueen.models.head import HeadSelector
 from redqueen.models.packing import Packing, Text
@@ -35,11 +35,11 @@ class UnfitModelError(Exception):
     """The model attends in a way that packed rows cannot express."""
 
 
-class Plan(Protocol):
+class Attention(Protocol):
     """How the tokens of one forward pass attend to each other and to those before."""
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """Query [N, Hq, D], keys and values [N, Hkv, D] of the pass's tokens, to [N, Hq, D]."""
+        """Return [N, Hq, D] from the pass's queries, and its keys and values [N, Hkv, D]."""
 
 
 class PackedModel(Protocol):
@@ -50,10 +50,10 @@ class PackedModel(Protocol):
         ids_N: Tensor,
         position_N: Tensor,
         route: Route | None,
-        plan: Plan,
+        attention: Attention,
         keep_M: Tensor | None = None,
     ) -> Tensor:
-        """Logits [N, V] of tokens that attend by `plan`, or [M, V] of the tokens `keep_M` alone.
+        """Logits [N, V] of tokens that attend by `attention`, or [M, V] of the tokens `keep_M` alone.
 
         `route` has one entry a token. Several threads may call at once.
         """
@@ -87,33 +87,46 @@ def dense_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float)
     return out.transpose(1, 2).to(q.dtype)
 
 
-class PackedPlan:
+PackedKernel = Callable[[Packing, Tensor, Tensor, Tensor, float], Tensor]
+"""(packing, q [N, Hq, D], k and v [N, Hkv, D], scale) to [N, Hq, D]: attention over a packing."""
+
+
+def attend_tiles(packing: Packing, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+    """Return attention over a packing by batched products; a `PackedKernel` for any device."""
+    return packing.attend(dense_attention, q, k, v, scale)
+
+
+class PackedAttention:
     """Attention over a `Packing`, with nothing before it.
 
     `states` receives each layer's keys and values [N, Hkv, D], if it is given.
     """
 
-    def __init__(self, packing: Packing, states: list[tuple[Tensor, Tensor]] | None = None) -> None:
+    def __init__(
+        self,
+        packing: Packing,
+        kernel: PackedKernel = attend_tiles,
+        states: list[tuple[Tensor, Tensor]] | None = None,
+    ) -> None:
         self.packing = packing
+        self.kernel = kernel
         self.states = states
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-        """See `Plan`."""
+        """See `Attention`."""
         if self.states is not None:
             self.states.append((k, v))
-        if compiled_for(q):
-            return text_attention(q, k, v, self.packing.stretches, scale)
-        return self.packing.attend(dense_attention, q, k, v, scale)
+        return self.kernel(self.packing, q, k, v, scale)
 
 
-class _Following(threading.local):
-    """The plan that this thread's forward pass follows."""
+class _Current(threading.local):
+    """How the tokens of this thread's forward pass attend; None: as the library has it."""
 
-    plan: Plan | None = None
+    attention: Attention | None = None
 
 
 class LibraryModel:
-    """The library's forward pass over flat tokens: its attention asks the plan of the pass.
+    """The library's forward pass over flat tokens: its attention asks that of the pass.
 
     Routing is the caller's, by the hooks of `Router.route`.
     """
@@ -133,7 +146,7 @@ class LibraryModel:
             raise UnfitModelError(f"the model asks for {config._attn_implementation} attention")
         if any(type(layer) is not GrowingLayer for layer in new_cache(config).layers):
             raise UnfitModelError("the model has layers that do not attend to everything before")
-        self._current = _Following()
+        self._current = _Current()
         self._model: Any = model
         self._head = head
         self._device = next(model.parameters()).device
@@ -157,8 +170,8 @@ class LibraryModel:
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None]:
         """The library's protocol: returns [B, T, Hq, D] and no weights."""
-        plan = self._current.plan
-        if plan is None:
+        attention = self._current.attention
+        if attention is None:
             result: tuple[Tensor, Tensor | None] = sdpa_attention_forward(
                 module, query, key, value, attention_mask, scaling=scaling, **kwargs
             )
@@ -169,47 +182,47 @@ class LibraryModel:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         layer: Any = module.layer_idx
         q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
-        return plan.attend(layer, q, k, v, scale)[None], None
+        return attention.attend(layer, q, k, v, scale)[None], None
 
     def logits(
         self,
         ids_N: Tensor,
         position_N: Tensor,
         route: Route | None,
-        plan: Plan,
+        attention: Attention,
         keep_M: Tensor | None = None,
     ) -> Tensor:
         """See `PackedModel`."""
         inputs = {
             "input_ids": ids_N[None],
             "position_ids": position_N[None],
-            # A ready-made mask, which the library hands through untouched and no plan reads.
+            # A ready-made mask, which the library hands through untouched and nothing reads.
             "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device),
             "use_cache": False,
         }
-        self._current.plan = plan
+        self._current.attention = attention
         try:
             if keep_M is None:
                 logits_1NV: Tensor = self._model(**inputs).logits
                 return logits_1NV[0]
             return self._head.logits(self._model, (0, keep_M), **inputs)
         finally:
-            self._current.plan = None
+            self._current.attention = None
 
 
 @torch.no_grad()
-def trial(model: nn.Module, packed: PackedModel) -> bool:
-    """Does `packed` give the logits of `model`?
+def agrees(model: nn.Module, packed: PackedModel, kernel: PackedKernel = attend_tiles) -> bool:
+    """Return whether `packed` gives the logits of `model`.
 
     Two texts after a shared prompt and a third after another, packed, against each on its own
     through the model. May raise what `packed` raises.
     """
     device = next(model.parameters()).device
     embedding = model.get_input_embeddings()  # type: ignore[operator]
-    known = embedding.weight.shape[0]
+    size = embedding.weight.shape[0]
     spec = (((1, 38, 75, 112, 149), (3, 5, 9)), ((1, 38, 75, 112, 149), (6, 2)), ((12, 4), (7, 8)))
     texts = [
-        Text(None, [token % known for token in prompt], [token % known for token in tokens])
+        Text(None, [token % size for token in prompt], [token % size for token in tokens])
         for prompt, tokens in spec
     ]
     alone = []
@@ -217,21 +230,23 @@ def trial(model: nn.Module, packed: PackedModel) -> bool:
         ids = torch.tensor([[*text.prompt, *text.tokens]], device=device)
         alone.append(model(input_ids=ids).logits[0, -len(text.tokens) :])
     packing = Packing(texts, device)
-    logits_NV = packed.logits(packing.ids_N, packing.position_N, None, PackedPlan(packing))
-    found = [logits_NV[s : s + n] for s, n in zip(packing.starts, packing.lengths, strict=True)]
-    expected_NV, found_NV = torch.cat(alone).float(), torch.cat(found).float()
-    error = (found_NV - expected_NV).square().mean().sqrt()
+    logits_NV = packed.logits(
+        packing.ids_N, packing.position_N, None, PackedAttention(packing, kernel)
+    )
+    parts = [logits_NV[s : s + n] for s, n in zip(packing.starts, packing.lengths, strict=True)]
+    expected_NV = torch.cat(alone).float()
+    error = (torch.cat(parts).float() - expected_NV).square().mean().sqrt()
     return bool(error <= TOLERANCE * expected_NV.std())
 
 
 def fit(model: nn.Module, head: HeadSelector) -> LibraryModel | None:
-    """Take over the model's attention if packed rows give what padded rows give, else None."""
+    """Return the model with its attention taken over, or None if packed rows change its logits."""
     try:
         library = LibraryModel(model, head)
     except UnfitModelError:
         return None
     try:
-        fits = trial(model, library)
+        fits = agrees(model, library)
     except UnfitModelError:
         fits = False
     if not fits:

@@ -1,4 +1,4 @@
-"""How sequences are split: chunks written side by side, micro-batches learnt from.
+"""How sequences are split: batches written side by side, micro-batches learnt from.
 
 All splits depend on lengths and slots alone, so the same work is always split alike.
 """
@@ -10,34 +10,34 @@ MIN_ROWS, MIN_TOKENS = 8, 512
 
 
 def slot_key(slot: int | None) -> tuple[bool, int]:
-    """Sorts slots, the base alone last: the order in which routing is fast."""
+    """Return what sorts slots, the base alone last: the order in which routing is fast."""
     return slot is None, slot or 0
 
 
 def slot_order(slots: Sequence[int | None]) -> list[int]:
-    """Row numbers sorted by slot, otherwise in order, base rows last."""
+    """Return row numbers sorted by slot, otherwise in order, base rows last."""
     return sorted(range(len(slots)), key=lambda row: slot_key(slots[row]))
 
 
 def even_parts(costs: Sequence[int], parts: int) -> list[int]:
-    """Which of `parts` each piece belongs to, laid end to end and cut into equal lengths.
+    """Return which of `parts` each piece belongs to, laid end to end and cut into equal lengths.
 
     A piece goes where its middle falls, so a part is off by half a piece at either end. The answer
     never falls.
     """
-    total, spent, found = sum(costs), 0, []
+    total, spent, answer = sum(costs), 0, []
     for cost in costs:
-        found.append(min(parts - 1, (2 * spent + cost) * parts // (2 * total)))
+        answer.append(min(parts - 1, (2 * spent + cost) * parts // (2 * total)))
         spent += cost
-    return found
+    return answer
 
 
-def generation_chunks(
+def generation_batches(
     slots: Sequence[int | None], prompts: Sequence[tuple[int, ...]], rows: int, workers: int
 ) -> list[list[int]]:
-    """Row numbers in chunks of at most about `rows`, sorted by slot and prompt within.
+    """Return row numbers in batches of at most about `rows`, sorted by slot and prompt within.
 
-    Prompts of like length meet. Their chunks, one for each worker, are about equal and hold few
+    Prompts of like length meet. Their batches, one for each worker, are about equal and hold few
     slots. Rows that share slot and prompt stay together unless there are more than `rows` of them.
     """
 
@@ -48,19 +48,19 @@ def generation_chunks(
     groups: dict[tuple[int | None, tuple[int, ...]], list[int]] = {}
     for row, key in enumerate(zip(slots, prompts, strict=True)):
         groups.setdefault(key, []).append(row)
-    whole = sorted(groups.values(), key=lambda own: (len(prompts[own[0]]), own[0]))
-    pieces = [own[start : start + rows] for own in whole for start in range(0, len(own), rows)]
+    whole = sorted(groups.values(), key=lambda group: (len(prompts[group[0]]), group[0]))
+    pieces = [group[at : at + rows] for group in whole for at in range(0, len(group), rows)]
     blocks = -(-len(slots) // (rows * workers))
-    chunks: list[list[int]] = []
+    batches: list[list[int]] = []
     by_length = even_parts([len(piece) for piece in pieces], blocks)
     for block in range(blocks):
-        own = [piece for piece, part in zip(pieces, by_length, strict=True) if part == block]
-        own.sort(key=lambda piece: place(piece[0]))
-        parts = even_parts([len(piece) for piece in own], workers)
+        near = [piece for piece, part in zip(pieces, by_length, strict=True) if part == block]
+        near.sort(key=lambda piece: place(piece[0]))
+        parts = even_parts([len(piece) for piece in near], workers)
         for worker in range(workers):
-            chosen = [piece for piece, part in zip(own, parts, strict=True) if part == worker]
-            chunks.append(sorted((row for piece in chosen for row in piece), key=place))
-    return [chunk for chunk in chunks if chunk]
+            chosen = [piece for piece, part in zip(near, parts, strict=True) if part == worker]
+            batches.append(sorted((row for piece in chosen for row in piece), key=place))
+    return [batch for batch in batches if batch]
 
 
 def packed_batches(

@@ -19,10 +19,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 import redqueen
-from redqueen.config import PolicyConfig
-from redqueen.engines.cpu.fused import fuse
+from redqueen.config.policy import PolicyConfig
 from redqueen.errors import ConfigError
-from redqueen.models.attention import PackedModel, fit
+from redqueen.models.attention import PackedKernel, PackedModel, attend_tiles, fit
+from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 
 SEEDLING = "seedling"
@@ -49,6 +49,8 @@ class Base:
     """Longest sequence in tokens, prompt and completion together; None: no limit known."""
     packed: PackedModel | None
     """Reads texts that share prompts; None where the model's own attention must stay."""
+    kernel: PackedKernel = attend_tiles
+    """Attention of packed texts."""
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """Tokenise a prompt, with exactly one set of leading special tokens.

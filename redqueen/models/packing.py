@@ -13,9 +13,9 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from redqueen.engines.cpu.compiled import Array
 
 TILE_GROWTH, TILE_SLACK = 1.25, 8
 """A tile takes rows of up to 1.25 times its shortest length plus 8, so padding stays small."""
@@ -79,7 +79,7 @@ class Packing:
         self.position_N = torch.tensor(position, device=device)
 
     @cached_property
-    def stretches(self) -> Array:
+    def stretches(self) -> NDArray[np.int64]:
         """Tokens that follow each other and the prompt that they see, in token numbers, [M, 4].
 
         First, last + 1, and the same of the prompt (empty for a prompt itself).
@@ -111,8 +111,8 @@ class Packing:
         texts = [number for number, length in enumerate(self.lengths) if length]
         for places in _tiles([self.lengths[number] for number in texts]):
             chosen = [texts[place] for place in places]
-            own = [(self.starts[i], self.starts[i] + self.lengths[i]) for i in chosen]
-            index_BS, real_BS = spread(*self.spans(own))
+            spans = [(self.starts[i], self.starts[i] + self.lengths[i]) for i in chosen]
+            index_BS, real_BS = spread(*self.spans(spans))
             prompts = [self.prompts[self.group_of[i]] for i in chosen]
             prompt_BP, real_BP = spread(*self.spans(prompts))
             size = index_BS.shape[1]

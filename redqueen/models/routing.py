@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
-from redqueen.engines.cpu.compiled import Array, array_of
 from redqueen.errors import ConfigError
 from redqueen.models.adapters import AdapterStack, LayerShape
 
@@ -285,50 +283,6 @@ class Route:
         if len(self._rows) == self.rows:
             return out.add_(delta) if not torch.is_grad_enabled() else out + delta
         return torch.index_add(out, 0, self._rows, delta.to(out.dtype))
-
-
-class RowFactors:
-    """The adapters of rows that are written one token at a time, as the compiled kernels take them.
-
-    Each row meets its own adapter, so any mixture costs the same. Do not change adapters while one
-    is in use.
-    """
-
-    def __init__(self, adapters: AdapterStack, slots: Sequence[int | None], dtype: torch.dtype):
-        """For rows of these slots, None being the base alone; factors are kept in `dtype`."""
-        own = sorted({slot for slot in slots if slot is not None})
-        place = {slot: number for number, slot in enumerate(own)}
-        self.slot_R = np.array([-1 if slot is None else place[slot] for slot in slots])
-        """Each row's place among the factors; -1 for the base alone."""
-        self._adapters, self._dtype = adapters, dtype
-        self._own = torch.tensor(own, dtype=torch.long)
-        self._ready: dict[tuple[str, ...], tuple[Array, Array, Array]] = {}
-
-    def keep(self, keep: Tensor) -> None:
-        """Let all rows but `keep` leave."""
-        self.slot_R = self.slot_R[keep.numpy()]
-
-    @torch.no_grad()
-    def of(
-        self, names: tuple[str, ...], widths: Sequence[int], inputs: int
-    ) -> tuple[Array, Array, Array]:
-        """A [slots, parts * rank, in], scaled B transposed [slots, rank, out], and where parts end.
-
-        The parts are layers side by side that read the same input; none if no layer has adapters.
-        """
-        if names not in self._ready:
-            adapters, (slots, rank) = self._adapters, (len(self._own), self._adapters.rank)
-            edges = np.cumsum([0, *widths])
-            a = torch.zeros(slots, len(names), rank, inputs, dtype=self._dtype)
-            b = torch.zeros(slots, rank, int(edges[-1]), dtype=self._dtype)
-            known = [number for number, name in enumerate(names) if name in adapters.A]
-            for part in known:
-                a[:, part] = adapters.A[names[part]][self._own]
-                scaled = adapters.B[names[part]][self._own] * adapters.scaling
-                b[:, :, edges[part] : edges[part + 1]] = scaled.transpose(1, 2)
-            parts = edges if known else edges[:1]
-            self._ready[names] = array_of(a.flatten(1, 2)), array_of(b), parts
-        return self._ready[names]
 
 
 class _Current(threading.local):

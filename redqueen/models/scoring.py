@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from redqueen.models.attention import PackedPlan
+from redqueen.models.attention import PackedAttention
 from redqueen.models.batching import slot_order
 from redqueen.models.loading import Base
 from redqueen.models.packing import Packing, Text
@@ -110,9 +110,8 @@ def _score_packed(
         target_M += tokens
     seen = torch.tensor(seen_M, dtype=torch.long, device=base.device)
     with router.route(packing.slots, "segments", packed=True) as route:
-        logits_MV = base.packed.logits(
-            packing.ids_N, packing.position_N, route, PackedPlan(packing), seen
-        )
+        attention = PackedAttention(packing, base.kernel)
+        logits_MV = base.packed.logits(packing.ids_N, packing.position_N, route, attention, seen)
     return logits_MV, row_M, column_M, target_M
 
 

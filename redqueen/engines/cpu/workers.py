@@ -1,9 +1,9 @@
-"""Worker processes that hold the policy together: how a CPU's cores are kept busy.
+"""Worker processes that share a model's adapters: how a CPU's cores are kept busy.
 
 The tensors of a step are small, and one process spreads them over cores badly: most of its time
-goes to operations that one core does as fast. A crew's workers have one thread each and a base of
-their own; the adapters lie in shared memory, so that what the optimizer or evolution writes is what
-every worker reads: there is no copy that could be stale.
+goes to operations that one core does as fast. Each worker has one thread and a base of its own. The
+adapters lie in shared memory, so what the optimizer or evolution writes is what every worker reads:
+no copy can be stale.
 """
 
 import signal
@@ -11,105 +11,116 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from multiprocessing.util import Finalize
+from typing import Any
 
 import torch
 from torch import Tensor, multiprocessing
 
-from redqueen.config import PolicyConfig
+from redqueen.config.policy import PolicyConfig
+from redqueen.engines.cpu.model import accelerated
 from redqueen.errors import InfrastructureError
 from redqueen.models.adapters import AdapterStack
+from redqueen.models.memory import FreedMemory
+from redqueen.models.population_model import PopulationModel
 
-if TYPE_CHECKING:
-    from redqueen.engines.policy import Policy
-
-Work = Callable[["Policy", Any], Any]
-"""What a worker does with its policy and a job: a function of a module, found there by name."""
-Report = Callable[[Any], None]
+Job = Callable[[PopulationModel, Any], Any]
+"""(the worker's model, argument) to a result: a function of a module, which travels by name."""
+Send = Callable[[Any], None]
 """Sends a part of a job's result to the parent, while the job goes on."""
-ReportingWork = Callable[["Policy", Any, Report], None]
-"""Work whose result is what it reports."""
+SendingJob = Callable[[PopulationModel, Any, Send], None]
+"""A job whose result is what it sends."""
+
+END_WITHIN = 5.0
+"""Seconds that a worker has to end before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class _Done:
     """A worker's last message of a job."""
 
     result: Any
     failure: tuple[Exception, str] | None
 
 
-def _report(connection: Connection, number: int, part: Any) -> None:
-    connection.send((number, part))
-
-
-def _serve(
-    config: PolicyConfig,
-    tensors: dict[str, Tensor],
-    gradients: dict[str, Tensor],
-    connection: Connection,
+def _work(
+    config: PolicyConfig, slots: int, weights: Tensor, gradients: Tensor, connection: Connection
 ) -> None:
-    """A worker's life: jobs in, results or errors out, until the other end is closed."""
-    from redqueen.engines.policy import Policy
-
-    # Ctrl-C goes to the whole group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Be a worker: jobs in, results or errors out, until the other end is closed."""
+    # Ctrl-C and a scheduler's SIGTERM go to the whole group; the parent decides what they mean.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
-    slots = len(next(iter(tensors.values())))
-    policy = Policy.load(config, slots, 0)
-    policy.adapters.adopt(tensors)
-    for name, parameter in policy.adapters.parameters().items():
-        parameter.grad = gradients[name]
+    model = PopulationModel.load(config, slots, 0)
+    model.base = accelerated(model.base)
+    model.adapters.use_buffer(weights)
+    parts = model.adapters.split(gradients)
+    for name, parameter in model.adapters.parameters().items():
+        parameter.grad = parts[name]
+    freed = FreedMemory()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            function, number, job, reports = connection.recv()
-            extra = (partial(_report, connection, number),) if reports else ()
+            job, argument, sends = connection.recv()
             result, failure = None, None
             try:
-                result = function(policy, job, *extra)
+                result = job(model, argument, connection.send) if sends else job(model, argument)
             except Exception as error:
                 failure = error, traceback.format_exc()
-            policy.freed.trim()
-            connection.send((number, _Ended(result, failure)))
+            freed.trim()
+            connection.send(_Done(result, failure))
 
 
-class Crew:
-    """Workers that do jobs on one policy's adapters."""
+def _end(connections: Sequence[Connection], processes: Sequence[Any]) -> None:
+    """Close the pipes, which is what workers end on, and wait."""
+    for connection in connections:
+        connection.close()
+    for process in processes:
+        process.join(timeout=END_WITHIN)
+        if process.is_alive():
+            process.kill()
+            process.join()
 
-    def __init__(self, config: PolicyConfig, adapters: AdapterStack, size: int) -> None:
-        """Start `size` workers, which load the base that `config` names while this goes on."""
+
+class Workers:
+    """Processes that do jobs on one model's adapters."""
+
+    def __init__(self, config: PolicyConfig, adapters: AdapterStack, count: int) -> None:
+        """Start `count` workers, which load the base that `config` names while this goes on.
+
+        All factors travel as one piece of shared memory, and so do the gradients of each worker:
+        a process is handed few file descriptors, however many layers the base has.
+        """
         methods = multiprocessing.get_all_start_methods()
         context: Any = multiprocessing.get_context(
             "forkserver" if "forkserver" in methods else "spawn"
         )
         if "forkserver" in methods:
             # The modules are read once, by the process that the workers are forked from.
-            context.set_forkserver_preload(["redqueen.engines.policy"])
-        adapters.share_memory()
+            context.set_forkserver_preload(["redqueen.engines.cpu"])
         self._adapters = adapters
-        tensors = adapters.state_dict()
+        weights = adapters.buffer.share_memory_()  # type: ignore[no-untyped-call]
         self._gradients = [
-            {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
-            for _ in range(size)
+            torch.zeros_like(weights).share_memory_()  # type: ignore[no-untyped-call]
+            for _ in range(count)
         ]
         self._connections: list[Connection] = []
-        self._processes = []
+        self._processes: list[Any] = []
         for gradients in self._gradients:
-            for gradient in gradients.values():
-                gradient.share_memory_()  # type: ignore[no-untyped-call]
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_serve,
-                args=(config, tensors, gradients, theirs),
+                target=_work,
+                args=(config, adapters.slots, weights, gradients, theirs),
                 daemon=True,
-                name="policy worker",
+                name="engine worker",
             )
             process.start()
             theirs.close()
             self._connections.append(ours)
             self._processes.append(process)
+        # At exit before daemons are sent the SIGTERM that they ignore, and then waited for.
+        ends = (self._connections, self._processes)
+        self._finalizer = Finalize(self, _end, ends, exitpriority=10)
 
     def __len__(self) -> int:
         return len(self._processes)
@@ -120,56 +131,58 @@ class Crew:
         return [process.pid for process in self._processes]
 
     def map(
-        self, function: ReportingWork, jobs: Sequence[Any], on_part: Callable[[int, Any], None]
+        self, job: SendingJob, arguments: Sequence[Any], on_part: Callable[[Any], None]
     ) -> None:
-        """`function(policy, job, report)` for every job; each goes to who is free.
+        """Do `job(model, argument, send)` for every argument; each goes to who is free.
 
-        What a job reports is handed to `on_part` with the job's number, as it comes.
+        `on_part` receives what jobs send, as it comes.
 
         Raises:
             InfrastructureError: a worker has died.
             Exception: the first that a job or `on_part` raised, once all workers are idle again.
         """
-        queues = [list(enumerate(jobs))] * len(self)
-        self._run(function, queues, len(jobs), on_part)
+        queues = [list(enumerate(arguments))] * len(self)
+        self._run(job, queues, len(arguments), on_part)
 
-    def map_gradients(self, function: Work, jobs: Sequence[Any]) -> list[Any]:
-        """`function(policy, job)` for every job, results in the order of jobs.
+    def map_gradients(self, job: Job, arguments: Sequence[Any]) -> list[Any]:
+        """Return `job(model, argument)` for every argument, in their order.
 
-        What they left in the workers' gradients is added to this process's. Job i goes to worker i
-        mod n, and sums are taken in one order, so that the same jobs give the same bits.
+        What they left in the workers' gradients is added to this process's. Argument i goes to
+        worker i mod n, and sums are taken in one order, so the same arguments give the same bits.
 
         Raises: as `map` does.
         """
         for gradients in self._gradients:
-            for gradient in gradients.values():
-                gradient.zero_()
-        numbered = list(enumerate(jobs))
+            gradients.zero_()
+        numbered = list(enumerate(arguments))
         queues = [numbered[worker :: len(self)] for worker in range(len(self))]
-        results = self._run(function, queues, len(jobs))
+        results = self._run(job, queues, len(arguments))
+        total = self._gradients[0].clone()
+        for gradients in self._gradients[1:]:
+            total += gradients
+        parts = self._adapters.split(total)
         for name, parameter in self._adapters.parameters().items():
-            total = sum(gradients[name] for gradients in self._gradients)
-            assert isinstance(total, Tensor)
-            parameter.grad = total if parameter.grad is None else parameter.grad + total
+            parameter.grad = parts[name] if parameter.grad is None else parameter.grad + parts[name]
         return results
 
     def _run(
         self,
-        function: Work | ReportingWork,
+        job: Job | SendingJob,
         queues: Sequence[list[tuple[int, Any]]],
         count: int,
-        on_part: Callable[[int, Any], None] | None = None,
+        on_part: Callable[[Any], None] | None = None,
     ) -> list[Any]:
+        """Return the results of all arguments, each queue's by one worker (or one by all)."""
         results: list[Any] = [None] * count
         error: tuple[Exception, str] | None = None
-        busy: dict[Connection, int] = {}
+        busy: dict[Connection, tuple[int, int]] = {}
 
         def feed(worker: int) -> None:
             queue = queues[worker]
             if queue and error is None:
-                number, job = queue.pop(0)
-                self._connections[worker].send((function, number, job, on_part is not None))
-                busy[self._connections[worker]] = worker
+                number, argument = queue.pop(0)
+                self._connections[worker].send((job, argument, on_part is not None))
+                busy[self._connections[worker]] = worker, number
 
         try:
             for worker in range(len(self)):
@@ -177,24 +190,23 @@ class Crew:
             while busy:
                 for connection in wait(list(busy)):
                     assert isinstance(connection, Connection)
-                    number, message = connection.recv()
-                    if not isinstance(message, _Ended):
-                        assert on_part is not None
+                    message = connection.recv()
+                    if isinstance(message, _Done):
+                        worker, number = busy.pop(connection)
+                        error = error or message.failure
+                        results[number] = message.result
+                        feed(worker)
+                    elif on_part is not None:
                         try:
-                            on_part(number, message)
+                            on_part(message)
                         except Exception as problem:  # raised below, when all workers are idle
                             error = error or (problem, traceback.format_exc())
-                        continue
-                    worker = busy.pop(connection)
-                    error = error or message.failure
-                    results[number] = message.result
-                    feed(worker)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             codes = [process.exitcode for process in self._processes if process.exitcode]
             self.close()
             raise InfrastructureError(
-                f"a worker process of the policy has died (exit status {codes}), perhaps for want "
-                "of memory; the last checkpoint is intact. policy.workers = 1 does without"
+                f"a worker process of the engine has died (exit status {codes}), perhaps for want "
+                "of memory; the last checkpoint is intact. engine.workers = 1 does without"
             ) from None
         if error is not None:
             raise error[0] from RuntimeError(error[1])
@@ -202,10 +214,4 @@ class Crew:
 
     def close(self) -> None:
         """Let the workers end."""
-        for connection in self._connections:
-            connection.close()
-        for process in self._processes:
-            process.join(timeout=5)
-            if process.is_alive():
-                process.kill()
-                process.join()
+        self._finalizer()

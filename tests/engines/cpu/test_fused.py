@@ -20,9 +20,8 @@ from redqueen.models.attention import LibraryModel, PackedModel, PackedPlan, fit
 from redqueen.models.head import HeadSelector
 from redqueen.models.packing import Packing, Text
 from redqueen.models.routing import Route, Router, RowFactors, find_targets, layer_shape
-from tests.small_models import small_model
-
 from tests.models.test_attention import SIZES
+from tests.small_models import small_model
 
 TEXTS = [
     Text(0, (3, 4, 5, 6), (7, 8, 9)),

@@ -1,0 +1,44 @@
+"""The size of a step, and how text is sampled."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from redqueen.config.component import Of
+from redqueen.config.section import Section
+
+
+def _count_or_all(value: object) -> object:
+    """One sentence, where a union would complain once for each of its parts."""
+    if value != "all" and not (type(value) is int and value >= 1):
+        raise ValueError('should be a whole number from 1, or "all"')
+    return value
+
+
+Students = Annotated[int | Literal["all"], BeforeValidator(_count_or_all)]
+
+
+class RolloutConfig(Section):
+    """The size of a step and how text is sampled."""
+
+    matches: int = Field(4, ge=1)
+    """Matches a step; teachers take turns."""
+    tasks_per_match: int = Field(8, ge=1)
+    """Proposals a teacher writes for one match."""
+    attempts: int = Field(8, ge=1)
+    """G: attempts at each valid task, by every student that it goes to."""
+    students_per_task: Students = 1
+    """Students that attempt a task: 1 is the matched one alone, k adds k - 1 others, `all` adds
+    everybody. A teacher's reward is of all their attempts."""
+    references: int = Field(2, ge=0)
+    """Archive tasks shown in a proposal prompt (the paper: 6)."""
+    interaction: Annotated[Any, Of("interaction")] = Field("independent")
+    """How a task becomes rollouts: `independent` attempts."""
+    temperature: float = Field(1.0, gt=0)
+    """Divides the logits before sampling."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Sample from the likeliest tokens that hold this much probability; 1 is all of them."""
+    propose_tokens: int = Field(192, ge=8)
+    """Longest proposal, in tokens."""
+    solve_tokens: int = Field(192, ge=8)
+    """Longest attempt, in tokens."""

@@ -1,0 +1,35 @@
+"""Limits of untrusted code."""
+
+from pydantic import Field, field_validator
+
+from redqueen import registry
+from redqueen.config.section import Section
+from redqueen.errors import ConfigError
+
+
+class SandboxConfig(Section):
+    """Limits of one untrusted call."""
+
+    backend: str = "monty"
+    """What runs the code: `monty`, an interpreter for a subset of Python."""
+    workers: int = Field(2, ge=1)
+    """Processes that run calls side by side."""
+    seconds: float = Field(1.0, gt=0)
+    """Wall clock of one call."""
+    memory_mb: float = Field(64.0, gt=0)
+    """Heap of one call, in MiB."""
+    recursion: int = Field(200, ge=1)
+    """Deepest nesting of calls."""
+    output_chars: int = Field(4000, ge=16)
+    """Longest text of a returned value."""
+    retries: int = Field(2, ge=0)
+    """Times a call is tried again after an infrastructure error, before it is reported as one."""
+
+    @field_validator("backend")
+    @classmethod
+    def _registered(cls, name: str) -> str:
+        try:
+            registry.import_string("sandbox", name)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return name

@@ -1,0 +1,64 @@
+"""The engine in plain torch: one process, any device, any base."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from redqueen.engines.base import EngineConfig, OnFinished, Sampling, ignore
+from redqueen.engines.decoding import MakeRows, make_rows
+from redqueen.engines.generation import Versions, split_requests, write
+from redqueen.models.adapters import AdapterStack
+from redqueen.models.memory import FreedMemory
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Completion, Request
+
+
+class TorchEngine:
+    """Writes in this process, with the very tensors of the model's adapters."""
+
+    def __init__(self, model: PopulationModel, rows: int, make_rows: MakeRows = make_rows) -> None:
+        """Write at most about `rows` texts side by side."""
+        self.model = model
+        self.rows = rows
+        self._make_rows = make_rows
+        self._versions = Versions()
+        self._freed = FreedMemory()
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, on_finished: OnFinished = ignore
+    ) -> list[Completion]:
+        """See `Engine`."""
+        completions: dict[int, Completion] = {}
+
+        def take(finished: Mapping[int, Completion]) -> None:
+            completions.update(finished)
+            on_finished(finished)
+
+        model = self.model
+        for batch in split_requests(model, requests, sampling, self._versions, self.rows):
+            write(model.base, model.router, batch, self._make_rows, take)
+            self._freed.trim()
+        return [completions[number] for number in range(len(requests))]
+
+    def sync(self, slots: Sequence[int], adapters: AdapterStack, version: int) -> None:
+        """See `Engine`. The model's own stack is read as it is; another one is copied from."""
+        self.model.adapters.take(slots, adapters)
+        self._versions.sync(slots, version)
+
+    def peak_memory(self) -> dict[str, float]:
+        """See `redqueen.models.memory.peak_memory`."""
+        return self.model.peak_memory()
+
+    def close(self) -> None:
+        """See `Engine`. There is nothing to free."""
+
+
+class Torch(EngineConfig):
+    """Plain torch in one process, on a CPU or a GPU."""
+
+    rows: int = Field(256, ge=1)
+    """Texts written side by side; more is faster until memory runs out."""
+
+    def build(self, model: PopulationModel) -> TorchEngine:
+        """Return the engine for a loaded model; see `EngineConfig.build`."""
+        return TorchEngine(model, self.rows)

@@ -1,0 +1,186 @@
+"""One frozen base with the adapters of all members: loading, prompts, log-probabilities, PEFT files.
+
+Writing texts is the engines' business; they work on the same base and adapters.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from redqueen.config.policy import PolicyConfig
+from redqueen.errors import ConfigError
+from redqueen.models import peft_io, scoring
+from redqueen.models.adapters import AdapterStack
+from redqueen.models.batching import packed_batches, padded_batches
+from redqueen.models.loading import SEEDLING, Base, load_base
+from redqueen.models.memory import keep_freed_memory, peak_memory
+from redqueen.models.routing import Router, find_targets, layer_shape
+from redqueen.models.scoring import Scores
+from redqueen.types import Messages
+
+PROMPTS_KEPT = 4096
+"""Conversations whose tokens are kept: many requests share one."""
+
+
+class PopulationModel:
+    """Prompts and log-probabilities for a population of adapters on one frozen base."""
+
+    def __init__(self, config: PolicyConfig, base: Base, slots: int, seed: int) -> None:
+        """Hook the base's target layers and make `slots` fresh adapters; see `load`."""
+        modules = find_targets(base.model, config.targets)
+        shapes = {name: layer_shape(module) for name, module in modules.items()}
+        self.config = config
+        self.base = base
+        self.adapters = AdapterStack(
+            {name: shape for name, shape in shapes.items() if shape is not None},
+            slots,
+            config.rank,
+            config.alpha,
+            base.device,
+        )
+        self.adapters.initialize(seed, config.init_noise)
+        self.router = Router(modules, self.adapters)
+        self.encode = lru_cache(PROMPTS_KEPT)(self._encode)
+        self._check_routing()
+
+    @classmethod
+    def load(cls, config: PolicyConfig, slots: int, seed: int) -> "PopulationModel":
+        """Load the base that `config` names, with `slots` founders' adapters drawn from `seed`.
+
+        Raises:
+            ConfigError: the base, the device or the target layers are not usable.
+        """
+        base = load_base(config)
+        if base.device.type == "cpu":
+            keep_freed_memory()
+        return cls(config, base, slots, seed)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer."""
+        return self.base.tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        """Where base and adapters lie."""
+        return self.base.device
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters of the base."""
+        return sum(parameter.numel() for parameter in self.base.model.parameters())
+
+    def peak_memory(self) -> dict[str, float]:
+        """See `redqueen.models.memory.peak_memory`; of this process."""
+        return peak_memory()
+
+    def _check_routing(self) -> None:
+        """Raise unless all target layers keep the rows of a batch apart."""
+        ids = torch.zeros(2, 2, dtype=torch.long, device=self.device)
+        try:
+            with torch.no_grad(), self.router.route([0, None]):
+                self.base.model(input_ids=ids, attention_mask=torch.ones_like(ids))
+        except ValueError as error:
+            raise ConfigError(f"policy.targets: {error}") from None
+
+    def render(self, messages: Messages) -> str:
+        """Return the text that a conversation is for the base, ready to be continued.
+
+        Through the tokenizer's chat template; a tokenizer without one gets the contents as they
+        are, one after the other.
+
+        Raises:
+            ConfigError: the chat template does not take the conversation.
+        """
+        if not getattr(self.tokenizer, "chat_template", None):
+            return "".join(message.content for message in messages)
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            text = self.tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:  # a template is code that came with the base
+            roles = ", ".join(message.role for message in messages)
+            raise ConfigError(
+                f"policy.base = {self.config.base!r}: its chat template does not take a "
+                f"conversation of the roles {roles}: {error}"
+            ) from error
+        return str(text)
+
+    def _encode(self, messages: Messages) -> tuple[int, ...]:
+        """Return the tokens of a conversation, ready to be continued; kept for the next request.
+
+        Raises:
+            ConfigError: as `render`, or the tokenizer gives a token that the base does not have.
+        """
+        return self.base.encode(self.render(messages))
+
+    def score(
+        self,
+        slots: Sequence[int | None],
+        prompt_ids: Sequence[Sequence[int]],
+        token_ids: Sequence[Sequence[int]],
+        *,
+        temperature: float | Sequence[float] = 1.0,
+    ) -> Scores:
+        """Return `(logprobs_BT, mask_BT)` of completions; see `redqueen.models.scoring.score`."""
+        return scoring.score(
+            self.base, self.router, slots, prompt_ids, token_ids, temperature=temperature
+        )
+
+    @torch.no_grad()
+    def base_score(
+        self,
+        prompt_ids: Sequence[Sequence[int]],
+        token_ids: Sequence[Sequence[int]],
+        *,
+        temperature: float | Sequence[float] = 1.0,
+    ) -> Scores:
+        """Return `(logprobs_BT, mask_BT)` under the base alone."""
+        return scoring.score(
+            self.base, self.router, None, prompt_ids, token_ids, temperature=temperature
+        )
+
+    def micro_batches(
+        self,
+        slots: Sequence[int],
+        prompt_ids: Sequence[Sequence[int]],
+        token_ids: Sequence[Sequence[int]],
+        workers: int = 1,
+    ) -> list[list[int]]:
+        """Split sequences into batches for one pass each, of at most `learn_tokens` tokens.
+
+        `workers` processes share that number. If the base can share prompts, a prompt counts once
+        for its sequences; otherwise padding counts as tokens.
+        """
+        most = max(1, self.config.learn_tokens // workers)
+        if self.base.packed is not None:
+            return packed_batches(slots, prompt_ids, token_ids, most, workers)
+        lengths = [len(p) + len(t) for p, t in zip(prompt_ids, token_ids, strict=True)]
+        return padded_batches(lengths, most)
+
+    def map_gradients(
+        self, function: Callable[["PopulationModel", Any], Any], jobs: Sequence[Any]
+    ) -> list[Any]:
+        """Return `function(model, job)` for all jobs; the gradients that they leave add up."""
+        return [function(self, job) for job in jobs]
+
+    def export(self, slot: int, directory: Path | str) -> None:
+        """Write one slot as a PEFT adapter directory that names the base.
+
+        Raises:
+            InfrastructureError: the files cannot be written.
+        """
+        name = f"redqueen/{SEEDLING}" if self.config.base == SEEDLING else self.config.base
+        peft_io.export_adapter(self.base.model, self.adapters, slot, Path(directory), name)
+
+    def import_adapter(self, slot: int, directory: Path | str) -> None:
+        """Read a PEFT LoRA directory into one slot.
+
+        Raises:
+            ConfigError: not a plain LoRA, or of another rank or other layers.
+        """
+        peft_io.import_adapter(self.adapters, slot, Path(directory))
