@@ -77,9 +77,8 @@ def test_it_goes_through_the_whole_curriculum(arithmetic: Environment) -> None:
     assert archive.metrics()["coverage"] > 0
     held_out = HeldOut(arithmetic, seed=1, count=40)
     exam = sources["held-out"].tasks(40, 1)
-    terms = [t for t in exam if t.kind == "sum" and max(t.payload["terms"]) <= 30][0].payload[
-        "terms"
-    ]
+    lists = [task.payload["terms"] for task in exam if task.kind == "sum"]
+    terms = next(terms for terms in lists if max(terms) <= 30)
     turned = " + ".join(map(str, reversed(terms)))
     outcomes = arithmetic.validate(drafts(turned, "29 + 28 + 27", "27 + 28 + 29", "1 +"))
     admitted = admit(outcomes, [True] * 4, archive, CopyIndex(arithmetic.fingerprint, 3), held_out)
