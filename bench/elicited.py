@@ -17,7 +17,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import redqueen
 from redqueen.benchmarks import heldout_tasks
 from redqueen.config import Config
-from redqueen.domains import Attempt, Domain, build_domain
+from redqueen.environments import build_domain
+from redqueen.environments.base import Attempt, Domain
 from redqueen.report.statistics import wilson
 from redqueen.sandbox import make_sandbox
 from redqueen.types import Task, Verdict

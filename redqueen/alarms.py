@@ -6,9 +6,10 @@ ends after as many on this side of it; a step that does not have the measure cha
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from redqueen.config import AlarmConfig
+if TYPE_CHECKING:
+    from redqueen.config.alarms import AlarmConfig
 
 Metrics = Mapping[str, float]
 
@@ -82,7 +83,7 @@ class _Watch:
 class Alarms:
     """Watches the metrics of every step; its state belongs to the checkpoint."""
 
-    def __init__(self, config: AlarmConfig) -> None:
+    def __init__(self, config: "AlarmConfig") -> None:
         self.config = config
         self._watches = {name: _Watch(armed=not cause.loss) for name, cause in CAUSES.items()}
 

@@ -27,7 +27,7 @@ from redqueen.environments.base import (
     sources_of,
 )
 from redqueen.errors import ConfigError
-from redqueen.evolution import BehaviourLog
+from redqueen.evolution import BehaviourLog, Evolution, check_rated
 from redqueen.learner import Learner, Scorer, StackedAdamW
 from redqueen.models.loading import SEEDLING, absolute_base
 from redqueen.models.population_model import PopulationModel
@@ -129,6 +129,7 @@ def _parts(
     stack: ExitStack,
 ) -> Parts:
     """Make everything that a trainer needs; what must be closed goes on the stack."""
+    check_rated(config.population, config.evolution)
     population = (
         Population.from_json(saved.state["population"])
         if saved
@@ -172,6 +173,9 @@ def _parts(
         worlds=worlds,
         ratings=RatingSystem(config.population),
         population=population,
+        evolution=Evolution(
+            config.evolution, config.population, config.rollout.temperature, config.seed
+        ),
         behaviour=behaviour,
         callbacks=callbacks,
         step=saved.step if saved else 0,

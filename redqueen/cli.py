@@ -104,10 +104,10 @@ def _compare_arguments(compare: argparse.ArgumentParser) -> None:
                          help="with --configs: what must be equal")  # fmt: skip
     compare.add_argument("--tasks", type=_positive, help="tasks of each suite")
     compare.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
-    compare.add_argument("--out", type=Path, help="the study's directory; default: studies/NAME")
+    compare.add_argument("--out", type=Path, help="default: comparisons/NAME")
     compare.add_argument("--jobs", type=_positive, default=1, help="runs side by side; default 1")
     compare.add_argument("--report", type=Path, metavar="DIR",
-                         help="only write table and page again, from DIR/study.db")  # fmt: skip
+                         help="only write table and page again, from DIR's runs")  # fmt: skip
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -265,24 +265,15 @@ def _compare(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from redqueen.compare import compare
-    from redqueen.compare.display import CompareDisplay
 
     console = Console(highlight=False)
     if args.report:
         return _compare_report(args.report, console)
     study = _study(args)
-    out = args.out or Path("studies") / (args.study.stem if args.study else study.name)
-    stop, display = StopRequest(), CompareDisplay(console)
-    with stop.listening(), display:
-        finished = compare(
-            study,
-            out,
-            jobs=args.jobs,
-            command=args.command_line,
-            should_stop=stop,
-            on_progress=display.on_progress,
-            on_outcome=display.on_outcome,
-        )
+    out = args.out or Path("comparisons") / (args.study.stem if args.study else study.name)
+    stop = StopRequest()
+    with stop.listening():
+        finished = compare(study, out, console=console, jobs=args.jobs, should_stop=stop)
     if not finished:
         console.print(f"Stopped; nothing is lost. Go on with: {args.command_line}")
         return 130
@@ -306,13 +297,18 @@ def _study(args: argparse.Namespace) -> "Study":
 
 
 def _compare_report(out: Path, console: "Console") -> int:
-    """Print the table, write the page; status 1 if runs failed."""
-    from redqueen.compare import report, study_table
+    """Print the tables, write the page; status 1 if runs are missing."""
+    from redqueen.compare import NOTE, report, terminal_table
 
     result = report(out)
-    console.print(study_table(result.data, result.summary, result.findings))
-    console.print(f"\nPage: {result.page}\nTable: {result.table}")
-    return 1 if result.data.failed else 0
+    for table in result.tables:
+        if not table.wide:
+            console.print(terminal_table(table))
+    console.print(f"[dim]{NOTE}[/]\n\nPage: {result.page}\nTable: {result.table}")
+    missing = len(result.plan.runs) - len(result.runs)
+    if missing:
+        console.print(f"{missing} of {len(result.plan.runs)} runs are not finished")
+    return 1 if missing else 0
 
 
 def _best_student(run: "OpenRun") -> int:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
-from redqueen.config import PolicyConfig, SandboxConfig
-from redqueen.engines.policy import Policy
+from redqueen.config import Config, PolicyConfig, SandboxConfig
+from redqueen.engines.base import Sampling
 from redqueen.errors import RedQueenError
+from redqueen.models.population_model import PopulationModel
 from redqueen.sandbox import Call, OutcomeKind, make_sandbox
-from redqueen.types import Request
+from redqueen.types import Request, user
 
 Check = Callable[[], str]
 
@@ -73,12 +74,16 @@ def _sandbox() -> str:
 
 
 def _base() -> str:
-    policy = Policy.load(PolicyConfig(), slots=2, seed=0)
-    asked = [Request(slot, "def f(a):\n    return", 1) for slot in (None, 0, 1)]
-    texts = policy.generate(asked, max_new_tokens=4, temperature=0.0)
+    model = PopulationModel.load(PolicyConfig(), slots=2, seed=0)
+    engine = Config().engine.build(model)
+    try:
+        asked = [Request(slot, user("def f(a):\n    return"), 1) for slot in (None, 0, 1)]
+        texts = engine.generate(asked, Sampling(4, temperature=0.0))
+    finally:
+        engine.close()
     if len({text.token_ids for text in texts}) != 1:
         raise RedQueenError("fresh adapters change what the base says")
-    return f"seedling loads ({policy.num_parameters / 1e6:.1f} M parameters) and generates"
+    return f"seedling loads ({model.num_parameters / 1e6:.1f} M parameters) and generates"
 
 
 def _peft() -> str:

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 
 
+BACKGROUND = "beside/"
+"""Begins the name of a phase of a step that goes on at the same time as others."""
+
+
 def plural(count: int, word: str) -> str:
     """`1 step`, `2,000 steps`."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
@@ -22,4 +26,4 @@ def duration(seconds: float) -> str:
 
 def step_seconds(seconds: Mapping[str, float]) -> float:
     """Return the wall clock of a step from its phases; what went on beside them is left out."""
-    return sum(value for phase, value in seconds.items() if not phase.startswith("beside/"))
+    return sum(value for phase, value in seconds.items() if not phase.startswith(BACKGROUND))

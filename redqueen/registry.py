@@ -89,6 +89,11 @@ def _entry_points(kind: str) -> dict[str, str]:
     return {point.name: point.value for point in points}
 
 
+def forget_entry_points() -> None:
+    """Look at the installed packages again, at the next question."""
+    _entry_points.cache_clear()
+
+
 def names(kind: str) -> tuple[str, ...]:
     """Return all short names of a kind: this package's, then those of installed packages.
 

@@ -5,9 +5,12 @@ stream is what lets a run that was killed and resumed repeat the run that was ne
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # torch takes seconds to import, and reports do without it
+    import torch
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -21,6 +24,8 @@ def numpy_rng(*parts: int | str) -> np.random.Generator:
     return np.random.default_rng(derive_seed(*parts))
 
 
-def torch_rng(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+def torch_rng(*parts: int | str, device: "torch.device | str" = "cpu") -> "torch.Generator":
     """A torch generator on `device` seeded by `derive_seed(*parts)`."""
+    import torch
+
     return torch.Generator(device=device).manual_seed(derive_seed(*parts))

@@ -20,7 +20,13 @@ from redqueen.curriculum import Archive, CopyIndex, HeldOut, admit, draw_stream
 from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Draft, Environment, TaskSource, TaskSpace
 from redqueen.errors import InfrastructureError
-from redqueen.evolution import BehaviourLog, evolve, is_due, removed_members, step_activity, survey
+from redqueen.evolution import (
+    BehaviourLog,
+    Evolution,
+    removed_members,
+    step_activity,
+    survey,
+)
 from redqueen.learner import Learner, assign_rewards, make_samples, step_metrics
 from redqueen.models.adapters import AdapterStack
 from redqueen.population import Population, RatingSystem, make_matches, match_results
@@ -96,6 +102,7 @@ class Parts:
     worlds: Mapping[str, World]
     ratings: RatingSystem
     population: Population
+    evolution: Evolution
     behaviour: BehaviourLog
     callbacks: Callbacks
     step: int = 0
@@ -113,6 +120,7 @@ class Trainer:
         self.worlds = parts.worlds
         self.ratings = parts.ratings
         self.population = parts.population
+        self.evolution = parts.evolution
         self.behaviour = parts.behaviour
         self.storage = storage
         self.callbacks = parts.callbacks
@@ -210,7 +218,16 @@ class Trainer:
         with phase("match"):
             shares = {name: world.share for name, world in self.worlds.items()}
             rng = numpy_rng(config.seed, step, "match")
-            matches = make_matches(self.population, config, shares, step, rng)
+            matches = make_matches(
+                self.population,
+                config.population.matchmaking,
+                self.ratings,
+                count=config.rollout.matches,
+                students_per_task=config.rollout.students_per_task,
+                shares=shares,
+                step=step,
+                rng=rng,
+            )
         proposals = self._propose(step, matches, phase, clock)
         streamed = self._stream(step, matches)
         with phase("solve"):
@@ -223,20 +240,20 @@ class Trainer:
             update = self.learner.update(
                 make_samples(proposals, rollouts, rewards, members),
                 step,
+                versions={m.slot: self.step for m in members},
                 rate_factors={m.slot: m.learning_rate_factor for m in members},
-                version=self.step,
             )
             self.population = self.ratings.update(self.population, results)
             for _, task in posed:
                 self._archives[task.environment].add([task])
         before, events = self.population, tuple[EvolutionEvent, ...]()
         with phase("evolve"):
-            self.behaviour.add(step_activity(proposals, rollouts, rewards, self._archives))
+            self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
             # Newborns of the last step would be measured before they have learnt anything.
-            if is_due(config.evolution, step) and step < config.steps:
-                self.population, events = evolve(
-                    before, seen, self.adapters, self.learner.optimizer, config, step, config.seed
+            if self.evolution.is_due(step) and step < config.steps:
+                self.population, events = self.evolution.evolve(
+                    before, seen, self.adapters, self.learner.optimizer, step
                 )
                 self.behaviour.begin_generation([m.id for m in self.population.members])
             self.engine.sync(range(len(self.population)), self.adapters, step)
@@ -321,6 +338,10 @@ class Trainer:
                 )
                 for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
             )
+
+    def _cell_of(self, task: Task) -> str:
+        """Return the name of the archive cell of a task, whatever its environment."""
+        return self._archives[task.environment].cell(task).name
 
     def _validate(self, drafts: Sequence[tuple[str, Draft]]) -> list[Task | Rejection]:
         """Validate drafts, each in the environment that it was written for."""

@@ -213,6 +213,13 @@ class Rollout:
     origin: str = ""
     """Node that wrote it; empty: this one."""
 
+    @property
+    def score(self) -> float | None:
+        """1 if correct, else the partial score or 0; None after a failure of ours."""
+        if self.verdict is Verdict.INFRA_ERROR:
+            return None
+        return 1.0 if self.verdict is Verdict.CORRECT else self.partial_score or 0.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:

@@ -1,18 +1,29 @@
-"""What the tests of the code domain share: fakes, texts in both styles, CPython as the judge."""
+"""What the tests of the code environment share: fakes, texts in both styles, CPython to compare."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
-from redqueen.environments.base import Draft
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.base import Draft, Services
+from redqueen.environments.code import Code
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.instruct import INSTRUCT
 from redqueen.environments.code.styles import COMPACT, Style
-from redqueen.sandbox import Call, Outcome, OutcomeKind
+from redqueen.sandbox import Call, Outcome, OutcomeKind, Sandbox
 from redqueen.types import Task
 
 STYLES = {"compact": COMPACT, "instruct": INSTRUCT}
+
+
+def make_code(sandbox: Sandbox | None, style: str = "compact", **keys: Any) -> CodeEnvironment:
+    """The code environment in a style; without a sandbox it can do all but run programs."""
+
+    def started() -> Sandbox:
+        assert sandbox is not None, "nothing should run"
+        return sandbox
+
+    return Code(style=style, **keys).build(Services(started, "seedling"))
 
 
 class FakeSandbox:
@@ -78,13 +89,13 @@ def only(results: Sequence[Any]) -> Any:
     return result
 
 
-def make_task(domain: CodeDomain, kind: str, program: str, *inputs: str) -> Task:
+def make_task(environment: CodeEnvironment, kind: str, program: str, *inputs: str) -> Task:
     """A task as a teacher would make it; code_f needs `code_f_inputs` inputs."""
-    style = domain._style
+    style = environment.style
     base = None
     if kind == "code_f":
-        base = make_task(domain, "code_o", program, inputs[0])
-    task = only(domain.validate([draft(kind, proposal_text(style, program, *inputs), base)]))
+        base = make_task(environment, "code_o", program, inputs[0])
+    task = only(environment.validate([draft(kind, proposal_text(style, program, *inputs), base)]))
     assert isinstance(task, Task), task
     return task
 

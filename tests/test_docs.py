@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from redqueen.alarms import CAUSES
+from redqueen.callbacks.alarms import CAUSES
 from redqueen.cli import main
 from redqueen.config import Config, PolicyConfig, Section, build_config
 from redqueen.evolution import FITNESS
 from redqueen.models.loading import load_base
 from redqueen.store import config_toml
+from studies.claims import main as claims_main
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -117,14 +118,17 @@ def test_shown_commands_work(
     for name in ("quick", "claims"):
         small_study(tmp_path / "configs" / "study" / f"{name}.toml", tiny_values)
     monkeypatch.chdir(tmp_path)
-    shown = [line for line in commands() if not line.startswith("make ")]
-    assert {shlex.split(line)[0] for line in shown} == {"redqueen"}
-    used = [shlex.split(line)[1:] for line in shown]
+    shown = [shlex.split(line) for line in commands() if not line.startswith("make ")]
+    used = [words[1:] for words in shown if words[0] == "redqueen"]
+    verdicts = [words[3:] for words in shown if words[:3] == ["python", "-m", "studies.claims"]]
+    assert len(used) + len(verdicts) == len(shown)
     assert {words[0] for words in used} == {
         "train", "resume", "eval", "report", "compare", "export", "doctor",
     }  # fmt: skip
     for words in used:
         assert main(small(words, tiny_values)) == 0, words
     assert (tmp_path / "runs" / "default" / "report.html").stat().st_size > 10_000
-    assert (tmp_path / "studies" / "quick" / "compare.html").stat().st_size > 10_000
+    assert (tmp_path / "comparisons" / "quick" / "compare.html").stat().st_size > 10_000
+    for words in verdicts:
+        assert claims_main(words) == 0, words
     assert list((tmp_path / "runs" / "default" / "adapters").glob("member-*/adapter_config.json"))

@@ -1,18 +1,21 @@
 """Measure subjects (the base, members) on a suite: greedy once, and sampled several times."""
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from redqueen.engines.policy import Policy
-from redqueen.environments.base import Attempt, Domain
-from redqueen.errors import InfrastructureError
+from redqueen.background import Background
+from redqueen.engines.base import Engine, Sampling
+from redqueen.environments.base import Attempt, Environment, sources_of
+from redqueen.errors import ConfigError, InfrastructureError
+from redqueen.population import Population
 from redqueen.rng import derive_seed
-from redqueen.store import EvaluationRow, RunStore
-from redqueen.types import Request, Task, Verdict
+from redqueen.rollouts.collect import Verifier, generate_and_check, verifier_of
+from redqueen.store import EvaluationAttempt, RunStore
+from redqueen.types import Completion, Request, Role, Task, Verdict
 
-Key = tuple[str, str]
-"""Subject's name and mode: what is measured in one go."""
+OnProgress = Callable[[int, int], None]
+"""Receives how many attempts are made, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,56 @@ class Subject:
     slot: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way to attempt each task of a suite."""
+
+    name: str
+    attempts: int
+    temperature: float
+
+
+def modes_of(samples: int) -> tuple[Mode, ...]:
+    """Return one greedy attempt, and `samples` at temperature 1 (none: greedy alone)."""
+    greedy = Mode("greedy", 1, 0.0)
+    return (greedy, Mode("sampled", samples, 1.0)) if samples else (greedy,)
+
+
+def subjects_of(population: Population) -> list[Subject]:
+    """Return the base and every living student."""
+    students = population.by_role(Role.STUDENT)
+    return [Subject("base", None), *(Subject(f"member:{m.id}", m.slot) for m in students)]
+
+
+def suite_tasks(
+    environments: Mapping[str, Environment], suite: str, count: int, seed: int
+) -> list[Task]:
+    """Return up to `count` tasks of a suite: `name`, or `environment/name` where several have it.
+
+    Raises:
+        ConfigError: no environment has a task source of this name, several have it, or it refuses
+            the count.
+    """
+    names = {
+        label: source
+        for name, environment in environments.items()
+        for source_name, source in sources_of(environment).items()
+        for label in (source_name, f"{name}/{source_name}")
+        if label == suite
+    }
+    if not names:
+        known = sorted({s for e in environments.values() for s in sources_of(e)})
+        raise ConfigError(f"no suite {suite!r}; there are: {', '.join(known) or 'none'}")
+    shared = sum(suite in sources_of(environment) for environment in environments.values())
+    if shared > 1:
+        raise ConfigError(f"several environments have a suite {suite!r}; write environment/{suite}")
+    return names[suite].tasks(count, seed)
+
+
 def evaluate(
-    policy: Policy,
-    domain: Domain,
+    engine: Engine,
+    verify: Verifier,
+    prompts: Mapping[str, Environment],
     suite: str,
     tasks: Sequence[Task],
     subjects: Sequence[Subject],
@@ -33,63 +83,108 @@ def evaluate(
     samples: int,
     max_new_tokens: int,
     seed: int,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-    known: Sequence[EvaluationRow] = (),
-    on_rows: Callable[[list[EvaluationRow]], None] = lambda rows: None,
-) -> list[EvaluationRow]:
-    """One row per subject, task and mode; sampling is at temperature 1.
+    on_progress: OnProgress = lambda done, total: None,
+    finished: Sequence[tuple[str, str]] = (),
+    on_attempts: Callable[[list[EvaluationAttempt]], None] = lambda attempts: None,
+) -> list[EvaluationAttempt]:
+    """Return one row for each subject, mode, task and attempt that is made now.
 
-    All subjects draw with the same seeds (common random numbers), so differences between them
-    are not the luck of the draw. `on_progress(done, total)` counts attempts that are made now.
-    What `known` has of a subject and mode, for just these tasks and as many samples, is not
-    measured again; `on_rows` receives the rows of each other one as soon as they are judged.
+    All subjects draw with the same seeds (common random numbers), so differences between them are
+    not the luck of the draw. `finished` names (subject, mode) pairs that are not measured again;
+    `on_attempts` receives those of each other pair as soon as they are verified.
 
     Raises:
-        InfrastructureError: the checker failed twice on an attempt, so the figure would be wrong.
+        InfrastructureError: the verifier failed twice on an attempt: the figure would be wrong.
     """
-    modes = [("greedy", 1, 0.0), ("sampled", samples, 1.0)] if samples else [("greedy", 1, 0.0)]
-    kept = _kept(known, suite, tasks, {mode: count for mode, count, _ in modes})
-    plan = [(subject, *mode) for subject in subjects for mode in modes]
-    total = sum(count for subject, mode, count, _ in plan if (subject.name, mode) not in kept)
-    total *= len(tasks)
-    done = 0
+    plan = [
+        (subject, mode)
+        for subject in subjects
+        for mode in modes_of(samples)
+        if (subject.name, mode.name) not in finished
+    ]
+    total, done = len(tasks) * sum(mode.attempts for _, mode in plan), 0
+    rows: list[EvaluationAttempt] = []
+    background = Background("evaluation")
+    try:
+        for subject, mode in plan:
+            planned = [(task, number) for task in tasks for number in range(mode.attempts)]
+            requests = [
+                Request(
+                    subject.slot,
+                    prompts[task.environment].prompt(task),
+                    derive_seed(seed, task.id, number),
+                )
+                for task, number in planned
+            ]
 
-    def count_written(texts: Sized) -> None:
-        nonlocal done
-        done += len(texts)
-        on_progress(done, total)
+            def attempt(
+                number: int,
+                completion: Completion,
+                planned: Sequence[tuple[Task, int]] = planned,
+            ) -> Attempt:
+                return Attempt(planned[number][0], completion.text)
 
-    rows: list[EvaluationRow] = []
-    for subject, mode, count, temperature in plan:
-        if found := kept.get((subject.name, mode)):
-            rows += found
-            continue
-        planned = [(task, number) for task in tasks for number in range(count)]
-        requests = [
-            Request(subject.slot, domain.pose(task), derive_seed(seed, task.id, number))
-            for task, number in planned
-        ]
-        texts = policy.generate(
-            requests,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            on_written=count_written,
-        )
-        pairs = zip(planned, texts, strict=True)
-        verdicts = _judge(domain, [Attempt(task, written.text) for (task, _), written in pairs])
-        fresh = [
-            _row(subject, suite, mode, task, verdicts[index * count : (index + 1) * count])
-            for index, task in enumerate(tasks)
-        ]
-        on_rows(fresh)
-        rows += fresh
+            before = done
+            completions, checks = generate_and_check(
+                engine,
+                requests,
+                Sampling(max_new_tokens, mode.temperature),
+                background,
+                partial(_verify_twice, verify),
+                attempt,
+                lambda made, _, before=before: on_progress(before + made, total),
+            )
+            done += len(planned)
+            fresh = [
+                EvaluationAttempt(
+                    suite=suite,
+                    subject=subject.name,
+                    mode=mode.name,
+                    task_id=task.id,
+                    attempt=number,
+                    temperature=mode.temperature,
+                    request=request,
+                    completion=completion,
+                    verdict=verification.verdict,
+                    answer=verification.answer,
+                    partial_score=verification.partial_score,
+                )
+                for (task, number), request, completion, verification in zip(
+                    planned, requests, completions, checks.results(), strict=True
+                )
+            ]
+            _check(fresh)
+            on_attempts(fresh)
+            rows += fresh
+    finally:
+        background.close()
     return rows
+
+
+def _verify_twice(verify: Verifier, attempts: Sequence[Attempt]) -> list:
+    """Return verifications; those in which the verifier failed are tried once more."""
+    verified = verify(attempts)
+    failed = [i for i, item in enumerate(verified) if item.verdict is Verdict.INFRA_ERROR]
+    if failed:
+        again = verify([attempts[i] for i in failed])
+        for i, item in zip(failed, again, strict=True):
+            verified[i] = item
+    return verified
+
+
+def _check(attempts: Sequence[EvaluationAttempt]) -> None:
+    for attempt in attempts:
+        if attempt.verdict is Verdict.INFRA_ERROR:
+            raise InfrastructureError(
+                f"the sandbox failed on {attempt.suite} task {attempt.task_id}, retries included; "
+                "check `redqueen doctor` and evaluate again: subjects that were done are kept"
+            )
 
 
 def measure(
     store: RunStore,
-    policy: Policy,
-    domain: Domain,
+    engine: Engine,
+    environments: Mapping[str, Environment],
     suite: str,
     tasks: Sequence[Task],
     subjects: Sequence[Subject],
@@ -98,7 +193,7 @@ def measure(
     samples: int,
     max_new_tokens: int,
     seed: int,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> None:
     """`evaluate` into a run's database, where an interrupted call is taken up by the next one.
 
@@ -107,11 +202,18 @@ def measure(
     were measured after another step are not used.
 
     Raises:
-        InfrastructureError: the checker failed twice on an attempt, or the database failed.
+        InfrastructureError: the verifier failed twice on an attempt, or the database failed.
     """
-    rows = evaluate(
-        policy,
-        domain,
+    counts = {mode.name: mode.attempts for mode in modes_of(samples)}
+    ids = {task.id for task in tasks}
+    parts: dict[tuple[str, str], set[str]] = {}
+    for row in store.staged_evaluation(suite, step):
+        if row.samples == counts.get(row.mode):
+            parts.setdefault((row.subject, row.mode), set()).add(row.task_id)
+    evaluate(
+        engine,
+        verifier_of(environments),
+        environments,
         suite,
         tasks,
         subjects,
@@ -119,55 +221,7 @@ def measure(
         max_new_tokens=max_new_tokens,
         seed=seed,
         on_progress=on_progress,
-        known=store.staged_evaluation(suite, step),
-        on_rows=partial(store.stage_evaluation, step=step),
+        finished=[pair for pair, measured in parts.items() if measured == ids],
+        on_attempts=lambda attempts: store.stage_evaluation(attempts, tasks, step=step),
     )
-    store.write_evaluation(rows, step=step)
-    store.drop_staged(suite)
-
-
-def _kept(
-    known: Sequence[EvaluationRow], suite: str, tasks: Sequence[Task], samples: Mapping[str, int]
-) -> dict[Key, list[EvaluationRow]]:
-    """The whole results among `known`, in the order of the tasks."""
-    groups: dict[Key, dict[str, EvaluationRow]] = {}
-    for row in known:
-        if row.suite == suite and row.samples == samples.get(row.mode):
-            groups.setdefault((row.subject, row.mode), {})[row.task_id] = row
-    wanted = [task.id for task in tasks]
-    return {
-        key: [rows[task_id] for task_id in wanted]
-        for key, rows in groups.items()
-        if set(rows) == set(wanted)
-    }
-
-
-def _judge(domain: Domain, attempts: Sequence[Attempt]) -> list[Verdict]:
-    """Verdicts of the attempts; those on which the checker failed are checked once more."""
-    verdicts = [item.verdict for item in domain.verify(attempts)]
-    failed = [i for i, verdict in enumerate(verdicts) if verdict is Verdict.INFRA_ERROR]
-    if failed:
-        again = domain.verify([attempts[i] for i in failed])
-        for i, item in zip(failed, again, strict=True):
-            verdicts[i] = item.verdict
-    return verdicts
-
-
-def _row(
-    subject: Subject, suite: str, mode: str, task: Task, verdicts: Sequence[Verdict]
-) -> EvaluationRow:
-    if Verdict.INFRA_ERROR in verdicts:
-        raise InfrastructureError(
-            f"the sandbox failed on {suite} task {task.id}, retries included; "
-            "check `redqueen doctor` and evaluate again: subjects that were done are kept"
-        )
-    return EvaluationRow(
-        subject=subject.name,
-        suite=suite,
-        mode=mode,
-        task_id=task.id,
-        kind=task.kind,
-        band=int(task.features.get("band", 0)),
-        correct=sum(verdict is Verdict.CORRECT for verdict in verdicts),
-        samples=len(verdicts),
-    )
+    store.publish_evaluation(suite, step=step)

@@ -1,40 +1,32 @@
-"""Configs against each other: runs at matched work, paired by seed, with a verdict on claims."""
+"""Configs × seeds through our own `train` and `eval`: one table, one page."""
 
-from redqueen.compare.claims import CLAIMS, Finding, Part, judge
-from redqueen.compare.compare import DATABASE, Comparison, compare, report
-from redqueen.compare.data import RunData, StudyData, load_data
-from redqueen.compare.plan import plan
-from redqueen.compare.runner import Outcome, Progress
-from redqueen.compare.study import Plan, PlannedRun, Study, build_study, load_study, study_of
-from redqueen.compare.summary import Summary, summarize_study
-from redqueen.compare.table import markdown, study_table
-from redqueen.compare.work import Work, planned_work
+from redqueen.compare.compare import STUDY, Comparison, compare, load_runs, report
+from redqueen.compare.plan import Plan, PlannedRun, Work, plan, planned_work
+from redqueen.compare.results import Answers, KindRow, RunResult, StepRow
+from redqueen.compare.runner import Outcome
+from redqueen.compare.study import Study, build_study, load_study, study_of
+from redqueen.compare.table import NOTE, terminal_table
 
 __all__ = [
-    "CLAIMS",
-    "DATABASE",
+    "NOTE",
+    "STUDY",
+    "Answers",
     "Comparison",
-    "Finding",
+    "KindRow",
     "Outcome",
-    "Part",
     "Plan",
     "PlannedRun",
-    "Progress",
-    "RunData",
+    "RunResult",
+    "StepRow",
     "Study",
-    "StudyData",
-    "Summary",
     "Work",
     "build_study",
     "compare",
-    "judge",
-    "load_data",
+    "load_runs",
     "load_study",
-    "markdown",
     "plan",
     "planned_work",
     "report",
     "study_of",
-    "study_table",
-    "summarize_study",
+    "terminal_table",
 ]

@@ -1,14 +1,72 @@
 """From a study to runs: whole configurations, matched work, refusals before anything expensive."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from redqueen.benchmarks import RESERVED, SUITES
-from redqueen.compare.claims import CLAIMS
-from redqueen.compare.study import Entry, Plan, PlannedRun, Study, View
-from redqueen.compare.work import Work, planned_work
+from redqueen.compare.study import Entry, Study, View
 from redqueen.config import Config, build_config, load_config, merge
 from redqueen.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Planned text of a whole run, if every proposal is valid; None: nobody plays that role."""
+
+    adapters: int
+    steps: int
+    attempts: int
+    """Solving attempts of all members."""
+    proposals: int | None
+    """Proposals of all members."""
+    attempts_per_student: float
+    """For each member that solves."""
+    proposals_per_teacher: float | None
+    """For each member that proposes."""
+
+
+def planned_work(config: Config) -> Work:
+    """Count from the configuration: steps x matches x tasks (x students per task x attempts)."""
+    sizes, rollout = config.population, config.rollout
+    teachers = sizes.teachers + sizes.self_play
+    students = sizes.students + sizes.self_play
+    tasks = config.steps * rollout.matches * rollout.tasks_per_match
+    asked = rollout.students_per_task
+    each = sizes.students if asked == "all" else min(asked, sizes.students)
+    attempts = tasks * max(each, 1) * rollout.attempts
+    return Work(
+        adapters=sizes.teachers + sizes.students + sizes.self_play,
+        steps=config.steps,
+        attempts=attempts,
+        proposals=tasks if teachers else None,
+        attempts_per_student=attempts / students,
+        proposals_per_teacher=tasks / teachers if teachers else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One entry with one seed; `key` is its place under the study's `runs/`."""
+
+    entry: Entry
+    seed: int
+    config: Config
+
+    @property
+    def key(self) -> str:
+        """`<entry>/seed-<seed>`."""
+        return f"{self.entry.name}/seed-{self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A checked study: every run with its configuration, every entry with its work."""
+
+    study: Study
+    runs: tuple[PlannedRun, ...]
+    """In the order they are made: seed by seed, those that run alone last."""
+    work: Mapping[str, Work]
+    """By entry."""
 
 
 def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,17 +81,17 @@ def _nested(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entry_config(study: Study, entry: Entry, seed: int) -> Config:
-    """The whole configuration of one run; the study's suites are what it must not train on.
+    """The whole configuration of one run, its evaluation included.
 
     Raises:
         ConfigError: the config file or an override is not valid; names the entry.
     """
-    values = load_config(entry.config).model_dump()
-    values = merge(values, _nested(entry.overrides))
-    values = merge(values, {"name": entry.name, "seed": seed})
-    values = merge(values, {"eval": {"seed": study.evaluation.seed}})
-    if entry.steps is not None:
-        values["steps"] = entry.steps
+    section = study.evaluation
+    evaluation = section.model_dump() | {"suites": list(section.suites), "enabled": entry.evaluate}
+    values = merge(load_config(entry.config).model_dump(), _nested(entry.overrides))
+    values = merge(values, {"name": entry.name, "seed": seed, "eval": evaluation})
+    values["threads"] = values["threads"] or study.threads
+    values["steps"] = entry.steps or values["steps"]
     return build_config(values, f"entry {entry.name}")
 
 
@@ -45,9 +103,8 @@ def plan(study: Study) -> Plan:
     """Resolve and check a study before anything expensive.
 
     Raises:
-        ConfigError: a name is used twice or unknown, a claim lacks an entry, entries of a view
-            differ in their work, a claim compares entries that no view matches, or entries would
-            be measured on different tasks.
+        ConfigError: a name is used twice or unknown, entries of a view differ in their work, or
+            entries would be measured on different tasks.
     """
     names = [entry.name for entry in study.entries]
     for name in names:
@@ -55,33 +112,16 @@ def plan(study: Study) -> Plan:
             raise ConfigError(f"two entries are called {name!r}; give each a name of its own")
     if len(set(study.seeds)) < len(study.seeds):
         raise ConfigError(f"seeds = {list(study.seeds)}: a seed is there twice")
-    for suite in study.evaluation.suites:
-        if suite not in SUITES:
-            raise ConfigError(f"no suite {suite!r}; there are: {', '.join(SUITES)}")
-    if study.evaluation.tasks > RESERVED:
-        raise ConfigError(
-            f"evaluation.tasks = {study.evaluation.tasks}: at most {RESERVED} are kept from "
-            "training"
-        )
-    known = ", ".join(names)
-    for view in study.views:
-        for name in view.entries:
-            if name not in names:
-                raise ConfigError(f"view {view.name!r}: no entry {name!r}; there are: {known}")
-    for spec in study.claims:
-        if spec.claim not in CLAIMS:
-            raise ConfigError(f"no claim {spec.claim!r}; there are: {', '.join(CLAIMS)}")
-        CLAIMS[spec.claim].check(spec, study)
     configs = {entry.name: entry_config(study, entry, study.seeds[0]) for entry in study.entries}
     work = {name: planned_work(config) for name, config in configs.items()}
     for view in study.views:
         check_view(view, work)
     _check_tasks(study, configs)
-    order = [entry for entry in study.entries if not entry.alone]
+    together = [entry for entry in study.entries if not entry.alone]
     alone = [entry for entry in study.entries if entry.alone]
     runs = [
         PlannedRun(entry, seed, entry_config(study, entry, seed))
-        for group in (order, alone)
+        for group in (together, alone)
         for seed in study.seeds
         for entry in group
     ]
@@ -92,19 +132,23 @@ def check_view(view: View, work: Mapping[str, Work]) -> None:
     """Refuse a view whose entries differ in what it matches.
 
     Raises:
-        ConfigError: names both entries, the figures and how to match them.
+        ConfigError: names an unknown entry, or both entries, the figures and how to match them.
     """
+    for name in view.entries:
+        if name not in work:
+            raise ConfigError(
+                f"view {view.name!r}: no entry {name!r}; there are: {', '.join(work)}"
+            )
     first = view.entries[0]
+    keys = ("attempts_per_student", "proposals_per_teacher")
     for name in view.entries[1:]:
-        for what in ("attempts", "proposals"):
-            field = f"{what}_per_{'student' if what == 'attempts' else 'teacher'}"
-            key = field if view.match == "adapter" else what
-            mine, other = getattr(work[first], key), getattr(work[name], key)
+        for key in keys if view.match == "adapter" else ("attempts", "proposals"):
+            one, two = getattr(work[first], key), getattr(work[name], key)
             # A side that nobody plays (no teachers: a stream of tasks) has nothing to match.
-            if mine is not None and other is not None and mine != other:
+            if one is not None and two is not None and one != two:
                 raise ConfigError(
                     f"view {view.name!r} matches {key.replace('_', ' ')}, but {first} plans "
-                    f"{mine:,.0f} and {name} {other:,.0f}; change steps or rollout.matches"
+                    f"{one:,.0f} and {name} {two:,.0f}; change steps or rollout.matches"
                 )
 
 
@@ -112,10 +156,10 @@ def _check_tasks(study: Study, configs: Mapping[str, Config]) -> None:
     measured = [entry.name for entry in study.entries if entry.evaluate]
     for name in measured[1:]:
         for key in SAME_TASKS:
-            mine = getattr(configs[measured[0]].domain, key)
-            other = getattr(configs[name].domain, key)
-            if mine != other:
+            one = getattr(configs[measured[0]].domain, key)
+            two = getattr(configs[name].domain, key)
+            if one != two:
                 raise ConfigError(
-                    f"domain.{key} is {mine!r} in {measured[0]} and {other!r} in {name}: they "
+                    f"domain.{key} is {one!r} in {measured[0]} and {two!r} in {name}: they "
                     "would be measured on different tasks"
                 )

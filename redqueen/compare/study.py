@@ -1,18 +1,17 @@
-"""A study: which configs run with which seeds, what is matched, measured and claimed.
+"""A study: which configs run with which seeds, what is matched and measured.
 
 Read from a TOML file with `load_study`, or made of plain configs with `study_of`.
 """
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import tomli_w
 from pydantic import Field, ValidationError
 
-from redqueen.compare.work import Work
-from redqueen.config import Config, EvalConfig, Section
+from redqueen.config import EvalConfig, Section
 from redqueen.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=40)]
@@ -25,8 +24,8 @@ class EvaluationSection(Section):
     """Names of suites; the first one decides the claims."""
     tasks: int = Field(300, ge=1)
     """Tasks of each suite."""
-    samples: int = Field(2, ge=0)
-    """Attempts at temperature 1 per task, besides a greedy one; 0: greedy only."""
+    samples: int = Field(2, ge=1)
+    """Attempts at temperature 1 per task, besides a greedy one."""
     seed: int = EvalConfig().seed
     """Seed of the suites; training never uses it."""
 
@@ -60,24 +59,13 @@ class View(Section):
     """Names of the entries."""
 
 
-class ClaimSpec(Section):
-    """One claim to test: `of` against `against`."""
-
-    claim: str
-    """A name of `redqueen.compare.claims.CLAIMS`."""
-    of: str
-    """The entry that the claim is about, usually the population."""
-    against: str | None = None
-    """The entry that it is compared with."""
-
-
 class Study(Section):
     """The whole study file."""
 
     name: str = "comparison"
     """Title of the page."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0, 1, 2, 3), min_length=1)
-    """Run seeds; results are paired by seed."""
+    """Run seeds."""
     threads: int = Field(1, ge=1)
     """CPU threads of each run, however many run side by side."""
     evaluation: EvaluationSection = EvaluationSection()
@@ -85,42 +73,8 @@ class Study(Section):
     """The variants."""
     views: tuple[View, ...] = ()
     """Which of them are matched, and how."""
-    claims: tuple[ClaimSpec, ...] = ()
-    """What is tested."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRun:
-    """One entry with one seed; `key` is its place under the study's `runs/`."""
-
-    entry: Entry
-    seed: int
-    config: Config
-
-    @property
-    def key(self) -> str:
-        """`<entry>/seed-<seed>`."""
-        return f"{self.entry.name}/seed-{self.seed}"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A checked study: every run with its configuration, every entry with its work."""
-
-    study: Study
-    runs: tuple[PlannedRun, ...]
-    """In the order they are made: seed by seed, those that run alone last."""
-    work: Mapping[str, Work]
-    """By entry."""
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"no study file at {path}; see configs/study/ for some") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path} is not a readable TOML file: {error}") from None
+    claims: tuple[dict[str, str], ...] = ()
+    """What `python -m studies.claims` tests; kept with the study, not read here."""
 
 
 def build_study(values: Mapping[str, Any], source: str = "study") -> Study:
@@ -150,7 +104,13 @@ def load_study(path: Path) -> Study:
     Raises:
         ConfigError: the file is missing or not TOML, or a key or value is not valid.
     """
-    study = build_study(_read(path), str(path))
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no study file at {path}; see configs/study/ for some") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} is not a readable TOML file: {error}") from None
+    study = build_study(values, str(path))
     entries = [
         entry.model_copy(update={"config": path.parent / entry.config}) if entry.config else entry
         for entry in study.entries
@@ -186,3 +146,12 @@ def study_of(
         },
         "command line",
     )
+
+
+def study_toml(study: Study) -> str:
+    """`study` as TOML that `load_study` reads from any folder: its paths are absolute."""
+    values = study.model_dump(mode="json", exclude_none=True)
+    for entry in values["entries"]:
+        if "config" in entry:
+            entry["config"] = str(Path(entry["config"]).resolve())
+    return tomli_w.dumps(values)

@@ -1,259 +1,273 @@
-"""The table of a comparison: for an 80-column terminal, and as Markdown."""
+"""The tables of a comparison, made once and written three ways: terminal, Markdown, HTML."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
+import numpy as np
 from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich import table as rich_table
 from rich.text import Text
 
-from redqueen.compare.claims import Finding, Part
-from redqueen.compare.data import StudyData
-from redqueen.compare.summary import Cell, EntrySummary, Summary
-from redqueen.compare.wording import (
-    INTERVALS,
-    interval,
-    of_claim,
-    p_value,
-    part_bar,
-    part_figures,
-    points,
-    rule,
-    share,
+from redqueen.compare.plan import Work
+from redqueen.compare.results import MODES, Answers, Floats, RunResult, thirds
+from redqueen.compare.study import Study
+from redqueen.formatting import plural
+from redqueen.report.charts import esc, tag
+from redqueen.report.heldout import kind_order
+from redqueen.report.statistics import Effect, Estimate, cross_fitted, crossed_mean, mean_over_runs
+from redqueen.rng import numpy_rng
+
+NOTE = (
+    "Intervals are 95 %, over runs and tasks (Student's t, variances of runs and tasks in closed "
+    "form); figures without tasks: over runs. Best and weakest are picked on other tasks than they "
+    "are judged on."
 )
-from redqueen.report.heldout import ALL
-from redqueen.report.statistics import Estimate
-
-STYLES = {"supported": "green", "not supported": "red", "undecided": "yellow"}
-
-
-def _two(value: str, below: str) -> Text:
-    text = Text(value)
-    text.append(f"\n{below}", style="dim")
-    return text
+Cell = tuple[str, str]
+"""A figure, and what stands below it."""
+EMPTY: Cell = ("–", "")
 
 
-def _rate(cell: Cell | None) -> Text:
-    if cell is None:
-        return Text("-", style="dim")
-    return _two(share(cell.rate.value), interval(cell.rate))
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of figures under a title; the first cell of a row is its name."""
+
+    name: str
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    wide: bool = False
+    """Has no room in a terminal of 80 columns."""
+    terse: bool = False
+    """Has room there for the figures alone, without what stands below them."""
 
 
-def _gain(cell: Cell | None) -> Text:
-    if cell is None or cell.gain is None:
-        return Text("-", style="dim")
-    return _two(points(cell.gain.value), interval(cell.gain, signed=True))
+# ── figures ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _frame(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+def interval(e: Estimate, *, signed: bool = False, scale: float = 100.0, digits: int = 1) -> str:
+    """`low to high`; `no interval` with one run, which has none."""
+    if not np.isfinite(e.low):
+        return "no interval"
+    sign = "+" if signed else ""
+    return f"{scale * e.low:{sign}.{digits}f} to {scale * e.high:{sign}.{digits}f}"
 
 
-def held_out_table(summary: Summary, suite: str, mode: str) -> Table:
-    """Mean, best, weakest and the mean minus base, over all kinds."""
-    count = summary.tasks[suite, ALL]
-    table = _frame(f"{suite}, {mode}: % of {count:,} tasks solved, 95 % interval")
-    table.add_column("", overflow="fold", max_width=22)
-    for name in ("mean", "best", "weakest", "mean vs base"):
-        table.add_column(name, justify="right", no_wrap=True)
-    base = summary.base.get((suite, mode, ALL))
+def _share(effect: Effect | None) -> Cell:
+    if effect is None:
+        return EMPTY
+    e = effect.estimate()
+    if np.isfinite(e.low):  # a share lies in [0, 1]; Student's interval knows no ends
+        e = Estimate(e.value, max(e.low, 0.0), min(e.high, 1.0), e.n)
+    return f"{100 * e.value:.1f}", interval(e)
+
+
+def _gain(effect: Effect | None) -> Cell:
+    if effect is None:
+        return EMPTY
+    e = effect.estimate()
+    return f"{100 * e.value:+.1f}", interval(e, signed=True)
+
+
+def _over_runs(values: Sequence[float]) -> Effect | None:
+    finite = np.array([value for value in values if np.isfinite(value)])
+    return mean_over_runs(finite) if len(finite) else None
+
+
+def _seconds(effect: Effect | None) -> Cell:
+    if effect is None:
+        return EMPTY
+    e = effect.estimate()
+    return f"{e.value:,.2f}", interval(e, scale=1.0, digits=2)
+
+
+Standing = Callable[[Answers, str, str], Floats]
+
+
+def average(answers: Answers, suite: str, mode: str) -> Floats:
+    """The average student's rate on each task."""
+    mean_T: Floats = answers.rates_MT.mean(axis=0)
+    return mean_T
+
+
+def best(answers: Answers, suite: str, mode: str) -> Floats:
+    """The best student's, picked on other tasks."""
+    return cross_fitted(answers.rates_MT, False, numpy_rng("best", suite, mode))
+
+
+def weakest(answers: Answers, suite: str, mode: str) -> Floats:
+    """The weakest student's, picked on other tasks."""
+    return cross_fitted(answers.rates_MT, True, numpy_rng("weakest", suite, mode))
+
+
+def held_out(
+    runs: Sequence[RunResult], suite: str, mode: str, standing: Standing = average, kind: str = ""
+) -> tuple[Effect, Effect | None] | None:
+    """Solve rate over runs and tasks (of one kind), and its difference to the base."""
+    rows, gaps = [], []
+    for run in runs:
+        answers = run.answers.get((suite, mode))
+        if answers is None:
+            continue
+        chosen_T = answers.kinds_T == kind if kind else np.ones(len(answers.kinds_T), dtype=bool)
+        rates_T = standing(answers, suite, mode)
+        rows.append(rates_T[chosen_T])
+        if answers.base_T is not None:
+            gaps.append((rates_T - answers.base_T)[chosen_T])
+    if not rows or not rows[0].size:
+        return None
+    gain = crossed_mean(np.array(gaps)) if len(gaps) == len(rows) else None
+    return crossed_mean(np.array(rows)), gain
+
+
+def base_effects(
+    runs: Sequence[RunResult], suite: str, mode: str, kinds: Sequence[str]
+) -> list[Effect] | None:
+    """The base's solve rate over tasks of each kind ('': all); None unless runs share one base."""
+    measured = [run.answers[suite, mode] for run in runs if (suite, mode) in run.answers]
+    bases = [answers.base_T for answers in measured if answers.base_T is not None]
+    if not bases or len(bases) < len(measured):
+        return None
+    if any(not np.array_equal(base_T, bases[0]) for base_T in bases):
+        return None
+    kinds_T = measured[0].kinds_T
+    return [mean_over_runs(bases[0][kinds_T == kind] if kind else bases[0]) for kind in kinds]
+
+
+# ── the tables ──────────────────────────────────────────────────────────────────────────────────
+
+
+def of_entry(runs: Sequence[RunResult], name: str) -> list[RunResult]:
+    """The finished runs of an entry, by seed."""
+    return sorted((run for run in runs if run.entry == name), key=lambda run: run.seed)
+
+
+def suite_tables(study: Study, runs: Sequence[RunResult], suite: str, mode: str) -> list[Table]:
+    """Standings of all entries on one suite in one mode, and their averages by task kind."""
+    measured = [run.answers[suite, mode] for run in runs if (suite, mode) in run.answers]
+    if not measured:
+        return []
+    kinds = kind_order(measured[0].kinds_T.tolist())
+    standings: list[tuple[Cell, ...]] = []
+    by_kind: list[tuple[Cell, ...]] = []
+    base = base_effects(runs, suite, mode, ("", *kinds))
     if base is not None:
-        table.add_row("base", _two(share(base.value), interval(base)), "", "", "")
-    for entry in summary.entries:
-        cells = [entry.cells.get((suite, mode, ALL, s)) for s in ("mean", "best", "weakest")]
-        if cells[0] is not None:
-            table.add_row(entry.name, *map(_rate, cells), _gain(cells[0]))
-    return table
+        cells = [_share(effect) for effect in base]
+        standings.append((("base", ""), cells[0], EMPTY, EMPTY, EMPTY))
+        by_kind.append((("base", ""), *cells[1:]))
+    for entry in study.entries:
+        mine = of_entry(runs, entry.name)
+        figures = [held_out(mine, suite, mode, which) for which in (average, best, weakest)]
+        if figures[0] is None:
+            continue
+        shares = [_share(item[0] if item else None) for item in figures]
+        standings.append(((entry.name, ""), *shares, _gain(figures[0][1])))
+        parts = [held_out(mine, suite, mode, average, kind) for kind in kinds]
+        by_kind.append(((entry.name, ""), *(_share(item[0] if item else None) for item in parts)))
+    count = plural(len(measured[0].kinds_T), "task")
+    return [
+        Table(
+            f"{suite}-{mode}",
+            f"{suite}, {mode}: % of {count} solved",
+            ("", "mean", "best", "weakest", "mean vs base"),
+            tuple(standings),
+        ),
+        Table(
+            f"{suite}-{mode}-kinds",
+            f"{suite}, {mode}: % solved by the average student, by task kind",
+            ("", *kinds),
+            tuple(by_kind),
+            wide=True,
+        ),
+    ]
 
 
-def _mean(e: Estimate | None, form: str, scale: float = 1.0) -> str:
-    return "-" if e is None else format(scale * e.value, form)
+def _count(planned: float | None, made: Sequence[int]) -> Cell:
+    if planned is None:
+        return EMPTY
+    return f"{planned:,.0f}", f"{fmean(made):,.0f} made" if made else ""
 
 
-def cost_table(data: StudyData, summary: Summary) -> Table:
-    """Work and price of each entry."""
-    table = _frame("work and cost of a run")
-    table.add_column("", overflow="fold", max_width=22)
-    for name in ("seeds", "adap-\nters", "steps", "attempts\na student", "attempts\nin all",
-                 "s/step", "peak\nMiB", "cove-\nrage %"):  # fmt: skip
-        table.add_column(name, justify="right", no_wrap=True)
-    for entry in summary.entries:
-        work = data.work[entry.name]
-        table.add_row(
-            entry.name,
-            f"{entry.runs}/{len(data.study.seeds)}",
-            str(work.adapters),
-            str(work.steps),
-            f"{work.attempts_per_student:,.0f}",
-            f"{work.attempts:,}",
-            _mean(entry.seconds, ".2f"),
-            _mean(entry.memory, ",.0f"),
-            _mean(entry.coverage, ".1f", 100.0),
-        )
-    return table
-
-
-def claims_table(data: StudyData, findings: Sequence[Finding]) -> RenderableType:
-    """One block a claim: its sentence, its verdict, its parts."""
-    blocks: list[RenderableType] = []
-    for finding in findings:
-        head = Text(f"({finding.claim.letter}) {finding.sentence} ")
-        head.append(finding.verdict, style=f"bold {STYLES[finding.verdict]}")
-        if finding.view:
-            head.append(f" [{finding.view}]", style="dim")
-        blocks.append(head)
-        for part in finding.parts:
-            value, between = part_figures(part)
-            blocks.append(
-                Text(
-                    f"    {part.text}: {value} ({between}), claimed {part_bar(part)}; "
-                    f"p = {p_value(part)}, {part.estimate.n} seeds",
-                    style="dim",
-                )
-            )
-        if not finding.parts:
-            blocks.append(Text("    no data", style="dim"))
-    return Group(*blocks, Text(""), Text(rule(data), style="dim"))
-
-
-def study_table(data: StudyData, summary: Summary, findings: Sequence[Finding]) -> RenderableType:
-    """Everything for the terminal; fits 80 columns."""
-    parts: list[RenderableType] = []
-    for suite in summary.kinds:
-        for mode in data.modes:
-            parts += [held_out_table(summary, suite, mode), Text("")]
-    parts.append(cost_table(data, summary))
-    if findings:
-        parts += [Text(""), claims_table(data, findings)]
-    for entry, seed, reason in data.failed:
-        parts.append(Text(f"failed: {entry}, seed {seed}: {reason}", style="red"))
-    return Group(*parts, Text(INTERVALS, style="dim"))
-
-
-# ── Markdown ────────────────────────────────────────────────────────────────────────────────────
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule_ = "|---|" + "---:|" * (len(head) - 1)
-    return [_row(head), rule_, *(_row(row) for row in rows), ""]
-
-
-def _cell_text(cell: Cell | None, *, gain: bool = False) -> str:
-    e = None if cell is None else cell.gain if gain else cell.rate
-    if e is None:
-        return "–"
-    shown = points(e.value) if gain else share(e.value)
-    return f"{shown} ({interval(e, signed=gain)})"
-
-
-def _held_out_markdown(summary: Summary, suite: str, mode: str) -> list[str]:
-    head = ["% solved", "mean − base", *(
-        f"mean, {kind} (n={summary.tasks[suite, kind]})" for kind in reversed(summary.kinds[suite])
-    ), "best", "weakest", "best − base", "weakest − base"]  # fmt: skip
+def cost_table(study: Study, work: Mapping[str, Work], runs: Sequence[RunResult]) -> Table:
+    """Work and price of each entry: planned, and made (an attempt needs a valid task)."""
     rows = []
-    kinds = list(reversed(summary.kinds[suite]))
-    bases = [summary.base.get((suite, mode, kind)) for kind in kinds]
-    if bases[0] is not None:
-        shown = [f"{share(e.value)} ({interval(e)})" if e else "–" for e in bases]
-        rows.append(["base", "", *shown, "", "", "", ""])
-    for entry in summary.entries:
-
-        def cell(standing: str, kind: str = ALL, entry: EntrySummary = entry) -> Cell | None:
-            return entry.cells.get((suite, mode, kind, standing))
-
-        if cell("mean") is not None:
-            rows.append(
-                [
-                    entry.name,
-                    _cell_text(cell("mean"), gain=True),
-                    *(_cell_text(cell("mean", kind)) for kind in kinds),
-                    _cell_text(cell("best")),
-                    _cell_text(cell("weakest")),
-                    _cell_text(cell("best"), gain=True),
-                    _cell_text(cell("weakest"), gain=True),
-                ]
-            )
-    return [f"### {suite}, {mode}", "", *_markdown_table(head, rows)]
-
-
-def _estimate(e: Estimate | None, digits: int, scale: float = 1.0) -> str:
-    if e is None:
-        return "–"
-    return f"{scale * e.value:,.{digits}f} ({interval(e, scale=scale, digits=digits)})"
-
-
-def _cost_markdown(data: StudyData, summary: Summary) -> list[str]:
-    head = ["run", "seeds", "adapters", "steps", "attempts a student", "proposals a teacher",
-            "attempts in all", "made", "proposals in all", "written", "s/step", "peak MiB",
-            "coverage %", "late solve rate %"]  # fmt: skip
-    rows = []
-    for entry in summary.entries:
-        work = data.work[entry.name]
-        each, total = work.proposals_per_teacher, work.proposals
+    for entry in study.entries:
+        mine, plan = of_entry(runs, entry.name), work[entry.name]
         rows.append(
-            [
-                entry.name,
-                f"{entry.runs} of {len(data.study.seeds)}",
-                str(work.adapters),
-                str(work.steps),
-                f"{work.attempts_per_student:,.0f}",
-                "–" if each is None else f"{each:,.0f}",
-                f"{work.attempts:,}",
-                "–" if entry.attempts is None else f"{entry.attempts:,.0f}",
-                "–" if total is None else f"{total:,}",
-                "–" if entry.proposals is None else f"{entry.proposals:,.0f}",
-                _estimate(entry.seconds, 2),
-                _estimate(entry.memory, 0),
-                _estimate(entry.coverage, 1, 100.0),
-                _estimate(entry.solve_rate, 1, 100.0),
-            ]
+            (
+                (entry.name, f"{plan.steps:,} steps"),
+                (f"{len(mine)} of {len(study.seeds)}", ""),
+                (str(plan.adapters), ""),
+                (f"{plan.attempts_per_student:,.0f}", "planned"),
+                _count(plan.attempts, [run.attempts for run in mine]),
+                _count(plan.proposals, [run.proposals for run in mine]),
+                _seconds(_over_runs([run.step_seconds for run in mine])),
+                _share(_over_runs([run.coverage(range(1, run.last + 1)) for run in mine])),
+                _share(_over_runs([run.solve_rate(thirds(run.last)[1]) for run in mine])),
+            )
         )
-    return _markdown_table(head, rows)
+    head = ("", "runs", "adap-\nters", "attempts\na student", "attempts", "pro-\nposals", "s/step",
+            "cover-\nage %", "late\nsolve %")  # fmt: skip
+    return Table("cost", "Work and cost of a run", head, tuple(rows), terse=True)
 
 
-def _part_row(name: str, part: Part, verdict: str) -> list[str]:
-    value, between = part_figures(part)
-    seeds = str(part.estimate.n)
-    return [name, part.text, part_bar(part), f"{value} ({between})", p_value(part), seeds, verdict]
+def all_tables(study: Study, work: Mapping[str, Work], runs: Sequence[RunResult]) -> list[Table]:
+    """Everything, held-out results first."""
+    tables = [
+        table
+        for suite in study.evaluation.suites
+        for mode in MODES
+        for table in suite_tables(study, runs, suite, mode)
+    ]
+    return [*tables, cost_table(study, work, runs)]
 
 
-def _claims_markdown(data: StudyData, findings: Sequence[Finding]) -> list[str]:
-    lines = []
-    for finding in findings:
-        view = f" [{finding.view}]" if finding.view else ""
-        lines += [f"**({finding.claim.letter}) {finding.sentence}** {finding.verdict}{view}", ""]
-    head = ["claim", "statistic", "claimed", "value (95 %)", "p", "seeds", "verdict"]
-    rows = []
-    for finding in findings:
-        rows += [_part_row(of_claim(finding), part, part.verdict) for part in finding.parts]
-        rows += [_part_row(f"{of_claim(finding)}, beside", p, p.verdict) for p in finding.also]
-    return [*lines, *_markdown_table(head, rows), rule(data), ""]
+# ── three ways to write one ─────────────────────────────────────────────────────────────────────
 
 
-def markdown(data: StudyData, summary: Summary, findings: Sequence[Finding]) -> str:
-    """The same and more as Markdown: kinds, differences to the base, every part of a claim."""
-    lines = [f"# {data.study.name}", ""]
-    if findings:
-        lines += ["## Claims", "", *_claims_markdown(data, findings)]
-    if summary.kinds:
-        lines += ["## Held-out results", ""]
-    for suite in summary.kinds:
-        for mode in data.modes:
-            lines += _held_out_markdown(summary, suite, mode)
-    lines += ["## Work and cost", "", *_cost_markdown(data, summary)]
-    if data.failed:
-        failures = [[entry, str(seed), reason] for entry, seed, reason in data.failed]
-        lines += ["## Failed runs", "", *_markdown_table(["run", "seed", "why"], failures)]
-    lines += [INTERVALS, "", "## Commands", "", "```sh", *data.commands, "```", ""]
-    return "\n".join(lines)
+def terminal_table(table: Table) -> rich_table.Table:
+    """For a terminal of 80 columns."""
+    shown = rich_table.Table(
+        title=table.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0), pad_edge=False,
+    )  # fmt: skip
+    shown.add_column("", overflow="fold", max_width=18)
+    for word in table.head[1:]:
+        shown.add_column(word, justify="right", overflow="fold")
+    for row in table.rows:
+        below = [f"\n{text}" if text and not table.terse else "" for _, text in row]
+        cells = [
+            Text(value).append(more, "dim") for (value, _), more in zip(row, below, strict=True)
+        ]
+        shown.add_row(*cells)
+    return shown
+
+
+def markdown_table(table: Table) -> str:
+    """As Markdown, under a heading of the third level."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    head = [word.replace("-\n", "").replace("\n", " ") for word in table.head]
+    body = [
+        line([f"{value} ({below})" if below else value for value, below in row])
+        for row in table.rows
+    ]
+    rule = "|---|" + "---:|" * (len(head) - 1)
+    return "\n".join([f"### {table.title}", "", line(head), rule, *body, ""])
+
+
+def html_table(table: Table) -> str:
+    """As markup of the report's style."""
+
+    def cell(value: str, below: str, kind: str = "td", **attributes: str) -> str:
+        return tag(kind, esc(value), tag("small", esc(below)) if below else "", **attributes)
+
+    head = (tag("th", esc(word.replace("-\n", "")), scope="col") for word in table.head)
+    rows = (
+        tag("tr", cell(*row[0], "th", scope="row"), *(cell(*item) for item in row[1:]))
+        for row in table.rows
+    )
+    body = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows))
+    return tag("div", body, class_="scroll")

@@ -4,25 +4,23 @@ Read from a TOML file with `load_config`; `--a.b value` overrides on the command
 the same validation. Unknown keys are errors that name the key and the nearest known one.
 """
 
-from redqueen.config.evolution import AlarmConfig, EvolutionConfig
+from redqueen.config.alarms import AlarmConfig
+from redqueen.config.curriculum import CurriculumConfig
+from redqueen.config.evaluation import EvalConfig
+from redqueen.config.evolution import EvolutionConfig
+from redqueen.config.learner import LearnerConfig
 from redqueen.config.loading import build_config, load_config, merge, parse_override
+from redqueen.config.policy import PolicyConfig
+from redqueen.config.population import PopulationConfig
+from redqueen.config.rollout import RolloutConfig
 from redqueen.config.run import Config
-from redqueen.config.sections import (
-    DomainConfig,
-    EvalConfig,
-    LearnerConfig,
-    PolicyConfig,
-    PopulationConfig,
-    RolloutConfig,
-    SandboxConfig,
-    Section,
-    SuiteName,
-)
+from redqueen.config.sandbox import SandboxConfig
+from redqueen.config.section import Section
 
 __all__ = [
     "AlarmConfig",
     "Config",
-    "DomainConfig",
+    "CurriculumConfig",
     "EvalConfig",
     "EvolutionConfig",
     "LearnerConfig",
@@ -31,7 +29,6 @@ __all__ = [
     "RolloutConfig",
     "SandboxConfig",
     "Section",
-    "SuiteName",
     "build_config",
     "load_config",
     "merge",

@@ -41,10 +41,15 @@ def build_component(kind: str, value: Any) -> Component:
     return component.model_validate({key: item for key, item in table.items() if key != "type"})
 
 
+def component_name(kind: str, component: Component) -> str:
+    """Return the shortest name that a config could give the component's type."""
+    target = f"{type(component).__module__}:{type(component).__qualname__}"
+    return registry.name_of(kind, target)
+
+
 def dump_component(kind: str, component: Component) -> dict[str, Any]:
     """Return the table that gives an equal component: its type and all its keys."""
-    target = f"{type(component).__module__}:{type(component).__qualname__}"
-    return {"type": registry.name_of(kind, target), **component.model_dump()}
+    return {"type": component_name(kind, component), **component.model_dump()}
 
 
 @dataclass(frozen=True, slots=True)

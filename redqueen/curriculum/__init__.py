@@ -1,1 +1,21 @@
-"""curriculum."""
+"""What decides which tasks are trained on: the archive, references, near copies, held-out tasks."""
+
+from redqueen.curriculum.admit import admit
+from redqueen.curriculum.archive import Archive, Cell
+from redqueen.curriculum.held_out import RESERVED, HeldOut, check_sources, suite_tasks
+from redqueen.curriculum.near_copies import CopyIndex
+from redqueen.curriculum.samplers import ReferenceRule
+from redqueen.curriculum.stream import draw_stream
+
+__all__ = [
+    "RESERVED",
+    "Archive",
+    "Cell",
+    "CopyIndex",
+    "HeldOut",
+    "ReferenceRule",
+    "admit",
+    "check_sources",
+    "draw_stream",
+    "suite_tasks",
+]

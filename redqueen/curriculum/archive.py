@@ -1,30 +1,44 @@
 """The tasks kept for reference, filed by feature cell. Coverage is the share of cells filled."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from redqueen.environments.base import Environment, Measure
 from redqueen.types import Task
 
 
-class Archive:
-    """A bounded, ordered collection of distinct tasks.
+class Cell(NamedTuple):
+    """A place of the archive: tasks of one kind whose measures fall into the same bins."""
 
-    When full, the oldest task of the fullest cell goes. `cell` files a task; `cells` is the
-    number of cells there are. Cells once filled stay counted in `coverage`.
+    kind: str
+    bins: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return ":".join([self.kind, *map(str, self.bins)])
+
+
+class Archive:
+    """A bounded, ordered collection of distinct tasks of one environment.
+
+    When full, the oldest task of the fullest cell goes. Cells once filled stay counted in
+    `coverage`. The measures of the environment that have edges span the cells of each kind; an
+    environment without measures has one cell for each kind.
     """
 
-    def __init__(self, size: int, cell: Callable[[Task], str], cells: int):
+    def __init__(self, size: int, environment: Environment) -> None:
+        measures: tuple[Measure, ...] = getattr(environment, "measures", ())
         self.size = size
-        self.cells = cells
-        self._cell = cell
+        self.kinds: tuple[str, ...] = getattr(environment, "kinds", ())
+        self._axes = tuple(measure for measure in measures if measure.edges)
         self._tasks: dict[str, Task] = {}
-        self._where: dict[str, str] = {}
-        self._filled: set[str] = set()
+        self._cells: dict[str, Cell] = {}
+        self._filled: set[Cell] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -32,65 +46,81 @@ class Archive:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._tasks
 
+    def cell(self, task: Task) -> Cell:
+        """Return the cell that a task belongs to; a feature that it lacks counts as 0."""
+        return Cell(
+            task.kind,
+            tuple(
+                sum(task.features.get(axis.name, 0.0) >= edge for edge in axis.edges)
+                for axis in self._axes
+            ),
+        )
+
+    @property
+    def cells_of_a_kind(self) -> int:
+        """Number of cells that each kind has."""
+        return math.prod(len(axis.edges) + 1 for axis in self._axes)
+
     @property
     def coverage(self) -> float:
-        """Share of all feature cells that ever held a task."""
-        return len(self._filled) / self.cells
+        """Share of all cells that ever held a task."""
+        kinds = {*self.kinds, *(cell.kind for cell in self._filled)}
+        return len(self._filled) / (max(1, len(kinds)) * self.cells_of_a_kind)
 
-    def kind_coverage(self, kinds: Sequence[str]) -> dict[str, float]:
-        """The same for each of the domain's kinds, among the kind's own cells."""
-        counts = Counter(name.partition(":")[0] for name in self._filled)
-        return {kind: counts[kind] * len(kinds) / self.cells for kind in kinds}
+    def kind_coverage(self) -> dict[str, float]:
+        """Return the same for each of the environment's kinds, among the kind's own cells."""
+        counts = Counter(cell.kind for cell in self._filled)
+        return {kind: counts[kind] / self.cells_of_a_kind for kind in self.kinds}
 
     @property
     def tasks(self) -> Mapping[str, Task]:
-        """The tasks by id, oldest first; not to be changed."""
+        """A view of the tasks by id, oldest first."""
         return MappingProxyType(self._tasks)
 
-    def by_cell(self) -> dict[str, list[Task]]:
-        """The tasks in each cell that holds any, oldest first."""
-        filed: dict[str, list[Task]] = {}
+    def by_cell(self) -> dict[Cell, list[Task]]:
+        """Return the tasks in each cell that holds any, oldest first."""
+        filed: dict[Cell, list[Task]] = {}
         for key, task in self._tasks.items():
-            filed.setdefault(self._where[key], []).append(task)
+            filed.setdefault(self._cells[key], []).append(task)
         return filed
 
     def add(self, tasks: Iterable[Task]) -> int:
-        """File tasks that are not there yet; returns how many were new."""
+        """File tasks that are not there yet; return how many were new."""
         added = 0
         for task in tasks:
             if task.id in self._tasks:
                 continue
             self._tasks[task.id] = task
-            self._where[task.id] = self._cell(task)
-            self._filled.add(self._where[task.id])
+            self._cells[task.id] = cell = self.cell(task)
+            self._filled.add(cell)
             added += 1
         while len(self._tasks) > self.size:
-            counts = Counter(self._where.values())
-            fullest = max(counts, key=lambda name: (counts[name], name))
-            oldest = next(key for key in self._tasks if self._where[key] == fullest)
-            del self._tasks[oldest], self._where[oldest]
+            counts = Counter(self._cells.values())
+            fullest = max(counts, key=lambda cell: (counts[cell], cell))
+            oldest = next(key for key in self._tasks if self._cells[key] == fullest)
+            del self._tasks[oldest], self._cells[oldest]
         return added
 
     def sample(self, count: int, rng: np.random.Generator) -> list[Task]:
-        """Up to `count` distinct tasks, drawn uniformly."""
+        """Return up to `count` distinct tasks, drawn uniformly."""
         pool = list(self._tasks.values())
         if not pool:
             return []
         chosen = rng.choice(len(pool), size=min(count, len(pool)), replace=False)
         return [pool[int(index)] for index in chosen]
 
-    def metrics(self, kinds: Sequence[str]) -> dict[str, float]:
-        """Coverage, in all and by kind, and size, by the names that a step records."""
-        by_kind = {f"coverage/{k}": share for k, share in self.kind_coverage(kinds).items()}
+    def metrics(self) -> dict[str, float]:
+        """Return size and coverage, in all and by kind, by the names that a step records."""
+        by_kind = {f"coverage/{kind}": share for kind, share in self.kind_coverage().items()}
         return {"coverage": self.coverage, "archive_size": float(len(self)), **by_kind}
 
     def state(self) -> dict[str, Any]:
-        """Plain JSON for a checkpoint."""
+        """Return plain JSON for a checkpoint."""
         tasks = [asdict(task) for task in self._tasks.values()]
-        return {"tasks": tasks, "filled": sorted(self._filled)}
+        return {"tasks": tasks, "filled": [[c.kind, list(c.bins)] for c in sorted(self._filled)]}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` returned, in the same order."""
         self._tasks = {item["id"]: Task(**item) for item in state["tasks"]}
-        self._where = {key: self._cell(task) for key, task in self._tasks.items()}
-        self._filled = set(state["filled"])
+        self._cells = {key: self.cell(task) for key, task in self._tasks.items()}
+        self._filled = {Cell(kind, tuple(bins)) for kind, bins in state["filled"]}

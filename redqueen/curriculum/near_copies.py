@@ -1,52 +1,52 @@
-"""The guard `near_copy`: which tasks the archive has already, but for what does not matter."""
+"""Near copies: tasks that the archive has already, but for what does not matter."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from redqueen.environments.base import Form
+from redqueen.environments.base import Fingerprint
 from redqueen.types import Task
 
 
 class CopyIndex:
-    """The normal forms of the archive's tasks, and of those added since.
+    """The fingerprints of the archive's tasks, and of those added since.
 
     It holds nothing that the archive does not: `follow` makes it again from there, so that a
-    resumed run finds the same near copies. `repeats` is how many tasks of one family there may be.
+    resumed run finds the same near copies.
     """
 
-    def __init__(self, form: Callable[[Task], Form], repeats: int):
+    def __init__(self, fingerprint: Callable[[Task], Fingerprint], repeats: int) -> None:
+        """`repeats` is the number of tasks of one family after which the next one is a copy."""
         self.repeats = repeats
-        self._form = form
-        self._known: dict[str, Form] = {}
+        self._fingerprint = fingerprint
+        self._indexed: dict[str, Fingerprint] = {}
         self._tasks: Counter[str] = Counter()
         self._families: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._indexed)
 
     def follow(self, tasks: Mapping[str, Task]) -> None:
         """Hold exactly these tasks, by id: read those that are new, forget those that are gone."""
-        for key in self._known.keys() - tasks.keys():
-            form = self._known.pop(key)
-            self._count(form, -1)
+        for key in self._indexed.keys() - tasks.keys():
+            self._count(self._indexed.pop(key), -1)
         for key, task in tasks.items():
-            if key not in self._known:
+            if key not in self._indexed:
                 self.add(task)
 
     def add(self, task: Task) -> None:
-        """Take up a task that is on its way into the archive; one that is known stays so."""
-        if task.id not in self._known:
-            self._known[task.id] = form = self._form(task)
-            self._count(form, 1)
+        """Take up a task that is on its way into the archive; a second time changes nothing."""
+        if task.id not in self._indexed:
+            self._indexed[task.id] = fingerprint = self._fingerprint(task)
+            self._count(fingerprint, 1)
 
-    def _count(self, form: Form, change: int) -> None:
-        self._tasks[form.task] += change
-        if form.family is not None:
-            self._families[form.family] += change
+    def _count(self, fingerprint: Fingerprint, change: int) -> None:
+        self._tasks[fingerprint.task] += change
+        if fingerprint.family is not None:
+            self._families[fingerprint.family] += change
 
     def is_copy(self, task: Task) -> bool:
-        """Whether a task has the form of a known one, or one too many of its family are known."""
-        form = self._form(task)
-        if self._tasks[form.task] > 0:
+        """Return whether a task of this fingerprint is held, or `repeats` of its family are."""
+        fingerprint = self._fingerprint(task)
+        if self._tasks[fingerprint.task] > 0:
             return True
-        return form.family is not None and self._families[form.family] >= self.repeats
+        return fingerprint.family is not None and self._families[fingerprint.family] >= self.repeats

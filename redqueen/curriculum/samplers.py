@@ -1,62 +1,93 @@
 """The rules by which archive tasks are drawn as references for a proposal prompt.
 
-Each takes the archive, the kind that is asked, how many are wanted, and a generator; it returns up
-to that many distinct tasks, at least one of a filled archive if one is wanted.
+A rule takes the archive, the kind that is asked, a number and a generator. It returns up to that
+many distinct tasks: at least one, if the archive has any and the number is not 0.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from redqueen.curriculum.archive import Archive
+from redqueen.config.component import Component
 from redqueen.types import Task
 
-Rule = Callable[[Archive, str, int, np.random.Generator], list[Task]]
+if TYPE_CHECKING:
+    from redqueen.curriculum.archive import Archive
 
 
-def uniform(archive: Archive, kind: str, count: int, rng: np.random.Generator) -> list[Task]:
+class ReferenceRule(Component):
+    """Base of what a config names as `curriculum.references`."""
+
+    def __call__(
+        self, archive: "Archive", kind: str, count: int, rng: np.random.Generator
+    ) -> list[Task]:
+        """Return up to `count` distinct tasks of the archive."""
+        raise NotImplementedError
+
+
+class UniformReferences(ReferenceRule):
     """Every task is equally likely, of whatever kind."""
-    return archive.sample(count, rng)
+
+    def __call__(
+        self, archive: "Archive", kind: str, count: int, rng: np.random.Generator
+    ) -> list[Task]:
+        """Return tasks drawn evenly from the whole archive."""
+        return archive.sample(count, rng)
 
 
-def rare(archive: Archive, kind: str, count: int, rng: np.random.Generator) -> list[Task]:
+class RareReferences(ReferenceRule):
     """A filled cell, all equally likely, then a task in it: rare features are shown as often as
     common ones (uniform selection from the map of elites, arXiv 1504.04909)."""
-    cells = list(archive.by_cell().values())
-    drawn: list[Task] = []
-    while cells and len(drawn) < count:
-        cell = cells[int(rng.integers(len(cells)))]
-        drawn.append(cell.pop(int(rng.integers(len(cell)))))
-        cells = [left for left in cells if left]
-    return drawn
+
+    def __call__(
+        self, archive: "Archive", kind: str, count: int, rng: np.random.Generator
+    ) -> list[Task]:
+        """Return tasks drawn without replacement, the cell first."""
+        cells = list(archive.by_cell().values())
+        drawn: list[Task] = []
+        while cells and len(drawn) < count:
+            cell = cells[int(rng.integers(len(cells)))]
+            drawn.append(cell.pop(int(rng.integers(len(cell)))))
+            cells = [tasks for tasks in cells if tasks]
+        return drawn
 
 
-def recent(archive: Archive, kind: str, count: int, rng: np.random.Generator) -> list[Task]:
+class RecentReferences(ReferenceRule):
     """Weight step + 1, so that the newest are likeliest; seed tasks have step 0. This is the
     strategy `step` of the code released with arXiv 2505.03335."""
-    tasks = list(archive.tasks.values())
-    return _draw(tasks, [task.step + 1.0 for task in tasks], count, rng)
+
+    def __call__(
+        self, archive: "Archive", kind: str, count: int, rng: np.random.Generator
+    ) -> list[Task]:
+        """Return tasks drawn by weight from the whole archive."""
+        tasks = list(archive.tasks.values())
+        return _draw(tasks, [task.step + 1.0 for task in tasks], count, rng)
 
 
-def azr(archive: Archive, kind: str, count: int, rng: np.random.Generator) -> list[Task]:
-    """Evenly from the tasks of the kind that is asked; for code_f from those of the other kinds,
-    whose program it takes (arXiv 2505.03335, section 3.3). All tasks when there are none such."""
-    tasks = list(archive.tasks.values())
-    own = [task for task in tasks if (task.kind == kind) != (kind == "code_f")]
-    pool = own or tasks
-    return _draw(pool, [1.0] * len(pool), count, rng)
+class AzrReferences(ReferenceRule):
+    """Evenly from the tasks of the kind that is asked; a kind that builds on another task draws
+    from those of the other kinds (arXiv 2505.03335, section 3.3). All tasks if there are none."""
+
+    builds_on_others: tuple[str, ...] = ("code_f",)
+    """Kinds that take the program of a task of another kind."""
+
+    def __call__(
+        self, archive: "Archive", kind: str, count: int, rng: np.random.Generator
+    ) -> list[Task]:
+        """Return tasks drawn evenly from those of the kind, or of the other kinds."""
+        others = kind in self.builds_on_others
+        tasks = list(archive.tasks.values())
+        pool = [task for task in tasks if (task.kind == kind) != others] or tasks
+        return _draw(pool, [1.0] * len(pool), count, rng)
 
 
 def _draw(
     tasks: Sequence[Task], weights: Sequence[float], count: int, rng: np.random.Generator
 ) -> list[Task]:
-    """Up to `count` distinct tasks, one after the other by weight."""
+    """Return up to `count` distinct tasks, drawn one after the other by weight."""
     if not tasks:
         return []
     shares = np.asarray(weights) / sum(weights)
     chosen = rng.choice(len(tasks), size=min(count, len(tasks)), replace=False, p=shares)
     return [tasks[int(index)] for index in chosen]
-
-
-REFERENCES: dict[str, Rule] = {"uniform": uniform, "rare": rare, "recent": recent, "azr": azr}
-"""The rules by the name that `domain.references` takes."""

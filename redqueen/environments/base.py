@@ -5,13 +5,17 @@ An environment is one class with `prompt` and `verify`. If teachers are to propo
 `sources`. Nothing here makes text.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from pydantic import Field
 
 from redqueen.config.component import Component
-from redqueen.sandbox import Sandbox
 from redqueen.types import Messages, Rejection, Task, Verdict
+
+if TYPE_CHECKING:
+    from redqueen.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,42 @@ class Measure:
     """Lower edges of the archive's bins but the first; empty: not an axis of the archive."""
 
 
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What the report says of a source that students are measured on."""
+
+    title: str
+    """For a heading: "Held-out tasks"."""
+    text: str = ""
+    """One sentence: what its tasks are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a report says of an environment: an attribute `description` of it, all optional."""
+
+    title: str = ""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Kind -> its title."""
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+    """Name of a source -> what students are measured on there."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Reason of a rejection -> a sentence."""
+    difficulty: Measure | None = None
+    """The feature of suite tasks by which results are broken down."""
+    payload: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Kind -> key of the payload -> its title, in the order of showing. Other keys are not shown;
+    of a kind that is missing here, all are."""
+
+
 @runtime_checkable
 class Environment(Protocol):
     """What students, benchmarks and the swarm need of a family of tasks."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The value of `Task.environment`: the name of the environment's table in the config."""
+        ...
 
     def prompt(self, task: Task) -> Messages:
         """Return the conversation that gives a student a task."""
@@ -84,8 +119,15 @@ class Environment(Protocol):
 class TaskSpace(Protocol):
     """What an environment adds so that teachers can propose tasks."""
 
-    kinds: tuple[str, ...]
-    measures: tuple[Measure, ...]
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of tasks that teachers are asked for, in turn."""
+        ...
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What describes a task; those with edges span the archive's cells."""
+        ...
 
     def references_for(self, kind: str, count: int) -> int:
         """Return how many archive tasks a proposal prompt of this kind shows, `count` at most."""
@@ -115,6 +157,22 @@ class TaskSource(Protocol):
         ...
 
 
+@runtime_checkable
+class KeyedSource(TaskSource, Protocol):
+    """A source that says itself what must not be trained on while its tasks are held out.
+
+    Of any other source, tasks with an equal fingerprint are held out.
+    """
+
+    def key(self, task: Task) -> str | None:
+        """Return what gives a task away as one of this source; None if it cannot be one."""
+        ...
+
+    def keys(self, count: int, seed: int) -> Collection[str]:
+        """Return the keys of `tasks(count, seed)`."""
+        ...
+
+
 SEED = "seed"
 """Name of the source that fills the archive at the start."""
 STREAM = "stream"
@@ -122,7 +180,7 @@ STREAM = "stream"
 
 
 def sources_of(environment: Environment) -> Mapping[str, TaskSource]:
-    """Return the environment's task sources by name (`seed`, `stream`, suites); maybe none."""
+    """Return the environment's task sources by name (`seed`, `stream`, suites), if it has any."""
     sources: Mapping[str, TaskSource] = getattr(environment, "sources", {})
     return sources
 
@@ -131,10 +189,12 @@ def sources_of(environment: Environment) -> Mapping[str, TaskSource]:
 class Services:
     """What an environment may use of the run that it is built for."""
 
-    sandbox: Callable[[], Sandbox]
+    sandbox: "Callable[[], Sandbox]"
     """Starts the run's sandbox at the first call; the same one for all environments."""
     dialect: str
     """What the base speaks: `chat`, or the name of an embedded base's own language."""
+    name: str = ""
+    """The environment's table in the config; empty: the environment's usual name."""
 
 
 class EnvironmentConfig(Component):
@@ -142,6 +202,9 @@ class EnvironmentConfig(Component):
 
     A class that needs no services can be its own environment: it inherits `build`.
     """
+
+    share: float = Field(1.0, gt=0)
+    """Share of the matches that are of this environment, relative to the others'."""
 
     def build(self, services: Services) -> Environment:
         """Return the environment.
@@ -152,3 +215,41 @@ class EnvironmentConfig(Component):
         if not isinstance(self, Environment):
             raise TypeError(f"{type(self).__name__} needs prompt and verify, or its own build")
         return self
+
+
+REASONS: Mapping[str, str] = {
+    "unfinished": "The text reached the limit of tokens before it ended.",
+    "held_out": "The task belongs to a suite that is kept from training.",
+    "duplicate": "The archive, or this step, has the same task already.",
+    "near_copy": "The archive, or this step, has the task already but for what does not matter, "
+    "or enough tasks of its family.",
+    "infra_error": "Our sandbox failed; this says nothing about the proposal.",
+}
+"""Reasons for a rejection that do not depend on the environment -> a sentence."""
+
+
+def describe(environment: Environment) -> dict[str, Any]:
+    """Return plain JSON with all that a report needs to know of an environment.
+
+    Keys: `name`, `title`; `kinds`, a list of {name, title}; `measures`, a list of {name, title,
+    edges}; `difficulty`, one such or None; `suites`, a list of {name, title, text} for every source
+    but `seed` and `stream`; `reasons`, sentences by reason; `payload`, titles by kind and key.
+    """
+    said: Description = getattr(environment, "description", Description())
+    kinds: tuple[str, ...] = getattr(environment, "kinds", tuple(said.kinds))
+    measures: tuple[Measure, ...] = getattr(environment, "measures", ())
+    suites = [name for name in sources_of(environment) if name not in (SEED, STREAM)]
+    return {
+        "name": environment.name,
+        "title": said.title or environment.name,
+        "kinds": [{"name": kind, "title": said.kinds.get(kind, kind)} for kind in kinds],
+        "measures": [_measure(measure) for measure in measures],
+        "difficulty": said.difficulty and _measure(said.difficulty),
+        "suites": [{"name": name, **asdict(said.suites.get(name, Suite(name)))} for name in suites],
+        "reasons": {**REASONS, **said.reasons},
+        "payload": {kind: dict(titles) for kind, titles in said.payload.items()},
+    }
+
+
+def _measure(measure: Measure) -> dict[str, Any]:
+    return {"name": measure.name, "title": measure.title, "edges": list(measure.edges)}

@@ -4,15 +4,18 @@ Shapes: M members, C categories of behaviour. Distances are 0 for equals and 1 f
 have nothing in common.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import rel_entr
+from scipy.stats import entropy, hypergeom
 from torch import Tensor
 
-from redqueen.evolution.activity import Activity, Chronicle
+from redqueen.evolution.behaviour import Activity, BehaviourLog
 from redqueen.population.population import BOTH_ROLES, Population
 from redqueen.types import Member, Role, Verdict
 
@@ -33,7 +36,7 @@ VERDICTS = (Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED)
 
 @torch.no_grad()
 def product_gram(A: Mapping[str, Tensor], B: Mapping[str, Tensor], slots: Sequence[int]) -> Floats:
-    """Frobenius inner products [M, M] of the updates B A of `slots`, summed over all layers.
+    """Return the inner products [M, M] of the updates B A of `slots`, summed over all layers.
 
     `A[layer]` is [slots, r, in], `B[layer]` [slots, out, r]. With all members' factors stacked,
     <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)) comes of two products of [M r, M r] a layer;
@@ -55,7 +58,7 @@ def product_gram(A: Mapping[str, Tensor], B: Mapping[str, Tensor], slots: Sequen
 
 
 def weight_distances(gram_MM: Floats) -> Floats:
-    """||P_i - P_j|| / sqrt(||P_i||^2 + ||P_j||^2) [M, M], from the updates' inner products.
+    """Return ||P_i - P_j|| / sqrt(||P_i||^2 + ||P_j||^2) [M, M], from the updates' inner products.
 
     0: equal; 1: orthogonal, as unrelated updates are; sqrt(2): opposite. Two updates of zero are
     equal.
@@ -69,7 +72,7 @@ def weight_distances(gram_MM: Floats) -> Floats:
 
 
 def cosine_kernel(gram_MM: Floats) -> Floats:
-    """Cosine similarity [M, M] of the updates; updates of zero are like each other alone."""
+    """Return the cosines [M, M] of the updates; updates of zero are like each other alone."""
     norm_M = np.sqrt(np.diagonal(gram_MM))
     zero_M = norm_M == 0.0
     scale_M = np.where(zero_M, 1.0, norm_M)
@@ -79,7 +82,7 @@ def cosine_kernel(gram_MM: Floats) -> Floats:
 
 
 def effective_number(kernel_MM: Floats) -> float:
-    """Vendi score (Friedman and Dieng, "The Vendi Score", TMLR 2023).
+    """Return the Vendi score (Friedman and Dieng, "The Vendi Score", TMLR 2023).
 
     exp of the entropy of the eigenvalues of K / M, K a positive semi-definite similarity with ones
     on its diagonal: 1 if all are alike, M if none is like another. 0 of nobody.
@@ -95,21 +98,23 @@ def effective_number(kernel_MM: Floats) -> float:
 
 
 def teacher_behaviour(activities: Sequence[Activity]) -> Floats:
-    """Counts [M, C] of the valid tasks that each wrote, by archive cell."""
+    """Return counts [M, C] of the valid tasks that each wrote, by archive cell."""
     cells = sorted({cell for activity in activities for cell in activity.cells})
     return np.array([[a.cells.get(cell, 0) for cell in cells] for a in activities], dtype=float)
 
 
 def student_behaviour(activities: Sequence[Activity]) -> Floats:
-    """Shares [M, C] of each verdict within each task kind, every kind with the same weight.
+    """Return shares [M, C] of each verdict within each task kind, every kind with the same weight.
 
     Which kinds a student met is not its doing. Where it met none of a kind that others met, it
     counts as their mean; a student without attempts has zeros.
     """
-    kinds = sorted({name.partition("/")[0] for a in activities for name in a.verdicts})
-    names = [[f"{kind}/{verdict.value}" for verdict in VERDICTS] for kind in kinds]
+    kinds = sorted({kind for activity in activities for kind in activity.verdicts})
     counts_MKV = np.array(
-        [[[a.verdicts.get(name, 0) for name in row] for row in names] for a in activities],
+        [
+            [[a.verdicts.get(kind, {}).get(v.value, 0) for v in VERDICTS] for kind in kinds]
+            for a in activities
+        ],
         dtype=float,
     ).reshape(len(activities), len(kinds), len(VERDICTS))
     totals_MK1 = counts_MKV.sum(2, keepdims=True)
@@ -120,36 +125,29 @@ def student_behaviour(activities: Sequence[Activity]) -> Floats:
     return shares_MC
 
 
-def _entropy_bits(p: Floats) -> Floats:
-    """Entropy over the last axis."""
-    entropy: Floats = -(p * np.log2(np.where(p > 0, p, 1.0))).sum(-1)
-    return entropy
-
-
 def divergences(behaviour_MC: Floats) -> Floats:
-    """Jensen-Shannon divergence [M, M] in bits between rows of weights; nan for rows of zeros.
+    """Return the Jensen-Shannon divergence [M, M] in bits between rows of weights.
 
-    H((p + q) / 2) - (H(p) + H(q)) / 2 (Lin, "Divergence measures based on the Shannon entropy",
-    1991), in [0, 1].
+    (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2 (Lin, "Divergence measures based on the
+    Shannon entropy", 1991), in [0, 1]; nan for rows of zeros.
     """
     total_M1 = behaviour_MC.sum(1, keepdims=True)
     p_MC = behaviour_MC / np.where(total_M1 > 0, total_M1, 1.0)
-    entropy_M = _entropy_bits(p_MC)
-    # Row by row: all pairs at once would be M x M x C.
-    mixed_MM = np.array([_entropy_bits((p_C + p_MC) / 2) for p_C in p_MC]).reshape(
-        len(p_MC), len(p_MC)
-    )
-    found_MM = np.clip(mixed_MM - (entropy_M[:, None] + entropy_M) / 2, 0.0, 1.0)
+    divergence_MM: Floats = np.zeros((len(p_MC), len(p_MC)))
+    for row, p_C in enumerate(p_MC):  # row by row: all pairs at once would be M x M x C
+        middle_MC = (p_C + p_MC) / 2
+        divergence_MM[row] = (rel_entr(p_C, middle_MC) + rel_entr(p_MC, middle_MC)).sum(1)
+    divergence_MM = np.clip(divergence_MM / (2.0 * math.log(2.0)), 0.0, 1.0)
     idle_M = total_M1[:, 0] == 0
-    found_MM[idle_M, :] = found_MM[:, idle_M] = np.nan
-    return found_MM
+    divergence_MM[idle_M, :] = divergence_MM[:, idle_M] = np.nan
+    return divergence_MM
 
 
 def style(counts_MC: Floats) -> float | None:
-    """How much a task's category tells about its author: adjusted mutual information, at most 1.
+    """Return how much a task's category tells about its author: adjusted mutual information.
 
-    (I - E[I]) / ((H(author) + H(category)) / 2 - E[I]), with E[I] the expectation if authors were
-    dealt to the tasks by chance (Vinh, Epps and Bailey, JMLR 2010). Around 0:
+    (I - E[I]) / ((H(author) + H(category)) / 2 - E[I]), at most 1, with E[I] the expectation if
+    authors were dealt to the tasks by chance (Vinh, Epps and Bailey, JMLR 2010). Around 0:
     all write alike. Unlike distances it does not mistake the noise of small counts for a
     difference. None with fewer than two authors; 0 if there is but one category.
     """
@@ -158,33 +156,27 @@ def style(counts_MC: Floats) -> float | None:
         return None
     N = counts_MC.sum()
     a_M, b_C = counts_MC.sum(1), counts_MC.sum(0)
-    entropies = [-(x / N * np.log(x / N)).sum() for x in (a_M, b_C)]
-    share_MC = counts_MC / N
-    ratio_MC = np.where(share_MC > 0, counts_MC * N / np.outer(a_M, b_C), 1.0)
-    information = float((share_MC * np.log(ratio_MC)).sum())
+    information = float(rel_entr(counts_MC / N, np.outer(a_M, b_C) / N**2).sum())
     chance = _expected_information(a_M, b_C)
-    ceiling = float(sum(entropies)) / 2 - chance
+    ceiling = float(entropy(a_M) + entropy(b_C)) / 2 - chance
     if len(b_C) < 2 or ceiling <= 1e-12:
         return 0.0
     return (information - chance) / ceiling
 
 
 def _expected_information(a_M: Floats, b_C: Floats) -> float:
-    """Expected mutual information in nats of two labellings with these counts (hypergeometric)."""
+    """Return the mean mutual information in nats of two random labellings with these counts.
+
+    An author of a tasks and a category of b share n of N tasks with hypergeometric probability.
+    """
     N = int(a_M.sum())
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, N + 1)))])
     expected = 0.0
     rows, row_times = np.unique(a_M.astype(int), return_counts=True)
     columns, column_times = np.unique(b_C.astype(int), return_counts=True)
     for a, times_a in zip(rows.tolist(), row_times.tolist(), strict=True):
         for b, times_b in zip(columns.tolist(), column_times.tolist(), strict=True):
             n = np.arange(max(1, a + b - N), min(a, b) + 1)
-            log_chance = (
-                log_factorial[a] + log_factorial[b] + log_factorial[N - a] + log_factorial[N - b]
-                - log_factorial[N] - log_factorial[n] - log_factorial[a - n]
-                - log_factorial[b - n] - log_factorial[N - a - b + n]
-            )  # fmt: skip
-            terms = n / N * np.log(N * n / (a * b)) * np.exp(log_chance)
+            terms = n / N * np.log(N * n / (a * b)) * hypergeom.pmf(n, N, a, b)
             expected += times_a * times_b * float(terms.sum())
     return expected
 
@@ -194,7 +186,7 @@ def _expected_information(a_M: Floats, b_C: Floats) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Members of one kind, with what fitness and selection may know of them beside the ratings.
+    """Members of one kind, with what fitness and selection go by besides the ratings.
 
     Rows and columns of the distances are in the order of `members`.
     """
@@ -215,15 +207,19 @@ class Group:
     """Of the teachers' tasks; None for students."""
 
     def metrics(self) -> dict[str, float]:
-        """Flat names `diversity/<group>/…`; a measure without two members to compare is missing."""
+        """Return `diversity/<group>/…`; a measure without two members to compare is missing."""
         flat = {}
         pairs = np.triu_indices(len(self.members), 1)
-        for name, found_MM in (("weights", self.weights_MM), ("behaviour", self.behaviour_MM)):
-            known = found_MM[pairs]
-            known = known[~np.isnan(known)]
-            if known.size:
-                flat[f"{name}_mean"], flat[f"{name}_min"] = float(known.mean()), float(known.min())
-                flat[f"{name}_effective"] = getattr(self, f"effective_{name}")
+        for name, distances_MM, effective in (
+            ("weights", self.weights_MM, self.effective_weights),
+            ("behaviour", self.behaviour_MM, self.effective_behaviour),
+        ):
+            measured = distances_MM[pairs]
+            measured = measured[~np.isnan(measured)]
+            if measured.size:
+                flat[f"{name}_mean"] = float(measured.mean())
+                flat[f"{name}_min"] = float(measured.min())
+                flat[f"{name}_effective"] = effective
         if self.style is not None:
             flat["style"] = self.style
         return {f"diversity/{self.name}/{name}": value for name, value in flat.items()}
@@ -236,19 +232,19 @@ class Survey:
     groups: tuple[Group, ...]
 
     def metrics(self) -> dict[str, float]:
-        """Those of all groups."""
+        """Return those of all groups."""
         return {k: v for group in self.groups for k, v in group.metrics().items()}
 
 
 def _group(
     name: str,
     members: tuple[Member, ...],
-    chronicle: Chronicle,
+    log: BehaviourLog,
     A: Mapping[str, Tensor],
     B: Mapping[str, Tensor],
 ) -> Group:
     gram_MM = product_gram(A, B, [member.slot for member in members])
-    recent = [chronicle.recent(member.id) for member in members]
+    recent = [log.recent(member.id) for member in members]
     teaches = Role.TEACHER in members[0].roles
     behaviour_MC = (teacher_behaviour if teaches else student_behaviour)(recent)
     divergence_MM = divergences(behaviour_MC)
@@ -256,7 +252,7 @@ def _group(
     return Group(
         name=name,
         members=members,
-        activities=tuple(chronicle.since_generation(member.id) for member in members),
+        activities=tuple(log.since_generation(member.id) for member in members),
         weights_MM=weight_distances(gram_MM),
         behaviour_MM=np.sqrt(divergence_MM),
         effective_weights=effective_number(cosine_kernel(gram_MM)),
@@ -267,9 +263,9 @@ def _group(
 
 
 def survey(
-    population: Population, chronicle: Chronicle, A: Mapping[str, Tensor], B: Mapping[str, Tensor]
+    population: Population, log: BehaviourLog, A: Mapping[str, Tensor], B: Mapping[str, Tensor]
 ) -> Survey:
-    """Compare the members of each kind: their stacked factors, and their recent behaviour.
+    """Return how the members of each kind compare: their updates, and their recent behaviour.
 
     `A` and `B` are the adapter stack's, as in `product_gram`.
     """
@@ -277,5 +273,5 @@ def survey(
     for name, roles in GROUPS.items():
         members = population.with_roles(roles)
         if members:
-            groups.append(_group(name, members, chronicle, A, B))
+            groups.append(_group(name, members, log, A, B))
     return Survey(tuple(groups))

@@ -31,7 +31,7 @@ class ThinSVD(NamedTuple):
 
 
 def to_factors(svd: ThinSVD, rank: int) -> tuple[Tensor, Tensor]:
-    """Factors of the best rank-`rank` approximation (Eckart-Young): A [..., rank, in], B.
+    """Return factors of the best rank-`rank` approximation (Eckart-Young): A [..., rank, in], B.
 
     Each component sigma u v^T is split evenly, B column sqrt(sigma) u and A row sqrt(sigma) v^T,
     except that a row of A is never shorter than a founder's. Were both sides of a component
@@ -51,7 +51,7 @@ def to_factors(svd: ThinSVD, rank: int) -> tuple[Tensor, Tensor]:
 
 
 def product_inner(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
-    """Frobenius inner product of two products, summed over the batch.
+    """Return the Frobenius inner product of two products, summed over the batch.
 
     <B A, D C> = tr(A^T B^T D C) = sum((B^T D) * (A C^T)), from two r x r matrices in double
     precision.
@@ -61,7 +61,7 @@ def product_inner(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> f
 
 
 def relative_change(child: Factors, parent: Factors) -> float:
-    """||P_child - P_parent|| over the larger of the two norms, all layers together; in [0, 2].
+    """Return ||P_child - P_parent|| over the larger norm, all layers together; in [0, 2].
 
     Accurate to about 1e-8, as the square is a difference of double precision sums.
     """
@@ -73,7 +73,7 @@ def relative_change(child: Factors, parent: Factors) -> float:
 
 
 def shape_groups(parents: Sequence[Factors]) -> list[list[str]]:
-    """Names of the layers, grouped by shape; groups and names keep the first parent's order.
+    """Return the names of the layers by shape; groups and names keep the first parent's order.
 
     Raises:
         ValueError: the parents do not have the same layers with the same shapes.

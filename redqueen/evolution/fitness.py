@@ -1,34 +1,57 @@
 """The number that selection acts on: one for each member of a group that competes."""
 
-from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
-from redqueen.config import Config, EvolutionConfig
+from redqueen.config.component import Component
+from redqueen.config.evolution import EvolutionConfig, SharingConfig
 from redqueen.evolution.diversity import Floats, Group
 from redqueen.types import Role
 
-Fitness = Callable[[Group, Config], Floats]
-"""Fitness [M] of the members of a group; more is better, only differences matter."""
+
+class Fitness(Component):
+    """Base of what a config names as a fitness."""
+
+    needs_ratings: ClassVar[bool] = False
+    """Whether it is the same for ever where no match is rated."""
+
+    def of(self, group: Group, sigma: float) -> Floats:
+        """Return the fitness [M] of a group's members; `sigma` is a newcomer's.
+
+        More is better, only differences matter.
+        """
+        raise NotImplementedError
 
 
-def conservative(group: Group, config: Config) -> Floats:
+class Conservative(Fitness):
     """Mu - 3 sigma: what the member is almost surely worth."""
-    return np.array([member.conservative_rating for member in group.members])
+
+    needs_ratings: ClassVar[bool] = True
+
+    def of(self, group: Group, sigma: float) -> Floats:
+        """Return mu - 3 sigma."""
+        return np.array([member.conservative_rating for member in group.members])
 
 
-def mean(group: Group, config: Config) -> Floats:
+class Mean(Fitness):
     """Mu: the best guess, which does not punish a newborn for its wide sigma."""
-    return np.array([member.mu for member in group.members])
+
+    needs_ratings: ClassVar[bool] = True
+
+    def of(self, group: Group, sigma: float) -> Floats:
+        """Return mu."""
+        return np.array([member.mu for member in group.members])
 
 
 def _pooled(sums_M: Floats, counts_M: Floats) -> Floats:
-    """Means; who has nothing to average gets the mean over all that the group did (0 if none)."""
+    """Return means; who has nothing to average gets the mean over the whole group (0 if none)."""
     pooled = sums_M.sum() / max(1.0, counts_M.sum())
     return np.where(counts_M > 0, sums_M / np.maximum(counts_M, 1.0), pooled)
 
 
-def solve_rate(group: Group, config: Config) -> Floats:
+class SolveRate(Fitness):
     """What the member earned since the last generation, in place of its rating.
 
     A student: its solved attempts (with partial credit, their scores) over its attempts. A teacher:
@@ -36,73 +59,79 @@ def solve_rate(group: Group, config: Config) -> Floats:
     those that were rejected. A self-play member: the mean of both. Who did nothing is as good as
     the whole group's average.
     """
-    done = group.activities
-    solved = _pooled(
-        np.array([a.solved for a in done]), np.array([float(a.attempts) for a in done])
-    )
-    earned = _pooled(
-        np.array([a.reward for a in done]), np.array([float(a.proposals) for a in done])
-    )
-    of_role = {Role.STUDENT: solved, Role.TEACHER: earned}
-    found_M: Floats = np.mean([of_role[role] for role in group.members[0].roles], axis=0)
-    return found_M
+
+    def of(self, group: Group, sigma: float) -> Floats:
+        """Return the mean score, the mean reward, or the mean of both."""
+        done = group.activities
+        by_role = {
+            Role.STUDENT: _pooled(
+                np.array([a.solved for a in done]), np.array([float(a.attempts) for a in done])
+            ),
+            Role.TEACHER: _pooled(
+                np.array([a.reward for a in done]), np.array([float(a.proposals) for a in done])
+            ),
+        }
+        fitness_M: Floats = np.mean([by_role[role] for role in group.members[0].roles], axis=0)
+        return fitness_M
 
 
-def novelty_M(distances_MM: Floats, neighbours: int) -> Floats:
-    """Mean distance [M] to the `neighbours` nearest others (Lehman and Stanley, "Abandoning
-    objectives", Evolutionary Computation 2011).
+def novelty_of(distances_MM: Floats, neighbours: int) -> Floats:
+    """Return the mean distance [M] to the `neighbours` nearest others.
 
-    Unknown distances (nan) are left out; who has none is as novel as the others on average.
+    Lehman and Stanley, "Abandoning objectives", Evolutionary Computation 2011. Distances that are
+    not known (nan) are left out; who has none is as novel as the others on average.
     """
     distances_MM = distances_MM.copy()
     np.fill_diagonal(distances_MM, np.nan)
-    found = [np.sort(row[~np.isnan(row)])[:neighbours] for row in distances_MM]
-    known = [float(near.mean()) for near in found if near.size]
-    average = float(np.mean(known)) if known else 0.0
-    return np.array([near.mean() if near.size else average for near in found])
+    nearest = [np.sort(row[~np.isnan(row)])[:neighbours] for row in distances_MM]
+    means = [float(near.mean()) for near in nearest if near.size]
+    average = float(np.mean(means)) if means else 0.0
+    return np.array([near.mean() if near.size else average for near in nearest])
 
 
-def novelty(group: Group, config: Config) -> Floats:
+class Novelty(Mean):
     """Mu + weight x sigma_0 x novelty, novelty by behaviour and sigma_0 a newcomer's sigma.
 
     Lehman and Stanley search for novelty alone; here it is a bonus in units of the rating.
     """
-    wanted = config.evolution
-    found_M = novelty_M(group.behaviour_MM, wanted.novelty_neighbours)
-    return mean(group, config) + wanted.novelty_weight * config.population.sigma * found_M
+
+    needs_ratings: ClassVar[bool] = False
+
+    weight: float = Field(1.0, ge=0)
+    """What the greatest possible novelty is worth, in newcomers' sigmas."""
+    neighbours: int = Field(3, ge=1)
+    """Nearest neighbours that a member is compared with."""
+
+    def of(self, group: Group, sigma: float) -> Floats:
+        """Return mu plus the bonus."""
+        bonus_M = self.weight * sigma * novelty_of(group.behaviour_MM, self.neighbours)
+        return super().of(group, sigma) + bonus_M
 
 
-FITNESS: dict[str, Fitness] = {
-    "conservative": conservative,
-    "mean": mean,
-    "solve_rate": solve_rate,
-    "novelty": novelty,
-}
+def shared(fitness_M: Floats, distances_MM: Floats, config: SharingConfig) -> Floats:
+    """Return the fitness [M] that is left when neighbours share theirs.
 
-
-def shared(fitness_M: Floats, distances_MM: Floats, config: EvolutionConfig) -> Floats:
-    """Fitness sharing (Goldberg and Richardson, "Genetic algorithms with sharing", ICGA 1987).
-
-    f'_i = f~_i / sum_j sh(d_ij), sh(d) = 1 - (d / radius)^exponent within the radius, else 0.
-    Dividing asks for positive numbers, and ratings have no natural zero: f~ = f - min f + s, with s
-    the standard deviation of f (1 if all are equal). So the least fit keeps a stake that crowding
-    divides, and the order does not change when ratings are shifted or scaled. An unknown distance
-    (nan) shares nothing.
+    Goldberg and Richardson, "Genetic algorithms with sharing", ICGA 1987: f'_i = f~_i /
+    sum_j sh(d_ij), sh(d) = 1 - (d / radius)^exponent within the radius, else 0. Dividing asks for
+    positive numbers, and ratings have no natural zero: f~ = f - min f + s, with s the standard
+    deviation of f (1 if all are equal). So the least fit keeps a stake that crowding divides, and
+    the order does not change when ratings are shifted or scaled. A distance that is not known (nan)
+    shares nothing.
     """
     # Not by the deviation itself: that of equal numbers may differ from 0 by rounding.
     spread = float(fitness_M.std()) if np.ptp(fitness_M) > 0.0 else 1.0
     raised_M = fitness_M - fitness_M.min() + spread
-    near_MM = np.where(np.isnan(distances_MM), np.inf, distances_MM) / config.sharing_radius
-    sharing_MM = 1.0 - np.minimum(near_MM, 1.0) ** config.sharing_exponent
+    near_MM = np.where(np.isnan(distances_MM), np.inf, distances_MM) / config.radius
+    sharing_MM = 1.0 - np.minimum(near_MM, 1.0) ** config.exponent
     np.fill_diagonal(sharing_MM, 1.0)
-    found_M: Floats = raised_M / sharing_MM.sum(1)
-    return found_M
+    shared_M: Floats = raised_M / sharing_MM.sum(1)
+    return shared_M
 
 
-def group_fitness(group: Group, config: Config) -> Floats:
-    """Fitness [M] as configured, shared among neighbours if sharing is on."""
-    fitness_M = FITNESS[config.evolution.fitness](group, config)
-    if config.evolution.sharing == "off":
+def group_fitness(group: Group, config: EvolutionConfig, sigma: float) -> Floats:
+    """Return the fitness [M] as configured, shared among neighbours if sharing is on."""
+    fitness_M: Floats = config.fitness.of(group, sigma)
+    if config.sharing.by == "off":
         return fitness_M
-    distances_MM = group.weights_MM if config.evolution.sharing == "weights" else group.behaviour_MM
-    return shared(fitness_M, distances_MM, config.evolution)
+    distances_MM = group.weights_MM if config.sharing.by == "weights" else group.behaviour_MM
+    return shared(fitness_M, distances_MM, config.sharing)

@@ -49,7 +49,7 @@ class Components(NamedTuple):
     inverse: Tensor
 
     def weighted(self, weight_Lm: Tensor) -> Tensor:
-        """X [L, r, r] of the sum of all components, each times its weight."""
+        """Return the X [L, r, r] of the sum of all components, each times its weight."""
         return self.left * (weight_Lm * self.inverse)[..., None, :] @ self.right
 
 
@@ -69,20 +69,20 @@ class Frame:
     bases: tuple[Tensor, Tensor] | None
 
     def live(self, values_Lm: Tensor) -> Tensor:
-        """[L, m]: which singular values of a product are not zero to working precision."""
+        """Return [L, m]: which singular values of a product are not zero to working precision."""
         share = QR_FLOOR if self.bases else GRAM_FLOOR
         norms = torch.linalg.matrix_norm(self.R_a) * torch.linalg.matrix_norm(self.R_b)
         above: Tensor = values_Lm > share * norms[:, None]
         return above
 
     def identity(self) -> Tensor:
-        """X [L, r, r] of one parent left as it is."""
+        """Return the X [L, r, r] of one parent left as it is."""
         return torch.eye(self.rank, dtype=torch.float64).repeat(len(self.pairs), 1, 1)
 
     def components(self, parent: int) -> Components:
-        """The parent's singular components; m = min(r, in, out)."""
-        own = slice(parent * self.rank, (parent + 1) * self.rank)
-        R_a, R_b = self.R_a[..., own], self.R_b[..., own]
+        """Return the parent's singular components; m = min(r, in, out)."""
+        block = slice(parent * self.rank, (parent + 1) * self.rank)
+        R_a, R_b = self.R_a[..., block], self.R_b[..., block]
         if R_a.shape[-1] < self.R_a.shape[-1]:
             # A block of columns is taller than wide: only its triangle matters.
             R_a, R_b = torch.linalg.qr(R_a, mode="r").R, torch.linalg.qr(R_b, mode="r").R
@@ -95,7 +95,7 @@ class Frame:
         return Components(left * sign.mT, S, right * sign, S.reciprocal().where(S > 0, 0.0))
 
     def child(self, X: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Factors of the best rank-r approximation of B X A, layer by layer; X is [L, k, k]."""
+        """Return each layer's factors of the best rank-r approximation of B X A; X is [L, k, k]."""
         like_a, like_b = self.pairs[0][0]
         W, S, Zh = torch.linalg.svd(self.R_b @ X @ self.R_a.mT, full_matrices=False)
         W, S, Zh = W[..., : self.rank], S[..., : self.rank], Zh[..., : self.rank, :]
@@ -160,7 +160,7 @@ def _complete(right: Tensor, live: Tensor, R_a: Tensor) -> bool:
 
 
 def _gram(blocks: Sequence[Tensor], work: Tensor) -> Tensor:
-    """M M^T [k, k] of the blocks [., n] stacked to M [k, n]; `work` is [k, CHUNK], double."""
+    """Return M M^T [k, k], M [k, n] the blocks [., n] stacked; `work` is [k, CHUNK], double."""
     k, n = work.shape[0], blocks[0].shape[1]
     total = work.new_zeros((k, k))
     for begin in range(0, n, CHUNK):
@@ -174,7 +174,7 @@ def _gram(blocks: Sequence[Tensor], work: Tensor) -> Tensor:
 
 
 def _grams(layers: Sequence[Sequence[Tensor]]) -> Tensor:
-    """M M^T of each layer's blocks, [L, k, k] on the CPU, in double precision."""
+    """Return M M^T of each layer's blocks, [L, k, k] on the CPU, in double precision."""
     first = layers[0]
     k, device = sum(block.shape[0] for block in first), first[0].device
     shape = (k, min(CHUNK, first[0].shape[1]))
@@ -186,7 +186,7 @@ def _grams(layers: Sequence[Sequence[Tensor]]) -> Tensor:
 
 
 def _root(gram: Tensor) -> Tensor:
-    """R [L, k, k] with R^T R = gram: by Cholesky, or by eigenvectors where gram is singular."""
+    """Return R [L, k, k] with R^T R = gram: by Cholesky, or eigenvectors where it is singular."""
     R: Tensor
     R, failed = torch.linalg.cholesky_ex(gram, upper=True)
     singular = failed > 0
@@ -197,14 +197,14 @@ def _root(gram: Tensor) -> Tensor:
 
 
 def gram_frame(pairs: Sequence[tuple[tuple[Tensor, Tensor], ...]]) -> Frame:
-    """The frame of L layers by matrix products alone."""
+    """Return the frame of L layers by matrix products alone."""
     R_a = _root(_grams([[a for a, _ in pair] for pair in pairs]))
     R_b = _root(_grams([[b.mT for _, b in pair] for pair in pairs]))
     return Frame(tuple(pairs), pairs[0][0][0].shape[-2], R_a, R_b, None)
 
 
 def qr_frame(pairs: Sequence[tuple[tuple[Tensor, Tensor], ...]]) -> Frame:
-    """The frame of L layers by Householder QR."""
+    """Return the frame of L layers by Householder QR."""
     A = torch.stack([torch.cat([a for a, _ in pair]) for pair in pairs]).double()
     B = torch.stack([torch.cat([b for _, b in pair], dim=-1) for pair in pairs]).double()
     Q_a, R_a = torch.linalg.qr(A.mT)
@@ -213,7 +213,7 @@ def qr_frame(pairs: Sequence[tuple[tuple[Tensor, Tensor], ...]]) -> Frame:
 
 
 def make_frame(pairs: Sequence[tuple[tuple[Tensor, Tensor], ...]]) -> Frame:
-    """The frame of L layers by the route that suits their size and type."""
+    """Return the frame of L layers by the route that suits their size and type."""
     a, b = pairs[0][0]
     k = sum(pair[0].shape[-2] for pair in pairs[0])
     shortest, both = min(a.shape[-1], b.shape[-2]), a.shape[-1] + b.shape[-2]
@@ -223,7 +223,7 @@ def make_frame(pairs: Sequence[tuple[tuple[Tensor, Tensor], ...]]) -> Frame:
 
 @torch.no_grad()
 def recombine(parents: Sequence[Factors], core: Callable[[Frame], Tensor]) -> Child:
-    """The child whose product is the best rank-r approximation of B X A, X = core(frame).
+    """Return the child whose product is the best rank-r approximation of B X A, X = core(frame).
 
     `core` is called once for each shape of layer, in the parents' order, and returns [L, k, k] in
     double precision on the CPU. Nothing of the size of dW is ever formed, nor any copy of a whole
@@ -237,3 +237,24 @@ def recombine(parents: Sequence[Factors], core: Callable[[Frame], Tensor]) -> Ch
         frame = make_frame([tuple(parent[name] for parent in parents) for name in names])
         child |= zip(names, frame.child(core(frame)), strict=True)
     return {name: child[name] for name in parents[0]}
+
+
+def side_by_side(cores: Sequence[Tensor]) -> Tensor:
+    """Return the X [L, k, k] of the sum of the parents' X [L, r, r]."""
+    L, r = len(cores[0]), cores[0].shape[-1]
+    X = cores[0].new_zeros((L, r * len(cores), r * len(cores)))
+    for i, core in enumerate(cores):
+        block = slice(i * r, (i + 1) * r)
+        X[:, block, block] = core
+    return X
+
+
+def weighted_sum(parents: Sequence[Factors], weights: Sequence[float]) -> Child:
+    """Return the best rank-r approximation of the weighted sum of the parents' updates.
+
+    Raises:
+        ValueError: the parents do not have the same layers with the same shapes.
+    """
+    return recombine(
+        parents, lambda frame: side_by_side([weight * frame.identity() for weight in weights])
+    )

@@ -1,30 +1,19 @@
-"""Rewards, advantages, the loss, and one fused update of every member."""
+"""Rewards, samples, advantages, the loss, and one fused update of every member."""
 
-from redqueen.learner.advantages import SCHEMES
+from redqueen.learner.assign import Rewards, assign_rewards
+from redqueen.learner.metrics import UpdateReport, step_metrics
 from redqueen.learner.optimizer import StackedAdamW
-from redqueen.learner.report import MemberUpdate, UpdateReport
-from redqueen.learner.rewards import (
-    TEACHER_REWARDS,
-    solve_rate,
-    student_reward,
-    teacher_reward,
-)
-from redqueen.learner.settling import settle, step_metrics
-from redqueen.learner.trajectories import make_trajectories
-from redqueen.learner.update import Learner, Scorer
+from redqueen.learner.passes import Scorer
+from redqueen.learner.samples import make_samples
+from redqueen.learner.update import Learner
 
 __all__ = [
-    "SCHEMES",
-    "TEACHER_REWARDS",
     "Learner",
-    "MemberUpdate",
+    "Rewards",
     "Scorer",
     "StackedAdamW",
     "UpdateReport",
-    "make_trajectories",
-    "settle",
-    "solve_rate",
+    "assign_rewards",
+    "make_samples",
     "step_metrics",
-    "student_reward",
-    "teacher_reward",
 ]

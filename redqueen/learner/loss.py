@@ -19,8 +19,9 @@ LOG_RATIO_LIMIT = 20.0
 def token_weights(
     slots: Sequence[int], lengths: Sequence[int], norm: Literal["token", "sequence"]
 ) -> NDArray[np.float64]:
-    """Weight [N] of every token of each sequence in its member's loss.
+    """Return the weight [N] of every token of each sequence in its member's loss.
 
+    `lengths` [N] counts sampled tokens, of which every sequence has at least one.
     `token`: 1 / (the member's tokens), every token counts alike (DAPO, arXiv 2503.14476).
     `sequence`: 1 / (the member's sequences x the sequence's length), every sequence counts alike
     (GRPO). The weights of a member's tokens sum to 1. Sequences of zero advantage are counted too:
@@ -29,11 +30,11 @@ def token_weights(
     slots_N, lengths_N = np.asarray(slots), np.asarray(lengths, dtype=np.float64)
     weights_N = np.zeros(len(slots_N))
     for slot in np.unique(slots_N):
-        own = slots_N == slot
+        chosen_N = slots_N == slot
         if norm == "token":
-            weights_N[own] = 1.0 / lengths_N[own].sum()
+            weights_N[chosen_N] = 1.0 / lengths_N[chosen_N].sum()
         else:
-            weights_N[own] = 1.0 / (own.sum() * lengths_N[own])
+            weights_N[chosen_N] = 1.0 / (chosen_N.sum() * lengths_N[chosen_N])
     return weights_N
 
 
@@ -43,7 +44,7 @@ class Loss(NamedTuple):
     total: Tensor
     """Scalar to differentiate: weighted sum over all tokens."""
     sequence_loss_B: Tensor
-    gap_B: Tensor
+    mismatch_B: Tensor
     """Sum of |log p now - log p at sampling|."""
     clipped_B: Tensor
     """Tokens whose ratio the clip holds back (no gradient of the policy term)."""
@@ -65,7 +66,7 @@ def policy_loss(
     base_logprobs_BT: Tensor | None = None,
     kl_coefficient: float = 0.0,
 ) -> Loss:
-    """PPO's clipped surrogate (arXiv 1707.06347, equation 7) plus an optional KL to the base.
+    """Return PPO's clipped surrogate (arXiv 1707.06347, equation 7), plus a KL to the base.
 
     With ratio q = exp(log p - log p_old), a token costs -min(q a, clip(q, 1 - low, 1 + high) a),
     plus `kl_coefficient` times the k3 estimate exp(d) - d - 1, d = log p_base - log p (Schulman,
@@ -92,7 +93,7 @@ def policy_loss(
         return Loss(
             total=total,
             sequence_loss_B=sequence_loss_B.detach(),
-            gap_B=change_BT.abs().sum(1),
+            mismatch_B=change_BT.abs().sum(1),
             clipped_B=((held_BT < free_BT) & mask_BT).sum(1).to(ratio_BT.dtype),
             kl_B=(kl_BT * mask_BT).sum(1),
             base_kl_B=(base_kl_BT * mask_BT).sum(1),

@@ -52,7 +52,7 @@ class StackedAdamW:
 
     @torch.no_grad()
     def grad_norms(self, slots: Sequence[int]) -> list[float]:
-        """Global L2 norm of each slot's gradient over all tensors."""
+        """Return the global L2 norm of each slot's gradient over all tensors."""
         grads = [p.grad for p in self.parameters.values() if p.grad is not None]
         if not grads:
             return [0.0] * len(slots)
@@ -142,7 +142,7 @@ class StackedAdamW:
             state[target].copy_(state[source])
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All state as flat named tensors, ready for safetensors (views, not copies)."""
+        """Return all state as flat named tensors, ready for safetensors (views, not copies)."""
         state = {"steps": self.steps}
         state |= {f"mean/{name}": tensor for name, tensor in self._mean.items()}
         return state | {f"square/{name}": tensor for name, tensor in self._square.items()}
@@ -154,13 +154,13 @@ class StackedAdamW:
         Raises:
             ConfigError: names or shapes differ; nothing has been changed.
         """
-        own = self.state_dict()
-        wrong = sorted(own.keys() ^ state.keys())
-        wrong += [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
+        present = self.state_dict()
+        wrong = sorted(present.keys() ^ state.keys())
+        wrong += [n for n in present.keys() & state.keys() if present[n].shape != state[n].shape]
         if wrong:
             raise ConfigError(
                 f"the optimizer state in the checkpoint does not fit this run ({wrong[0]}); "
                 "use the base, rank, targets and population that the run was made with"
             )
-        for name, tensor in own.items():
+        for name, tensor in present.items():
             tensor.copy_(state[name])

@@ -1,90 +1,131 @@
 """Who meets whom: teachers take turns, students are drawn by prioritized fictitious self-play."""
 
-from collections.abc import Callable, Sequence
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from redqueen.config import Config
+from redqueen.config.component import Component
 from redqueen.population.population import BOTH_ROLES, Population
 from redqueen.population.ratings import RatingSystem
 from redqueen.types import Match, Member, Role
 
-Matchmaker = Callable[[Member, Sequence[Member], RatingSystem], NDArray[np.float64]]
-"""Weights, not normalised, with which `teacher` meets each of `students`."""
+Floats = NDArray[np.float64]
+
+GOLDEN_RATIO = (math.sqrt(5.0) - 1.0) / 2.0
 
 
-def prioritized(
-    teacher: Member, students: Sequence[Member], ratings: RatingSystem
-) -> NDArray[np.float64]:
+class Matchmaker(Component):
+    """Base of what a config names as a matchmaker."""
+
+    def weights(self, teacher: Member, students: Sequence[Member], ratings: RatingSystem) -> Floats:
+        """Return the weights, not normalised, with which `teacher` meets each of `students`."""
+        raise NotImplementedError
+
+
+class Prioritized(Matchmaker):
     """p (1 - p), with p the probability that the student beats the teacher.
 
     The variance weighting of prioritized fictitious self-play (Vinyals et al., Nature 2019,
     f_var): near-even matches are the likeliest.
     """
-    p_S = np.array([ratings.win_probability(student, teacher) for student in students])
-    return p_S * (1.0 - p_S)
+
+    def weights(self, teacher: Member, students: Sequence[Member], ratings: RatingSystem) -> Floats:
+        """Return p (1 - p) for each student."""
+        p = np.array([ratings.win_probability(student, teacher) for student in students])
+        return p * (1.0 - p)
 
 
-def uniform(
-    teacher: Member, students: Sequence[Member], ratings: RatingSystem
-) -> NDArray[np.float64]:
+class Uniform(Matchmaker):
     """Every student alike."""
-    return np.ones(len(students))
+
+    def weights(self, teacher: Member, students: Sequence[Member], ratings: RatingSystem) -> Floats:
+        """Return ones."""
+        return np.ones(len(students))
 
 
-MATCHMAKERS: dict[str, Matchmaker] = {"prioritized": prioritized, "uniform": uniform}
+def _draw(weights: Floats, rng: np.random.Generator) -> int:
+    """Return an index drawn in proportion to the weights; evenly if they all underflowed to 0."""
+    total = weights.sum()
+    even = np.full(len(weights), 1.0 / len(weights))
+    return int(rng.choice(len(weights), p=weights / total if total > 0 else even))
 
 
-def _draw(weights_S: NDArray[np.float64], rng: np.random.Generator) -> int:
-    """Index drawn in proportion to the weights; evenly if they all underflowed to 0."""
-    total = weights_S.sum()
-    even = np.full(len(weights_S), 1.0 / len(weights_S))
-    return int(rng.choice(len(weights_S), p=weights_S / total if total > 0 else even))
+def environment_of_turn(shares: Mapping[str, float], turn: int) -> str:
+    """Return the environment whose turn it is, each in proportion to its share; draws nothing.
+
+    Turn t falls on the point frac(t g) of [0, 1), g the golden ratio, which is cut into the shares.
+    These points are evenly spread over every stretch of turns, and over every second, third, ...
+    turn as well, so that each teacher meets all environments in proportion.
+
+    Raises:
+        ValueError: no share is positive.
+    """
+    total = math.fsum(shares.values())
+    if not total > 0.0:
+        raise ValueError("at least one environment needs a positive share")
+    point = turn * GOLDEN_RATIO % 1.0 * total
+    names = [name for name, share in shares.items() if share > 0.0]
+    ends = itertools.accumulate(shares[name] for name in names)
+    return next((name for name, end in zip(names, ends, strict=True) if point < end), names[-1])
 
 
 def make_matches(
-    population: Population, config: Config, step: int, rng: np.random.Generator
+    population: Population,
+    matchmaker: Matchmaker,
+    ratings: RatingSystem,
+    *,
+    count: int,
+    students_per_task: int | Literal["all"],
+    shares: Mapping[str, float],
+    step: int,
+    rng: np.random.Generator,
 ) -> tuple[Match, ...]:
-    """The `rollout.matches` matches of one step, then those of cross-evaluation.
+    """Return the `count` matches of one step, then those of cross-evaluation.
 
     Teachers take turns in slot order; whose turn it is follows from `step` alone, so that over
     time all get equally many matches and a resumed run needs no state. Students are drawn without
     replacement until all have been drawn, then all are available again. A self-play member takes
     its turn among the teachers and meets itself. Where nobody teaches, the students take turns
     with the stream. The configuration sees to it that there are students where there are teachers.
+    Each match is of one environment, see `environment_of_turn`.
 
-    With `rollout.students_per_task` above 1, the tasks of each match go to further students; each
-    of them is a match of its own (`Match.tasks_of`), numbered after all others.
+    With `students_per_task` above 1, the tasks of each match go to further students; each of them
+    is a match of its own (`Match.tasks_of`), numbered after all others.
+
+    Raises:
+        ValueError: no share is positive.
     """
     teachers = population.by_role(Role.TEACHER)
     students = population.with_roles((Role.STUDENT,))
-    ratings = RatingSystem(config.population)
-    matchmaker = MATCHMAKERS[config.population.matchmaking]
-    count = config.rollout.matches
     pool: list[Member] = []
     matches = []
     for index in range(count):
         turn = step * count + index
+        environment = environment_of_turn(shares, turn)
         if not teachers:
-            matches.append(Match(step, index, None, students[turn % len(students)].id))
+            student = students[turn % len(students)]
+            matches.append(Match(step, index, None, student.id, environment=environment))
             continue
         teacher = teachers[turn % len(teachers)]
         student = teacher
         if teacher.roles != BOTH_ROLES:
             pool = pool or list(students)
-            student = pool.pop(_draw(matchmaker(teacher, pool, ratings), rng))
-        matches.append(Match(step, index, teacher.id, student.id))
-    return (*matches, *_cross_evaluation(matches, students, config, rng))
+            student = pool.pop(_draw(matchmaker.weights(teacher, pool, ratings), rng))
+        matches.append(Match(step, index, teacher.id, student.id, environment=environment))
+    return (*matches, *_cross_evaluation(matches, students, students_per_task, rng))
 
 
 def _cross_evaluation(
     matches: Sequence[Match],
     students: Sequence[Member],
-    config: Config,
+    students_per_task: int | Literal["all"],
     rng: np.random.Generator,
 ) -> list[Match]:
-    """Further students for the tasks of `matches`, drawn evenly without replacement.
+    """Return matches of further students for the same tasks, drawn evenly without replacement.
 
     Evenly, because they measure the task: near-even matches are what the matched student is for.
     A self-play member's tasks stay with it.
@@ -94,10 +135,17 @@ def _cross_evaluation(
         others = [s for s in students if s.id != match.student]
         if match.teacher == match.student or not others:
             continue
-        wanted = config.rollout.students_per_task
-        count = len(others) if wanted == "all" else wanted - 1
+        count = len(others) if students_per_task == "all" else students_per_task - 1
         chosen = sorted(rng.choice(len(others), size=count, replace=False)) if count else []
         for number in chosen:
-            index = len(matches) + len(further)
-            further.append(Match(match.step, index, match.teacher, others[number].id, match.index))
+            further.append(
+                Match(
+                    step=match.step,
+                    index=len(matches) + len(further),
+                    teacher=match.teacher,
+                    student=others[number].id,
+                    tasks_of=match.index,
+                    environment=match.environment,
+                )
+            )
     return further

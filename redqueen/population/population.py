@@ -1,10 +1,10 @@
-"""The living members: a frozen record that evolution and ratings copy with changes."""
+"""The living members, as a frozen record that evolution and ratings copy with changes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from redqueen.config import PopulationConfig
+from redqueen.config.population import PopulationConfig
 from redqueen.types import Member, Role
 
 BOTH_ROLES = (Role.TEACHER, Role.STUDENT)
@@ -32,7 +32,7 @@ class Population:
 
     @classmethod
     def founders(cls, config: PopulationConfig) -> "Population":
-        """Teachers, then students, then self-play members; id and slot count from 0."""
+        """Return teachers, then students, then self-play members; id and slot count from 0."""
         roles: list[tuple[Role, ...]] = [(Role.TEACHER,)] * config.teachers
         roles += [(Role.STUDENT,)] * config.students + [BOTH_ROLES] * config.self_play
         members = tuple(
@@ -44,16 +44,21 @@ class Population:
     def __len__(self) -> int:
         return len(self.members)
 
+    @property
+    def teaches(self) -> bool:
+        """Whether anybody proposes tasks."""
+        return bool(self.by_role(Role.TEACHER))
+
     def by_role(self, role: Role) -> tuple[Member, ...]:
-        """All members that hold `role`, self-play members included, in slot order."""
+        """Return all members that hold `role`, self-play members included, in slot order."""
         return tuple(member for member in self.members if role in member.roles)
 
     def with_roles(self, roles: tuple[Role, ...]) -> tuple[Member, ...]:
-        """Members that hold exactly `roles`, in slot order."""
+        """Return the members that hold exactly `roles`, in slot order."""
         return tuple(member for member in self.members if member.roles == roles)
 
     def by_id(self, id_: int) -> Member:
-        """The living member `id_`.
+        """Return the living member `id_`.
 
         Raises:
             KeyError: no living member has this id.
@@ -64,7 +69,7 @@ class Population:
         raise KeyError(f"no living member has id {id_}")
 
     def updated(self, changed: Iterable[Member]) -> "Population":
-        """A copy in which each of `changed` stands for the living member of the same id.
+        """Return a copy in which each of `changed` stands for the living member of the same id.
 
         Raises:
             KeyError: one of them is not alive here.
@@ -75,7 +80,7 @@ class Population:
         return replace(self, members=tuple(new.get(m.id, m) for m in self.members))
 
     def replace(self, removed: int, child: Member) -> "Population":
-        """A copy in which `child` takes the slot of the member with id `removed`.
+        """Return a copy in which `child` takes the slot of the member with id `removed`.
 
         Raises:
             KeyError: `removed` is not alive.
@@ -93,7 +98,7 @@ class Population:
         return Population(members, self.next_id + 1)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types, for checkpoints."""
+        """Return plain JSON types, for checkpoints."""
         return {
             "next_id": self.next_id,
             "members": [
@@ -104,7 +109,7 @@ class Population:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Population":
-        """The inverse of `to_json`; floats come back with the same bits."""
+        """Return the inverse of `to_json`; floats come back with the same bits."""
         members = tuple(
             Member(
                 **{

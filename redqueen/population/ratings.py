@@ -4,19 +4,29 @@ Herbrich, Minka and Graepel, "TrueSkill: A Bayesian Skill Rating System", NeurIP
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import trueskill
 
-from redqueen.config import PopulationConfig
+from redqueen.config.population import PopulationConfig
 from redqueen.errors import RedQueenError
 from redqueen.population.population import Population
-from redqueen.types import Match, MatchResult, Member
+from redqueen.types import Match, MatchResult, Member, Proposal, Rejection, Rollout
+
+
+def solve_rate(attempts: Iterable[Rollout]) -> float | None:
+    """Return the mean score of attempts at one task, in [0, 1]; None if no attempt counts.
+
+    Failures of ours do not count; see `Rollout.score`.
+    """
+    scores = [rollout.score for rollout in attempts]
+    counted = [score for score in scores if score is not None]
+    return math.fsum(counted) / len(counted) if counted else None
 
 
 class RatingSystem:
-    """The rating rules of one population, with an environment of its own (never the global one)."""
+    """The rating rules of one population, in a TrueSkill environment of their own."""
 
     def __init__(self, config: PopulationConfig) -> None:
         self._env = trueskill.TrueSkill(
@@ -28,14 +38,14 @@ class RatingSystem:
         )
 
     def win_probability(self, student: Member, teacher: Member) -> float:
-        """Probability that the student performs better than the teacher.
+        """Return the probability that the student performs better than the teacher.
 
         Phi((mu_s - mu_t) / sqrt(2 beta^2 + sigma_s^2 + sigma_t^2)), the paper's performance model.
         """
         variance = 2.0 * self._env.beta**2 + student.sigma**2 + teacher.sigma**2
         return 0.5 * math.erfc((teacher.mu - student.mu) / math.sqrt(2.0 * variance))
 
-    def judge(
+    def result(
         self,
         population: Population,
         match: Match,
@@ -44,7 +54,7 @@ class RatingSystem:
         proposed: int,
         infra_rejections: int = 0,
     ) -> MatchResult:
-        """Who won: the student if its mean solve rate is above what the ratings expect.
+        """Return who won: the student if its mean solve rate is above what the ratings expect.
 
         Args:
             population: holds both members with their ratings before the match.
@@ -59,21 +69,23 @@ class RatingSystem:
         outcome, nor has one that shares the tasks of a match without any: a teacher loses once for
         having nothing to pose.
         """
-        student = population.by_id(match.student)
         counted = [rate for rate in solve_rates if rate is not None]
-        solve_rate = math.fsum(counted) / len(counted) if counted else None
+        mean = math.fsum(counted) / len(counted) if counted else None
         if match.teacher is None:
-            return MatchResult(match, proposed, len(solve_rates), solve_rate, None, None)
-        expected = self.win_probability(student, population.by_id(match.teacher))
+            return MatchResult(match, proposed, len(solve_rates), mean, None, None)
+        student, teacher = population.by_id(match.student), population.by_id(match.teacher)
+        expected = self.win_probability(student, teacher)
         student_won: bool | None = None
-        if solve_rate is not None:
-            student_won = None if solve_rate == expected else solve_rate > expected
+        if mean is not None:
+            student_won = None if mean == expected else mean > expected
         elif not solve_rates and infra_rejections < proposed:
             student_won = True
-        return MatchResult(match, proposed, len(solve_rates), solve_rate, expected, student_won)
+        return MatchResult(match, proposed, len(solve_rates), mean, expected, student_won)
 
     def update(self, population: Population, results: Sequence[MatchResult]) -> Population:
-        """Apply the results in order. Nobody is rated by meeting itself or the stream.
+        """Return the population with the results applied in order.
+
+        Nobody is rated by meeting itself or the stream.
 
         With a draw probability of 0 a draw says nothing, and changes nothing.
 
@@ -104,3 +116,33 @@ class RatingSystem:
                 )
             )
         return population
+
+
+def match_results(
+    ratings: RatingSystem,
+    population: Population,
+    matches: Sequence[Match],
+    proposals: Sequence[Proposal],
+    rollouts: Sequence[Rollout],
+) -> tuple[MatchResult, ...]:
+    """Return who won each match of a step, decided by the attempts of its own student."""
+    attempts: dict[tuple[int, str], list[Rollout]] = {}
+    for rollout in rollouts:
+        attempts.setdefault((rollout.match, rollout.task_id), []).append(rollout)
+    rates: dict[int, list[float | None]] = {match.index: [] for match in matches}
+    for (index, _), task_attempts in attempts.items():
+        rates[index].append(solve_rate(task_attempts))
+    results = []
+    for match in matches:
+        outcomes = [p.outcome for p in proposals if p.match == match.index]
+        lost = sum(isinstance(outcome, Rejection) and outcome.infra for outcome in outcomes)
+        results.append(
+            ratings.result(
+                population,
+                match,
+                rates[match.index],
+                proposed=len(outcomes),
+                infra_rejections=lost,
+            )
+        )
+    return tuple(results)

@@ -1,11 +1,17 @@
-"""Intervals for rates: Wilson's for proportions, the cluster bootstrap over tasks."""
+"""Intervals: Wilson's for proportions, the cluster bootstrap over tasks, Student's over runs.
+
+Shapes: R runs, T tasks, M members, n clusters, S subjects.
+"""
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
+from scipy.stats import t as student_t
+
+Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000
@@ -21,33 +27,26 @@ class Estimate:
     n: int
 
 
-def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson(successes: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's score interval for a proportion (Wilson 1927, without continuity correction).
 
     Args:
-        successes: successes among `n` trials; may be fractional (a mean of rates times n).
+        successes: successes among `n` trials.
         n: trials; 0 gives (0, 1).
         confidence: coverage, in (0, 1).
 
     Raises:
         ValueError: `successes` is not in [0, n] or `confidence` not in (0, 1).
     """
-    if not 0 <= successes <= n or not 0 < confidence < 1:
-        raise ValueError(f"no proportion: {successes} of {n} at confidence {confidence}")
     if n == 0:
         return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share, z2 = successes / n, z * z
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # At 0 and n the closed form gives 0 and 1 exactly; rounding need not.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    return low, 1.0 if successes == n else min(1.0, centre + half)
+    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def bootstrap_means(
-    values_nS: NDArray[np.float64], generator: np.random.Generator, resamples: int = RESAMPLES
-) -> NDArray[np.float64]:
+    values_nS: Floats, generator: np.random.Generator, resamples: int = RESAMPLES
+) -> Floats:
     """Means over clusters drawn with replacement, the same draw for all S columns.
 
     The columns share each draw, so differences of the result's columns are the bootstrap
@@ -78,18 +77,14 @@ def bootstrap_means(
     return means
 
 
-def percentile_interval(
-    draws: NDArray[np.float64], confidence: float = CONFIDENCE
-) -> tuple[float, float]:
+def percentile_interval(draws: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The central `confidence` share of bootstrap draws."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
 
 
-def rate_estimate(
-    rates: NDArray[np.float64], draws: NDArray[np.float64], confidence: float = CONFIDENCE
-) -> Estimate:
+def rate_estimate(rates: Floats, draws: Floats, confidence: float = CONFIDENCE) -> Estimate:
     """Mean of per-task rates with its bootstrap interval.
 
     When all tasks have the rate 0, or all 1, every draw is the same and the bootstrap would claim
@@ -97,12 +92,12 @@ def rate_estimate(
     """
     value, n = float(rates.mean()), len(rates)
     if value in (0.0, 1.0):
-        return Estimate(value, *wilson(value * n, n, confidence), n)
+        return Estimate(value, *wilson(round(value * n), n, confidence), n)
     return Estimate(value, *percentile_interval(draws, confidence), n)
 
 
 def cluster_bootstrap(
-    rates: NDArray[np.float64],
+    rates: Floats,
     generator: np.random.Generator,
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
@@ -110,3 +105,103 @@ def cluster_bootstrap(
     """`rate_estimate` of one subject: `rates` has one success rate in [0, 1] per task."""
     draws = bootstrap_means(np.asarray(rates, dtype=np.float64)[:, None], generator, resamples)
     return rate_estimate(np.asarray(rates, dtype=np.float64), draws[:, 0], confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A mean or a difference of means with its standard error and Student's degrees of freedom.
+
+    `n` counts runs. With one run `se` is infinite: nothing is known of how runs differ.
+    """
+
+    value: float
+    se: float
+    df: float
+    n: int
+
+    def estimate(self, confidence: float = CONFIDENCE) -> Estimate:
+        """The value with Student's interval."""
+        half = self.se * float(student_t.ppf(0.5 + confidence / 2, self.df)) if self.se else 0.0
+        return Estimate(self.value, self.value - half, self.value + half, self.n)
+
+    def p_above(self, bar: float) -> float:
+        """One-sided p of the null hypothesis that the truth is at most `bar`."""
+        if not self.se:
+            return float(self.value <= bar)
+        return float(student_t.sf((self.value - bar) / self.se, self.df))
+
+
+def mean_over_runs(values_R: Floats) -> Effect:
+    """Mean of one value per run: Student's interval.
+
+    Raises:
+        ValueError: no run.
+    """
+    R = len(values_R)
+    if R == 0:
+        raise ValueError("no runs")
+    if R == 1:
+        return Effect(float(values_R[0]), math.inf, 1.0, 1)
+    return Effect(float(values_R.mean()), float(values_R.std(ddof=1)) / math.sqrt(R), R - 1, R)
+
+
+def variance_parts(values_RT: Floats) -> tuple[float, float, float]:
+    """Variances of the grand mean by runs, by tasks, and by the residual alone.
+
+    The mean squares of the two-way layout over R T (Searle, Casella and McCulloch, "Variance
+    Components", 1992, chapter 4). The first two hold the residual each, so the variance of the mean
+    is their sum minus the third.
+    """
+    R, T = values_RT.shape
+    run_R, task_T = values_RT.mean(axis=1), values_RT.mean(axis=0)
+    if T == 1:
+        return float(run_R.var(ddof=1)) / R, 0.0, 0.0
+    rest_RT = values_RT - run_R[:, None] - task_T + values_RT.mean()
+    residual = float((rest_RT**2).sum()) / ((R - 1) * (T - 1))
+    return float(run_R.var(ddof=1)) / R, float(task_T.var(ddof=1)) / T, residual / (R * T)
+
+
+def crossed_mean(values_RT: Floats) -> Effect:
+    """Mean over runs and tasks, both drawn from more; all runs share the tasks.
+
+    The variance is in closed form (`variance_parts`) and never below the residual's; the degrees of
+    freedom are Satterthwaite's.
+    """
+    R, T = values_RT.shape
+    value = float(values_RT.mean())
+    if R < 2:
+        return Effect(value, math.inf, 1.0, R)
+    runs, tasks, rest = variance_parts(values_RT)
+    variance = max(runs + tasks - rest, rest)
+    spread = runs**2 / (R - 1) + (tasks**2 + rest**2 / (R - 1)) / max(T - 1, 1)
+    return Effect(value, math.sqrt(variance), variance**2 / spread if spread else R - 1, R)
+
+
+def cross_fitted(
+    rates_MT: Floats,
+    weakest: bool,
+    generator: np.random.Generator,
+    folds: int = 10,
+    repeats: int = 20,
+) -> Floats:
+    """The weakest (or best) member's rate on each task, picked on other tasks (T,).
+
+    A member picked on the tasks on which it is judged looks weaker (better) than it is. Here the
+    tasks of a fold are answered by the member that is weakest on all other folds; the mean over
+    `repeats` random partitions.
+    """
+    M, T = rates_MT.shape
+    folds = min(folds, T)
+    pick = np.argmin if weakest else np.argmax
+    if M == 1 or folds < 2:
+        only_T: Floats = rates_MT[pick(rates_MT.mean(axis=1))]
+        return only_T
+    total_M1, place_T = rates_MT.sum(axis=1, keepdims=True), np.arange(T)
+    sum_T = np.zeros(T)
+    for _ in range(repeats):
+        fold_T = generator.permutation(T) % folds
+        inside_MK = rates_MT @ np.eye(folds)[fold_T]
+        outside_MK = (total_M1 - inside_MK) / (T - np.bincount(fold_T))
+        sum_T += rates_MT[pick(outside_MK, axis=0)[fold_T], place_T]
+    rates_T: Floats = sum_T / repeats
+    return rates_T

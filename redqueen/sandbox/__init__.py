@@ -9,7 +9,7 @@ A backend is one class behind the `Sandbox` protocol and one line in `BACKENDS`.
 
 from collections.abc import Callable
 
-from redqueen.config import SandboxConfig
+from redqueen.config.sandbox import SandboxConfig
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.sandbox.base import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, Sandbox, State
 from redqueen.sandbox.literals import (

@@ -10,27 +10,34 @@ from redqueen.store.configfile import config_toml
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
     Attempt,
+    EvaluationAttempt,
     EvaluationRow,
     MatrixCell,
     OutcomeCount,
     PhaseTime,
     ProposalText,
     RatingPoint,
+    RowCount,
     SolveCount,
     TaskOutcome,
     TaskRate,
 )
-from redqueen.store.run import RunStore
+from redqueen.store.replay import Replay
+from redqueen.store.run import EvaluationStore, RunStore
 
 __all__ = [
     "Attempt",
     "Checkpoint",
+    "EvaluationAttempt",
     "EvaluationRow",
+    "EvaluationStore",
     "MatrixCell",
     "OutcomeCount",
     "PhaseTime",
     "ProposalText",
     "RatingPoint",
+    "Replay",
+    "RowCount",
     "RunReader",
     "RunStore",
     "SolveCount",

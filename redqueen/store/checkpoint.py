@@ -14,14 +14,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.files import sync_directory, sync_file
+
+if TYPE_CHECKING:  # torch takes seconds to import, and reports do without it
+    import torch
 
 FORMAT_VERSION = 1
 # `.old` is a checkpoint that a second one of the same step is just replacing.
@@ -37,7 +38,7 @@ class Checkpoint:
 
     step: int
     path: Path
-    tensors: Mapping[str, Mapping[str, torch.Tensor]]
+    tensors: "Mapping[str, Mapping[str, torch.Tensor]]"
     state: Mapping[str, Any]
     skipped: tuple[str, ...] = ()
     """One sentence for each newer checkpoint that was damaged and passed over."""
@@ -50,7 +51,7 @@ class _DamagedError(Exception):
 def save_checkpoint(
     directory: str | os.PathLike[str],
     step: int,
-    tensors: Mapping[str, Mapping[str, torch.Tensor]],
+    tensors: "Mapping[str, Mapping[str, torch.Tensor]]",
     state: Mapping[str, Any],
     keep: int = 2,
 ) -> Path:
@@ -112,9 +113,9 @@ def _check_keys(value: Any, where: str) -> None:
             _check_keys(below, f"{where}[{index}]")
 
 
-def _owned(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _separate(tensors: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
     """Dense CPU copies where needed; views of one storage are parted, as the format asks."""
-    owned: dict[str, torch.Tensor] = {}
+    separate: dict[str, torch.Tensor] = {}
     seen: set[int] = set()
     for name, tensor in tensors.items():
         dense = tensor.detach().to("cpu").contiguous()
@@ -122,16 +123,18 @@ def _owned(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if storage.data_ptr() in seen or storage.nbytes() != dense.nbytes:
             dense = dense.clone()
         seen.add(dense.untyped_storage().data_ptr())
-        owned[name] = dense
-    return owned
+        separate[name] = dense
+    return separate
 
 
 def _write_aside(
-    aside: Path, step: int, tensors: Mapping[str, Mapping[str, torch.Tensor]], state: str
+    aside: Path, step: int, tensors: "Mapping[str, Mapping[str, torch.Tensor]]", state: str
 ) -> None:
+    from safetensors.torch import save_file
+
     aside.mkdir()
     for name, group in tensors.items():
-        save_file(_owned(group), aside / f"{name}.safetensors")
+        save_file(_separate(group), aside / f"{name}.safetensors")
     (aside / "state.json").write_text(state, encoding="utf-8")
     files = {
         path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
@@ -158,9 +161,9 @@ def _move_into_place(aside: Path, final: Path) -> None:
 
 def _prune(home: Path, step: int, keep: int) -> None:
     """Remove what is too old or later than `step`; the checkpoint itself is already safe."""
-    found = _candidates(home)
-    kept = set(sorted({other for other, _ in found if other <= step})[-keep:])
-    for other, path in found:
+    candidates = _candidates(home)
+    kept = set(sorted({other for other, _ in candidates if other <= step})[-keep:])
+    for other, path in candidates:
         if other not in kept:
             try:
                 shutil.rmtree(path)
@@ -172,12 +175,12 @@ def _candidates(home: Path) -> list[tuple[int, Path]]:
     """(step, directory) of all checkpoints, oldest first; of one step the replaced one first."""
     if not home.is_dir():
         return []
-    found = []
+    candidates = []
     for path in home.iterdir():
         match = _NAME.fullmatch(path.name)
         if match and path.is_dir():
-            found.append((int(match[1]), match[2] is None, path))
-    return [(step, path) for step, _, path in sorted(found)]
+            candidates.append((int(match[1]), match[2] is None, path))
+    return [(step, path) for step, _, path in sorted(candidates)]
 
 
 def checkpoint_steps(directory: str | os.PathLike[str]) -> list[int]:
@@ -191,6 +194,8 @@ def _digest(path: Path) -> str:
 
 
 def _read(step: int, path: Path) -> Checkpoint:
+    from safetensors.torch import load_file
+
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         version, files = manifest["format"], manifest["files"]
@@ -229,10 +234,10 @@ def load_checkpoint(directory: str | os.PathLike[str], step: int | None = None) 
         InfrastructureError: all are damaged, or the one asked for is.
     """
     home = Path(directory) / "checkpoints"
-    found = _candidates(home)
+    candidates = _candidates(home)
     if step is not None:
-        found = [(other, path) for other, path in found if other == step]
-    if not found:
+        candidates = [(other, path) for other, path in candidates if other == step]
+    if not candidates:
         steps = ", ".join(map(str, checkpoint_steps(directory)))
         if steps:
             raise ConfigError(f"{home} holds no checkpoint of step {step}; it has steps {steps}")
@@ -241,7 +246,7 @@ def load_checkpoint(directory: str | os.PathLike[str], step: int | None = None) 
             "and start the run again"
         )
     skipped: list[str] = []
-    for other, path in reversed(found):
+    for other, path in reversed(candidates):
         try:
             whole = _read(other, path)
         except _DamagedError as damage:

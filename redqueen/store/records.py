@@ -2,18 +2,37 @@
 
 from dataclasses import dataclass
 
-from redqueen.types import Task, Verdict
+from redqueen.types import Completion, Request, Task, Verdict
 
-UNFINISHED = " (unfinished)"
-"""Ends the name of a suite in the database while it is being measured."""
+
+@dataclass(frozen=True, slots=True)
+class EvaluationAttempt:
+    """One verified attempt of one subject at one task of a suite.
+
+    `subject` is `base` or `member:<id>`; `mode` is `greedy` or `sampled`.
+    """
+
+    suite: str
+    subject: str
+    mode: str
+    task_id: str
+    attempt: int
+    temperature: float
+    """Of the sampling; 0 is greedy."""
+    request: Request
+    """Without a temperature of its own."""
+    completion: Completion
+    verdict: Verdict
+    answer: str | None = None
+    partial_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRow:
-    """One subject's attempts at one task of a suite.
+    """One subject's attempts at one task of a suite, counted.
 
-    `subject` is `base` or `member:<id>`; `mode` is `greedy` or `sampled`; `band` is the task's
-    difficulty; `correct` of `samples` attempts were right.
+    `band` is the task's feature of that name, its difficulty (0 without one); `correct` of
+    `samples` attempts were right.
     """
 
     subject: str
@@ -81,6 +100,8 @@ class PhaseTime:
     step: int
     phase: str
     seconds: float
+    background: bool = False
+    """It went on at the same time as other phases, and is no part of their sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,17 @@ class TaskRate:
     task_id: str
     correct: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowCount:
+    """Rows of one table that are read together."""
+
+    table: str
+    """`proposals`, `rollouts` or `evaluations`."""
+    part: int | str
+    """Their step, or the suite."""
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

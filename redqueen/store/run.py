@@ -1,38 +1,129 @@
 """One run's directory: `run.db` (SQLite, WAL), `config.toml` and `checkpoints/`."""
 
+import logging
 import os
 import sqlite3
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self, TypeVar
 
-from redqueen.config import Config
+from pydantic import BaseModel
+
+from redqueen import __version__
 from redqueen.errors import ConfigError, InfrastructureError, RedQueenError
 from redqueen.files import sync_directory, write_text
+from redqueen.store.checkpoint import checkpoint_steps
 from redqueen.store.configfile import config_toml
-from redqueen.store.reader import RunReader
-from redqueen.store.records import UNFINISHED, EvaluationRow
-from redqueen.store.schema import SCHEMA, SCHEMA_VERSION, connect, database_errors, transaction
-from redqueen.store.writer import (
+from redqueen.store.connection import (
+    LockFile,
+    connect,
+    database_errors,
+    insert,
+    keeps_locks,
+    leave,
+    posix_lock,
+    take_lock,
     to_json,
-    write_events,
-    write_matches,
-    write_members,
-    write_proposals,
-    write_rollouts,
-    write_streamed,
+    transaction,
 )
-from redqueen.types import StepRecord
+from redqueen.store.reader import RunReader
+from redqueen.store.records import EvaluationAttempt
+from redqueen.store.schema import SCHEMA, SCHEMA_VERSION, WRITTEN_BY
+from redqueen.store.writer import RecordWriter
+from redqueen.types import StepRecord, Task
 
-if sys.platform != "win32":
-    import fcntl
+log = logging.getLogger(__name__)
+
+Store = TypeVar("Store", bound=RunReader)
 
 
-class RunStore(RunReader):
+class EvaluationStore(RunReader):
+    """A run whose evaluations can be written, also while another process trains it.
+
+    An evaluation is written in parts, aside, and published as a whole: one that was interrupted is
+    taken up by the next.
+    """
+
+    @classmethod
+    def open(cls, directory: str | os.PathLike[str]) -> Self:
+        """Open an existing run; takes no lock of the run.
+
+        Raises:
+            ConfigError: no run there, not a run database, or another version's.
+            InfrastructureError: the database could not be read.
+        """
+        directory = Path(directory)
+        path = _database(directory)
+        with database_errors(path):
+            store = cls(directory, connect(path, read_only=False, locks=keeps_locks(directory)))
+        return _of_this_version(store)
+
+    def close(self) -> None:
+        """Close the database; a second call does nothing."""
+        leave(self._connection)
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with database_errors(self.path), transaction(self._connection):
+            yield self._connection
+
+    def _writer(self, db: sqlite3.Connection) -> RecordWriter:
+        return RecordWriter(db, keep_tokens=self.config_values().get("keep_tokens", True))
+
+    def write_evaluation(
+        self, attempts: Sequence[EvaluationAttempt], tasks: Sequence[Task], *, step: int
+    ) -> None:
+        """Write attempts in place of earlier ones of the same suite, subject and mode.
+
+        Hand in everything of a (suite, subject, mode) in one call, with the tasks of all attempts.
+        `step` is the run's step that was measured.
+
+        Raises:
+            InfrastructureError: the database failed; nothing was written.
+        """
+        self._write_attempts(attempts, tasks, step, staged=False)
+
+    def stage_evaluation(
+        self, attempts: Sequence[EvaluationAttempt], tasks: Sequence[Task], *, step: int
+    ) -> None:
+        """The same as a part of an evaluation that goes on, out of sight of `load_evaluations`."""
+        self._write_attempts(attempts, tasks, step, staged=True)
+
+    def _write_attempts(
+        self,
+        attempts: Sequence[EvaluationAttempt],
+        tasks: Sequence[Task],
+        step: int,
+        *,
+        staged: bool,
+    ) -> None:
+        with self._write() as db:
+            writer = self._writer(db)
+            # A task or prompt that a later step uses too must outlive that step's removal.
+            writer.tasks(0, tasks, "DO UPDATE SET recorded = 0")
+            writer.evaluation(attempts, step, staged)
+
+    def publish_evaluation(
+        self, suite: str, keys: Collection[tuple[str, str]], *, step: int
+    ) -> None:
+        """Put the staged parts of an evaluation in place of earlier results, all at once.
+
+        `keys` are its (subject, mode); what else was staged for the suite is dropped.
+        """
+        rows = [(suite, subject, mode) for subject, mode in keys]
+        where = "suite = ? AND subject = ? AND mode = ?"
+        with self._write() as db:
+            db.executemany(f"DELETE FROM evaluations WHERE NOT staged AND {where}", rows)
+            db.executemany(
+                f"UPDATE evaluations SET staged = 0 WHERE step = ? AND staged AND {where}",
+                [(step, *row) for row in rows],
+            )
+            db.execute("DELETE FROM evaluations WHERE staged AND suite = ?", (suite,))
+
+
+class RunStore(EvaluationStore):
     """A run that can be read and, unless opened read-only, written by one process at a time.
 
     Write the step first and the checkpoint after it: a run killed in between has a step too many
@@ -55,17 +146,35 @@ class RunStore(RunReader):
         """Refuse a directory that holds a run, before anything expensive is done for a new one.
 
         Raises:
-            ConfigError: there is a run in it.
+            ConfigError: there is a run in it, or what is left of one.
         """
         if (Path(directory) / "run.db").exists():
             raise ConfigError(
                 f"{directory} already holds a run; continue it with `redqueen resume {directory}` "
                 "or choose another directory"
             )
+        if checkpoint_steps(directory):
+            raise ConfigError(
+                f"{directory} holds checkpoints of a run whose database run.db is missing; put "
+                "run.db back, or choose another directory"
+            )
 
     @classmethod
-    def create(cls, directory: str | os.PathLike[str], config: Config) -> "RunStore":
+    def create(
+        cls,
+        directory: str | os.PathLike[str],
+        config: BaseModel,
+        environments: Mapping[str, Any] | None = None,
+        lock_file: LockFile = posix_lock,
+    ) -> "RunStore":
         """Start a run in `directory` (made if missing) and open it for writing.
+
+        Args:
+            directory: the run's.
+            config: its configuration.
+            environments: what each environment says of itself, plain JSON by its name; the report
+                reads kinds, measures, suites and reasons from it.
+            lock_file: takes the run's lock.
 
         Raises:
             ConfigError: the directory already holds a run, or cannot be made.
@@ -81,20 +190,27 @@ class RunStore(RunReader):
                 f"cannot make the run directory {directory}: {error.strerror or error}; "
                 "choose another one"
             ) from None
-        lock = _take_lock(directory)
+        lock, locks = _lock(directory, lock_file)
+        values = config.model_dump(mode="json")
         try:
             with _file_errors(directory):
-                write_text(directory / "config.toml", config_toml(config))
-                _make_database(path, config)
+                write_text(directory / "config.toml", config_toml(values))
+                _make_database(path, values, environments or {}, locks)
             with database_errors(path):
-                return cls(directory, connect(path, read_only=False), lock)
+                return cls(directory, connect(path, read_only=False, locks=locks), lock)
         except BaseException:
             lock.close()
             raise
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str], *, read_only: bool = False) -> "RunStore":
-        """Open an existing run. Reading works while another process writes.
+    def open(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        read_only: bool = False,
+        lock_file: LockFile = posix_lock,
+    ) -> "RunStore":
+        """Open an existing run. Reading works while another process writes, and writes nothing.
 
         Raises:
             ConfigError: no run there, not a run database, another version's, or (for writing)
@@ -102,57 +218,44 @@ class RunStore(RunReader):
             InfrastructureError: the database could not be read.
         """
         directory = Path(directory)
-        path = directory / "run.db"
-        if not path.is_file():
-            raise ConfigError(
-                f"{directory} holds no run (no run.db); start one with `redqueen train`"
-            )
-        lock = None if read_only else _take_lock(directory)
+        path = _database(directory)
+        lock, locks = None, True
+        if read_only:
+            locks = keeps_locks(directory, lock_file)
+        else:
+            lock, locks = _lock(directory, lock_file)
         try:
             with database_errors(path):
-                store = cls(directory, connect(path, read_only), lock)
+                return _of_this_version(cls(directory, connect(path, read_only, locks), lock))
         except BaseException:
             if lock is not None:
                 lock.close()
             raise
-        try:
-            store._check_version()
-        except BaseException:
-            store.close()
-            raise
-        return store
-
-    def _check_version(self) -> None:
-        with database_errors(self.path):
-            tables = self._connection.execute(
-                "SELECT count(*) FROM sqlite_master WHERE name IN ('meta', 'steps')"
-            ).fetchone()[0]
-        version = self.meta("schema_version") if tables == 2 else None
-        if version is None:
-            raise ConfigError(f"{self.path} is not a run database")
-        if version != SCHEMA_VERSION:
-            raise ConfigError(
-                f"{self.path} has schema version {version}, this redqueen reads version "
-                f"{SCHEMA_VERSION}; open it with the release that wrote it"
-            )
 
     def close(self) -> None:
         """Close the database and let another process write; a second call does nothing."""
+        if self._lock is None:
+            self._connection.close()
+            return
         super().close()
-        if self._lock is not None:
-            self._lock.close()
+        self._lock.close()
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         if self.read_only:
             raise ValueError(f"{self.path} was opened read-only")
-        with database_errors(self.path), transaction(self._connection):
-            yield self._connection
+        with super()._write() as db:
+            yield db
 
     def write_meta(self, key: str, value: Any) -> None:
         """Keep a JSON value under `key`, replacing an earlier one."""
         with self._write() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
+            _put_meta(db, {key: value})
+
+    def write_seed_tasks(self, tasks: Sequence[Task]) -> None:
+        """Keep the tasks that the archives start from; proposals refer to them."""
+        with self._write() as db:
+            self._writer(db).tasks(0, tasks)
 
     def write_step(self, record: StepRecord) -> None:
         """Write a whole step in one transaction: after a crash it is all there or not at all.
@@ -161,32 +264,14 @@ class RunStore(RunReader):
             ValueError: the step, or a later one, has been written before.
             InfrastructureError: the database failed (disk full, locked); nothing was written.
         """
-        written = self._rows("SELECT max(step) FROM steps")[0][0]
-        if written is not None and record.step <= written:
+        written = self.last_step()
+        if record.step <= written:
             raise ValueError(
                 f"step {record.step} comes after step {written} in {self.path}; "
                 "call truncate_after first"
             )
-        step = record.step
         with self._write() as db:
-            db.execute(
-                "INSERT INTO steps VALUES (?, ?)",
-                (step, datetime.now(UTC).isoformat(timespec="milliseconds")),
-            )
-            db.executemany(
-                "INSERT INTO metrics VALUES (?, ?, ?)",
-                [(step, name, float(value)) for name, value in record.metrics.items()],
-            )
-            db.executemany(
-                "INSERT INTO phases VALUES (?, ?, ?)",
-                [(step, phase, float(value)) for phase, value in record.seconds.items()],
-            )
-            write_members(db, step, record.members)
-            write_matches(db, step, record.matches)
-            write_proposals(db, step, record.proposals)
-            write_streamed(db, step, record.streamed)
-            write_rollouts(db, step, record.rollouts)
-            write_events(db, step, record.events)
+            self._writer(db).step(record)
 
     def truncate_after(self, step: int) -> None:
         """Forget everything after `step`: what a resumed run does with its checkpoint's step.
@@ -202,52 +287,46 @@ class RunStore(RunReader):
                 "the database and the checkpoints are not of the same run"
             )
         with self._write() as db:
+            db.execute("DELETE FROM evaluations WHERE step > ?", (step,))
             db.execute("DELETE FROM steps WHERE step > ?", (step,))
             db.execute("UPDATE members SET died = NULL WHERE died > ?", (step,))
-            db.execute("DELETE FROM evaluations WHERE step > ?", (step,))
 
-    def write_evaluation(self, rows: Sequence[EvaluationRow], *, step: int | None = None) -> None:
-        """Write held-out results; they replace all earlier ones of the same subject, suite, mode.
 
-        Hand in everything of a (subject, suite, mode) in one call. `step` is the run's step that
-        was measured (default: the last).
-        """
-        step = self.last_step() if step is None else step
-        with self._write() as db:
-            db.executemany(
-                "DELETE FROM evaluations WHERE subject = ? AND suite = ? AND mode = ?",
-                sorted({(row.subject, row.suite, row.mode) for row in rows}),
+def _database(directory: Path) -> Path:
+    """Return the path of a run's database.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = directory / "run.db"
+    if path.is_file():
+        return path
+    if steps := checkpoint_steps(directory):
+        raise ConfigError(
+            f"{directory} holds checkpoints up to step {steps[-1]}, but its database run.db is "
+            "missing; put run.db back, or start another run"
+        )
+    raise ConfigError(f"{directory} holds no run (no run.db); start one with `redqueen train`")
+
+
+def _of_this_version(store: Store) -> Store:
+    """Return the store; one of another schema is closed and refused with ConfigError."""
+    try:
+        tables = store.rows("SELECT name FROM sqlite_master WHERE name IN ('meta', 'steps')")
+        version = store.meta("schema_version") if len(tables) == 2 else None
+        if version is None:
+            raise ConfigError(f"{store.path} is not a run database")
+        if version != SCHEMA_VERSION:
+            writer = store.meta("redqueen_version") or WRITTEN_BY.get(version, "another version")
+            raise ConfigError(
+                f"the run in {store.directory} was written by redqueen {writer} (database schema "
+                f"{version}; this is redqueen {__version__}, schema {SCHEMA_VERSION}). Open it "
+                "with the version that wrote it, or train it anew from its config.toml"
             )
-            db.executemany(
-                "INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        row.subject,
-                        row.suite,
-                        row.mode,
-                        row.task_id,
-                        row.kind,
-                        row.band,
-                        row.correct,
-                        row.samples,
-                        step,
-                    )
-                    for row in rows
-                ],
-            )
-
-    def stage_evaluation(self, rows: Sequence[EvaluationRow], *, step: int) -> None:
-        """Keep a part of an evaluation that is going on, out of sight of `load_evaluations`.
-
-        Hand in everything of a (subject, suite, mode) in one call; see `staged_evaluation`.
-        """
-        hidden = [replace(row, suite=row.suite + UNFINISHED) for row in rows]
-        self.write_evaluation(hidden, step=step)
-
-    def drop_staged(self, suite: str) -> None:
-        """Forget the parts of an evaluation: it is finished, or will be made anew."""
-        with self._write() as db:
-            db.execute("DELETE FROM evaluations WHERE suite = ?", (suite + UNFINISHED,))
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 @contextmanager
@@ -262,39 +341,50 @@ def _file_errors(directory: Path) -> Iterator[None]:
         ) from error
 
 
-def _take_lock(directory: Path) -> IO[bytes]:
-    """Make sure that one process writes; the system lets go of the lock when it dies."""
+def _lock(directory: Path, lock_file: LockFile) -> tuple[IO[bytes], bool]:
+    """Make sure that one process writes, where the file system can; say so where it cannot."""
     with _file_errors(directory):
-        lock = (directory / "run.lock").open("ab")
-    if sys.platform != "win32":
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise ConfigError(
-                f"another process is writing the run in {directory}; wait for it or stop it first"
-            ) from None
-    return lock
+        lock, locks = take_lock(directory / "run.lock", lock_file)
+    if not locks:
+        log.warning(
+            "the file system of %s keeps no file locks, so nothing stops a second process from "
+            "writing this run, and a report made meanwhile may fail: run one process at a time, "
+            "or choose a local directory with --out",
+            directory,
+        )
+    return lock, locks
 
 
-def _make_database(path: Path, config: Config) -> None:
+def _put_meta(db: sqlite3.Connection, values: Mapping[str, Any]) -> None:
+    rows = [{"key": key, "value": to_json(value)} for key, value in values.items()]
+    insert(db, "meta", rows, "ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+
+
+def _make_database(
+    path: Path, config: Mapping[str, Any], environments: Mapping[str, Any], locks: bool
+) -> None:
     """Build the empty database aside, then rename it: `run.db` is never half made."""
     aside = path.with_name(".run.db.new")
     aside.unlink(missing_ok=True)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     with database_errors(path):
-        connection = sqlite3.connect(aside)
+        aside.touch()
+        connection = connect(aside, read_only=False, locks=locks)
         try:
             connection.executescript(SCHEMA)
-            connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [
-                    ("schema_version", to_json(SCHEMA_VERSION)),
-                    ("config", to_json(config.model_dump(mode="json"))),
-                    ("created", to_json(datetime.now(UTC).isoformat(timespec="seconds"))),
-                ],
-            )
-            connection.commit()
+            with transaction(connection):
+                _put_meta(
+                    connection,
+                    {
+                        "schema_version": SCHEMA_VERSION,
+                        "redqueen_version": __version__,
+                        "config": config,
+                        "environments": environments,
+                        "created": now,
+                    },
+                )
+                insert(connection, "steps", [{"step": 0, "written_at": now}])
         finally:
-            connection.close()
+            leave(connection)
     aside.replace(path)
     sync_directory(path.parent)

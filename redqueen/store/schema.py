@@ -1,17 +1,14 @@
-"""The run database's tables, and the one place that opens SQLite connections.
+"""The run database's tables.
 
-Every row but `meta` hangs on a row of `steps` and falls with it, so that going back to a
-checkpoint is one DELETE.
+Every row but `meta` belongs to a row of `steps` and is deleted with it, so that going back to a
+checkpoint is one DELETE. Step 0 stands for what exists before the first step: seed tasks, and the
+tasks of evaluations.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+SCHEMA_VERSION = 3
 
-from redqueen.errors import ConfigError, InfrastructureError
-
-SCHEMA_VERSION = 2
+WRITTEN_BY = {1: "0.1.x", 2: "0.1.x"}
+"""Schema version -> the release that wrote it, for versions that did not record theirs."""
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -29,8 +26,9 @@ CREATE INDEX metrics_step ON metrics (step);
 CREATE TABLE phases (
     step INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,
     phase TEXT NOT NULL,
+    background INTEGER NOT NULL,    -- 1: went on beside other phases
     seconds REAL NOT NULL,
-    PRIMARY KEY (step, phase)
+    PRIMARY KEY (step, phase, background)
 ) WITHOUT ROWID;
 
 CREATE TABLE members (
@@ -58,21 +56,22 @@ CREATE INDEX ratings_step ON ratings (step);
 CREATE TABLE matches (
     step INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,
     idx INTEGER NOT NULL,
+    environment TEXT NOT NULL,
     teacher INTEGER,                -- NULL: the stream
     student INTEGER NOT NULL,
+    tasks_of INTEGER,               -- idx of the match whose tasks these are, NULL: its own
     proposed INTEGER NOT NULL,
     valid INTEGER NOT NULL,
     solve_rate REAL,
     expected REAL,
     student_won INTEGER,
-    tasks_of INTEGER,               -- idx of the match whose tasks these are, NULL: its own
     PRIMARY KEY (step, idx)
 ) WITHOUT ROWID;
 
 CREATE TABLE tasks (
     id TEXT PRIMARY KEY,
     recorded INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,  -- step that posed it
-    domain TEXT NOT NULL,
+    environment TEXT NOT NULL,
     kind TEXT NOT NULL,
     payload TEXT NOT NULL,          -- JSON
     features TEXT NOT NULL,         -- JSON
@@ -81,6 +80,22 @@ CREATE TABLE tasks (
 );
 CREATE INDEX tasks_recorded ON tasks (recorded);
 
+CREATE TABLE streamed (
+    step INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,
+    idx INTEGER NOT NULL,           -- order within the step
+    task_id TEXT NOT NULL,
+    PRIMARY KEY (step, idx)
+) WITHOUT ROWID;
+
+CREATE TABLE prompts (
+    digest TEXT PRIMARY KEY,        -- BLAKE2b of `messages`, 128 bits
+    recorded INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,  -- first step that used it
+    messages TEXT NOT NULL,         -- JSON list of {role, content}
+    tokens INTEGER NOT NULL,
+    token_ids BLOB                  -- zlib of little-endian int32; NULL: not kept
+) WITHOUT ROWID;
+CREATE INDEX prompts_recorded ON prompts (recorded);
+
 CREATE TABLE proposals (
     id INTEGER PRIMARY KEY,
     step INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,
@@ -88,15 +103,13 @@ CREATE TABLE proposals (
     teacher INTEGER NOT NULL,
     kind TEXT NOT NULL,
     task_references TEXT NOT NULL,  -- JSON list of task ids
-    text TEXT NOT NULL,
-    tokens INTEGER NOT NULL,
-    finished INTEGER NOT NULL,
     task_id TEXT,                   -- NULL: rejected
     reason TEXT,                    -- NULL: valid
     malformed INTEGER NOT NULL,
     infra INTEGER NOT NULL,
     detail TEXT NOT NULL,
-    reward REAL
+    reward REAL,                    -- NULL: not trained on
+    TEXT_COLUMNS
 );
 CREATE INDEX proposals_step ON proposals (step);
 
@@ -108,12 +121,14 @@ CREATE TABLE rollouts (
     task_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     attempt INTEGER NOT NULL,
-    text TEXT NOT NULL,
-    tokens INTEGER NOT NULL,
-    finished INTEGER NOT NULL,
+    turn INTEGER NOT NULL,
+    compared TEXT NOT NULL,         -- attempts with the same value are compared by the learner
+    origin TEXT NOT NULL,           -- node that wrote it, empty: this one
     verdict TEXT NOT NULL,
     answer TEXT,
-    reward REAL
+    partial_score REAL,
+    reward REAL,                    -- NULL: not trained on
+    TEXT_COLUMNS
 );
 CREATE INDEX rollouts_step ON rollouts (step, match);
 CREATE INDEX rollouts_task ON rollouts (task_id);
@@ -131,68 +146,31 @@ CREATE TABLE events (
 ) WITHOUT ROWID;
 
 CREATE TABLE evaluations (
+    id INTEGER PRIMARY KEY,
+    step INTEGER NOT NULL,          -- the run's step that was measured
+    staged INTEGER NOT NULL,        -- 1: of an evaluation that has not ended
+    suite TEXT NOT NULL,
     subject TEXT NOT NULL,          -- 'base' or 'member:<id>'
-    suite TEXT NOT NULL,            -- ends in ' (unfinished)' while the suite is being measured
     mode TEXT NOT NULL,             -- 'greedy' or 'sampled'
-    task_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    band INTEGER NOT NULL,
-    correct INTEGER NOT NULL,
-    samples INTEGER NOT NULL CHECK (samples > 0 AND correct BETWEEN 0 AND samples),
-    step INTEGER NOT NULL,          -- the run's last step when it was measured
-    PRIMARY KEY (suite, subject, mode, task_id)
-) WITHOUT ROWID;
-"""
-
-
-@contextmanager
-def database_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's failures into this library's errors, naming the file.
-
-    Raises:
-        ConfigError: the file is not a run database.
-        InfrastructureError: the disk is full, the file is locked or damaged, or unreadable.
-    """
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise InfrastructureError(f"the run database {path} failed: {error}") from error
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
-            raise ConfigError(f"{path} is not a run database") from None
-        raise InfrastructureError(f"the run database {path} failed: {error}") from error
-
-
-def connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    """Open an existing database; `read_only` works beside a process that writes.
-
-    Threads may use the connection one after the other.
-    """
-    mode = "ro" if read_only else "rw"
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=30.0,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    if not read_only:
-        # FULL: a step that was reported as written survives a power cut, so that the database
-        # is never behind the checkpoint that follows it.
-        connection.executescript(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-        )
-    return connection
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing: commits at the end, rolls back on any exception."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    task_id TEXT NOT NULL REFERENCES tasks,
+    attempt INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    answer TEXT,
+    partial_score REAL,
+    TEXT_COLUMNS
+);
+CREATE UNIQUE INDEX evaluations_attempt
+    ON evaluations (suite, subject, mode, staged, task_id, attempt);
+""".replace(
+    "TEXT_COLUMNS",
+    """prompt TEXT NOT NULL REFERENCES prompts,
+    slot INTEGER,                   -- of the adapter, NULL: the base alone
+    seed INTEGER NOT NULL,
+    temperature REAL,               -- NULL: the run's
+    text TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    finished INTEGER NOT NULL,
+    version INTEGER NOT NULL,       -- of the adapters that wrote it
+    token_ids BLOB,                 -- zlib of little-endian int32; NULL: not kept
+    logprobs BLOB                   -- zlib of little-endian float32; NULL: not kept""",
+)

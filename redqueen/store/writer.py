@@ -1,175 +1,184 @@
-"""How a step's records become rows. Each function runs inside the caller's transaction."""
+"""How records become rows. Every method runs inside the caller's transaction."""
 
+import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any
 
-from redqueen.types import (
-    EvolutionEvent,
-    MatchResult,
-    Member,
-    Proposal,
-    Rejection,
-    Rollout,
-    Task,
-)
+import numpy as np
+
+from redqueen.formatting import BACKGROUND
+from redqueen.store.connection import insert
+from redqueen.store.records import EvaluationAttempt
+from redqueen.types import Completion, Messages, Proposal, Rejection, Request, StepRecord, Task
+
+Row = dict[str, Any]
+Texts = Sequence[tuple[Request, Completion]]
 
 
-def clean(text: str) -> str:
-    """Model text may hold lone surrogates, which no file can: write them as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def pack(values: Sequence[float], kind: str) -> bytes:
+    """Return numbers as compressed little-endian `kind` (`<i4`, `<f4`); see `replay.unpack`."""
+    return zlib.compress(np.asarray(values, dtype=kind).tobytes())
 
 
-def to_json(value: Any) -> str:
-    """Compact JSON."""
-    if isinstance(value, Mapping):
-        value = dict(value)
-    return json.dumps(value, separators=(",", ":"))
+def messages_json(messages: Messages) -> str:
+    """Return a conversation as JSON."""
+    return json.dumps([row_of(turn) for turn in messages], separators=(",", ":"))
 
 
-def write_members(db: sqlite3.Connection, step: int, members: Sequence[Member]) -> None:
-    """Write new members, deaths, and everybody's rating after the step."""
-    db.executemany(
-        "INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET died = excluded.died",
-        [
-            (
-                member.id,
-                step,
-                member.slot,
-                to_json([role.value for role in member.roles]),
-                member.born,
-                to_json(member.parents),
-                member.operator,
-                member.died,
-                member.learning_rate_factor,
-                member.temperature,
-            )
-            for member in members
-        ],
-    )
-    db.executemany(
-        "INSERT INTO ratings VALUES (?, ?, ?, ?)",
-        [(step, member.id, member.mu, member.sigma) for member in members],
-    )
+def digest_of(messages: str) -> str:
+    """Return the key of a prompt, given its messages as JSON."""
+    return hashlib.blake2b(messages.encode(), digest_size=16).hexdigest()
 
 
-def _write_task(db: sqlite3.Connection, step: int, task: Task) -> None:
-    # The same problem may be proposed twice; the first one stays.
-    db.execute(
-        "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            task.id,
-            step,
-            task.domain,
-            task.kind,
-            to_json(task.payload),
-            to_json(task.features),
-            task.author,
-            task.step,
-        ),
-    )
+def row_of(record: Any, *omit: str, **more: Any) -> Row:
+    """Return the fields of a dataclass but for `omit`, and the columns `more`."""
+    names = [item.name for item in fields(record) if item.name not in omit]
+    return {name: getattr(record, name) for name in names} | more
 
 
-def write_streamed(db: sqlite3.Connection, step: int, tasks: Sequence[Task]) -> None:
-    """Write the stream's tasks; the attempts say which match posed which."""
-    for task in tasks:
-        _write_task(db, step, task)
+class RecordWriter:
+    """Writes records into one database.
 
+    `keep_tokens`: also write token ids and log-probabilities, which re-scoring needs.
+    """
 
-def write_proposals(db: sqlite3.Connection, step: int, proposals: Sequence[Proposal]) -> None:
-    """Write the proposals and the tasks that came of them."""
-    rows = []
-    for proposal in proposals:
-        outcome = proposal.outcome
-        rejection = outcome if isinstance(outcome, Rejection) else None
-        if isinstance(outcome, Task):
-            _write_task(db, step, outcome)
-        rows.append(
-            (
-                step,
-                proposal.match,
-                proposal.teacher,
-                proposal.kind,
-                to_json(proposal.references),
-                clean(proposal.completion.text),
-                len(proposal.completion.token_ids),
-                proposal.completion.finished,
-                outcome.id if isinstance(outcome, Task) else None,
-                rejection.reason if rejection else None,
-                rejection.malformed if rejection else False,
-                rejection.infra if rejection else False,
-                clean(rejection.detail) if rejection else "",
-                proposal.reward,
-            )
+    def __init__(self, db: sqlite3.Connection, keep_tokens: bool) -> None:
+        self._db = db
+        self._keep_tokens = keep_tokens
+
+    def step(self, record: StepRecord) -> None:
+        """Write all of one step."""
+        db, step = self._db, record.step
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        insert(db, "steps", [{"step": step, "written_at": now}])
+        metrics = record.metrics.items()
+        insert(db, "metrics", [{"step": step, "name": n, "value": float(v)} for n, v in metrics])
+        insert(
+            db,
+            "phases",
+            [
+                {
+                    "step": step,
+                    "phase": name.removeprefix(BACKGROUND),
+                    "background": name.startswith(BACKGROUND),
+                    "seconds": float(value),
+                }
+                for name, value in record.seconds.items()
+            ],
         )
-    db.executemany(
-        "INSERT INTO proposals VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
-    )
+        self._members(record)
+        matches = [
+            row_of(result, "match") | row_of(result.match, "index", idx=result.match.index)
+            for result in record.matches
+        ]
+        insert(db, "matches", matches)
+        self._proposals(record)
+        self._rollouts(record)
+        self.tasks(step, record.streamed)
+        streamed = enumerate(record.streamed)
+        insert(db, "streamed", [{"step": step, "idx": i, "task_id": t.id} for i, t in streamed])
+        insert(db, "events", [row_of(event, idx=i) for i, event in enumerate(record.events)])
+
+    def tasks(self, step: int, tasks: Iterable[Task], conflict: str = "DO NOTHING") -> None:
+        """Write tasks. The same problem may be proposed twice; the first one stays."""
+        rows = [row_of(task, recorded=step) for task in tasks]
+        insert(self._db, "tasks", rows, f"ON CONFLICT (id) {conflict}")
+
+    def evaluation(self, attempts: Sequence[EvaluationAttempt], step: int, staged: bool) -> None:
+        """Write attempts in place of earlier ones of the same suite, subject, mode and stage."""
+        keys = {(a.suite, a.subject, a.mode) for a in attempts}
+        self._db.executemany(
+            "DELETE FROM evaluations WHERE suite = ? AND subject = ? AND mode = ? AND staged = ?",
+            [(*key, staged) for key in sorted(keys)],
+        )
+        # A prompt that a later step uses too must outlive that step's removal.
+        self._prompts(
+            0, [(a.request, a.completion) for a in attempts], "DO UPDATE SET recorded = 0"
+        )
+        rows = [
+            self._text(a.request, a.completion)
+            | row_of(a, "request", "completion", step=step, staged=staged)
+            for a in attempts
+        ]
+        insert(self._db, "evaluations", rows)
+
+    def _members(self, record: StepRecord) -> None:
+        """Write new members, deaths, and everybody's rating after the step."""
+        step, members = record.step, record.members
+        insert(
+            self._db,
+            "members",
+            [row_of(member, "mu", "sigma", recorded=step) for member in members],
+            "ON CONFLICT (id) DO UPDATE SET died = excluded.died",
+        )
+        ratings = [{"step": step, "member": m.id, "mu": m.mu, "sigma": m.sigma} for m in members]
+        insert(self._db, "ratings", ratings)
+
+    def _prompts(self, step: int, texts: Texts, conflict: str = "DO NOTHING") -> None:
+        """Write each prompt once."""
+        rows: dict[str, Row] = {}
+        for request, completion in texts:
+            messages = messages_json(request.messages)
+            digest = digest_of(messages)
+            if digest not in rows:
+                ids = completion.prompt_ids
+                rows[digest] = {
+                    "digest": digest,
+                    "recorded": step,
+                    "messages": messages,
+                    "tokens": len(ids),
+                    "token_ids": pack(ids, "<i4") if self._keep_tokens else None,
+                }
+        insert(self._db, "prompts", rows.values(), f"ON CONFLICT (digest) {conflict}")
+
+    def _text(self, request: Request, completion: Completion) -> Row:
+        """Return the columns that everything a model wrote has."""
+        return {
+            "prompt": digest_of(messages_json(request.messages)),
+            **row_of(request, "messages"),
+            **row_of(completion, "slot", "prompt_ids"),
+            "tokens": len(completion.token_ids),
+            "token_ids": pack(completion.token_ids, "<i4") if self._keep_tokens else None,
+            "logprobs": pack(completion.logprobs, "<f4") if self._keep_tokens else None,
+        }
+
+    def _proposals(self, record: StepRecord) -> None:
+        """Write the proposals and the tasks that came of them."""
+        outcomes = [proposal.outcome for proposal in record.proposals]
+        self.tasks(record.step, [outcome for outcome in outcomes if isinstance(outcome, Task)])
+        self._prompts(record.step, [(p.request, p.completion) for p in record.proposals])
+        rows = [
+            _proposal_row(proposal, reward) | self._text(proposal.request, proposal.completion)
+            for proposal, reward in zip(record.proposals, record.proposal_rewards, strict=True)
+        ]
+        insert(self._db, "proposals", rows)
+
+    def _rollouts(self, record: StepRecord) -> None:
+        self._prompts(record.step, [(r.request, r.completion) for r in record.rollouts])
+        rows = [
+            row_of(r, "request", "completion", "group", compared=r.group, reward=reward)
+            | self._text(r.request, r.completion)
+            for r, reward in zip(record.rollouts, record.rollout_rewards, strict=True)
+        ]
+        insert(self._db, "rollouts", rows)
 
 
-def write_rollouts(db: sqlite3.Connection, step: int, rollouts: Sequence[Rollout]) -> None:
-    """Write the attempts: text and verdict, not tokens or log-probabilities."""
-    db.executemany(
-        "INSERT INTO rollouts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                step,
-                rollout.match,
-                rollout.student,
-                rollout.task_id,
-                rollout.kind,
-                rollout.attempt,
-                clean(rollout.completion.text),
-                len(rollout.completion.token_ids),
-                rollout.completion.finished,
-                rollout.verdict.value,
-                None if rollout.answer is None else clean(rollout.answer),
-                rollout.reward,
-            )
-            for rollout in rollouts
-        ],
-    )
-
-
-def write_matches(db: sqlite3.Connection, step: int, results: Sequence[MatchResult]) -> None:
-    """Write the matches and what they came to."""
-    db.executemany(
-        "INSERT INTO matches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                step,
-                result.match.index,
-                result.match.teacher,
-                result.match.student,
-                result.proposed,
-                result.valid,
-                result.solve_rate,
-                result.expected,
-                result.student_won,
-                result.match.tasks_of,
-            )
-            for result in results
-        ],
-    )
-
-
-def write_events(db: sqlite3.Connection, step: int, events: Sequence[EvolutionEvent]) -> None:
-    """Write the replacements in order."""
-    db.executemany(
-        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                step,
-                index,
-                event.role.value,
-                event.removed,
-                event.child,
-                to_json(event.parents),
-                event.operator,
-                to_json(event.details),
-            )
-            for index, event in enumerate(events)
-        ],
-    )
+def _proposal_row(proposal: Proposal, reward: float | None) -> Row:
+    outcome, task_id, rejection = proposal.outcome, None, None
+    if isinstance(outcome, Task):
+        task_id = outcome.id
+    else:
+        rejection = outcome
+    return {
+        **row_of(proposal, "request", "completion", "outcome", "references"),
+        "task_references": proposal.references,
+        "task_id": task_id,
+        **row_of(rejection or Rejection("", malformed=False)),
+        "reason": rejection.reason if rejection else None,
+        "reward": reward,
+    }

@@ -1,24 +1,25 @@
-"""Comparisons through the real trainer in processes of their own: kill, resume, failures."""
+"""Comparisons through the command line in processes of their own: stop, resume, failures."""
 
 import json
 import os
-import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from redqueen.compare import build_study, compare, load_study, plan, report
-from redqueen.compare.database import StudyDatabase
-from redqueen.compare.runner import Outcome, hold, is_done
-from redqueen.compare.worker import Stop, work
+from redqueen.compare.runner import Outcome, next_command, run_directory
 from redqueen.config import build_config, merge
 from redqueen.errors import ConfigError, InfrastructureError
-from redqueen.store import RunStore, config_toml
-from redqueen.trainer import Trainer
+from redqueen.store import RunStore, checkpoint_steps, config_toml
 
 SMALL = {
     "rollout": {"attempts": 2, "propose_tokens": 48, "solve_tokens": 32},
@@ -26,7 +27,7 @@ SMALL = {
 }
 STUDY = """
 name = "tiny"
-seeds = [0, 1]
+seeds = [0]
 [evaluation]
 tasks = 3
 samples = 1
@@ -41,217 +42,136 @@ overrides = {population = {teachers = 0, students = 0, self_play = 1}, "rollout.
 name = "per adapter"
 match = "adapter"
 entries = ["pair", "single"]
-[[claims]]
-claim = "mean-beats"
-of = "pair"
-against = "single"
 """
+QUIET = Console(file=StringIO())
 
 
 @pytest.fixture
 def folder(tmp_path: Path, tiny_values: dict[str, Any]) -> Path:
-    """A folder with a study of two configs, two seeds, two steps."""
+    """A folder with a study of two configs, one seed, two steps."""
     values = merge(tiny_values, SMALL)
     (tmp_path / "tiny.toml").write_text(config_toml(build_config(values)), encoding="utf-8")
     (tmp_path / "study.toml").write_text(STUDY, encoding="utf-8")
     return tmp_path
 
 
-def adapters(directory: Path) -> bytes:
-    return (directory / "checkpoints" / "step-000002" / "adapters.safetensors").read_bytes()
-
-
-def start(folder: Path) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "redqueen.cli", "compare", "study.toml"]
-    return subprocess.Popen(
-        [*command, "--out", "out", "--jobs", "2"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
-def wait_for(condition: Any, seconds: float = 240.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def is_free(directory: Path) -> bool:
-    """Whether no worker holds the run."""
-    try:
-        RunStore.open(directory).close()
-    except ConfigError:
-        return False
-    return True
-
-
 @pytest.mark.slow
-def test_killed_and_taken_up_is_the_comparison_never_killed(folder: Path) -> None:
+@pytest.mark.timeout(900)
+def test_a_comparison_that_was_stopped_is_taken_up(folder: Path) -> None:
     out = folder / "out"
-    first = out / "runs" / "pair" / "seed-0"
-    with start(folder) as process:
-        wait_for(lambda: (first / "checkpoints" / "step-000001").exists())
-        process.kill()
-    # Workers of a dead comparison stop by themselves after their step; the next one waits for them.
     study = load_study(folder / "study.toml")
-    assert compare(study, out, jobs=2)
-    with RunStore.open(first, read_only=True) as store:
-        config = store.config()
-    with Trainer.start(config, folder / "reference") as trainer:
-        trainer.run(lambda phase, record: None)
-    assert adapters(first) == adapters(folder / "reference")
+    pair = plan(study).runs[0]
+    directory = run_directory(out, pair)
+    command = [sys.executable, "-m", "redqueen.cli", "compare", "study.toml", "--out", "out"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:
+        end = time.monotonic() + 600
+        while not (directory / "checkpoints" / "step-000001").exists():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    RunStore.open(directory).close()  # nobody holds the run
+    outcomes: list[Outcome] = []
+    assert compare(study, out, console=QUIET, jobs=2, on_outcome=outcomes.append)
+    assert {outcome.reason for outcome in outcomes} == {None}
+    assert (out / "logs" / "pair-seed-0.log").stat().st_size
+    assert checkpoint_steps(directory)[-1] == 2
     result = report(out)
-    assert sorted((run.entry, run.seed) for run in result.data.runs) == [
-        ("pair", 0), ("pair", 1), ("single", 0), ("single", 1),
-    ]  # fmt: skip
-    (run,) = (run for run in result.data.runs if (run.entry, run.seed) == ("pair", 0))
-    assert run.results["held-out", "greedy"].rates_MT.shape == (2, 3)
-    assert run.results["held-out", "sampled"].base_T is not None
-    assert run.memory["host"] > 100
-    assert run.proposals == 12
-    assert run.attempts <= result.data.work["pair"].attempts
-    assert result.findings[0].parts[0].estimate.n == 2
-    assert result.data.commands[0] == "redqueen compare study.toml --out out --jobs 2"
-    assert (out / "study.db").stat().st_size < 200_000
-    # Nothing is left to do, and a lost study.db is made again from the runs.
-    heard: list[Outcome] = []
-    assert compare(study, out, on_outcome=heard.append)
-    (out / "study.db").unlink()
-    assert compare(study, out, on_outcome=heard.append)
-    assert heard == []
-    assert report(out).summary == result.summary
-    # study.db alone is enough as well, for what it holds.
-    shutil.rmtree(out / "runs")
-    shutil.rmtree(out / "bases")
-    assert compare(study, out, on_outcome=heard.append)
-    assert heard == []
-    assert report(out).summary == result.summary
-    changed = study.model_copy(
-        update={"seeds": (0,), "evaluation": study.evaluation.model_copy(update={"tasks": 2})}
-    )
-    assert compare(changed, out, jobs=2, on_outcome=heard.append)
-    assert sorted(outcome.job.kind for outcome in heard) == ["base", "run", "run"]
-
-
-@pytest.mark.slow
-def test_a_stop_loses_nothing_and_a_bad_run_stops_nobody_else(folder: Path) -> None:
-    values = {
-        "seeds": [0],
-        "entries": [
-            {"name": "pair", "config": str(folder / "tiny.toml"), "steps": 4, "evaluate": False},
-            {"name": "lost", "evaluate": False, "overrides": {"policy.base": "./nowhere"}},
-        ],
-    }
-    study, out = build_study(values), folder / "out"
-    database = out / "runs" / "pair" / "seed-0" / "run.db"
-    shares: list[float] = []
-    assert not compare(
-        study,
-        out,
-        jobs=2,
-        should_stop=database.exists,
-        on_progress=lambda progress: shares.append(progress.share),
-    )
-    assert shares[-1] < 1.0  # a run that was stopped is not one that is done
-    assert is_free(database.parent)
-    heard: list[Outcome] = []
-    assert compare(study, out, jobs=2, on_outcome=heard.append)
-    assert {outcome.job.key for outcome in heard} == {"pair/seed-0", "lost/seed-0"}
-    data = report(out).data
-    assert [(entry, seed) for entry, seed, _ in data.failed] == [("lost", 0)]
-    assert "nowhere" in data.failed[0][2]
-    assert [(run.entry, run.last) for run in data.runs] == [("pair", 4)]
-
-
-def test_when_every_run_fails_it_says_so(tmp_path: Path) -> None:
-    entry = {"name": "a", "evaluate": False, "overrides": {"policy.base": "./nowhere"}}
-    study = build_study({"seeds": [0], "entries": [entry]})
-    heard: list[Outcome] = []
-    with pytest.raises(InfrastructureError, match=r"every run failed.*nowhere"):
-        compare(study, tmp_path / "out", on_outcome=heard.append)
-    assert [outcome.job.key for outcome in heard] == ["a/seed-0"]
-
-
-def test_a_run_of_another_configuration_is_refused(folder: Path, tmp_path: Path) -> None:
-    values = {"seeds": [0], "entries": [{"name": "a", "config": str(folder / "tiny.toml"),
-                                         "evaluate": False}]}  # fmt: skip
-    run = plan(build_study(values)).runs[0]
-    directory = tmp_path / "out" / "runs" / "a" / "seed-0"
-    other = build_config(run.config.model_dump() | {"steps": 9})
-    Trainer.start(other, directory).close()
+    assert [(run.entry, run.seed) for run in result.runs] == [("pair", 0), ("single", 0)]
+    assert result.page.stat().st_size > 10_000
+    check_against_the_database(result.runs[0], directory)
+    # Nothing is left to do; other settings of the evaluation ask for that alone.
+    outcomes.clear()
+    assert compare(study, out, console=QUIET, on_outcome=outcomes.append)
+    assert outcomes == []
+    fewer = study.evaluation.model_copy(update={"tasks": 2})
+    changed = plan(study.model_copy(update={"evaluation": fewer})).runs[0]
+    command = ["eval", str(directory), "--suite", "held-out", "--tasks", "2", "--samples", "1"]
+    assert next_command(changed, out) == command
+    longer = pair.config.model_copy(update={"steps": 9})
     with pytest.raises(ConfigError, match=r"differs in steps\); remove it"):
-        compare(build_study(values), tmp_path / "out")
+        next_command(type(pair)(pair.entry, 0, longer), out)
 
 
-def test_a_worker_books_what_it_measured_and_measures_only_what_is_missing(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    values = {
-        "seeds": [0],
-        "evaluation": {"tasks": 3, "samples": 1},
-        "entries": [{"name": "a", "config": str(folder / "tiny.toml"), "steps": 1}],
-    }
-    plan_ = plan(build_study(values))
-    run, wanted = plan_.runs[0], plan_.study.evaluation
-    directory = folder / "run"
-    job = {
-        "kind": "run",
-        "directory": str(directory),
-        "config": run.config.model_dump(mode="json"),
-        "evaluation": wanted.model_dump(mode="json"),
-        "threads": 1,
-    }
-    (directory / "checkpoints").mkdir(parents=True)  # a run that died before its first checkpoint
-    (directory / "run.db").write_bytes(b"")
-    assert work(job, Stop(os.getppid())) == 0
-    assert is_done(directory, run, wanted)
-    assert not is_done(directory, run, wanted.model_copy(update={"tasks": 4}))
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {"phase": "train", "done": 1, "total": 1} in lines
-    assert {line["phase"] for line in lines} == {
-        "train",
-        "held-out, member:2",
-        "held-out, member:3",
-    }
-    assert work(job, Stop(os.getppid())) == 0
-    assert {json.loads(line)["phase"] for line in capsys.readouterr().out.splitlines()} == {"train"}
-    path = folder / "study.db"
-    with StudyDatabase.create_or_open(path) as db:
-        db.write_plan(plan_, "redqueen compare")
-        db.add_run(run, directory, None)
-        db.add_run(run, directory, None)
-        assert db.rows("SELECT count(*) FROM runs") == [(1,)]
-        with RunStore.open(directory, read_only=True) as store:
-            counts = store.load_solve_counts()
-            rows = store.load_evaluations("held-out")
-        assert db.rows("SELECT kind, correct, attempts FROM kinds ORDER BY kind") == sorted(
-            (c.kind, c.correct, c.attempts) for c in counts
+def check_against_the_database(run: Any, directory: Path) -> None:
+    """What was read of a run, against SQL of the test's own."""
+    db = sqlite3.connect(directory / "run.db")
+    answers = run.answers["held-out", "greedy"]
+    assert answers.rates_MT.shape == (2, 3)
+    assert answers.base_T is not None
+    total = "SELECT sum(correct) FROM evaluations WHERE mode = 'greedy' AND subject != 'base'"
+    assert answers.rates_MT.sum() == db.execute(total).fetchone()[0]
+    assert run.proposals == db.execute("SELECT count(*) FROM proposals").fetchone()[0] == 12
+    assert run.attempts == db.execute("SELECT count(*) FROM rollouts").fetchone()[0]
+    solved = db.execute(
+        "SELECT kind, avg(verdict = 'correct') FROM rollouts GROUP BY step, task_id"
+    ).fetchall()
+    sums: Counter[str] = Counter()
+    for kind, rate in solved:
+        sums[kind] += rate
+    assert {k: sum(r.rates for r in rows) for k, rows in run.kinds.items()} == pytest.approx(sums)
+    lines = [json.loads(text)["lines"] for (text,) in db.execute(
+        "SELECT t.features FROM proposals p JOIN tasks t ON t.id = p.task_id")]  # fmt: skip
+    rows = [row for rows in run.kinds.values() for row in rows if row.tasks]
+    assert sum(row.tasks * row.features["lines"] for row in rows) == pytest.approx(sum(lines))
+    seconds = db.execute("SELECT sum(seconds) FROM phases WHERE step = 2").fetchone()[0]
+    assert run.step_seconds == pytest.approx(seconds)
+    assert run.last == 2
+    db.close()
+
+
+def test_a_bad_run_stops_nobody_else_and_every_run_failing_is_an_error(tmp_path: Path) -> None:
+    lost = {"policy.base": "./nowhere"}
+    entries = [{"name": n, "evaluate": False, "overrides": lost} for n in ("a", "b")]
+    outcomes: list[Outcome] = []
+    with pytest.raises(InfrastructureError, match=r"every run failed.*nowhere"):
+        compare(
+            build_study({"seeds": [0], "entries": entries}),
+            tmp_path / "out",
+            console=QUIET,
+            jobs=2,
+            on_outcome=outcomes.append,
         )
-        summed = "SELECT sum(correct), sum(attempts) FROM evaluation_summary"
-        assert db.rows(summed) == [(sum(r.correct for r in rows), sum(r.samples for r in rows))]
+    assert {outcome.run.key for outcome in outcomes} == {"a/seed-0", "b/seed-0"}
+    assert report(tmp_path / "out").runs == ()
 
 
-def test_a_worker_stops_when_its_parent_is_gone(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = build_config(merge(build_config({}).model_dump(), {"steps": 1}))
-    job = {
-        "kind": "run",
-        "directory": str(folder / "run"),
-        "config": config.model_dump(mode="json"),
-        "evaluation": None,
-        "threads": 1,
-    }
-    assert work(job, Stop(parent=-1)) == 130
-    assert not (folder / "run").exists()
+def test_more_tasks_than_are_kept_from_training_are_refused(tmp_path: Path) -> None:
+    study = build_study({"entries": [{"name": "a"}], "evaluation": {"tasks": 10**6}})
+    with pytest.raises(ConfigError, match="at most 2000"):
+        compare(study, tmp_path, console=QUIET)
 
 
-def test_two_comparisons_never_share_a_directory(tmp_path: Path) -> None:
-    with hold(tmp_path), pytest.raises(ConfigError, match="another comparison"), hold(tmp_path, 0):
-        pass
-    with hold(tmp_path, 0):
-        pass
+def test_what_died_before_its_first_checkpoint_starts_anew(folder: Path) -> None:
+    run = plan(load_study(folder / "study.toml")).runs[0]
+    out = folder / "out"
+    directory = run_directory(out, run)
+    RunStore.create(directory, run.config).close()
+    words = next_command(run, out)
+    assert words == [
+        "train",
+        str(out / "configs" / "pair" / "seed-0.toml"),
+        "--out",
+        str(directory),
+    ]
+    assert not directory.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks are advisory there")
+def test_a_run_that_another_process_writes_is_left_alone(folder: Path) -> None:
+    run = plan(load_study(folder / "study.toml")).runs[0]
+    script = (
+        "import sys, time; from pathlib import Path; from redqueen.store import RunStore\n"
+        "from redqueen.config import load_config\n"
+        "store = RunStore.create(Path(sys.argv[1]), load_config(None)); print('held', flush=True)\n"
+        "time.sleep(600)"
+    )
+    directory = run_directory(folder / "out", run)
+    command = [sys.executable, "-c", script, str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(ConfigError, match="another process is writing"):
+            next_command(run, folder / "out")
+        holder.kill()
+    assert (directory / "run.db").exists()

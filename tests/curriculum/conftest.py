@@ -1,5 +1,5 @@
 """The fixtures of the code environment, for the tests below."""
 
-from tests.environments.code.conftest import domain, sandbox
+from tests.environments.code.conftest import environment, sandbox
 
-__all__ = ["domain", "sandbox"]
+__all__ = ["environment", "sandbox"]

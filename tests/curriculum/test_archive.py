@@ -3,27 +3,34 @@
 import itertools
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redqueen.config import DomainConfig
-from redqueen.curriculum.archive import Archive
-from redqueen.environments.base import Draft
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.curriculum.archive import Archive, Cell
+from redqueen.environments.base import Draft, Measure
 from redqueen.environments.code.styles import COMPACT
 from redqueen.sandbox import Sandbox
 from redqueen.types import Rejection, Task
-from tests.code_cases import proposal_text
+from tests.code_cases import make_code, proposal_text
+from tests.toy_environments import Sums, TaughtSums, sum_task
 
 
-def task(number: int, cell: str = "a") -> Task:
-    return Task(f"t{number}", "code", cell, {"n": number})
+class Letters(Sums):
+    """Four kinds, one cell each."""
+
+    kinds: tuple[str, ...] = ("a", "b", "c", "d")
+    measures: tuple[Measure, ...] = ()
 
 
-def archive(size: int, cells: int = 4) -> Archive:
-    return Archive(size, lambda item: item.kind, cells)
+def task(number: int, kind: str = "a") -> Task:
+    return Task(f"t{number}", "letters", kind, {"n": number})
+
+
+def archive(size: int) -> Archive:
+    return Archive(size, Letters())
 
 
 def ids(of: Archive) -> list[str]:
@@ -96,46 +103,61 @@ def test_sample_is_uniform() -> None:
 
 
 def test_state_survives_json() -> None:
-    domain = CodeDomain(DomainConfig(), None, COMPACT)  # type: ignore[arg-type]
-    kept = Archive(12, domain.cell, domain.cells)
-    kept.add(domain.seed_tasks(24, seed=1))
-    kept.add([Task("x", "code", "code_o", {"program": "é\n"}, domain.seed_tasks(1, 2)[0].features,
+    environment = make_code(None, "compact")
+    kept = Archive(12, environment)
+    kept.add(environment.sources["seed"].tasks(24, seed=1))
+    kept.add([Task("x", "code", "code_o", {"program": "é\n"}, {"lines": 4.0},
                    author=4, step=9)])  # fmt: skip
-    again = Archive(12, domain.cell, domain.cells)
+    again = Archive(12, environment)
     again.restore(json.loads(json.dumps(kept.state())))
     assert again.state() == kept.state()
     assert again.coverage == kept.coverage
     seen = [item.sample(12, np.random.default_rng(3)) for item in (kept, again)]
     assert seen[0] == seen[1]
     assert len(seen[0]) == 12
-    more = domain.seed_tasks(40, seed=5)
+    more = environment.sources["seed"].tasks(40, seed=5)
     assert kept.add(more) == again.add(more)
     assert again.state() == kept.state()
 
 
 def test_coverage_of_each_kind_is_of_its_own_cells() -> None:
-    kept = Archive(2, lambda item: f"{item.kind}:{item.payload['n'] % 3}", 6)
-    kept.add([task(n, "x") for n in (0, 1, 3)])
-    kept.add([task(5, "y")])
-    assert kept.kind_coverage(("x", "y")) == {"x": 2 / 3, "y": 1 / 3}
-    assert kept.metrics(("x", "y")) == {
-        "coverage": kept.coverage,
-        "archive_size": float(len(kept)),
-        "coverage/x": 2 / 3,
+    kept = Archive(2, Letters(kinds=("x", "y"), measures=(Measure("n", "N", (1, 2)),)))
+    kept.add([replace(task(n, "x"), features={"n": n}) for n in (0, 1, 4)])
+    kept.add([replace(task(5, "y"), features={"n": 2})])
+    assert kept.kind_coverage() == {"x": 1.0, "y": 1 / 3}
+    assert kept.metrics() == {
+        "coverage": 4 / 6,
+        "archive_size": 2.0,
+        "coverage/x": 1.0,
         "coverage/y": 1 / 3,
     }
-    assert kept.coverage == 3 / 6
-    assert len(kept) == 2
+
+
+def test_cells_are_bins_of_the_measures_with_edges() -> None:
+    kept = Archive(2, TaughtSums())
+    assert [kept.cell(sum_task(n, 0)) for n in (4, 5, 9, 10)] == [
+        Cell("sum", (0,)), Cell("sum", (1,)), Cell("sum", (1,)), Cell("sum", (2,)),
+    ]  # fmt: skip
+    assert kept.cell(Task("t", "sums", "other", {})) == Cell("other", (0,))
+    assert kept.cells_of_a_kind == 3
+
+
+def test_an_environment_without_measures_and_kinds_has_a_cell_for_each_kind_that_comes() -> None:
+    kept = Archive(5, Sums())
+    assert kept.coverage == 0.0
+    kept.add([task(1, "a"), task(2, "a"), task(3, "b")])
+    assert kept.coverage == 1.0
+    assert kept.metrics() == {"coverage": 1.0, "archive_size": 3.0}
 
 
 def test_tasks_and_cells_are_views_of_what_is_kept() -> None:
     kept = archive(3)
     kept.add([task(1, "b"), task(2, "a"), task(3, "a"), task(4, "c")])
     assert list(kept.tasks) == ["t1", "t3", "t4"]
-    names = {cell: [t.id for t in filed] for cell, filed in kept.by_cell().items()}
+    names = {cell.kind: [t.id for t in filed] for cell, filed in kept.by_cell().items()}
     assert names == {"b": ["t1"], "a": ["t3"], "c": ["t4"]}
-    kept.by_cell()["a"].clear()
-    assert len(kept.by_cell()["a"]) == 1
+    kept.by_cell()[Cell("a", ())].clear()
+    assert len(kept.by_cell()[Cell("a", ())]) == 1
 
 
 def witness(lines: int, cyclomatic: int, depth: int) -> str:
@@ -154,8 +176,8 @@ WITNESS_INPUTS = {
 
 
 def test_every_cell_can_be_reached_with_all_guards_on(sandbox: Sandbox) -> None:
-    domain = CodeDomain(DomainConfig(), sandbox, COMPACT)
-    kept = Archive(10**4, domain.cell, domain.cells)
+    environment = make_code(sandbox, "compact")
+    kept = Archive(10**4, environment)
     axes = (3, 4, 6, 8, 11), (1, 2, 3, 4), (5, 6, 7, 8), (1, 2, 3)
     drafts = []
     for lines, cyclomatic, depth, types in itertools.product(*axes):
@@ -167,8 +189,8 @@ def test_every_cell_can_be_reached_with_all_guards_on(sandbox: Sandbox) -> None:
         ]
         shown = Task("t", "code", "code_o", {"program": program})
         drafts.append(Draft("code_f", proposal_text(COMPACT, program, *inputs), (shown,), 0, 0))
-    made = domain.validate(drafts)
+    made = environment.validate(drafts)
     assert {item.reason for item in made if isinstance(item, Rejection)} == set()
     kept.add(item for item in made if isinstance(item, Task))
     assert kept.coverage == 1.0
-    assert kept.kind_coverage(domain.kinds) == {"code_o": 1.0, "code_i": 1.0, "code_f": 1.0}
+    assert kept.kind_coverage() == {"code_o": 1.0, "code_i": 1.0, "code_f": 1.0}

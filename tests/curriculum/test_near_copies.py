@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redqueen.config import DomainConfig
 from redqueen.curriculum.archive import Archive
 from redqueen.curriculum.near_copies import CopyIndex
-from redqueen.environments.base import Form
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.base import Fingerprint
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.generator import generate_program
 from redqueen.environments.code.normal_form import normal_form
 from redqueen.types import Task
-from tests.code_cases import STYLES, FakeSandbox, make_task, value
+from tests.code_cases import FakeSandbox, make_code, make_task, value
 
 WORDS = ("total", "item", "xs", "left", "acc", "value", "n", "key", "k2", "out", "tmp", "best")
 
@@ -162,34 +161,35 @@ def test_the_form_leaves_the_tree_as_it_was() -> None:
 DOUBLE, TWICE = "def f(a):\n    return a * 2", "def f(z):\n    return z * 2"
 
 
-def test_forms_of_tasks(domain: CodeDomain) -> None:
-    first = domain.form(make_task(domain, "code_o", DOUBLE, "1"))
-    assert domain.form(make_task(domain, "code_o", TWICE, " 1 ")) == first
-    other_input = domain.form(make_task(domain, "code_o", TWICE, "2"))
+def test_forms_of_tasks(environment: CodeEnvironment) -> None:
+    first = environment.fingerprint(make_task(environment, "code_o", DOUBLE, "1"))
+    assert environment.fingerprint(make_task(environment, "code_o", TWICE, " 1 ")) == first
+    other_input = environment.fingerprint(make_task(environment, "code_o", TWICE, "2"))
     assert (other_input.family, other_input.task == first.task) == (first.family, False)
-    other_kind = domain.form(make_task(domain, "code_i", DOUBLE, "1"))
+    other_kind = environment.fingerprint(make_task(environment, "code_i", DOUBLE, "1"))
     assert other_kind.family != first.family
     assert other_kind.task != first.task
 
 
 def test_the_order_of_a_code_f_tasks_inputs_and_its_message_do_not_matter(
-    domain: CodeDomain,
+    environment: CodeEnvironment,
 ) -> None:
-    task = make_task(domain, "code_f", DOUBLE, *"123456")
-    again = make_task(domain, "code_f", TWICE, *"634521")
+    task = make_task(environment, "code_f", DOUBLE, *"123456")
+    again = make_task(environment, "code_f", TWICE, *"634521")
     assert task.id != again.id
-    assert domain.form(task) == domain.form(again)
-    assert domain.form(task).family is None
-    assert domain.form(make_task(domain, "code_f", DOUBLE, *"123457")) != domain.form(task)
+    assert environment.fingerprint(task) == environment.fingerprint(again)
+    assert environment.fingerprint(task).family is None
+    assert environment.fingerprint(
+        make_task(environment, "code_f", DOUBLE, *"123457")
+    ) != environment.fingerprint(task)
 
 
-def test_constants_can_be_left_out(domain: CodeDomain) -> None:
-    config = DomainConfig(near_copy_constants=False)
-    loose = CodeDomain(config, FakeSandbox(lambda call, n: value("1")), STYLES["compact"])
-    first = make_task(domain, "code_o", DOUBLE, "1")
-    second = make_task(domain, "code_o", DOUBLE.replace("2", "3"), "1")
-    assert domain.form(first).family != domain.form(second).family
-    assert loose.form(first) == loose.form(second)
+def test_constants_can_be_left_out(environment: CodeEnvironment) -> None:
+    loose = make_code(FakeSandbox(lambda call, n: value("1")), near_copy_constants=False)
+    first = make_task(environment, "code_o", DOUBLE, "1")
+    second = make_task(environment, "code_o", DOUBLE.replace("2", "3"), "1")
+    assert environment.fingerprint(first).family != environment.fingerprint(second).family
+    assert loose.fingerprint(first) == loose.fingerprint(second)
 
 
 def toy(number: int) -> Task:
@@ -197,9 +197,9 @@ def toy(number: int) -> Task:
     return Task(f"t{number}", "code", "code_o", {"n": number})
 
 
-def toy_form(task: Task) -> Form:
+def toy_fingerprint(task: Task) -> Fingerprint:
     number = int(task.payload["n"]) // 2
-    return Form(str(number), None if number % 5 == 0 else f"family {number % 5}")
+    return Fingerprint(str(number), None if number % 5 == 0 else f"family {number % 5}")
 
 
 moves = st.lists(
@@ -210,7 +210,7 @@ moves = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(moves, st.integers(0, 3))
 def test_the_index_is_what_the_tasks_say(plan: list[int | frozenset[int]], repeats: int) -> None:
-    index = CopyIndex(toy_form, repeats)
+    index = CopyIndex(toy_fingerprint, repeats)
     model: set[int] = set()
     for move in plan:
         if isinstance(move, frozenset):
@@ -220,24 +220,24 @@ def test_the_index_is_what_the_tasks_say(plan: list[int | frozenset[int]], repea
             index.add(toy(move))
             model.add(move)
         assert len(index) == len(model)
-        known = [toy_form(toy(n)) for n in model]
+        known = [toy_fingerprint(toy(n)) for n in model]
         for number in range(30):
-            form = toy_form(toy(number))
+            form = toy_fingerprint(toy(number))
             family = sum(form.family is not None and form.family == k.family for k in known)
             full = form.family is not None and family >= repeats
             assert index.is_copy(toy(number)) == (form.task in {k.task for k in known} or full)
 
 
-def test_an_index_made_from_a_restored_archive_is_the_same(domain: CodeDomain) -> None:
-    archive = Archive(20, domain.cell, domain.cells)
-    index = CopyIndex(domain.form, 1)
-    tasks = domain.seed_tasks(60, seed=3)
+def test_an_index_made_from_a_restored_archive_is_the_same(environment: CodeEnvironment) -> None:
+    archive = Archive(20, environment)
+    index = CopyIndex(environment.fingerprint, 1)
+    tasks = environment.sources["seed"].tasks(60, seed=3)
     for begin in range(0, 60, 10):
         archive.add(tasks[begin : begin + 10])
         index.follow(archive.tasks)
-    again = Archive(20, domain.cell, domain.cells)
+    again = Archive(20, environment)
     again.restore(archive.state())
-    fresh = CopyIndex(domain.form, 1)
+    fresh = CopyIndex(environment.fingerprint, 1)
     fresh.follow(again.tasks)
     known = [index.is_copy(task) for task in tasks]
     assert known == [fresh.is_copy(task) for task in tasks]

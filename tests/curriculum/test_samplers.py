@@ -5,27 +5,46 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from redqueen.config import DomainConfig
+from redqueen.config import CurriculumConfig
 from redqueen.curriculum.archive import Archive
-from redqueen.curriculum.samplers import REFERENCES
+from redqueen.curriculum.samplers import (
+    AzrReferences,
+    RareReferences,
+    RecentReferences,
+    UniformReferences,
+)
+from redqueen.environments.base import Measure
 from redqueen.types import Task
+from tests.toy_environments import Sums
 
 DRAWS = 3000
 
 
-def task(number: int, kind: str = "code_o", cell: str = "0", step: int = 0) -> Task:
-    return Task(f"t{number}", "code", kind, {"cell": cell}, step=step)
+def task(number: int, kind: str = "code_o", cell: int = 0, step: int = 0) -> Task:
+    return Task(f"t{number}", "code", kind, {}, {"cell": cell}, step=step)
+
+
+class Rooms(Sums):
+    measures: tuple[Measure, ...] = (Measure("cell", "Cell", (1,)),)
+
+
+RULES = {
+    "uniform": UniformReferences(),
+    "rare": RareReferences(),
+    "recent": RecentReferences(),
+    "azr": AzrReferences(),
+}
 
 
 def filed(*tasks: Task) -> Archive:
-    archive = Archive(100, lambda item: f"{item.kind}:{item.payload['cell']}", 12)
+    archive = Archive(100, Rooms())
     archive.add(tasks)
     return archive
 
 
 def shares(rule: str, archive: Archive, kind: str = "code_o", count: int = 1) -> Counter[str]:
     rng = np.random.default_rng(5)
-    drawn = (REFERENCES[rule](archive, kind, count, rng) for _ in range(DRAWS))
+    drawn = (RULES[rule](archive, kind, count, rng) for _ in range(DRAWS))
     return Counter(item.id for several in drawn for item in several)
 
 
@@ -34,13 +53,13 @@ def near(count: int, share: float) -> bool:
     return abs(count - DRAWS * share) < 5 * (DRAWS * share * (1 - share)) ** 0.5 + 1e-9
 
 
-@pytest.mark.parametrize("rule", REFERENCES)
+@pytest.mark.parametrize("rule", RULES)
 def test_every_rule_draws_distinct_tasks_by_the_generator_alone(rule: str) -> None:
-    archive = filed(*(task(n, f"code_{'oif'[n % 3]}", str(n % 2), n) for n in range(12)))
+    archive = filed(*(task(n, f"code_{'oif'[n % 3]}", n % 2, n) for n in range(12)))
 
     def draw(count: int, seed: int) -> list[str]:
         rng = np.random.default_rng(seed)
-        return [item.id for item in REFERENCES[rule](archive, "code_f", count, rng)]
+        return [item.id for item in RULES[rule](archive, "code_f", count, rng)]
 
     assert draw(4, 1) == draw(4, 1)
     assert any(draw(4, 1) != draw(4, seed) for seed in range(2, 6))
@@ -49,18 +68,18 @@ def test_every_rule_draws_distinct_tasks_by_the_generator_alone(rule: str) -> No
     everything = draw(99, 1)
     assert len(set(everything)) == len(everything) == (8 if rule == "azr" else 12)
     assert [item.id for item in archive.tasks.values()] == [f"t{n}" for n in range(12)]
-    assert REFERENCES[rule](filed(), "code_f", 2, np.random.default_rng(0)) == []
+    assert RULES[rule](filed(), "code_f", 2, np.random.default_rng(0)) == []
 
 
 def test_uniform_draws_what_the_archive_samples() -> None:
     archive = filed(*(task(n) for n in range(9)))
     for seed in range(5):
-        drawn = REFERENCES["uniform"](archive, "code_i", 3, np.random.default_rng(seed))
+        drawn = RULES["uniform"](archive, "code_i", 3, np.random.default_rng(seed))
         assert drawn == archive.sample(3, np.random.default_rng(seed))
 
 
 def test_rare_draws_cells_first() -> None:
-    archive = filed(task(0, cell="alone"), *(task(n, cell="crowd") for n in range(1, 10)))
+    archive = filed(task(0, cell=0), *(task(n, cell=1) for n in range(1, 10)))
     counts = shares("rare", archive)
     assert near(counts["t0"], 1 / 2)
     assert all(near(counts[f"t{n}"], 1 / 18) for n in range(1, 10))
@@ -93,6 +112,17 @@ def test_azr_takes_any_task_when_none_fits() -> None:
     assert set(shares("azr", archive, "code_i")) == {"t0", "t1"}
 
 
+def test_azr_can_be_told_which_kinds_build_on_others() -> None:
+    rule = AzrReferences(builds_on_others=("proof",))
+    archive = filed(task(0), task(1, "proof"), task(2, "code_f"))
+    drawn = {kind: rule(archive, kind, 9, np.random.default_rng(0)) for kind in ("proof", "code_f")}
+    assert {item.id for item in drawn["proof"]} == {"t0", "t2"}
+    assert {item.id for item in drawn["code_f"]} == {"t2"}
+
+
 def test_every_rule_can_be_configured() -> None:
-    assert DomainConfig().references == "uniform"
-    assert [DomainConfig(references=rule).references for rule in REFERENCES] == list(REFERENCES)
+    assert CurriculumConfig().references == UniformReferences()
+    for name, rule in RULES.items():
+        config = CurriculumConfig(references=name)
+        assert config.references == rule
+        assert CurriculumConfig.model_validate(config.model_dump()) == config

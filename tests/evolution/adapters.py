@@ -6,11 +6,14 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from redqueen.config import EvolutionConfig
-from redqueen.evolution import CROSSOVERS, MUTATIONS, frames
+from redqueen import registry
+from redqueen.config.component import build_component
+from redqueen.evolution import frames
+from redqueen.evolution.operators.base import Mutation
 
-CONFIG = EvolutionConfig()
-OPERATORS = MUTATIONS | CROSSOVERS
+MUTATIONS = tuple(registry.COMPONENTS["mutation"])
+CROSSOVERS = tuple(registry.COMPONENTS["crossover"])
+OPERATORS = MUTATIONS + CROSSOVERS
 ROUTES = ("qr", "gram")
 SHAPES = ((10, 12), (12, 10), (10, 12))
 
@@ -57,12 +60,15 @@ def of_rank(adapter: Adapter, rank: int) -> Adapter:
     }
 
 
-def apply(
-    name: str, parents: list, config: EvolutionConfig = CONFIG, seed: int = 0, route: str = "qr"
-) -> Adapter:
-    parents = parents[:1] if name in MUTATIONS else parents
+def apply(name: str, parents: list, seed: int = 0, route: str = "qr", **keys: float) -> Adapter:
+    """The child that an operator with these keys makes; a mutation takes the first parent."""
+    kind = "mutation" if name in MUTATIONS else "crossover"
+    operator = build_component(kind, {"type": name, **keys})
+    generator = torch.Generator().manual_seed(seed)
     with on_route(route):
-        return OPERATORS[name](parents, config, torch.Generator().manual_seed(seed))
+        if isinstance(operator, Mutation):
+            return operator.mutate(parents[0], generator)
+        return operator.cross(*parents, generator)
 
 
 def delta(adapter: Adapter, name: str) -> np.ndarray:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from redqueen.config import PopulationConfig
-from redqueen.evolution import Activity, Chronicle, survey
+from redqueen.config.population import PopulationConfig
+from redqueen.evolution import Activity, BehaviourLog, survey
 from redqueen.evolution.diversity import (
     cosine_kernel,
     divergences,
@@ -54,15 +54,15 @@ def test_weight_distances_are_relative_and_know_their_landmarks() -> None:
         B[name][2] = B[name][0]
         B[name][3] = B[name][4] = 0.0
     gram = product_gram(A, B, range(6))
-    found = weight_distances(gram)
+    result = weight_distances(gram)
     P = np.stack([dense(A, B, s) for s in range(6)])
     size = np.sqrt((P**2).sum(1)[:, None] + (P**2).sum(1))
     expected = np.linalg.norm(P[:, None] - P[None], axis=-1) / np.where(size > 0, size, 1)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
-    assert found[0, 1] < 1e-3
-    assert found[0, 2] == pytest.approx(math.sqrt(2))
-    assert found[0, 3] == pytest.approx(1.0)
-    assert found[3, 4] == 0.0
+    np.testing.assert_allclose(result, expected, atol=1e-3)
+    assert result[0, 1] < 1e-3
+    assert result[0, 2] == pytest.approx(math.sqrt(2))
+    assert result[0, 3] == pytest.approx(1.0)
+    assert result[3, 4] == 0.0
     kernel = cosine_kernel(gram)
     np.testing.assert_allclose(np.diag(kernel), 1.0)
     assert kernel[3, 4] == 1.0
@@ -76,8 +76,8 @@ def test_weight_distances_are_relative_and_know_their_landmarks() -> None:
 def test_orthogonal_updates_are_at_distance_one() -> None:
     A = {"x": torch.eye(4)[:, None, :]}
     B = {"x": torch.ones(4, 3, 1)}
-    found = weight_distances(product_gram(A, B, range(4)))
-    np.testing.assert_allclose(found, 1 - np.eye(4), atol=1e-12)
+    result = weight_distances(product_gram(A, B, range(4)))
+    np.testing.assert_allclose(result, 1 - np.eye(4), atol=1e-12)
 
 
 def test_effective_number_counts_clusters() -> None:
@@ -100,19 +100,19 @@ ROWS = st.lists(
 @given(ROWS)
 def test_divergences_are_squared_jensen_shannon_distances(rows: list[list[int]]) -> None:
     counts = np.array(rows, dtype=float)
-    found = divergences(counts)
+    result = divergences(counts)
     for i, j in itertools.product(range(len(rows)), repeat=2):
         expected = jensenshannon(counts[i], counts[j], base=2) ** 2
-        assert found[i, j] == pytest.approx(expected, abs=1e-12)
+        assert result[i, j] == pytest.approx(expected, abs=1e-12)
     # A kernel: no negative eigenvalues but for rounding.
-    assert np.linalg.eigvalsh(1.0 - found).min() > -1e-12
+    assert np.linalg.eigvalsh(1.0 - result).min() > -1e-12
 
 
 def test_who_did_nothing_is_at_no_distance() -> None:
-    found = divergences(np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 3.0]]))
-    assert found[0, 2] == 1.0
-    assert np.isnan(found[1]).all()
-    assert np.isnan(found[:, 1]).all()
+    result = divergences(np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 3.0]]))
+    assert result[0, 2] == 1.0
+    assert np.isnan(result[1]).all()
+    assert np.isnan(result[:, 1]).all()
     assert np.isnan(divergences(np.zeros((3, 0)))).all()
 
 
@@ -138,17 +138,17 @@ def test_style_is_information_less_its_mean_over_all_deals(pairs: list[tuple[int
     counts = np.zeros((3, 3))
     for a, c in pairs:
         counts[a, c] += 1
-    found = style(counts)
+    result = style(counts)
     if len(set(authors)) < 2:
-        assert found is None
+        assert result is None
         return
     deals = [information(list(deal), cells) for deal in itertools.permutations(authors)]
     chance = sum(deals) / len(deals)
     ceiling = (entropy(authors) + entropy(cells)) / 2 - chance
     if len(set(cells)) < 2 or ceiling < 1e-9:
-        assert found == 0.0
+        assert result == 0.0
     else:
-        assert found == pytest.approx((information(authors, cells) - chance) / ceiling, abs=1e-9)
+        assert result == pytest.approx((information(authors, cells) - chance) / ceiling, abs=1e-9)
 
 
 def test_style_tells_alike_from_unlike_where_distances_cannot() -> None:
@@ -164,19 +164,19 @@ def test_style_tells_alike_from_unlike_where_distances_cannot() -> None:
 
 
 def test_students_are_compared_kind_by_kind() -> None:
-    one = Activity(verdicts={"code_o/correct": 8, "code_o/wrong": 2, "code_i/wrong": 1})
-    other = Activity(verdicts={"code_o/correct": 4, "code_o/wrong": 1, "code_i/wrong": 100})
-    third = Activity(verdicts={"code_o/malformed": 1})
+    one = Activity(verdicts={"code_o": {"correct": 8, "wrong": 2}, "code_i": {"wrong": 1}})
+    other = Activity(verdicts={"code_o": {"correct": 4, "wrong": 1}, "code_i": {"wrong": 100}})
+    third = Activity(verdicts={"code_o": {"malformed": 1}})
     rows = student_behaviour([one, other, third, Activity()])
     names = [f"{k}/{v}" for k in ("code_i", "code_o") for v in ("correct", "wrong", "malformed")]
     np.testing.assert_allclose(rows[0], [0, 1, 0, 0.8, 0.2, 0], err_msg=str(names))
     np.testing.assert_allclose(rows[1], rows[0])
     np.testing.assert_allclose(rows[2], [0, 1, 0, 0, 0, 1])
     assert not rows[3].any()
-    found = divergences(rows)
-    assert found[0, 1] == pytest.approx(0.0, abs=1e-12)
+    result = divergences(rows)
+    assert result[0, 1] == pytest.approx(0.0, abs=1e-12)
     # All of its difference is in one of two kinds.
-    assert found[0, 2] == pytest.approx(0.5)
+    assert result[0, 2] == pytest.approx(0.5)
     assert student_behaviour([Activity(), Activity()]).shape == (2, 0)
 
 
@@ -187,14 +187,17 @@ def test_teachers_are_compared_by_cells() -> None:
 
 def test_a_survey_measures_each_kind_of_member() -> None:
     population = Population.founders(PopulationConfig(teachers=2, students=3, self_play=1))
-    chronicle = Chronicle(4)
-    chronicle.add({0: Activity(cells={"a": 3}), 1: Activity(cells={"b": 3})})
-    chronicle.begin_generation([0, 1, 2, 3, 4, 5])
-    chronicle.add(
-        {2: Activity(verdicts={"k/correct": 1}), 3: Activity(verdicts={"k/correct": 5}, attempts=5)}
+    log = BehaviourLog(4)
+    log.add({0: Activity(cells={"a": 3}), 1: Activity(cells={"b": 3})})
+    log.begin_generation([0, 1, 2, 3, 4, 5])
+    log.add(
+        {
+            2: Activity(verdicts={"k": {"correct": 1}}),
+            3: Activity(verdicts={"k": {"correct": 5}}, attempts=5),
+        }
     )
     A, B = factors(6)
-    seen = survey(population, chronicle, A, B)
+    seen = survey(population, log, A, B)
     assert [g.name for g in seen.groups] == ["teacher", "student", "self_play"]
     teachers, students, alone = seen.groups
     assert [m.id for m in students.members] == [2, 3, 4]

@@ -7,10 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redqueen.config import Config, EvolutionConfig, build_config
-from redqueen.evolution import FITNESS, Activity, Group
-from redqueen.evolution.fitness import group_fitness, novelty_M, shared
+from redqueen import registry
+from redqueen.config.component import build_component
+from redqueen.config.evolution import EvolutionConfig, SharingConfig
+from redqueen.evolution import Activity
+from redqueen.evolution.diversity import Group
+from redqueen.evolution.fitness import (
+    Conservative,
+    Mean,
+    SolveRate,
+    group_fitness,
+    novelty_of,
+    shared,
+)
 from redqueen.types import Member, Role
+
+SIGMA = 25 / 3
 
 
 def group(
@@ -29,8 +41,8 @@ def group(
 
 def test_ratings() -> None:
     three = group([Activity()] * 3)
-    assert FITNESS["mean"](three, Config()).tolist() == [20.0, 21.0, 22.0]
-    assert FITNESS["conservative"](three, Config()).tolist() == [14.0, 12.0, 10.0]
+    assert Mean().of(three, SIGMA).tolist() == [20.0, 21.0, 22.0]
+    assert Conservative().of(three, SIGMA).tolist() == [14.0, 12.0, 10.0]
 
 
 def test_solve_rate_of_students_teachers_and_self_players() -> None:
@@ -40,35 +52,35 @@ def test_solve_rate_of_students_teachers_and_self_players() -> None:
         Activity(),
     ]
     # The idle one gets the pooled rate of all 10 attempts, and the pooled reward of 5 proposals.
-    students = FITNESS["solve_rate"](group(done), Config())
+    students = SolveRate().of(group(done), SIGMA)
     np.testing.assert_allclose(students, [0.25, 1.0, 0.4])
-    teachers = FITNESS["solve_rate"](group(done, (Role.TEACHER,)), Config())
+    teachers = SolveRate().of(group(done, (Role.TEACHER,)), SIGMA)
     np.testing.assert_allclose(teachers, [0.25, -1.0, 0.0])
-    both = FITNESS["solve_rate"](group(done, (Role.TEACHER, Role.STUDENT)), Config())
+    both = SolveRate().of(group(done, (Role.TEACHER, Role.STUDENT)), SIGMA)
     np.testing.assert_allclose(both, [0.25, 0.0, 0.2])
-    assert FITNESS["solve_rate"](group([Activity()] * 2), Config()).tolist() == [0.0, 0.0]
+    assert SolveRate().of(group([Activity()] * 2), SIGMA).tolist() == [0.0, 0.0]
 
 
 def test_novelty_is_the_mean_distance_to_the_nearest() -> None:
     d = np.array([[0, 1, 2, 9], [1, 0, 3, 9], [2, 3, 0, 9], [9, 9, 9, 0]], dtype=float)
-    np.testing.assert_allclose(novelty_M(d, 2), [1.5, 2.0, 2.5, 9.0])
-    np.testing.assert_allclose(novelty_M(d, 99), [4.0, 13 / 3, 14 / 3, 9.0])
+    np.testing.assert_allclose(novelty_of(d, 2), [1.5, 2.0, 2.5, 9.0])
+    np.testing.assert_allclose(novelty_of(d, 99), [4.0, 13 / 3, 14 / 3, 9.0])
     d[3] = d[:, 3] = np.nan
     # Unknown: as novel as the others on average.
-    np.testing.assert_allclose(novelty_M(d, 1), [1.0, 1.0, 2.0, 4 / 3])
-    np.testing.assert_allclose(novelty_M(np.full((2, 2), np.nan), 1), [0.0, 0.0])
+    np.testing.assert_allclose(novelty_of(d, 1), [1.0, 1.0, 2.0, 4 / 3])
+    np.testing.assert_allclose(novelty_of(np.full((2, 2), np.nan), 1), [0.0, 0.0])
     assert np.diag(d)[0] == 0.0
 
 
 def test_novelty_is_a_bonus_in_units_of_the_rating() -> None:
     d = np.array([[0.0, 0.5], [0.5, 0.0]])
-    config = build_config({"evolution": {"fitness": "novelty", "novelty_weight": 2.0}})
-    found = group_fitness(group([Activity()] * 2, behaviour=d), config)
-    np.testing.assert_allclose(found, [20 + 2 * 25 / 3 * 0.5, 21 + 2 * 25 / 3 * 0.5])
+    config = EvolutionConfig(fitness={"type": "novelty", "weight": 2.0})
+    fitness = group_fitness(group([Activity()] * 2, behaviour=d), config, SIGMA)
+    np.testing.assert_allclose(fitness, [20 + 2 * 25 / 3 * 0.5, 21 + 2 * 25 / 3 * 0.5])
 
 
 def test_sharing_has_its_closed_form() -> None:
-    config = EvolutionConfig(sharing="weights", sharing_radius=0.5, sharing_exponent=2.0)
+    config = SharingConfig(radius=0.5, exponent=2.0)
     f = np.array([1.0, 3.0, 2.0])
     d = np.array([[0, 0.25, 0.9], [0.25, 0, np.nan], [0.9, np.nan, 0]])
     raised = f - 1.0 + f.std()
@@ -78,7 +90,7 @@ def test_sharing_has_its_closed_form() -> None:
 
 
 def test_crowding_can_cost_a_fitter_member_its_place() -> None:
-    config = EvolutionConfig(sharing="weights", sharing_radius=0.5)
+    config = SharingConfig(radius=0.5)
     clones = np.ones((4, 4)) - np.eye(4)
     clones[:3, :3] = 0.0
     f = np.array([26.0, 25.5, 25.0, 24.0])
@@ -97,7 +109,7 @@ def test_crowding_can_cost_a_fitter_member_its_place() -> None:
 def test_sharing_ranks_alike_when_ratings_are_shifted_or_scaled(
     values: list[float], scale: float, shift: int, seed: int
 ) -> None:
-    config = EvolutionConfig(sharing="weights")
+    config = SharingConfig()
     d = np.random.default_rng(seed).uniform(0, 1, (len(values), len(values)))
     d = (d + d.T) / 2
     np.fill_diagonal(d, 0.0)
@@ -112,8 +124,7 @@ def test_equal_fitness_is_recognised_although_its_mean_is_rounded() -> None:
     equal = np.full(3, 0.1)
     assert equal.std() > 0
     near = np.zeros((3, 3))
-    found = shared(equal, near, EvolutionConfig(sharing="weights"))
-    np.testing.assert_allclose(found, [1 / 3] * 3)
+    np.testing.assert_allclose(shared(equal, near, SharingConfig()), [1 / 3] * 3)
 
 
 def test_sharing_uses_the_distances_that_it_is_told_to() -> None:
@@ -121,11 +132,8 @@ def test_sharing_uses_the_distances_that_it_is_told_to() -> None:
         group([Activity()] * 2, behaviour=np.array([[0, 1.0], [1.0, 0]])),
         weights_MM=np.zeros((2, 2)),
     )
-    base = build_config({})
     by = {
-        name: group_fitness(
-            crowd, base.model_copy(update={"evolution": EvolutionConfig(sharing=name)})
-        )
+        name: group_fitness(crowd, EvolutionConfig(sharing={"by": name}), SIGMA)
         for name in ("off", "behaviour", "weights")
     }
     assert by["off"].tolist() == [20.0, 21.0]
@@ -133,9 +141,8 @@ def test_sharing_uses_the_distances_that_it_is_told_to() -> None:
     np.testing.assert_allclose(by["weights"], by["behaviour"] / 2)
 
 
-@pytest.mark.parametrize("name", sorted(FITNESS))
+@pytest.mark.parametrize("name", registry.COMPONENTS["fitness"])
 def test_every_fitness_is_one_finite_number_a_member(name: str) -> None:
-    config = build_config({"evolution": {"fitness": name}})
-    found = group_fitness(group([Activity()] * 4), config)
-    assert found.shape == (4,)
-    assert np.isfinite(found).all()
+    fitness = build_component("fitness", name).of(group([Activity()] * 4), SIGMA)
+    assert fitness.shape == (4,)
+    assert np.isfinite(fitness).all()

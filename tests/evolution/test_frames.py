@@ -149,8 +149,8 @@ def test_long_factors_over_the_usual_route() -> None:
         target = dense(layer, np.diag([0.7] * 8 + [0.3] * 8))
         A, B = child[f"{i}"]
         S = np.linalg.svd(target, compute_uv=False)
-        found = np.linalg.norm((B.double() @ A.double()).numpy() - target)
-        assert found <= np.linalg.norm(S[8:]) * (1 + 1e-9) + 1e-6 * S[0]
+        distance = np.linalg.norm((B.double() @ A.double()).numpy() - target)
+        assert distance <= np.linalg.norm(S[8:]) * (1 + 1e-9) + 1e-6 * S[0]
 
 
 def test_large_components_are_balanced_and_small_ones_stay_trainable() -> None:

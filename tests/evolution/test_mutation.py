@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from redqueen.config import EvolutionConfig
 from redqueen.evolution.factors import FOUNDER_ROW_NORM
 from tests.evolution.adapters import (
     ROUTES,
@@ -19,9 +18,8 @@ from tests.evolution.adapters import (
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_svd_scales_singular_values_log_normally(route: str) -> None:
-    config = EvolutionConfig(svd_scale=0.1, svd_rotation=0.0)
     parent = adapter(0, [(20, 30)] * 200, rank=4)
-    child = apply("svd", [parent], config, route=route)
+    child = apply("svd", [parent], route=route, scale=0.1, rotation=0.0)
     logs = []
     for name in parent:
         # Without rotation the child is diagonal in the parent's bases, which keeps the pairing.
@@ -36,9 +34,8 @@ def test_svd_scales_singular_values_log_normally(route: str) -> None:
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("rank", [4, 2])
 def test_svd_rotation_keeps_spaces_and_singular_values(route: str, rank: int) -> None:
-    config = EvolutionConfig(svd_scale=0.0, svd_rotation=0.3)
     parent = of_rank(adapter(2, [(20, 30)], rank=4), rank)
-    child = apply("svd", [parent], config, route=route)
+    child = apply("svd", [parent], route=route, scale=0.0, rotation=0.3)
     (name,) = parent
     old, new = delta(parent, name), delta(child, name)
     np.testing.assert_allclose(
@@ -57,8 +54,8 @@ def test_svd_keeps_singular_values_over_six_decades(route: str) -> None:
     U, V = (torch.linalg.qr(torch.randn(n, 7, generator=g).double()).Q for n in (40, 50))
     S = torch.logspace(0, -6, 7, dtype=torch.float64)
     parent = {"layer": (V.mT.float() * 0.6, (U * S).float())}
-    config = EvolutionConfig(svd_scale=0.0, svd_rotation=0.1)
-    values = np.linalg.svd(delta(apply("svd", [parent], config, route=route), "layer"))[1][:7]
+    child = apply("svd", [parent], route=route, scale=0.0, rotation=0.1)
+    values = np.linalg.svd(delta(child, "layer"))[1][:7]
     np.testing.assert_allclose(values, 0.6 * S.numpy(), rtol=1e-3, atol=2e-7)
 
 
@@ -70,8 +67,8 @@ def test_svd_does_not_turn_large_components_into_noise(route: str, size: float) 
     U, V = (torch.linalg.qr(torch.randn(n, 3, generator=g).double()).Q for n in (40, 50))
     S = torch.tensor([1.0, 0.3, size], dtype=torch.float64)
     parent = {"layer": (V.mT.float(), (U * S).float())}
-    config = EvolutionConfig(svd_scale=0.0, svd_rotation=0.3)
-    new = U.numpy().T @ delta(apply("svd", [parent], config, route=route), "layer") @ V.numpy()
+    child = apply("svd", [parent], route=route, scale=0.0, rotation=0.3)
+    new = U.numpy().T @ delta(child, "layer") @ V.numpy()
     assert np.abs(new[2]).max() < 2 * size + 1e-7
     assert np.abs(new[:, 2]).max() < 2 * size + 1e-7
     assert np.abs(new[0, 1]) > 1e-3
@@ -119,32 +116,38 @@ def test_masked_components_leave_their_place_to_other_directions(route: str) -> 
         )
 
 
-@pytest.mark.parametrize("name", ["layer_gaussian", "gaussian"])
-def test_gaussians_touch_their_share_of_layers_at_their_size(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "keys", "count"), [("layer_gaussian", {"fraction": 0.1}, 3), ("gaussian", {}, 30)]
+)
+def test_gaussians_touch_their_share_of_layers_at_their_size(
+    name: str, keys: dict, count: int
+) -> None:
     parent = adapter(0, [(64, 48)] * 30, rank=8)
     parent = {n: (a, 0.02 * b) for n, (a, b) in parent.items()}
-    child = apply(name, [parent], EvolutionConfig(layer_fraction=0.1))
+    child = apply(name, [parent], **keys)
     changed = [n for n in parent if not torch.equal(child[n][0], parent[n][0])]
-    assert len(changed) == (3 if name == "layer_gaussian" else 30)
+    assert len(changed) == count
     for layer in parent:
         for i in (0, 1):
             old, new = parent[layer][i], child[layer][i]
             ratio = float((new - old).square().mean().sqrt() / old.square().mean().sqrt())
             assert ratio == pytest.approx(0.1 if layer in changed else 0.0, abs=0.02)
-    everywhere = apply("layer_gaussian", [parent], EvolutionConfig(layer_fraction=1.0))
+    everywhere = apply("layer_gaussian", [parent], fraction=1.0)
     assert all(not torch.equal(everywhere[n][0], parent[n][0]) for n in parent)
 
 
-@pytest.mark.parametrize("name", ["layer_gaussian", "gaussian"])
-def test_gaussians_move_an_untrained_adapter(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "keys"), [("layer_gaussian", {"fraction": 1.0}), ("gaussian", {})]
+)
+def test_gaussians_move_an_untrained_adapter(name: str, keys: dict) -> None:
     parent = untrained(adapter(0))
-    child = apply(name, [parent], EvolutionConfig(layer_fraction=1.0))
+    child = apply(name, [parent], **keys)
     assert all(bool(child[n][1].any()) for n in parent)
 
 
 def test_neftune_adds_uniform_noise_of_its_size_to_a_alone() -> None:
     parent = adapter(0, [(640, 48)] * 5, rank=8)
-    child = apply("neftune", [parent], EvolutionConfig(neftune_alpha=2.0))
+    child = apply("neftune", [parent], alpha=2.0)
     bound = 2.0 / (640 * 8) ** 0.5
     for name in parent:
         noise = (child[name][0] - parent[name][0]) / bound

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redqueen.config import EvolutionConfig
-from redqueen.evolution import CROSSOVERS, MUTATIONS
 from tests.evolution.adapters import (
+    CROSSOVERS,
+    MUTATIONS,
     OPERATORS,
     ROUTES,
     adapter,
@@ -19,15 +19,13 @@ from tests.evolution.adapters import (
 
 LAYERS = st.lists(st.tuples(st.integers(1, 24), st.integers(1, 24)), min_size=1, max_size=5)
 NO_DRAWS = ("average", "svd_subspace")
-SIZE_ZERO = EvolutionConfig(
-    svd_scale=0.0,
-    svd_rotation=0.0,
-    gaussian_scale=0.0,
-    mask_drop=0.0,
-    neftune_alpha=0.0,
-    dare_drop=0.0,
-    extrapolation=1.0,
-)
+SIZE_ZERO = {
+    "svd": {"scale": 0.0, "rotation": 0.0},
+    "layer_gaussian": {"scale": 0.0},
+    "gaussian": {"scale": 0.0},
+    "component_mask": {"drop": 0.0},
+    "neftune": {"alpha": 0.0},
+}
 
 
 def degraded(parent: dict, how: str, rank: int) -> dict:
@@ -94,7 +92,7 @@ def test_mutations_of_size_zero_give_the_parents_update(
     name: str, route: str, shapes: list, rank: int, seed: int, how: str
 ) -> None:
     parent = degraded(adapter(seed, shapes, rank), how, rank)
-    assert_same_update(apply(name, [parent], SIZE_ZERO, seed, route), parent)
+    assert_same_update(apply(name, [parent], seed, route, **SIZE_ZERO[name]), parent)
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -65,7 +65,7 @@ def test_loss_equals_a_slow_loop(count: int, seed: int, norm: str, beta: float) 
     assert loss.total.item() == pytest.approx(sum(expected["losses"].values()), abs=1e-12)
     assert float(loss.clipped_B.sum()) == expected["clipped"]
     gaps = np.where(mask, np.abs(new - old), 0).sum(1)
-    np.testing.assert_allclose(loss.gap_B, gaps)
+    np.testing.assert_allclose(loss.mismatch_B, gaps)
     loss.total.backward()
     assert bool(torch.isfinite(new_t.grad).all())
     assert not new_t.grad[torch.tensor(~mask)].any()

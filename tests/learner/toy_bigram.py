@@ -1,11 +1,11 @@
-"""A policy small enough to check by hand: bigram logits base[prev] + B A[:, prev] per slot."""
+"""A model small enough to check by hand: bigram logits base[prev] + B A[:, prev] per slot."""
 
 import numpy as np
 import torch
 
-from redqueen.config import LearnerConfig
+from redqueen.config.learner import LearnerConfig
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.types import Role, Trajectory
+from redqueen.types import Role, Sample
 
 
 class Bigram:
@@ -31,8 +31,8 @@ class Bigram:
         rows = []
         width = max(map(len, token_ids))
         scalar = isinstance(temperature, float)
-        own = [temperature] * len(slots) if scalar else temperature
-        for slot, prompt, tokens, t in zip(slots, prompt_ids, token_ids, own, strict=True):
+        each = [temperature] * len(slots) if scalar else temperature
+        for slot, prompt, tokens, t in zip(slots, prompt_ids, token_ids, each, strict=True):
             text = [*prompt, *tokens]
             row = [
                 torch.log_softmax(self.logits(slot, text[i - 1]) / t, -1)[text[i]]
@@ -80,33 +80,52 @@ class Bigram:
         return tuple(tokens[1:]), tuple(logprobs)
 
 
+def make_sample(tokens, logprobs, **fields) -> Sample:
+    """A sample after the prompt [0], all of whose other tokens are sampled."""
+    return Sample(
+        ids=np.array([0, *tokens], dtype=np.int32),
+        mask=np.array([False, *[True] * len(tokens)]),
+        logprobs=np.array([0.0, *logprobs], dtype=np.float32),
+        **fields,
+    )
+
+
 def make_batch(
     policy: Bigram, slot: int, count: int, seed: int, temperature: float = 1.0, kinds: int = 2
-) -> list[Trajectory]:
+) -> list[Sample]:
     """`count` samples of one slot; the reward is +1 for an even last token, else -0.5."""
     rng = np.random.default_rng([seed, slot])
     made = []
     for i in range(count):
         tokens, logprobs = policy.sample(slot, int(rng.integers(1, 6)), rng, temperature)
         made.append(
-            Trajectory(
+            make_sample(
+                tokens,
+                logprobs,
                 slot=slot,
                 member=100 + slot,
                 role=Role.STUDENT,
+                environment="toy",
                 kind=f"kind{i % kinds}",
                 group=f"task{i // 4}",
-                prompt_ids=(0,),
-                token_ids=tokens,
-                logprobs=logprobs,
+                version=0,
                 reward=1.0 if tokens[-1] % 2 == 0 else -0.5,
             )
         )
     return made
 
 
-def make_learner(policy: Bigram, temperature: float = 1.0, **changes) -> Learner:
+VERSIONS = dict.fromkeys(range(8), 0)
+"""Of the slots of toys, whose samples are all of version 0."""
+
+
+def make_learner(
+    policy: Bigram, temperature: float = 1.0, advantage: object = "reinforce++", **changes
+) -> Learner:
+    """A learner whose students and teachers have the same advantage scheme."""
+    role = {"advantage": advantage}
     config = LearnerConfig(
-        **({"advantage": "trr++", "learning_rate": 0.05, "warmup_steps": 0} | changes)
+        **({"student": role, "teacher": role, "learning_rate": 0.05, "warmup_steps": 0} | changes)
     )
     optimizer = StackedAdamW(
         policy.parameters(),

@@ -1,5 +1,5 @@
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -7,22 +7,42 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redqueen.config import Config, build_config
-from redqueen.population import MATCHMAKERS, Population, RatingSystem, make_matches
+from redqueen.config.population import PopulationConfig
+from redqueen.population import Population, RatingSystem, make_matches
+from redqueen.population.matchmaking import Prioritized, environment_of_turn
 from redqueen.types import Match, Role
+
+SHARES = {"code": 1.0}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What matches are made with, but the population, the step and the draws."""
+
+    config: PopulationConfig
+    count: int
+    students_per_task: Any
+
+    def make(
+        self, population: Population, step: int, rng: np.random.Generator, shares: Any = SHARES
+    ) -> tuple[Match, ...]:
+        return make_matches(
+            population,
+            self.config.matchmaking,
+            RatingSystem(self.config),
+            count=self.count,
+            students_per_task=self.students_per_task,
+            shares=shares,
+            step=step,
+            rng=rng,
+        )
 
 
 def setup(
     matches: int = 4, mode: str = "prioritized", students_per_task: Any = 1, **counts: int
-) -> tuple[Population, Config]:
-    counts = {"teachers": 3, "students": 4} | counts
-    config = build_config(
-        {
-            "population": counts | {"matchmaking": mode},
-            "rollout": {"matches": matches, "students_per_task": students_per_task},
-        }
-    )
-    return Population.founders(config.population), config
+) -> tuple[Population, Setting]:
+    config = PopulationConfig(**({"teachers": 3, "students": 4} | counts), matchmaking=mode)
+    return Population.founders(config), Setting(config, matches, students_per_task)
 
 
 def with_mus(population: Population, mus: dict[int, float]) -> Population:
@@ -32,36 +52,36 @@ def with_mus(population: Population, mus: dict[int, float]) -> Population:
 
 
 def test_matches_are_deterministic_and_numbered() -> None:
-    population, config = setup()
-    a = make_matches(population, config, 7, np.random.default_rng(3))
-    assert a == make_matches(population, config, 7, np.random.default_rng(3))
+    population, setting = setup()
+    a = setting.make(population, 7, np.random.default_rng(3))
+    assert a == setting.make(population, 7, np.random.default_rng(3))
     assert [(m.step, m.index) for m in a] == [(7, i) for i in range(4)]
 
 
 @pytest.mark.parametrize("matches", [1, 2, 3, 4, 7])
 def test_teachers_take_equal_turns_over_time(matches: int) -> None:
-    population, config = setup(matches)
+    population, setting = setup(matches)
     turns = [
         match.teacher
         for step in range(30)
-        for match in make_matches(population, config, step, np.random.default_rng(step))
+        for match in setting.make(population, step, np.random.default_rng(step))
     ]
     assert turns == [i % 3 for i in range(30 * matches)]
 
 
 def test_a_child_takes_its_predecessors_turn() -> None:
-    population, config = setup()
+    population, setting = setup()
     child = replace(population.by_id(1), id=7)
-    order = [m.teacher for m in make_matches(population, config, 0, np.random.default_rng(0))]
-    new = make_matches(population.replace(1, child), config, 0, np.random.default_rng(0))
+    order = [m.teacher for m in setting.make(population, 0, np.random.default_rng(0))]
+    new = setting.make(population.replace(1, child), 0, np.random.default_rng(0))
     assert [m.teacher for m in new] == [7 if i == 1 else i for i in order]
 
 
 @pytest.mark.parametrize("mode", ["prioritized", "uniform"])
 def test_students_are_drawn_without_replacement(mode: str) -> None:
-    population, config = setup(matches=10, mode=mode)
+    population, setting = setup(matches=10, mode=mode)
     population = with_mus(population, {0: 25, 3: 25, 4: 90})
-    students = [m.student for m in make_matches(population, config, 0, np.random.default_rng(1))]
+    students = [m.student for m in setting.make(population, 0, np.random.default_rng(1))]
     assert sorted(students[:4]) == sorted(students[4:8]) == [3, 4, 5, 6]
     assert len(set(students[8:])) == 2
 
@@ -73,15 +93,15 @@ def chi_square(counts: np.ndarray, p: np.ndarray) -> float:
 
 @pytest.mark.parametrize("mode", ["prioritized", "uniform"])
 def test_frequencies_follow_the_weights(mode: str) -> None:
-    population, config = setup(matches=1, mode=mode, teachers=1)
+    population, setting = setup(matches=1, mode=mode, teachers=1)
     population = with_mus(population, {0: 25, 1: 25, 2: 30, 3: 20, 4: 34})
-    ratings = RatingSystem(config.population)
+    ratings = RatingSystem(setting.config)
     p = np.array(
         [ratings.win_probability(population.by_id(i), population.by_id(0)) for i in range(1, 5)]
     )
     weights = p * (1 - p) if mode == "prioritized" else np.ones(4)
     rng = np.random.default_rng(11)
-    count = Counter(make_matches(population, config, s, rng)[0].student for s in range(3000))
+    count = Counter(setting.make(population, s, rng)[0].student for s in range(3000))
     counts = np.array([count[i] for i in range(1, 5)])
     assert chi_square(counts, weights / weights.sum()) < 11.34  # 99 % quantile, 3 degrees
     other = np.ones(4) if mode == "prioritized" else p * (1 - p)
@@ -89,39 +109,39 @@ def test_frequencies_follow_the_weights(mode: str) -> None:
 
 
 def test_hopeless_ratings_fall_back_to_even_draws() -> None:
-    population, config = setup(matches=1, teachers=1)
+    population, setting = setup(matches=1, teachers=1)
     population = with_mus(population, {0: 1e6, 1: 0, 2: 0, 3: 0, 4: 0})
-    weights = MATCHMAKERS["prioritized"](
-        population.by_id(0), population.members[1:], RatingSystem(config.population)
+    weights = Prioritized().weights(
+        population.by_id(0), population.members[1:], RatingSystem(setting.config)
     )
     assert not weights.any()
     rng = np.random.default_rng(2)
-    assert {make_matches(population, config, s, rng)[0].student for s in range(60)} == {1, 2, 3, 4}
+    assert {setting.make(population, s, rng)[0].student for s in range(60)} == {1, 2, 3, 4}
 
 
 def test_self_play_members_meet_themselves() -> None:
-    population, config = setup(matches=3, teachers=0, students=0, self_play=2)
-    made = make_matches(population, config, 0, np.random.default_rng(0))
+    population, setting = setup(matches=3, teachers=0, students=0, self_play=2)
+    made = setting.make(population, 0, np.random.default_rng(0))
     assert [(m.teacher, m.student) for m in made] == [(0, 0), (1, 1), (0, 0)]
-    population, config = setup(matches=4, teachers=1, students=2, self_play=1)
-    made = make_matches(population, config, 0, np.random.default_rng(0))
+    population, setting = setup(matches=4, teachers=1, students=2, self_play=1)
+    made = setting.make(population, 0, np.random.default_rng(0))
     assert [m.student == m.teacher == 3 for m in made] == [False, True, False, True]
     assert {m.student for m in made} == {1, 2, 3}
 
 
 @st.composite
-def casts(draw: st.DrawFn) -> tuple[Population, Config]:
+def casts(draw: st.DrawFn) -> tuple[Population, Setting]:
     """Every population that may be configured, small, with any cross-evaluation."""
     teachers = draw(st.integers(0, 3))
     students = draw(st.integers(1 if teachers else 0, 4))
     self_play = draw(st.integers(0, 2)) if teachers or not students else 0
     if not students and not self_play:
         students = 1
-    wanted = draw(st.one_of(st.integers(1, max(1, students)), st.just("all")))
+    per_task = draw(st.one_of(st.integers(1, max(1, students)), st.just("all")))
     return setup(
         draw(st.integers(1, 6)),
         draw(st.sampled_from(["prioritized", "uniform"])),
-        wanted,
+        per_task,
         teachers=teachers,
         students=students,
         self_play=self_play,
@@ -130,11 +150,11 @@ def casts(draw: st.DrawFn) -> tuple[Population, Config]:
 
 @given(casts(), st.integers(0, 50), st.integers(0, 2**32))
 def test_who_attempts_the_tasks_of_a_match(
-    cast: tuple[Population, Config], step: int, seed: int
+    cast: tuple[Population, Setting], step: int, seed: int
 ) -> None:
-    population, config = cast
-    made = make_matches(population, config, step, np.random.default_rng(seed))
-    count, wanted = config.rollout.matches, config.rollout.students_per_task
+    population, setting = cast
+    made = setting.make(population, step, np.random.default_rng(seed))
+    count, per_task = setting.count, setting.students_per_task
     assert [m.index for m in made] == list(range(len(made)))
     assert [m.tasks_of is None for m in made] == [i < count for i in range(len(made))]
     students = len(population.with_roles((Role.STUDENT,)))
@@ -146,7 +166,7 @@ def test_who_attempts_the_tasks_of_a_match(
             assert group == [root]
             assert len(population.by_id(root.student).roles) == 2
             continue
-        assert len(group) == (students if wanted == "all" else wanted)
+        assert len(group) == (students if per_task == "all" else per_task)
         assert len({m.student for m in group}) == len(group)
         for match in group:
             assert population.by_id(match.student).roles == (Role.STUDENT,)
@@ -155,21 +175,21 @@ def test_who_attempts_the_tasks_of_a_match(
 
 
 def test_further_students_leave_the_matched_ones_as_they_are() -> None:
-    population, config = setup(matches=5)
-    alone = make_matches(population, config, 3, np.random.default_rng(4))
-    for wanted in (2, 4, "all"):
-        _, wide = setup(matches=5, students_per_task=wanted)
-        assert make_matches(population, wide, 3, np.random.default_rng(4))[:5] == alone
+    population, setting = setup(matches=5)
+    alone = setting.make(population, 3, np.random.default_rng(4))
+    for per_task in (2, 4, "all"):
+        _, wide = setup(matches=5, students_per_task=per_task)
+        assert wide.make(population, 3, np.random.default_rng(4))[:5] == alone
 
 
 def test_further_students_are_drawn_evenly_without_replacement() -> None:
-    population, config = setup(matches=1, teachers=1, students_per_task=3)
+    population, setting = setup(matches=1, teachers=1, students_per_task=3)
     population = with_mus(population, {0: 25, 1: 25, 2: 60, 3: -10, 4: 25})
     rng = np.random.default_rng(8)
     given_matched: Counter[tuple[int, int]] = Counter()
     matched: Counter[int] = Counter()
     for step in range(3000):
-        first, *others = make_matches(population, config, step, rng)
+        first, *others = setting.make(population, step, rng)
         assert len({first.student, *(m.student for m in others)}) == 3
         matched[first.student] += 1
         given_matched.update((first.student, m.student) for m in others)
@@ -180,18 +200,47 @@ def test_further_students_are_drawn_evenly_without_replacement() -> None:
 
 
 def test_without_teachers_students_take_turns_with_the_stream() -> None:
-    population, config = setup(matches=3, teachers=0, students=4)
+    population, setting = setup(matches=3, teachers=0, students=4)
     made = [
         match
         for step in range(8)
-        for match in make_matches(population, config, step, np.random.default_rng(0))
+        for match in setting.make(population, step, np.random.default_rng(0))
     ]
     assert [m.student for m in made] == [i % 4 for i in range(24)]
     assert {m.teacher for m in made} == {None}
     _, shared = setup(matches=1, teachers=0, students=4, students_per_task="all")
-    assert make_matches(population, shared, 2, np.random.default_rng(0)) == (
+    assert shared.make(population, 2, np.random.default_rng(0)) == (
         Match(2, 0, None, 2),
         Match(2, 1, None, 0, 0),
         Match(2, 2, None, 1, 0),
         Match(2, 3, None, 3, 0),
     )
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 7])
+def test_environments_take_turns_in_proportion_to_their_shares(stride: int) -> None:
+    """Over all turns, and over every teacher's, wherever one looks."""
+    shares = {"code": 3.0, "math": 1.0, "off": 0.0, "logic": 2.0}
+    for first in range(stride):
+        turns = [environment_of_turn(shares, t) for t in range(first, 600 * stride, stride)]
+        for name, share in shares.items():
+            for length in (60, 150, 600):
+                expected = length * share / 6.0
+                assert abs(turns[:length].count(name) - expected) <= 6
+                assert abs(turns[-length:].count(name) - expected) <= 9
+
+
+def test_a_match_and_its_cross_evaluation_are_of_one_environment() -> None:
+    population, setting = setup(matches=5, students_per_task=2)
+    shares = {"code": 1.0, "math": 1.0}
+    seen = set()
+    for step in range(4):
+        made = setting.make(population, step, np.random.default_rng(step), shares)
+        assert all(m.environment == made[m.root].environment for m in made)
+        seen |= {m.environment for m in made}
+        # Nothing is drawn for the environments: the same students meet.
+        alone = setting.make(population, step, np.random.default_rng(step))
+        assert [replace(m, environment="code") for m in made] == list(alone)
+    assert seen == {"code", "math"}
+    with pytest.raises(ValueError, match="positive share"):
+        environment_of_turn({"code": 0.0}, 0)

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from redqueen.config import PopulationConfig
+from redqueen.config.population import PopulationConfig
 from redqueen.population import Population
 from redqueen.types import Member, Role
 
@@ -23,6 +23,8 @@ def test_founders_fill_slots_by_role() -> None:
     assert [m.id for m in population.by_role(Role.STUDENT)] == [2, 3, 4, 5]
     assert [m.id for m in population.with_roles((Role.STUDENT,))] == [2, 3, 4]
     assert (population.next_id, len(population)) == (6, 6)
+    assert population.teaches
+    assert not founders(teachers=0).teaches
     assert population.by_id(0).conservative_rating == pytest.approx(0.0)
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import trueskill
 
-from redqueen.config import PopulationConfig
+from redqueen.config.population import PopulationConfig
 from redqueen.errors import RedQueenError
-from redqueen.population import Population, RatingSystem
-from redqueen.types import Match, MatchResult, Member, Role
+from redqueen.population import Population, RatingSystem, match_results
+from redqueen.types import Match, MatchResult, Member, Rejection, Role, Verdict
+from tests.learner.records import attempts, proposal
 
 CONFIG = PopulationConfig(teachers=2, students=2, self_play=1, beta=3.0, tau=0.2)
 
@@ -87,32 +88,32 @@ def test_ratings_beyond_double_precision_stop_with_a_sentence() -> None:
         RatingSystem(CONFIG).update(population, [result(2, 0, True)])
 
 
-def test_judge_follows_the_outcome_rule() -> None:
+def test_results_follow_the_outcome_rule() -> None:
     ratings, population = RatingSystem(CONFIG), Population.founders(CONFIG)
     match = Match(3, 1, teacher=0, student=2)  # equal ratings: expectation 0.5
 
-    def judge(rates: list[float | None], infra: int = 0) -> MatchResult:
-        return ratings.judge(population, match, rates, proposed=6, infra_rejections=infra)
+    def decide(rates: list[float | None], infra: int = 0) -> MatchResult:
+        return ratings.result(population, match, rates, proposed=6, infra_rejections=infra)
 
-    assert judge([1.0, 0.25]).student_won is True
-    assert judge([1.0, 0.25]).solve_rate == 0.625
-    assert judge([0.0, 0.25, None]).student_won is False
-    assert judge([0.0, 0.25, None]).valid == 3
-    drawn = judge([0.25, 0.75])
+    assert decide([1.0, 0.25]).student_won is True
+    assert decide([1.0, 0.25]).solve_rate == 0.625
+    assert decide([0.0, 0.25, None]).student_won is False
+    assert decide([0.0, 0.25, None]).valid == 3
+    drawn = decide([0.25, 0.75])
     assert (drawn.student_won, drawn.solve_rate, drawn.expected) == (None, 0.5, 0.5)
-    assert judge([]).student_won is True
-    assert judge([], infra=5).student_won is True
-    assert judge([], infra=6).student_won is None
-    lost = judge([None, None])
+    assert decide([]).student_won is True
+    assert decide([], infra=5).student_won is True
+    assert decide([], infra=6).student_won is None
+    lost = decide([None, None])
     assert (lost.student_won, lost.solve_rate) == (None, None)
     strong = population.updated([replace(population.by_id(2), mu=35.0)])
-    assert ratings.judge(strong, match, [0.6], proposed=1).student_won is False
+    assert ratings.result(strong, match, [0.6], proposed=1).student_won is False
 
 
 def test_matches_against_the_stream_are_not_rated() -> None:
     ratings, population = RatingSystem(CONFIG), Population.founders(CONFIG)
     match = Match(3, 0, None, 2)
-    made = ratings.judge(population, match, [1.0, None, 0.5], proposed=0)
+    made = ratings.result(population, match, [1.0, None, 0.5], proposed=0)
     assert made == MatchResult(match, 0, 3, 0.75, None, None)
     assert ratings.update(population, [made]) == population
 
@@ -120,12 +121,60 @@ def test_matches_against_the_stream_are_not_rated() -> None:
 def test_a_further_student_is_rated_by_its_own_attempts_and_by_tasks_only() -> None:
     ratings, population = RatingSystem(CONFIG), Population.founders(CONFIG)
     further = Match(3, 2, 0, 3, tasks_of=1)
-    won = ratings.judge(population, further, [1.0, 0.5], proposed=0)
+    won = ratings.result(population, further, [1.0, 0.5], proposed=0)
     assert won.student_won is True
     after = ratings.update(population, [won])
     assert after.by_id(3).mu > population.by_id(3).mu
     assert after.by_id(0).mu < population.by_id(0).mu
     # The matched student has won for the lack of tasks; nobody else has.
-    nothing = ratings.judge(population, further, [], proposed=0)
+    nothing = ratings.result(population, further, [], proposed=0)
     assert nothing.student_won is None
     assert ratings.update(population, [nothing]) == population
+
+
+STUDENTS = PopulationConfig(teachers=1, students=3)
+CAST, RULES = Population.founders(STUDENTS), RatingSystem(STUDENTS)
+SHARED = (Match(1, 0, 0, 2), Match(1, 1, 0, 1, tasks_of=0), Match(1, 2, 0, 3, tasks_of=0))
+C, W, X = Verdict.CORRECT, Verdict.WRONG, Verdict.INFRA_ERROR
+BAD = Rejection("syntax", malformed=True)
+
+
+def test_a_match_is_decided_by_the_attempts_of_its_own_student() -> None:
+    rollouts = [
+        *attempts(SHARED[0], "a", C, C, C, C),
+        *attempts(SHARED[1], "a", W, W, W, W),
+        *attempts(SHARED[2], "a", C, W, X, X),
+        *attempts(SHARED[0], "b", W, W, W, W),
+        *attempts(SHARED[1], "b", W, W, W, W),
+        *attempts(SHARED[2], "b", X, X, X, X),
+    ]
+    proposals = [proposal("a"), proposal("b"), proposal(BAD)]
+    results = match_results(RULES, CAST, SHARED, proposals, rollouts)
+    assert [(r.proposed, r.valid, r.solve_rate) for r in results] == [
+        (3, 2, 0.5), (0, 2, 0.0), (0, 2, 0.5),
+    ]  # fmt: skip
+    assert [r.student_won for r in results] == [None, False, None]
+    assert [r.match for r in results] == list(SHARED)
+
+
+def test_the_same_task_in_two_matches_is_two_tasks() -> None:
+    matches = (Match(1, 0, 0, 2), Match(1, 1, 0, 3))
+    rollouts = [*attempts(matches[0], "a", C, C), *attempts(matches[1], "a", C, W, W, W)]
+    results = match_results(RULES, CAST, matches, [proposal("a"), proposal("a", 1)], rollouts)
+    assert [r.solve_rate for r in results] == [1.0, 0.25]
+
+
+def test_no_valid_task_is_lost_once() -> None:
+    results = match_results(RULES, CAST, SHARED, [proposal(BAD)], [])
+    assert [r.student_won for r in results] == [True, None, None]
+    lost = [proposal(Rejection("infra_error", malformed=False, infra=True))]
+    assert match_results(RULES, CAST, SHARED[:1], lost, [])[0].student_won is None
+
+
+def test_partial_scores_count_in_a_solve_rate() -> None:
+    rollouts = [
+        *attempts(SHARED[0], "a", C, X),
+        *attempts(SHARED[0], "a", W, partial_score=0.25),
+    ]
+    (result,) = match_results(RULES, CAST, SHARED[:1], [proposal("a")], rollouts)
+    assert result.solve_rate == 0.625

@@ -1,5 +1,12 @@
 """Small step records with content that depends on the step."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from redqueen.store import EvaluationAttempt
 from redqueen.types import (
     Completion,
     EvolutionEvent,
@@ -8,12 +15,28 @@ from redqueen.types import (
     Member,
     Proposal,
     Rejection,
+    Request,
     Role,
     Rollout,
     StepRecord,
     Task,
     Verdict,
+    user,
 )
+
+
+class Values(BaseModel):
+    """Stands for a configuration: the store keeps its values and reads nothing but `keep_tokens`."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def values(**given: Any) -> Values:
+    return Values(**({"name": "made up", "steps": 5} | given))
+
+
+def request(prompt: str = "put", seed: int = 2**62 + 1, slot: int | None = 0) -> Request:
+    return Request(slot, user(prompt), seed, 1.25)
 
 
 def completion(text: str, tokens: int = 3) -> Completion:
@@ -24,33 +47,59 @@ def completion(text: str, tokens: int = 3) -> Completion:
         logprobs=(-0.5,) * tokens,
         text=text,
         finished=True,
+        version=7,
     )
 
 
-def task(step: int, number: int = 0) -> Task:
-    return Task(
+def task(step: int, number: int = 0, **changes: Any) -> Task:
+    built = Task(
         id=f"t{step}-{number}",
-        domain="code",
-        kind="code_o",
+        environment="sums",
+        kind="plus",
         payload={"program": f"def f(x):\n    return x + {step}", "input": "1", "output": "2"},
-        features={"ast_depth": 4.0 + step, "cyclomatic": 1.0, "lines": 2.0},
+        features={"depth": 4.0 + step, "lines": 2.0},
         author=0,
         step=step,
     )
+    return replace(built, **changes)
 
 
 def member(number: int, role: Role, step: int, **changes: object) -> Member:
-    values: dict[str, object] = {
+    fields: dict[str, object] = {
         "id": number,
         "slot": number % 4,
         "roles": (role,),
         "mu": 25.0 + step + number / 10,
         "sigma": 8.0 - step / 10,
     }
-    return Member(**(values | changes))  # type: ignore[arg-type]
+    return Member(**(fields | changes))  # type: ignore[arg-type]
 
 
 VERDICTS = (Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED, Verdict.INFRA_ERROR)
+
+
+def proposal(step: int, outcome: Task | Rejection, text: str, references: tuple[str, ...] = ()):
+    asked = request(f"propose, shown {references}")
+    return Proposal(step, 0, 0, "plus", references, asked, completion(text), outcome)
+
+
+def rollout(step: int, posed: Task, number: int, verdict: Verdict, **changes: Any) -> Rollout:
+    built = Rollout(
+        step=step,
+        match=0,
+        student=2,
+        task_id=posed.id,
+        kind=posed.kind,
+        attempt=number,
+        group=f"g{step}",
+        request=request(f"solve {posed.id}", seed=number, slot=2),
+        completion=replace(completion(f"try {number}"), slot=2),
+        verdict=verdict,
+        answer=str(number),
+        partial_score=0.25 * number,
+        origin="node" if number == 1 else "",
+    )
+    return replace(built, **changes)
 
 
 def step_record(step: int) -> StepRecord:
@@ -63,7 +112,7 @@ def step_record(step: int) -> StepRecord:
     ]
     events: tuple[EvolutionEvent, ...] = ()
     if step <= 3:
-        members.append(member(1, Role.TEACHER, step, died=3 if step == 3 else None))
+        members.insert(1, member(1, Role.TEACHER, step, died=3 if step == 3 else None))
     if step >= 3:
         child = member(
             4, Role.TEACHER, step, slot=1, born=3, parents=(0,), operator="svd",
@@ -75,28 +124,34 @@ def step_record(step: int) -> StepRecord:
     return StepRecord(
         step=step,
         matches=(
-            MatchResult(Match(step, 0, 0, 2), 2, 1, 1 / 3, 0.5, False),
-            MatchResult(Match(step, 1, 0, 3), 0, 0, None, 0.25, None),
+            MatchResult(Match(step, 0, 0, 2, environment="sums"), 2, 1, 1 / 3, 0.5, False),
+            MatchResult(Match(step, 1, 0, 3, environment="sums"), 0, 0, None, 0.25, None),
         ),
         proposals=(
-            Proposal(step, 0, 0, "code_o", ("t0", "t1"), completion("a program"), posed, 0.75),
-            Proposal(
-                step,
-                0,
-                0,
-                "code_o",
-                (),
-                completion("no program"),
-                Rejection("syntax", malformed=True, detail="line 1"),
-                -1.0,
-            ),
+            proposal(step, posed, "a program", ("t0", "t1")),
+            proposal(step, Rejection("syntax", malformed=True, detail="line 1"), "no program"),
         ),
-        rollouts=tuple(
-            Rollout(step, 0, 2, posed.id, "code_o", i, completion(f"try {i}"), verdict, str(i), 0.5)
-            for i, verdict in enumerate(VERDICTS)
-        ),
+        proposal_rewards=(0.75, -1.0),
+        rollouts=tuple(rollout(step, posed, i, verdict) for i, verdict in enumerate(VERDICTS)),
+        rollout_rewards=(1.0, -0.5, -1.0, None),
         members=tuple(members),
         events=events,
         metrics={"solve_rate": step / 10, "coverage": 0.01 * step},
-        seconds={"match": 0.1, "solve": 2.0 * step},
+        seconds={"match": 0.1, "solve": 2.0 * step, "beside/verify": 1.0},
     )
+
+
+def attempts(
+    subject: str, mode: str, verdicts: Mapping[str, str], suite: str = "held-out"
+) -> list[EvaluationAttempt]:
+    """Attempts by task id: one for each letter, `c`orrect or `w`rong."""
+    names = {"c": Verdict.CORRECT, "w": Verdict.WRONG}
+    return [
+        EvaluationAttempt(
+            suite, subject, mode, task_id, number, float(mode == "sampled"),
+            Request(None, user(f"solve {task_id}"), number), replace(completion("an answer"), slot=None),
+            names[letter], "42",
+        )
+        for task_id, letters in verdicts.items()
+        for number, letter in enumerate(letters)
+    ]  # fmt: skip

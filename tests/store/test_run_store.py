@@ -1,5 +1,6 @@
 """The run database: what goes in comes out, whole steps or none, one writer, many readers."""
 
+import errno
 import math
 import os
 import signal
@@ -11,27 +12,34 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import completion, step_record, task
+from builders import attempts, completion, rollout, step_record, task, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redqueen.config import Config, build_config, load_config
+from redqueen import __version__
 from redqueen.errors import ConfigError, InfrastructureError
-from redqueen.store import EvaluationRow, RunStore, config_toml
+from redqueen.store import (
+    EvaluationRow,
+    EvaluationStore,
+    Replay,
+    RunStore,
+    config_toml,
+    save_checkpoint,
+)
 from redqueen.store import run as run_module
 from redqueen.types import Match, MatchResult, Rejection, Rollout, StepRecord, Verdict
 
 
 @pytest.fixture
 def store(tmp_path: Path):
-    with RunStore.create(tmp_path / "run", Config()) as store:
+    with RunStore.create(tmp_path / "run", values()) as store:
         yield store
 
 
 def dump(store: RunStore) -> dict[str, list[tuple]]:
     """Every row of every table but the clock times."""
-    tables = [r[0] for r in store._rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    rows = {name: store._rows(f"SELECT * FROM {name}") for name in tables}
+    tables = [r[0] for r in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    rows = {name: [*map(tuple, store.rows(f"SELECT * FROM {name}"))] for name in tables}
     rows["steps"] = [row[:1] for row in rows["steps"]]
     rows["meta"] = [row for row in rows["meta"] if row[0] != "created"]
     # Row ids of these two count on after a deletion; their order is what matters.
@@ -41,27 +49,58 @@ def dump(store: RunStore) -> dict[str, list[tuple]]:
 
 
 def test_a_step_comes_back_as_it_was_written(store: RunStore) -> None:
-    for step in (1, 2, 3, 4):
-        store.write_step(step_record(step))
-    third = step_record(3)
-    assert store.last_step() == 4
-    assert store.steps() == [1, 2, 3, 4]
+    records = [step_record(step) for step in (1, 2, 3, 4)]
+    for record in records:
+        store.write_step(record)
+    assert [Replay(store).step(step) for step in (1, 2, 3, 4)] == records
+    assert (store.last_step(), store.steps()) == (4, [1, 2, 3, 4])
     assert store.load_metrics("solve_rate") == [(1, 0.1), (2, 0.2), (3, 0.3), (4, 0.4)]
-    assert store.load_metrics("coverage") == [
-        (step, step_record(step).metrics["coverage"]) for step in (1, 2, 3, 4)
-    ]
-    assert [(p.phase, p.seconds) for p in store.load_phases() if p.step == 3] == [
-        ("match", 0.1),
-        ("solve", 6.0),
-    ]
-    assert [m for m in store.load_matches() if m.match.step == 3] == list(third.matches)
-    assert store.load_events() == list(third.events)
+    assert [(t.phase, t.seconds, t.background) for t in store.load_phases(3)] == [
+        ("match", 0.1, False), ("solve", 6.0, False), ("verify", 1.0, True),
+    ]  # fmt: skip
+    assert store.load_events() == list(records[2].events)
     members = {m.id: m for m in store.load_members()}
     assert list(members) == [0, 1, 2, 3, 4]
-    assert members[1] == third.members[-2]
-    assert members[4] == next(m for m in step_record(4).members if m.id == 4)
+    assert members[1] == records[2].members[1]
     points = [(p.step, p.mu) for p in store.load_ratings() if p.member == 1]
     assert points == [(1, 26.1), (2, 27.1), (3, 28.1)]
+
+
+def test_tokens_are_left_out_if_the_config_says_so(tmp_path: Path) -> None:
+    with RunStore.create(tmp_path, values(keep_tokens=False)) as store:
+        record = step_record(1)
+        store.write_step(record)
+        (blobs,) = store.rows(
+            "SELECT count(token_ids) + count(logprobs) FROM (SELECT token_ids, logprobs FROM "
+            "rollouts UNION ALL SELECT token_ids, logprobs FROM proposals)"
+        )
+        assert blobs[0] == 0
+        kept = Replay(store).step(1).rollouts[0].completion
+        assert kept == replace(
+            record.rollouts[0].completion, prompt_ids=(), token_ids=(), logprobs=()
+        )
+        assert store.load_attempts("t1-0")[0].tokens == 3
+
+
+def test_a_prompt_is_stored_once_and_falls_with_its_first_step(store: RunStore) -> None:
+    first, second = step_record(1), step_record(2)
+    same = replace(second.rollouts[0], request=first.rollouts[0].request)
+    store.write_step(first)
+    store.write_step(replace(second, rollouts=(same, *second.rollouts[1:])))
+    used = {turn.request.messages for record in (first, second) for turn in record.rollouts}
+    used |= {turn.request.messages for record in (first, second) for turn in record.proposals}
+    assert store.rows("SELECT count(*) FROM prompts")[0][0] == len(used)
+    store.truncate_after(1)
+    assert Replay(store).step(1) == first
+
+
+def test_seed_tasks_are_there_before_the_first_step(store: RunStore) -> None:
+    seeds = [task(0, number, author=None) for number in range(2)]
+    store.write_seed_tasks(seeds)
+    store.write_step(step_record(1))
+    store.truncate_after(0)
+    assert (store.last_step(), store.steps()) == (0, [])
+    assert Replay(store).tasks({"t0-0", "t0-1", "t1-0"}) == {seed.id: seed for seed in seeds}
 
 
 def test_proposals_tasks_and_attempts(store: RunStore) -> None:
@@ -75,13 +114,13 @@ def test_proposals_tasks_and_attempts(store: RunStore) -> None:
     )
     assert (rejected.reason, rejected.malformed, rejected.detail) == ("syntax", True, "line 1")
     assert [(o.reason, o.count) for o in store.load_outcomes()] == [(None, 1), ("syntax", 1)]
-    assert store.load_features() == [(1, "code_o", dict(task(1).features))]
+    assert store.load_features() == [(1, "plus", dict(task(1).features))]
     (outcome,) = store.load_task_outcomes(1, 1)
     assert outcome.task == task(1)
     # Four attempts, one of them an infrastructure error, which counts nowhere.
     assert (outcome.correct, outcome.attempts) == (1, 3)
     (solved,) = store.load_solve_counts()
-    assert (solved.step, solved.kind, solved.correct, solved.attempts) == (1, "code_o", 1, 3)
+    assert (solved.step, solved.kind, solved.correct, solved.attempts) == (1, "plus", 1, 3)
     attempts = store.load_attempts("t1-0")
     assert [a.text for a in attempts] == ["try 0", "try 1", "try 2", "try 3"]
     assert [a.verdict for a in attempts][-1] is Verdict.INFRA_ERROR
@@ -101,7 +140,7 @@ def shared_and_streamed(step: int) -> StepRecord:
     posed = [replace(task(step, n), author=None) for n in range(2)]
     matches = [Match(step, 0, None, 2), Match(step, 1, None, 3, tasks_of=0)]
     rollouts = [
-        Rollout(step, m.index, m.student, t.id, "code_o", n, completion("try"), verdict, None, 1.0)
+        rollout(step, t, n, verdict, match=m.index, student=m.student)
         for t in posed
         for m in matches
         for n, verdict in enumerate((Verdict.CORRECT, Verdict.WRONG, Verdict.INFRA_ERROR))
@@ -110,7 +149,9 @@ def shared_and_streamed(step: int) -> StepRecord:
         step_record(step),
         matches=tuple(MatchResult(m, 0, 2, 0.5, None, None) for m in matches),
         proposals=(),
+        proposal_rewards=(),
         rollouts=tuple(rollouts),
+        rollout_rewards=(1.0,) * len(rollouts),
         streamed=tuple(posed),
     )
 
@@ -149,8 +190,14 @@ def test_attempts_of_further_students_belong_to_the_task(store: RunStore) -> Non
     record = step_record(1)
     further = MatchResult(Match(1, 2, 0, 3, tasks_of=0), 0, 1, 1.0, 0.5, True)
     more = [replace(r, match=2, student=3, verdict=Verdict.CORRECT) for r in record.rollouts]
-    rollouts = (*record.rollouts, *more)
-    store.write_step(replace(record, matches=(*record.matches, further), rollouts=rollouts))
+    store.write_step(
+        replace(
+            record,
+            matches=(*record.matches, further),
+            rollouts=(*record.rollouts, *more),
+            rollout_rewards=record.rollout_rewards * 2,
+        )
+    )
     (outcome,) = store.load_task_outcomes(1, 1)
     assert (outcome.correct, outcome.attempts) == (1 + 4, 3 + 4)
     assert store.load_matches()[-1] == further
@@ -159,7 +206,8 @@ def test_attempts_of_further_students_belong_to_the_task(store: RunStore) -> Non
 
 def test_the_same_task_proposed_twice_is_kept_once(store: RunStore) -> None:
     record = step_record(1)
-    store.write_step(replace(record, proposals=record.proposals * 2))
+    twice = (record.proposals * 2, record.proposal_rewards * 2)
+    store.write_step(replace(record, proposals=twice[0], proposal_rewards=twice[1]))
     assert len(store.load_proposals(1)) == 4
     assert [o.task.id for o in store.load_task_outcomes(1, 1)] == ["t1-0", "t1-0"]
     assert [o.attempts for o in store.load_task_outcomes(1, 1)] == [3, 3]
@@ -169,7 +217,9 @@ def test_a_task_proposed_again_later_has_the_later_author(store: RunStore) -> No
     first, second = step_record(1), step_record(2)
     again = replace(second.proposals[0], outcome=first.proposals[0].outcome, teacher=7)
     store.write_step(first)
-    store.write_step(replace(second, proposals=(again,), rollouts=()))
+    alone = replace(second, proposals=(again,), proposal_rewards=(1.0,))
+    store.write_step(replace(alone, rollouts=(), rollout_rewards=()))
+    assert Replay(store).step(2).proposals[0].outcome == replace(again.outcome, author=7, step=2)
     one, two = store.load_task_outcomes(1, 2)
     assert [(o.step, o.task.id, o.task.author) for o in (one, two)] == [
         (1, "t1-0", 0),
@@ -181,16 +231,17 @@ def test_a_task_proposed_again_later_has_the_later_author(store: RunStore) -> No
 
 
 def test_truncation_leaves_the_run_as_it_was(tmp_path: Path) -> None:
-    short = RunStore.create(tmp_path / "short", Config())
-    long = RunStore.create(tmp_path / "long", Config())
-    row = EvaluationRow("base", "held-out", "greedy", "h1", "code_o", 1, 1, 1)
+    short = RunStore.create(tmp_path / "short", values())
+    long = RunStore.create(tmp_path / "long", values())
+    base = attempts("base", "greedy", {"h1": "c"})
+    suite = [task(0, id="h1", author=None)]
     for step in range(1, 6):
         long.write_step(step_record(step))
         if step <= 2:
             short.write_step(step_record(step))
-    short.write_evaluation([row])
-    long.write_evaluation([row], step=2)
-    long.write_evaluation([replace(row, subject="member:2")])
+    short.write_evaluation(base, suite, step=2)
+    long.write_evaluation(base, suite, step=2)
+    long.write_evaluation(attempts("member:2", "greedy", {"h1": "w"}), suite, step=5)
     long.truncate_after(2)
     assert dump(long) == dump(short)
     assert long.load_members()[1].died is None
@@ -209,7 +260,7 @@ def test_truncate_to_nothing_and_beyond_the_end(store: RunStore) -> None:
     with pytest.raises(InfrastructureError, match="ends at step 1, before the checkpoint of step"):
         store.truncate_after(2)
     store.truncate_after(0)
-    assert {name for name, rows in dump(store).items() if rows} == {"meta"}
+    assert {name for name, rows in dump(store).items() if rows} == {"meta", "steps"}
 
 
 def test_a_step_is_written_once(store: RunStore) -> None:
@@ -228,21 +279,18 @@ def test_a_failing_step_leaves_nothing(store: RunStore) -> None:
     with pytest.raises(InfrastructureError, match=r"run\.db"):
         store.write_step(replace(bad, matches=bad.matches[:1] * 2))  # same primary key twice
     assert dump(store) == before
-    with pytest.raises(TypeError):
-        store.write_step(replace(bad, events=(replace(step_record(3).events[0], details={1, 2}),)))
-    assert dump(store) == before
     store.write_step(bad)
 
 
 def test_a_full_disk_is_an_infrastructure_error(store: RunStore) -> None:
     store.write_step(step_record(1))
     before = dump(store)
-    pages = store._rows("PRAGMA page_count")[0][0]
-    store._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own "disk is full"
+    pages = store.rows("PRAGMA page_count")[0][0]
+    store.rows(f"PRAGMA max_page_count = {pages}")  # SQLite's own "disk is full"
     big = step_record(2)
     proposal = replace(big.proposals[0], completion=completion("x" * 100_000))
     with pytest.raises(InfrastructureError, match="full"):
-        store.write_step(replace(big, proposals=(proposal,)))
+        store.write_step(replace(big, proposals=(proposal,), proposal_rewards=(1.0,)))
     assert dump(store) == before
 
 
@@ -259,7 +307,9 @@ def test_odd_numbers_and_texts(store: RunStore) -> None:
                 outcome=Rejection("unsupported", malformed=False, detail=text),
             ),
         ),
+        proposal_rewards=(None,),
         rollouts=(replace(record.rollouts[0], answer=text, completion=completion(text)),),
+        rollout_rewards=(1.0,),
     )
     store.write_step(odd)
     assert math.isnan(store.load_metrics("nan")[0][1])
@@ -270,65 +320,103 @@ def test_odd_numbers_and_texts(store: RunStore) -> None:
     assert store.load_attempts("t1-0")[0].answer == kept
 
 
+SUITE = [task(0, n, id=f"h{n}", author=None, features={"band": float(n)}) for n in range(3)]
+
+
+def counts(rows: list[EvaluationRow]) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    result: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for row in rows:
+        result.setdefault((row.subject, row.mode), []).append((row.correct, row.samples))
+    return result
+
+
 def test_evaluations_replace_their_own_kind_only(store: RunStore) -> None:
-    def rows(subject: str, mode: str, correct: int, tasks: int) -> list[EvaluationRow]:
-        return [
-            EvaluationRow(subject, "held-out", mode, f"h{i}", "code_o", i % 3, correct, 4)
-            for i in range(tasks)
-        ]
-
     store.write_step(step_record(1))
-    store.write_evaluation([*rows("base", "sampled", 1, 3), *rows("base", "greedy", 0, 3)], step=0)
-    store.write_evaluation(rows("member:2", "sampled", 2, 3))
-    store.write_evaluation(rows("base", "sampled", 4, 2))
-    found = store.load_evaluations("held-out")
-    assert [r for r in found if (r.subject, r.mode) == ("base", "sampled")] == rows(
-        "base", "sampled", 4, 2
-    )
-    assert len(found) == 2 + 3 + 3
-    assert store.load_evaluations() == found
-    assert store.load_evaluations("other") == []
-    assert store.suites() == ["held-out"]
-    assert store.evaluated_step("held-out") == 1
-    assert store.evaluated_step("other") is None
-    with pytest.raises(InfrastructureError, match="CHECK"):
-        store.write_evaluation([replace(found[0], correct=5)])
-    assert store.load_evaluations() == found
-
-
-def test_parts_of_an_evaluation_stay_out_of_sight(store: RunStore) -> None:
-    def rows(subject: str, mode: str, correct: int) -> list[EvaluationRow]:
-        return [
-            EvaluationRow(subject, "beyond", mode, f"h{i}", "code_o", 6, correct, 4)
-            for i in range(3)
-        ]
-
-    store.write_step(step_record(1))
-    store.write_evaluation(rows("base", "greedy", 2), step=1)
-    store.stage_evaluation(rows("base", "greedy", 1), step=1)
-    store.stage_evaluation(rows("base", "sampled", 3), step=1)
-    store.stage_evaluation(rows("base", "greedy", 4), step=1)
-    store.stage_evaluation(rows("member:2", "greedy", 0), step=0)
-    assert store.load_evaluations() == rows("base", "greedy", 2)
-    assert store.suites() == ["beyond"]
-    assert store.staged_evaluation("beyond", 1) == [
-        *rows("base", "greedy", 4), *rows("base", "sampled", 3),
+    first = attempts("base", "sampled", {"h0": "cw", "h1": "ww", "h2": "cc"})
+    greedy = attempts("base", "greedy", {"h0": "c"})
+    store.write_evaluation([*first, *greedy], SUITE, step=0)
+    member = attempts("member:2", "sampled", {"h1": "cw"})
+    store.write_evaluation(member, SUITE, step=1)
+    assert Replay(store).evaluation("held-out") == [*first, *greedy, *member]
+    store.write_evaluation(attempts("base", "sampled", {"h2": "wwc"}), SUITE, step=1)
+    rows = store.load_evaluations("held-out")
+    assert counts(rows) == {
+        ("base", "greedy"): [(1, 1)], ("base", "sampled"): [(1, 3)], ("member:2", "sampled"): [(1, 2)],
+    }  # fmt: skip
+    assert [(row.task_id, row.kind, row.band) for row in rows] == [
+        ("h0", "plus", 0), ("h2", "plus", 2), ("h1", "plus", 1),
     ]  # fmt: skip
-    assert store.staged_evaluation("beyond", 0) == rows("member:2", "greedy", 0)
-    assert store.staged_evaluation("held-out", 1) == []
-    store.truncate_after(0)
-    assert store.staged_evaluation("beyond", 1) == []
-    store.drop_staged("beyond")
-    assert store.staged_evaluation("beyond", 0) == []
+    assert store.load_evaluations() == rows
+    assert store.load_evaluations("other") == []
+    assert (store.suites(), store.evaluated_step("held-out")) == (["held-out"], 1)
+    assert store.evaluated_step("other") is None
+    with pytest.raises(InfrastructureError, match="UNIQUE"):
+        store.write_evaluation(greedy * 2, SUITE, step=1)
+    with pytest.raises(InfrastructureError, match="FOREIGN KEY"):
+        store.write_evaluation(attempts("base", "greedy", {"h9": "c"}), SUITE, step=1)
+    assert store.load_evaluations() == rows
+
+
+def test_parts_of_an_evaluation_stay_out_of_sight_until_all_are_there(store: RunStore) -> None:
+    store.write_step(step_record(1))
+    old = attempts("base", "greedy", {"h0": "c"})
+    store.write_evaluation(old, SUITE, step=1)
+    for letter in "wc":  # a part that is measured again replaces itself
+        store.stage_evaluation(attempts("base", "greedy", {"h0": letter}), SUITE, step=1)
+    store.stage_evaluation(attempts("base", "sampled", {"h0": "cc"}), SUITE, step=1)
+    store.stage_evaluation(attempts("member:2", "greedy", {"h0": "w"}), SUITE, step=0)
+    assert Replay(store).evaluation("held-out") == old
+    assert counts(store.staged_evaluation("held-out", 1)) == {
+        ("base", "greedy"): [(1, 1)], ("base", "sampled"): [(2, 2)],
+    }  # fmt: skip
+    assert counts(store.staged_evaluation("held-out", 0)) == {("member:2", "greedy"): [(0, 1)]}
+    assert store.staged_evaluation("other", 1) == []
+    store.publish_evaluation("held-out", [("base", "greedy"), ("base", "sampled")], step=1)
+    assert counts(store.load_evaluations()) == {
+        ("base", "greedy"): [(1, 1)], ("base", "sampled"): [(2, 2)],
+    }  # fmt: skip
+    assert store.staged_evaluation("held-out", 0) == []
+
+
+def test_an_evaluation_is_written_while_another_process_trains(tmp_path: Path) -> None:
+    with RunStore.create(tmp_path, values()) as trainer:
+        trainer.write_step(step_record(1))
+        with EvaluationStore.open(tmp_path) as evaluation:
+            rows = attempts("base", "greedy", {"h0": "c"})
+            evaluation.stage_evaluation(rows, SUITE, step=1)
+            trainer.write_step(step_record(2))
+            evaluation.publish_evaluation("held-out", [("base", "greedy")], step=1)
+        trainer.write_step(step_record(3))
+        assert trainer.steps() == [1, 2, 3]
+        assert counts(trainer.load_evaluations()) == {("base", "greedy"): [(1, 1)]}
+
+
+def test_what_an_evaluation_shares_with_a_later_step_outlives_it(store: RunStore) -> None:
+    for step in (1, 2):
+        store.write_step(step_record(step))
+    later = step_record(2).rollouts[0]
+    asked = replace(later.request, slot=None, temperature=None)
+    shared = replace(attempts("base", "greedy", {later.task_id: "c"})[0], request=asked)
+    store.write_evaluation([shared], [task(2)], step=1)
+    store.truncate_after(1)
+    assert Replay(store).evaluation("held-out")[0].request == shared.request
 
 
 def test_a_directory_with_a_run_is_refused(tmp_path: Path) -> None:
-    RunStore.create(tmp_path, Config()).close()
+    RunStore.create(tmp_path, values()).close()
     with pytest.raises(ConfigError, match=r"already holds a run.*redqueen resume"):
-        RunStore.create(tmp_path, Config())
+        RunStore.create(tmp_path, values())
+    (tmp_path / "run.db").unlink()
+    save_checkpoint(tmp_path, 3, {}, {})
+    with pytest.raises(
+        ConfigError, match=r"checkpoints of a run whose database run\.db is missing"
+    ):
+        RunStore.create(tmp_path, values())
+    with pytest.raises(ConfigError, match=r"up to step 3, but its database run\.db is missing"):
+        RunStore.open(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot make the run directory"):
-        RunStore.create(tmp_path / "file" / "below", Config())
+        RunStore.create(tmp_path / "file" / "below", values())
 
 
 def test_opening_what_is_not_a_run(tmp_path: Path) -> None:
@@ -344,11 +432,53 @@ def test_opening_what_is_not_a_run(tmp_path: Path) -> None:
             RunStore.open(tmp_path, read_only=read_only)
 
 
-def test_another_schema_version_is_refused(tmp_path: Path) -> None:
-    with RunStore.create(tmp_path, Config()) as store:
-        store.write_meta("schema_version", 99)
-    with pytest.raises(ConfigError, match="schema version 99"):
-        RunStore.open(tmp_path, read_only=True)
+@pytest.mark.parametrize(
+    ("schema", "writer", "sentence"),
+    [
+        (2, None, r"written by redqueen 0\.1\.x \(database schema 2;.*Open it with the version"),
+        (99, "9.1", r"written by redqueen 9\.1 \(database schema 99;"),
+    ],
+)
+def test_another_schema_is_refused(tmp_path: Path, schema, writer, sentence) -> None:
+    with RunStore.create(tmp_path, values()) as store:
+        assert store.meta("redqueen_version") == __version__
+        store.write_meta("schema_version", schema)
+        store.write_meta("redqueen_version", writer)
+    for read_only in (True, False):
+        with pytest.raises(ConfigError, match=sentence):
+            RunStore.open(tmp_path, read_only=read_only)
+    with pytest.raises(ConfigError, match=sentence):
+        EvaluationStore.open(tmp_path)
+
+
+def no_locks(descriptor: int, operation: int) -> None:
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+def test_a_mount_without_file_locks(tmp_path: Path, caplog) -> None:
+    with RunStore.create(tmp_path, values(), lock_file=no_locks) as store:
+        assert "keeps no file locks" in caplog.text
+        assert "--out" in caplog.text
+        store.write_step(step_record(1))
+        with RunStore.open(tmp_path, read_only=True, lock_file=no_locks) as reader:
+            assert Replay(reader).step(1) == step_record(1)
+            store.write_step(step_record(2))
+            assert reader.steps() == [1, 2]
+        assert {path.name for path in tmp_path.iterdir()} <= {
+            "run.db", "run.lock", "config.toml", "run.db-journal",
+        }  # fmt: skip
+    with RunStore.open(tmp_path, lock_file=no_locks) as store:
+        store.write_step(step_record(3))
+        assert store.steps() == [1, 2, 3]
+
+
+def test_reading_a_run_that_nobody_writes_makes_no_file(tmp_path: Path) -> None:
+    with RunStore.create(tmp_path, values()) as store:
+        store.write_step(step_record(1))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with RunStore.open(tmp_path, read_only=True) as reader:
+        assert reader.steps() == [1]
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_half_made_database_is_never_seen(tmp_path: Path, monkeypatch) -> None:
@@ -360,20 +490,20 @@ def test_a_half_made_database_is_never_seen(tmp_path: Path, monkeypatch) -> None
 
     monkeypatch.setattr(Path, "replace", die)
     with pytest.raises(Killed):
-        RunStore.create(tmp_path, Config())
+        RunStore.create(tmp_path, values())
     monkeypatch.undo()
     monkeypatch.setattr(run_module, "write_text", lambda *_: None)  # reach the database's rename
     monkeypatch.setattr(Path, "replace", die)
     with pytest.raises(Killed):
-        RunStore.create(tmp_path, Config())
+        RunStore.create(tmp_path, values())
     monkeypatch.undo()
     assert not (tmp_path / "run.db").exists()
-    RunStore.create(tmp_path, Config()).close()
+    RunStore.create(tmp_path, values()).close()
     RunStore.open(tmp_path).close()
 
 
 def test_readers_see_whole_steps_while_one_writes(tmp_path: Path) -> None:
-    writer = RunStore.create(tmp_path / "a run #1?", Config())
+    writer = RunStore.create(tmp_path / "a run #1?", values())
     reader = RunStore.open(tmp_path / "a run #1?", read_only=True)
     assert reader.last_step() == 0
     writer.write_step(step_record(1))
@@ -382,8 +512,8 @@ def test_readers_see_whole_steps_while_one_writes(tmp_path: Path) -> None:
     assert reader.read_only
     with pytest.raises(ValueError, match="read-only"):
         reader.write_step(step_record(2))
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader._connection.execute("DELETE FROM steps")
+    with pytest.raises(InfrastructureError, match="readonly"):
+        reader.rows("DELETE FROM steps")
     writer.close()
     assert reader.last_step() == 1
     reader.close()
@@ -399,15 +529,15 @@ from redqueen.store import RunStore
 store = RunStore.open(sys.argv[1])
 print("open", flush=True)
 store.write_step(step_record(2))
-store._connection.execute("BEGIN IMMEDIATE")
-store._connection.execute("DELETE FROM steps")
+store.rows("BEGIN IMMEDIATE")
+store.rows("DELETE FROM steps")
 print("half", flush=True)
 sys.stdin.read()
 """
 
 
 def test_one_writer_and_a_kill_in_the_middle_of_a_transaction(tmp_path: Path) -> None:
-    with RunStore.create(tmp_path, Config()) as store:
+    with RunStore.create(tmp_path, values()) as store:
         store.write_step(step_record(1))
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD.format(tests=str(Path(__file__).parent)), str(tmp_path)],
@@ -432,34 +562,39 @@ def test_one_writer_and_a_kill_in_the_middle_of_a_transaction(tmp_path: Path) ->
         store.write_step(step_record(3))
 
 
-def test_config_is_kept_in_both_forms(tmp_path: Path) -> None:
-    config = build_config(
-        {
-            "name": 'odd "name" \\ with\ttab',
-            "seed": 7,
-            "policy": {"targets": ["q_proj", "v_proj"]},
-            "learner": {"learning_rate": 1e-05},
-        }
-    )
-    with RunStore.create(tmp_path, config) as store:
-        assert store.config() == config
-    assert load_config(tmp_path / "config.toml") == config
+plain = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False),
+        st.text(st.characters(exclude_categories=["Cs"])),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3),
+    ),
+)
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    name=st.text(st.characters(exclude_categories=["Cs"])),
-    rate=st.floats(1e-12, 1e6),
-    seed=st.integers(0, 2**62),
-    targets=st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=3),
-)
-def test_toml_text_is_read_back_exactly(name, rate, seed, targets) -> None:
-    config = build_config(
-        {
-            "name": name,
-            "seed": seed,
-            "learner": {"learning_rate": rate},
-            "policy": {"targets": targets},
-        }
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), plain, max_size=4))
+def test_toml_text_is_read_back_exactly(table) -> None:
+    assert tomllib.loads(config_toml(table)) == table
+
+
+def test_the_config_is_kept_in_both_forms(tmp_path: Path) -> None:
+    given = {"name": 'odd "name" \\ with\ttab', "list": [{"type": "a", "none": None}], "rate": 1e-5}
+    with RunStore.create(tmp_path, values(**given), {"sums": {"kinds": {}}}) as store:
+        assert store.config_values() == {"steps": 5, **given}
+        assert store.meta("environments") == {"sums": {"kinds": {}}}
+    read = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert read == {"steps": 5, **given, "list": [{"type": "a"}]}
+
+
+def test_reading_needs_no_torch(tmp_path: Path) -> None:
+    code = "import sys, redqueen.store, redqueen.report; sys.exit('torch' in sys.modules)"
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert build_config(tomllib.loads(config_toml(config))) == config

@@ -1,14 +1,14 @@
-"""Verdicts of the code domain: what must run for an answer, and what its outcomes mean."""
+"""Verdicts on answers: what must run for one, and what its outcomes mean."""
 
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redqueen.environments.base import Judgement
+from redqueen.environments.base import Verification
 from redqueen.environments.code.analysis import is_one_function, runnable
 from redqueen.environments.code.reasons import MALFORMED_REASONS
-from redqueen.environments.code.texts import is_output, known_output
+from redqueen.environments.code.texts import expected_output, is_output
 from redqueen.sandbox import (
     Call,
     Outcome,
@@ -20,61 +20,61 @@ from redqueen.sandbox import (
 )
 from redqueen.types import Task, Verdict
 
-_known_arguments = functools.lru_cache(4096)(parse_arguments)
-"""For the inputs of tasks, which every attempt meets again. The values are not to be changed."""
+_task_arguments = functools.lru_cache(4096)(parse_arguments)
+"""For the inputs of tasks, which every attempt needs again. Do not change the values."""
 
 
 def calls_of(program: str, inputs: Iterable[tuple[Any, ...]]) -> list[Call]:
-    """Calls of a program that has passed the policy, which leaves it no state but its own."""
+    """Return calls of a program that has passed the policy: it has no state but its own."""
     state = State.NONE if is_one_function(program) else State.NAMESPACE
     return [Call(program, "f", args, state) for args in inputs]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Calls whose values must equal the expected texts; one wrong value makes it wrong."""
+class Check:
+    """Calls whose values must equal the expected texts; one wrong value makes the answer wrong."""
 
     answer: str
     calls: Sequence[Call]
     expected: Sequence[str]
 
-    def judge(self, outcomes: Sequence[Outcome]) -> Judgement:
-        """All outcomes right: correct. An infrastructure error: no verdict."""
+    def verdict(self, outcomes: Sequence[Outcome]) -> Verification:
+        """Return `correct` if all outcomes are right; no verdict after an infrastructure error."""
         right = 0
         for outcome, expected in zip(outcomes, self.expected, strict=True):
             if outcome.kind is OutcomeKind.VALUE:
                 right += outcome.text == expected or is_output(outcome.text, expected)
             elif outcome.kind is OutcomeKind.INFRA_ERROR:
-                return Judgement(Verdict.INFRA_ERROR, self.answer)
+                return Verification(Verdict.INFRA_ERROR, self.answer)
         score = right / len(self.expected)
-        return Judgement(Verdict.CORRECT if score == 1 else Verdict.WRONG, self.answer, score)
+        return Verification(Verdict.CORRECT if score == 1 else Verdict.WRONG, self.answer, score)
 
 
-def plan_verdict(task: Task, answer: str | None, max_chars: int) -> Plan | Judgement:
-    """What must run for a verdict, or the verdict itself if nothing must."""
+def check_answer(task: Task, answer: str | None, max_chars: int) -> Check | Verification:
+    """Return what must run for a verdict, or the verdict itself if nothing must."""
     payload = task.payload
     if answer is None or len(answer) > max_chars:
-        return Judgement(Verdict.MALFORMED)
+        return Verification(Verdict.MALFORMED)
     if task.kind == "code_o":
-        known, value = parse_literal(answer)
-        if not known:
-            return Judgement(Verdict.MALFORMED)
-        right = literals_equal(value, known_output(payload["output"])[0])
-        return Judgement(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
+        readable, value = parse_literal(answer)
+        if not readable:
+            return Verification(Verdict.MALFORMED)
+        right = literals_equal(value, expected_output(payload["output"])[0])
+        return Verification(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
     if task.kind == "code_i":
         args = parse_arguments(answer, payload["arity"])
         if args is None:
-            return Judgement(Verdict.MALFORMED)
-        return Plan(answer, calls_of(payload["program"], [args]), [payload["output"]])
+            return Verification(Verdict.MALFORMED)
+        return Check(answer, calls_of(payload["program"], [args]), [payload["output"]])
     source, fault = runnable(answer, max_chars)
     if fault:
         verdict = Verdict.MALFORMED if fault in MALFORMED_REASONS else Verdict.WRONG
-        return Judgement(verdict, answer if verdict is Verdict.WRONG else None)
+        return Verification(verdict, answer if verdict is Verdict.WRONG else None)
     inputs = []
     for text, _ in payload["hidden"]:
-        args = _known_arguments(text, payload["arity"])
+        args = _task_arguments(text, payload["arity"])
         if args is None:
             raise ValueError(f"task {task.id} holds an unreadable input {text!r}")
         inputs.append(args)
     expected = [output for _, output in payload["hidden"]]
-    return Plan(answer, calls_of(source, inputs), expected)
+    return Check(answer, calls_of(source, inputs), expected)

@@ -1,18 +1,20 @@
-"""Where the guards of the code domain stand: before a proposal runs, and after it has run."""
+"""When the guards act: before a proposal runs, and after it has run."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from redqueen.config import DomainConfig
 from redqueen.environments.code.analysis import Parsed
 from redqueen.environments.code.guards import has_huge_constant, leaks_case, leaks_value
 from redqueen.environments.code.lookup import hides_entries, is_table
 
+if TYPE_CHECKING:
+    from redqueen.environments.code.config import Code
+
 
 def fault_before(
-    config: DomainConfig, kind: str, parsed: Parsed, args: Sequence[tuple[Any, ...]], message: str
+    config: "Code", kind: str, parsed: Parsed, args: Sequence[tuple[Any, ...]], message: str
 ) -> str | None:
-    """The guard that a proposal falls to by its text; `args` are its inputs, shown half first."""
+    """Return the guard that rejects a proposal by its text; the shown half of `args` comes first."""
     on, tree, half = config.guards, parsed.tree, len(args) // 2
     if "huge_constant" in on and has_huge_constant(
         tree, args, config.max_constant, config.max_constant_chars
@@ -31,9 +33,9 @@ def fault_before(
 
 
 def fault_after(
-    config: DomainConfig, kind: str, parsed: Parsed, args: tuple[Any, ...], output: str
+    config: "Code", kind: str, parsed: Parsed, args: tuple[Any, ...], output: str
 ) -> str | None:
-    """The guard that a code_o or code_i proposal falls to by the output of its first run."""
+    """Return the guard that rejects a code_o or code_i proposal by the output of its first run."""
     if kind == "code_f" or "leak" not in config.guards:
         return None
     leaks = leaks_value(kind, parsed.tree, parsed.source, args, output, config.leak_chars)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from redqueen.environments.code.language import GenerationError
 from redqueen.environments.code.program import (
     Assign,
     For,
-    GenerationError,
     If,
     Program,
     Run,

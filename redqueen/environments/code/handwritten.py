@@ -1,4 +1,4 @@
-"""The hand-written suite: small functions as people write them, with nothing of the generator.
+"""The handwritten suite: small functions as people write them, with nothing of the generator.
 
 `exercises/` holds one Python file for each theme. They are data: parsed with `ast`, never
 imported and never run by us. A function's docstring has a sentence on what it does and several
@@ -16,10 +16,11 @@ from functools import cache
 from importlib.resources import files
 from random import Random
 
-from redqueen.environments.base import Domain
-from redqueen.environments.code.environment import CodeDomain, arguments_text, value_text
-from redqueen.errors import ConfigError
+from redqueen.environments.code.normal_form import normal_form
+from redqueen.environments.code.tasks import written_task
+from redqueen.environments.code.texts import arguments_text, value_text
 from redqueen.rng import derive_seed
+from redqueen.sandbox import parse_module
 from redqueen.types import Task
 
 _CASES = {"code_o": (0, 2, 4), "code_i": (1, 3)}
@@ -83,12 +84,12 @@ def _case(example: doctest.Example) -> tuple[str, str]:
 
 
 def read_exercises(text: str, theme: str) -> list[Exercise]:
-    """The functions of one file, in order.
+    """Return the functions of one file, in order.
 
     Raises:
         SyntaxError, ValueError: `text` is not Python, or an example is not a call of literals.
     """
-    found = []
+    read = []
     parser = doctest.DocTestParser()
     for node in ast.parse(text).body:
         if not isinstance(node, ast.FunctionDef):
@@ -99,13 +100,13 @@ def read_exercises(text: str, theme: str) -> list[Exercise]:
         summary = notes.partition("\n")[0].rstrip(".")
         message = summary[:1].lower() + summary[1:]
         cases = tuple(_case(example) for example in parser.get_examples(notes))
-        found.append(Exercise(name, theme, program, message, cases))
-    return found
+        read.append(Exercise(name, theme, program, message, cases))
+    return read
 
 
 @cache
 def exercises() -> tuple[Exercise, ...]:
-    """All functions, by theme and in the order of the files."""
+    """Return all functions, by theme and in the order of the files."""
     folder = files("redqueen.environments.code").joinpath("exercises")
     paths = sorted((p for p in folder.iterdir() if p.name.endswith(".py")), key=lambda p: p.name)
     return tuple(
@@ -115,35 +116,46 @@ def exercises() -> tuple[Exercise, ...]:
     )
 
 
-def _tasks_of(domain: CodeDomain, item: Exercise, kind: str) -> list[Task]:
-    """The tasks of one kind, at most three."""
-    groups: Sequence[Sequence[tuple[str, str]]]
-    if kind == "code_f":
-        groups = [item.cases[: domain.config.code_f_inputs]]
-    else:
-        groups = [item.cases[i : i + 1] for i in _CASES[kind]]
-    return [domain.written_task(kind, item.program, cases, item.message) for cases in groups]
+class Handwritten:
+    """The suite as a source of tasks; see `redqueen.environments.base.KeyedSource`."""
 
+    def __init__(self, environment: str, kinds: Sequence[str], inputs: int) -> None:
+        """`inputs` is the number of a function's calls that a code_f task is made of."""
+        self._environment, self._kinds, self._inputs = environment, kinds, inputs
 
-def handwritten_tasks(domain: Domain, count: int, seed: int) -> list[Task]:
-    """The first `count` tasks of the suite (all of them if there are fewer).
+    def tasks(self, count: int, seed: int) -> list[Task]:
+        """Return the first `count` tasks of the suite (all of them if there are fewer).
 
-    Functions come in an order drawn from `seed`; each gives one task of every kind before the
-    second round of `code_o` and `code_i` begins, so a larger suite begins with the smaller one
-    and a part of the suite has as many functions as it can.
+        Functions come in an order drawn from `seed`. Each gives one task of every kind before the
+        second round of `code_o` and `code_i` begins, so that a part of the suite has as many
+        functions as it can.
+        """
+        order = list(exercises())
+        Random(derive_seed(seed, "handwritten")).shuffle(order)
+        made: list[tuple[int, Task]] = []
+        for item in order:
+            for kind in self._kinds:
+                made += enumerate(self._tasks_of(item, kind))
+        made.sort(key=lambda pair: pair[0])
+        return [task for _, task in made][:count]
 
-    Raises:
-        ConfigError: the domain is not that of code.
-    """
-    if not isinstance(domain, CodeDomain):
-        raise ConfigError(
-            f"the handwritten suite is made of code; the domain {domain.name!r} has other tasks"
+    def _tasks_of(self, item: Exercise, kind: str) -> list[Task]:
+        """Return the tasks of one kind, at most three."""
+        groups = (
+            [item.cases[: self._inputs]]
+            if kind == "code_f"
+            else [item.cases[i : i + 1] for i in _CASES[kind]]
         )
-    order = list(exercises())
-    Random(derive_seed(seed, "handwritten")).shuffle(order)
-    made: list[tuple[int, Task]] = []
-    for item in order:
-        for kind in domain.kinds:
-            made += enumerate(_tasks_of(domain, item, kind))
-    made.sort(key=lambda pair: pair[0])
-    return [task for _, task in made][:count]
+        return [
+            written_task(self._environment, kind, item.program, cases, item.message)
+            for cases in groups
+        ]
+
+    def key(self, task: Task) -> str | None:
+        """Return the normal form of the program, whatever the task's kind and input."""
+        program = task.payload.get("program")
+        return None if program is None else normal_form(parse_module(program))
+
+    def keys(self, count: int, seed: int) -> frozenset[str]:
+        """Return the keys of all functions: a teacher may hit on any under other names."""
+        return frozenset(normal_form(ast.parse(item.program)) for item in exercises())

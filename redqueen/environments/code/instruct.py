@@ -96,7 +96,7 @@ def _read_inputs_and_message(text: str) -> tuple[list[str], str] | None:
 
 
 def _read_answer(text: str) -> str | None:
-    """What stands in the last pair of answer tags, without its fence."""
+    """Return what the last pair of answer tags holds, without its fence."""
     before, closed, _ = text.rpartition("</answer>")
     _, opened, answer = before.rpartition("<answer>")
     if not (closed and opened and answer.strip()):
@@ -115,5 +115,4 @@ INSTRUCT = Style(
     read_program_and_input=_read_program_and_input,
     read_inputs_and_message=_read_inputs_and_message,
     read_answer=_read_answer,
-    chat=True,
 )

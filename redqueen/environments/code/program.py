@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redqueen.environments.code.language import GenerationError
+
 MAX_INT = 99
 MAX_ITEMS = 6
 MAX_CHARS = 8
@@ -97,10 +99,6 @@ class Program:
 def most_events(band: int) -> int:
     """The longest run of a program of a band, in steps: beyond band 5 it grows with the band."""
     return MAX_EVENTS + 8 * max(0, band - 5)
-
-
-class GenerationError(Exception):
-    """The draw led nowhere (a value out of range, an exception); draw again."""
 
 
 def _write(body: Sequence[Statement], depth: int, lines: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""How the code domain speaks: the `compact` style of the seedling, the `instruct` style of others.
+"""Styles: how tasks are put into words. `compact` is what the seedling speaks.
 
-A style renders the prompts of both roles and cuts a completion into its named parts. Cutting
-never raises; a part that is missing is None.
+A style writes the prompts of both roles and cuts a completion into its named parts. Cutting never
+raises; it returns None if a part is missing.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,8 +33,6 @@ class Style:
     read_program_and_input: Callable[[str], Pair | None]
     read_inputs_and_message: Callable[[str], tuple[list[str], str] | None]
     read_answer: Callable[[str], str | None]
-    chat: bool
-    """Whether prompts are turns of a conversation, to be put through a chat template."""
 
 
 def _compact_propose(kind: str, references: Sequence[Pair]) -> str:
@@ -60,20 +58,20 @@ def _compact_solve_f(message: str, examples: Sequence[Pair]) -> str:
 
 
 def _compact_program_and_input(text: str) -> Pair | None:
-    program, found, args = text.partition(INPUT)
-    return (program, args.strip()) if found and INPUT not in args else None
+    program, mark, args = text.partition(INPUT)
+    return (program, args.strip()) if mark and INPUT not in args else None
 
 
 def _compact_inputs_and_message(text: str) -> tuple[list[str], str] | None:
-    head, found, rest = text.partition(INPUT)
-    if not found or not head.startswith(MESSAGE):
+    head, mark, rest = text.partition(INPUT)
+    if not mark or not head.startswith(MESSAGE):
         return None
     return [line for line in rest.split("\n") if line.strip()], head.removeprefix(MESSAGE).strip()
 
 
 def _compact_answer(text: str) -> str | None:
-    _, found, answer = text.rpartition(ANSWER)
-    return answer.strip("\n") if found and answer.strip() else None
+    _, mark, answer = text.rpartition(ANSWER)
+    return answer.strip("\n") if mark and answer.strip() else None
 
 
 COMPACT = Style(
@@ -85,5 +83,4 @@ COMPACT = Style(
     read_program_and_input=_compact_program_and_input,
     read_inputs_and_message=_compact_inputs_and_message,
     read_answer=_compact_answer,
-    chat=False,
 )

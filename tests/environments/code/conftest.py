@@ -2,12 +2,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from redqueen.config import DomainConfig, SandboxConfig
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.config import SandboxConfig
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.sandbox import Sandbox, make_sandbox
-from tests.code_cases import STYLES
+from tests.code_cases import STYLES, make_code
 
-PARSING = DomainConfig(guards=("constant",))
+PARSING = {"guards": ("constant",), "code_f_partial_credit": True}
 """Tests of parsing, running and posing use tasks that the other guards would turn down."""
 
 
@@ -18,11 +18,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def domain(sandbox: Sandbox) -> CodeDomain:
-    return CodeDomain(PARSING, sandbox, STYLES["compact"])
+def environment(sandbox: Sandbox) -> CodeEnvironment:
+    return make_code(sandbox, "compact", **PARSING)
 
 
 @pytest.fixture(scope="session", params=list(STYLES))
-def styled(request: pytest.FixtureRequest, sandbox: Sandbox) -> CodeDomain:
-    """The domain in either style."""
-    return CodeDomain(PARSING, sandbox, STYLES[request.param])
+def styled(request: pytest.FixtureRequest, sandbox: Sandbox) -> CodeEnvironment:
+    """The environment in either style."""
+    return make_code(sandbox, request.param, **PARSING)

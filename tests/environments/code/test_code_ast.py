@@ -64,7 +64,7 @@ FORBIDDEN = {
     "module through an alias": "import re as b\ndef f(a):\n    return b.enum",
     "module written to": "import math\ndef f(a):\n    math.pi = 3\n    return a",
     "update_wrapper": "from functools import update_wrapper\ndef f(a):\n    return a",
-    "Formatter": "from string import Formatter\ndef f(a):\n    return a",
+    "Formatter": "from string import Fingerprintatter\ndef f(a):\n    return a",
     "import as f": "from math import sqrt as f\ndef f(a):\n    return a",
     "import f over f": "def f(a):\n    return a\nimport math as f",
     "walrus in a default": "def f(a):\n    return a\ndef g(x=(f := max)):\n    return x",

@@ -7,23 +7,23 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redqueen.config import DomainConfig
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.code import Code
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.guards import has_huge_constant, passes_through
 from redqueen.environments.code.lookup import paths_of
 from redqueen.sandbox import Sandbox
 from redqueen.types import Rejection, Task
-from tests.code_cases import STYLES, FakeSandbox, draft, only, proposal_text, value
+from tests.code_cases import STYLES, FakeSandbox, draft, make_code, only, proposal_text, value
 
 
 def settle(
     sandbox: Sandbox, guards: Sequence[str], kind: str, program: str, *inputs: str, hint: str = "h"
 ) -> str:
     """`valid`, or the reason for which a proposal is turned down."""
-    domain = CodeDomain(DomainConfig(guards=tuple(guards)), sandbox, STYLES["instruct"])
+    environment = make_code(sandbox, "instruct", guards=tuple(guards))
     base = Task("t", "code", "code_o", {"program": program, "arity": 1, "input": "", "output": ""})
     text = proposal_text(STYLES["instruct"], program, *inputs, message=hint)
-    made = only(domain.validate([draft(kind, text, base if kind == "code_f" else None)]))
+    made = only(environment.validate([draft(kind, text, base if kind == "code_f" else None)]))
     return made.reason if isinstance(made, Rejection) else "valid"
 
 
@@ -326,17 +326,17 @@ def test_functions_of_their_input_pass(sandbox: Sandbox, name: str) -> None:
 
 
 def test_all_guards_are_on_by_default_and_named_once() -> None:
-    config = DomainConfig()
+    config = Code()
     assert set(config.guards) == {"huge_constant", "leak", "constant", "near_copy", "lookup"}
     with pytest.raises(ValueError, match="twice"):
-        DomainConfig(guards=("leak", "leak"))
+        Code(guards=("leak", "leak"))
 
 
 def test_guards_before_the_run_save_the_run() -> None:
     fake = FakeSandbox(lambda call, n: value("1"))
-    domain = CodeDomain(DomainConfig(), fake, STYLES["compact"])
+    environment = make_code(fake, "compact")
     for program, text in (*HUGE.values(), (TABLES["dict"], "1")):
-        made = only(domain.validate([draft("code_o", f"{program}\n<input>\n{text}")]))
+        made = only(environment.validate([draft("code_o", f"{program}\n<input>\n{text}")]))
         assert isinstance(made, Rejection)
         assert not made.malformed
     assert fake.calls == []
@@ -353,13 +353,13 @@ def test_limits_are_configured(sandbox: Sandbox) -> None:
     assert _reason(sandbox, replace_config(max_constant_chars=2), program, text) == "huge_constant"
 
 
-def replace_config(**keys: int) -> DomainConfig:
-    return DomainConfig(**keys)  # type: ignore[arg-type]
+def replace_config(**keys: int) -> Code:
+    return Code(**keys)  # type: ignore[arg-type]
 
 
-def _reason(sandbox: Sandbox, config: DomainConfig, program: str, text: str) -> str:
-    domain = CodeDomain(config, sandbox, STYLES["instruct"])
+def _reason(sandbox: Sandbox, config: Code, program: str, text: str) -> str:
+    environment = CodeEnvironment(config, sandbox, STYLES["instruct"])
     made = only(
-        domain.validate([draft("code_o", proposal_text(STYLES["instruct"], program, text))])
+        environment.validate([draft("code_o", proposal_text(STYLES["instruct"], program, text))])
     )
     return made.reason if isinstance(made, Rejection) else "valid"

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redqueen.config import DomainConfig
 from redqueen.environments.base import Draft
-from redqueen.environments.code.environment import CodeDomain
 from redqueen.environments.code.neighbours import (
     ENOUGH,
     FAR,
@@ -19,11 +17,10 @@ from redqueen.environments.code.neighbours import (
     find_constant,
     neighbours,
 )
-from redqueen.environments.code.styles import COMPACT
 from redqueen.environments.code.texts import value_text
 from redqueen.sandbox import Call, Outcome, OutcomeKind
 from redqueen.types import Rejection
-from tests.code_cases import FakeSandbox, cpython, value
+from tests.code_cases import FakeSandbox, cpython, make_code, value
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-50, 50), st.floats(-50, 50), st.text(max_size=6),
@@ -126,9 +123,9 @@ def test_a_neighbour_out_of_time_ends_the_search() -> None:
 def test_a_failure_of_the_sandbox_is_no_verdict() -> None:
     assert answering(lambda call, n: LOST if n == 1 else value("1")) == ([LOST], NEAR)
     fake = FakeSandbox(lambda call, n: LOST if n == 2 else value("1"))
-    domain = CodeDomain(DomainConfig(guards=("constant",)), fake, COMPACT)
+    environment = make_code(fake, "compact", guards=("constant",))
     text = "def f(a):\n    return a * 0 + 1\n<input>\n3"
-    assert domain.validate([Draft("code_o", text, (), 0, 0)]) == [
+    assert environment.validate([Draft("code_o", text, (), 0, 0)]) == [
         Rejection("infra_error", malformed=False, infra=True, detail="worker died")
     ]
 

@@ -6,13 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redqueen.config import DomainConfig
-from redqueen.environments.code.environment import (
-    MALFORMED_REASONS,
-    WELL_FORMED_REASONS,
-    CodeDomain,
-)
+from redqueen.curriculum import Archive
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.generator import generate_program
+from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_REASONS
 from redqueen.environments.code.texts import arguments_text, same_value, value_text
 from redqueen.sandbox import (
     NOT_A_LITERAL,
@@ -30,6 +27,7 @@ from tests.code_cases import (
     cpython,
     damaged,
     draft,
+    make_code,
     make_task,
     only,
     proposal_text,
@@ -84,10 +82,10 @@ REJECTED = {
 
 
 @pytest.mark.parametrize("name", REJECTED)
-def test_rejections(styled: CodeDomain, name: str) -> None:
+def test_rejections(styled: CodeEnvironment, name: str) -> None:
     reason, program, given_input = REJECTED[name]
-    if styled._style is STYLES["compact"] or "\n" not in given_input:
-        text = proposal_text(styled._style, program, given_input)
+    if styled.style is STYLES["compact"] or "\n" not in given_input:
+        text = proposal_text(styled.style, program, given_input)
         made = only(styled.validate([draft("code_o", text)]))
         assert isinstance(made, Rejection), made
         assert made.reason == reason
@@ -106,10 +104,10 @@ F_REJECTED = {
 
 
 @pytest.mark.parametrize("name", F_REJECTED)
-def test_code_f_rejections(styled: CodeDomain, name: str) -> None:
+def test_code_f_rejections(styled: CodeEnvironment, name: str) -> None:
     reason, program, inputs = F_REJECTED[name]
     base = Task("t", "code", "code_o", {"program": program, "arity": 1, "input": "", "output": ""})
-    text = proposal_text(styled._style, program, *inputs)
+    text = proposal_text(styled.style, program, *inputs)
     assert only(styled.validate([draft("code_f", text, base)])).reason == reason
 
 
@@ -129,15 +127,15 @@ def test_code_f_rejections(styled: CodeDomain, name: str) -> None:
     ],
 )
 def test_unparsable(sandbox: Sandbox, style: str, kind: str, text: str) -> None:
-    domain = CodeDomain(DomainConfig(), sandbox, STYLES[style])
+    environment = make_code(sandbox, style)
     base = Task("t", "code", "code_o", {"program": IDENTITY, "arity": 1})
-    made = only(domain.validate([draft(kind, text, base)]))
+    made = only(environment.validate([draft(kind, text, base)]))
     assert (made.reason, made.malformed) == ("unparsable", True)
 
 
-def _fake(answers: list[Outcome]) -> CodeDomain:
+def _fake(answers: list[Outcome]) -> CodeEnvironment:
     fake = FakeSandbox(lambda _, n: answers[n])
-    return CodeDomain(DomainConfig(guards=()), fake, STYLES["compact"])
+    return make_code(fake, "compact", guards=())
 
 
 def test_every_input_runs_twice_and_differences_are_rejected() -> None:
@@ -165,8 +163,8 @@ def test_every_reason_is_reached_above() -> None:
     reached = {reason for reason, *_ in (*REJECTED.values(), *F_REJECTED.values())}
     reached |= {"unparsable", "nondeterministic"}
     reached |= {"huge_constant", "leak", "lookup"}  # test_code_guards
-    assert reached == MALFORMED_REASONS | WELL_FORMED_REASONS
-    assert not MALFORMED_REASONS & WELL_FORMED_REASONS
+    assert reached == {*MALFORMED_REASONS, *WELL_FORMED_REASONS}
+    assert not MALFORMED_REASONS.keys() & WELL_FORMED_REASONS.keys()
 
 
 def test_every_outcome_of_a_sandbox_has_a_reason() -> None:
@@ -178,10 +176,10 @@ def test_every_outcome_of_a_sandbox_has_a_reason() -> None:
     assert only(_fake([named] * 2).validate([draft("code_o", text)])).reason == "no_literal"
 
 
-def test_a_good_proposal_becomes_a_task(styled: CodeDomain) -> None:
+def test_a_good_proposal_becomes_a_task(styled: CodeEnvironment) -> None:
     program = "def f(a, b):\n  return [b]+a   # add"
     for kind in ("code_o", "code_i"):
-        text = proposal_text(styled._style, program, "[1,2],  3")
+        text = proposal_text(styled.style, program, "[1,2],  3")
         task = only(styled.validate([draft(kind, text)]))
         assert task.payload == {
             "program": "def f(a, b):\n    return [b] + a",
@@ -189,7 +187,7 @@ def test_a_good_proposal_becomes_a_task(styled: CodeDomain) -> None:
             "input": "[1, 2], 3",
             "output": "[3, 1, 2]",
         }
-        assert (task.kind, task.author, task.step, task.domain) == (kind, 3, 7, "code")
+        assert (task.kind, task.author, task.step, task.environment) == (kind, 3, 7, "code")
         types = {"int": 1, "bool": 0, "str": 0, "list": 1, "tuple": 0, "dict": 0}
         assert task.features == {
             "ast_depth": 6, "cyclomatic": 1, "lines": 2, "types": 2,
@@ -197,10 +195,10 @@ def test_a_good_proposal_becomes_a_task(styled: CodeDomain) -> None:
         }  # fmt: skip
 
 
-def test_a_good_code_f_proposal_shows_half_and_hides_half(styled: CodeDomain) -> None:
+def test_a_good_code_f_proposal_shows_half_and_hides_half(styled: CodeEnvironment) -> None:
     inputs = [f"{n}, [{n}]" for n in (5, 3, 1, 4, 9, 2, 6)]
     base = make_task(styled, "code_o", "def f(a, b):\n    return b * (a % 3)", "1, [1]")
-    text = proposal_text(styled._style, "ignored", *inputs, message=" repeat ")
+    text = proposal_text(styled.style, "ignored", *inputs, message=" repeat ")
     task = only(styled.validate([draft("code_f", text, base)]))
     assert task.payload == {
         "program": base.payload["program"],
@@ -211,42 +209,46 @@ def test_a_good_code_f_proposal_shows_half_and_hides_half(styled: CodeDomain) ->
     }
 
 
-def test_results_keep_their_order_when_some_do_not_run(domain: CodeDomain) -> None:
+def test_results_keep_their_order_when_some_do_not_run(environment: CodeEnvironment) -> None:
     texts = [proposal_text(STYLES["compact"], IDENTITY, str(n)) for n in range(5)]
     texts[1], texts[3] = "", proposal_text(STYLES["compact"], "def f(a):\n    return 1 // 0", "1")
-    made = domain.validate([draft("code_o", text) for text in texts])
+    made = environment.validate([draft("code_o", text) for text in texts])
     assert [item.reason for item in (made[1], made[3])] == ["unparsable", "exception"]
     assert [item.payload["output"] for item in (made[0], made[2], made[4])] == ["0", "2", "4"]
-    assert domain.validate([]) == []
+    assert environment.validate([]) == []
 
 
 def test_inputs_reach_the_sandbox_as_values_not_as_text() -> None:
     fake = FakeSandbox(lambda call, n: value("1"))
-    domain = CodeDomain(DomainConfig(guards=()), fake, STYLES["compact"])
+    environment = make_code(fake, "compact", guards=())
     text = proposal_text(STYLES["compact"], PAIR, "'0); import os', {'k': (1,)}")
-    assert isinstance(only(domain.validate([draft("code_o", text)])), Task)
+    assert isinstance(only(environment.validate([draft("code_o", text)])), Task)
     args = ("0); import os", {"k": (1,)})
     assert fake.calls == [Call(PAIR, "f", args, State.NAMESPACE)] * 2
 
 
-def test_ids_are_those_of_the_content(domain: CodeDomain) -> None:
-    task = make_task(domain, "code_o", IDENTITY, "1")
+def test_ids_are_those_of_the_content(environment: CodeEnvironment) -> None:
+    task = make_task(environment, "code_o", IDENTITY, "1")
     assert task.id == "c37c2e73b801b7018ef0"
     again = only(
-        domain.validate([draft("code_o", proposal_text(STYLES["compact"], f"{IDENTITY} ;", " 1 "))])
+        environment.validate(
+            [draft("code_o", proposal_text(STYLES["compact"], f"{IDENTITY} ;", " 1 "))]
+        )
     )
     assert again.id == task.id
     others = [
-        make_task(domain, "code_i", IDENTITY, "1"),
-        make_task(domain, "code_o", IDENTITY, "2"),
-        make_task(domain, "code_o", "def f(b):\n    return b", "1"),
+        make_task(environment, "code_i", IDENTITY, "1"),
+        make_task(environment, "code_o", IDENTITY, "2"),
+        make_task(environment, "code_o", "def f(b):\n    return b", "1"),
     ]
     assert len({task.id, *(item.id for item in others)}) == 4
 
 
 @pytest.mark.parametrize("text", ["{'b', 'a', 'c'}", "1e999", "[-1e400, {1: {3, 2}}]", "set()"])
-def test_inputs_are_stored_so_that_they_can_be_read_again(domain: CodeDomain, text: str) -> None:
-    task = make_task(domain, "code_o", "def f(a):\n    return [a]", text)
+def test_inputs_are_stored_so_that_they_can_be_read_again(
+    environment: CodeEnvironment, text: str
+) -> None:
+    task = make_task(environment, "code_o", "def f(a):\n    return [a]", text)
     args = parse_arguments(text, 1)
     assert args is not None
     assert parse_arguments(task.payload["input"], 1) == args
@@ -304,23 +306,23 @@ KINDS = st.sampled_from(["code_o", "code_i", "code_f"])
 @given(st.data())
 @pytest.mark.parametrize("style", STYLES)
 def test_validate_never_raises(sandbox: Sandbox, style: str, data: st.DataObject) -> None:
-    domain = CodeDomain(DomainConfig(), sandbox, STYLES[style])
+    environment = make_code(sandbox, style)
     base = Task("t", "code", "code_o", {"program": PAIR, "arity": 2, "input": "", "output": ""})
     pairs = data.draw(st.lists(st.tuples(KINDS, damaged(TEXTS[style])), max_size=6))
-    made = domain.validate([draft(kind, text, base) for kind, text in pairs])
+    made = environment.validate([draft(kind, text, base) for kind, text in pairs])
     assert len(made) == len(pairs)
     for item in made:
         if isinstance(item, Rejection):
-            assert item.reason in MALFORMED_REASONS | WELL_FORMED_REASONS
+            assert item.reason in {*MALFORMED_REASONS, *WELL_FORMED_REASONS}
         else:
-            assert domain.cell(item)
-            assert domain.pose(item)
+            assert Archive(1, environment).cell(item)
+            assert environment.prompt(item)[0].content
 
 
-def test_generated_programs_validate_to_what_cpython_says(styled: CodeDomain) -> None:
+def test_generated_programs_validate_to_what_cpython_says(styled: CodeEnvironment) -> None:
     rng = Random(11)
     made = [generate_program(1 + index % 5, rng) for index in range(100)]
-    texts = [proposal_text(styled._style, p.source, arguments_text(args)) for p, args in made]
+    texts = [proposal_text(styled.style, p.source, arguments_text(args)) for p, args in made]
     tasks = styled.validate([draft("code_o", text) for text in texts])
     for (program, args), task in zip(made, tasks, strict=True):
         assert isinstance(task, Task), task

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redqueen.config import DomainConfig
-from redqueen.environments.base import Attempt, Judgement
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.base import Attempt, Verification
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.texts import is_output, value_text
 from redqueen.sandbox import Outcome, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import Task, Verdict
@@ -18,6 +17,7 @@ from tests.code_cases import (
     answer_text,
     cpython,
     damaged,
+    make_code,
     make_task,
     only,
     value,
@@ -29,8 +29,8 @@ TRIPLE = "def f(a):\n    return a * 3"
 SIX = ("1", "2", "3", "'ab'", "[0]", "(1, 2)")
 
 
-def judge(domain: CodeDomain, task: Task, answer: str) -> Judgement:
-    return only(domain.verify([Attempt(task, answer_text(domain._style, answer))]))
+def judge(environment: CodeEnvironment, task: Task, answer: str) -> Verification:
+    return only(environment.verify([Attempt(task, answer_text(environment.style, answer))]))
 
 
 OUTPUTS = [
@@ -67,11 +67,11 @@ OUTPUTS = [
 
 
 @pytest.mark.parametrize(("output", "answer", "verdict"), OUTPUTS)
-def test_code_o(styled: CodeDomain, output: str, answer: str, verdict: Verdict) -> None:
+def test_code_o(styled: CodeEnvironment, output: str, answer: str, verdict: Verdict) -> None:
     task = make_task(styled, "code_o", "def f(a):\n    return a", output)
     made = judge(styled, task, answer)
     assert made.verdict is verdict
-    assert made.score == float(verdict is CORRECT)
+    assert made.partial_score == float(verdict is CORRECT)
     assert (made.answer is None) == (verdict is MALFORMED)
 
 
@@ -95,7 +95,7 @@ INPUTS = [
 
 @pytest.mark.parametrize(("answer", "verdict"), INPUTS)
 def test_code_i_takes_every_input_that_gives_the_output(
-    styled: CodeDomain, answer: str, verdict: Verdict
+    styled: CodeEnvironment, answer: str, verdict: Verdict
 ) -> None:
     task = make_task(styled, "code_i", "def f(a):\n    return a * a - 0", "2")
     assert judge(styled, task, answer).verdict is verdict
@@ -136,11 +136,11 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_code_f(styled: CodeDomain, name: str) -> None:
+def test_code_f(styled: CodeEnvironment, name: str) -> None:
     answer, verdict, score = PROGRAMS[name]
     task = make_task(styled, "code_f", DOUBLE, *SIX)
     made = judge(styled, task, answer)
-    assert (made.verdict, made.score) == (verdict, score)
+    assert (made.verdict, made.partial_score) == (verdict, score)
 
 
 COMPACT_ANSWERS = [
@@ -186,80 +186,86 @@ INSTRUCT_ANSWERS = [
     + [("instruct", *item) for item in INSTRUCT_ANSWERS],
 )
 def test_one_final_answer(sandbox: Sandbox, style: str, text: str, verdict: Verdict) -> None:
-    domain = CodeDomain(DomainConfig(), sandbox, STYLES[style])
-    task = make_task(domain, "code_o", DOUBLE, "2")
-    assert only(domain.verify([Attempt(task, text)])).verdict is verdict
+    environment = make_code(sandbox, style, code_f_partial_credit=True)
+    task = make_task(environment, "code_o", DOUBLE, "2")
+    assert only(environment.verify([Attempt(task, text)])).verdict is verdict
 
 
-def test_a_program_may_hold_fences_and_tags_of_the_other_style(domain: CodeDomain) -> None:
-    task = make_task(domain, "code_f", DOUBLE, *SIX)
+def test_a_program_may_hold_fences_and_tags_of_the_other_style(
+    environment: CodeEnvironment,
+) -> None:
+    task = make_task(environment, "code_f", DOUBLE, *SIX)
     answer = "def f(a):\n    '''```python <answer> </answer>'''\n    return a * 2"
-    assert judge(domain, task, answer).verdict is CORRECT
+    assert judge(environment, task, answer).verdict is CORRECT
 
 
 @pytest.mark.parametrize("kind", ["code_i", "code_f"])
-def test_our_failure_is_no_verdict_on_them(domain: CodeDomain, kind: str) -> None:
-    task = make_task(domain, kind, DOUBLE, *(SIX if kind == "code_f" else SIX[:1]))
+def test_our_failure_is_no_verdict_on_them(environment: CodeEnvironment, kind: str) -> None:
+    task = make_task(environment, kind, DOUBLE, *(SIX if kind == "code_f" else SIX[:1]))
     answer = DOUBLE if kind == "code_f" else "1"
     outcomes = [value("'nope'"), Outcome(OutcomeKind.INFRA_ERROR), value("'nope'")]
     if kind == "code_i":
         outcomes = outcomes[1:]
-    broken = CodeDomain(DomainConfig(), FakeSandbox(lambda _, n: outcomes[n]), STYLES["compact"])
+    broken = make_code(FakeSandbox(lambda _, n: outcomes[n]), "compact")
     assert judge(broken, task, answer).verdict is Verdict.INFRA_ERROR
 
 
 @pytest.mark.parametrize("kind", sorted(set(OutcomeKind) - {"value", "infra_error"}))
-def test_every_other_ending_is_wrong(domain: CodeDomain, kind: OutcomeKind) -> None:
-    task = make_task(domain, "code_i", DOUBLE, "2")
+def test_every_other_ending_is_wrong(environment: CodeEnvironment, kind: OutcomeKind) -> None:
+    task = make_task(environment, "code_i", DOUBLE, "2")
     fake = FakeSandbox(lambda *_: Outcome(kind))
-    ended = CodeDomain(DomainConfig(), fake, STYLES["compact"])
-    assert judge(ended, task, "2") == Judgement(WRONG, "2", 0.0)
+    ended = make_code(fake, "compact", code_f_partial_credit=True)
+    assert judge(ended, task, "2") == Verification(WRONG, "2", 0.0)
 
 
-def test_a_code_o_verdict_runs_nothing(domain: CodeDomain) -> None:
-    task = make_task(domain, "code_o", DOUBLE, "2")
+def test_a_code_o_verdict_runs_nothing(environment: CodeEnvironment) -> None:
+    task = make_task(environment, "code_o", DOUBLE, "2")
     fake = FakeSandbox(lambda *_: value("4"))
-    assert judge(CodeDomain(DomainConfig(), fake, STYLES["compact"]), task, "4").verdict is CORRECT
+    assert (
+        judge(make_code(fake, "compact", code_f_partial_credit=True), task, "4").verdict is CORRECT
+    )
     assert fake.calls == []
 
 
-def test_hidden_cases_alone_are_run_and_shown_cases_alone_are_posed(domain: CodeDomain) -> None:
-    task = make_task(domain, "code_f", DOUBLE, *SIX)
+def test_hidden_cases_alone_are_run_and_shown_cases_alone_are_posed(
+    environment: CodeEnvironment,
+) -> None:
+    task = make_task(environment, "code_f", DOUBLE, *SIX)
     fake = FakeSandbox(lambda *_: value("0"))
-    judge(CodeDomain(DomainConfig(), fake, STYLES["compact"]), task, "def f(b):\n    return 0")
+    judge(make_code(fake, "compact", code_f_partial_credit=True), task, "def f(b):\n    return 0")
     assert [call.args for call in fake.calls] == [("ab",), ([0],), ((1, 2),)]
-    for style in STYLES.values():
-        prompt = CodeDomain(DomainConfig(), fake, style).pose(task)
+    for style in STYLES:
+        prompt = make_code(fake, style).prompt(task)[0].content
         assert "6" in prompt  # f(3)
         assert "'abab'" not in prompt
         assert "a * 2" not in prompt
 
 
-def test_verdicts_keep_their_order(domain: CodeDomain) -> None:
+def test_verdicts_keep_their_order(environment: CodeEnvironment) -> None:
     tasks = [
-        make_task(domain, "code_o", DOUBLE, "2"),
-        make_task(domain, "code_i", DOUBLE, "2"),
-        make_task(domain, "code_f", DOUBLE, *SIX),
+        make_task(environment, "code_o", DOUBLE, "2"),
+        make_task(environment, "code_i", DOUBLE, "2"),
+        make_task(environment, "code_f", DOUBLE, *SIX),
     ]
     answers = {"code_o": "4", "code_i": "2", "code_f": "def f(a):\n    return a + a"}
     plan = [(task, right) for right in (True, False, True) for task in tasks]
     attempts = [
-        Attempt(task, answer_text(domain._style, answers[task.kind] if right else "7"))
+        Attempt(task, answer_text(environment.style, answers[task.kind] if right else "7"))
         for task, right in plan
     ]
-    made = [item.verdict is CORRECT for item in domain.verify(attempts)]
+    made = [item.verdict is CORRECT for item in environment.verify(attempts)]
     assert made == [right for _, right in plan]
-    assert domain.verify([]) == []
+    assert environment.verify([]) == []
 
 
 @pytest.mark.parametrize("kind", ["code_i", "code_f"])
 def test_equal_answers_to_a_task_run_once_whatever_was_thought(
-    domain: CodeDomain, kind: str
+    environment: CodeEnvironment, kind: str
 ) -> None:
     inputs = SIX if kind == "code_f" else SIX[:1]
-    tasks = [make_task(domain, kind, program, *inputs) for program in (DOUBLE, TRIPLE)]
+    tasks = [make_task(environment, kind, program, *inputs) for program in (DOUBLE, TRIPLE)]
     fake = FakeSandbox(lambda *_: value("0"))
-    judging = CodeDomain(DomainConfig(), fake, STYLES["instruct"])
+    judging = make_code(fake, "instruct")
     answer = DOUBLE if kind == "code_f" else "1"
     texts = [f"{thought}<answer>{answer}</answer>" for thought in ("", "so ", "thus ")]
     attempts = [Attempt(task, text) for task in tasks for text in texts]
@@ -268,15 +274,17 @@ def test_equal_answers_to_a_task_run_once_whatever_was_thought(
     assert made == [judging.verify([attempt])[0] for attempt in attempts]
 
 
-def test_plain_answers_run_as_they_are_and_others_in_canonical_form(domain: CodeDomain) -> None:
-    task = make_task(domain, "code_f", DOUBLE, *SIX)
+def test_plain_answers_run_as_they_are_and_others_in_canonical_form(
+    environment: CodeEnvironment,
+) -> None:
+    task = make_task(environment, "code_f", DOUBLE, *SIX)
     plain = "def f(a):  # twice\n  return (a*2)"
     canonical = "def f(a):\n    return a * 2"
     for answer, run in [(plain, plain), (plain.replace("a", "\uff41"), canonical)]:
         fake = FakeSandbox(lambda *_: value("0"))
-        judge(CodeDomain(DomainConfig(), fake, STYLES["compact"]), task, answer)
+        judge(make_code(fake, "compact", code_f_partial_credit=True), task, answer)
         assert {call.code for call in fake.calls} == {run}
-        assert judge(domain, task, answer).verdict is CORRECT
+        assert judge(environment, task, answer).verdict is CORRECT
 
 
 VALUES = st.recursive(
@@ -294,11 +302,11 @@ def test_outputs_are_equal_as_python_says(left: object, right: object) -> None:
     assert not is_output("None", "no literal")
 
 
-def _tasks(domain: CodeDomain, each: int) -> list[Task]:
+def _tasks(environment: CodeEnvironment, each: int) -> list[Task]:
     rng = Random(3)
     return [
-        domain.generated_task(kind, band, rng)
-        for kind in domain.kinds
+        environment.maker.draw(kind, band, rng)
+        for kind in environment.kinds
         for band in range(1, 6)
         for _ in range(each)
     ]
@@ -309,25 +317,25 @@ def _reference(task: Task) -> str:
     return str(payload[{"code_o": "output", "code_i": "input", "code_f": "program"}[task.kind]])
 
 
-def test_reference_answers_are_correct(styled: CodeDomain) -> None:
+def test_reference_answers_are_correct(styled: CodeEnvironment) -> None:
     tasks = _tasks(styled, 8)
     made = styled.verify(
-        [Attempt(task, answer_text(styled._style, _reference(task))) for task in tasks]
+        [Attempt(task, answer_text(styled.style, _reference(task))) for task in tasks]
     )
-    assert made == [Judgement(CORRECT, _reference(task), 1.0) for task in tasks]
+    assert made == [Verification(CORRECT, _reference(task), 1.0) for task in tasks]
 
 
-def test_verdicts_agree_with_cpython(domain: CodeDomain) -> None:
+def test_verdicts_agree_with_cpython(environment: CodeEnvironment) -> None:
     """Answers of one task tried on another: right exactly where CPython says so."""
-    tasks = _tasks(domain, 8)
+    tasks = _tasks(environment, 8)
     attempts, expected = [], []
-    for kind in domain.kinds:
+    for kind in environment.kinds:
         same = [task for task in tasks if task.kind == kind]
         for number, task in enumerate(same):
             for other in (same[number - 1], same[number - 3], task):
-                attempts.append(Attempt(task, answer_text(domain._style, _reference(other))))
+                attempts.append(Attempt(task, answer_text(environment.style, _reference(other))))
                 expected.append(_right(task, other))
-    made = [item.verdict is CORRECT for item in domain.verify(attempts)]
+    made = [item.verdict is CORRECT for item in environment.verify(attempts)]
     assert made == expected
     assert 0.3 < sum(expected) / len(expected) < 0.7
 
@@ -366,16 +374,16 @@ ANSWERS = {
 @given(st.data())
 @pytest.mark.parametrize("style", STYLES)
 def test_verify_never_raises(sandbox: Sandbox, style: str, data: st.DataObject) -> None:
-    domain = CodeDomain(DomainConfig(), sandbox, STYLES[style])
+    environment = make_code(sandbox, style, code_f_partial_credit=True)
     tasks = [
-        make_task(domain, "code_o", DOUBLE, "2"),
-        make_task(domain, "code_i", DOUBLE, "2"),
-        make_task(domain, "code_f", DOUBLE, *SIX),
+        make_task(environment, "code_o", DOUBLE, "2"),
+        make_task(environment, "code_i", DOUBLE, "2"),
+        make_task(environment, "code_f", DOUBLE, *SIX),
     ]
     texts = data.draw(st.lists(damaged(ANSWERS[style]), max_size=6))
-    made = domain.verify([Attempt(task, text) for text in texts for task in tasks])
+    made = environment.verify([Attempt(task, text) for text in texts for task in tasks])
     assert len(made) == 3 * len(texts)
     for item in made:
         assert item.verdict in (CORRECT, WRONG, MALFORMED)
-        assert (item.score == 1.0) == (item.verdict is CORRECT)
-        assert 0.0 <= item.score <= 1.0
+        assert (item.partial_score == 1.0) == (item.verdict is CORRECT)
+        assert 0.0 <= item.partial_score <= 1.0

@@ -4,29 +4,30 @@ generator, and what of all suites is kept from training."""
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer
 
-from redqueen.benchmarks import SUITES, Reserved, handwritten_tasks, suite_tasks
-from redqueen.benchmarks.suites import BEYOND_LINES
-from redqueen.config import DomainConfig, EvalConfig, PolicyConfig, SandboxConfig, SuiteName
+import redqueen
+from redqueen.config import SandboxConfig
+from redqueen.curriculum import HeldOut
 from redqueen.environments.base import Draft
+from redqueen.environments.code import Code
 from redqueen.environments.code.analysis import Parsed, parse_program
-from redqueen.environments.code.environment import CodeDomain, value_text
 from redqueen.environments.code.generator import generate_program
 from redqueen.environments.code.handwritten import Exercise, exercises, read_exercises
 from redqueen.environments.code.normal_form import normal_form
-from redqueen.environments.code.styles import COMPACT
-from redqueen.errors import ConfigError
-from redqueen.models.loading import load_base
-from redqueen.sandbox import Call, OutcomeKind, make_sandbox, parse_arguments
+from redqueen.environments.code.texts import value_text
+from redqueen.sandbox import Call, OutcomeKind, Sandbox, make_sandbox, parse_arguments
 from redqueen.types import Task
+from tests.code_cases import make_code
 
-SEED = EvalConfig().seed
-DOMAIN = CodeDomain(DomainConfig(), None, COMPACT)  # type: ignore[arg-type]
-LIMITS = DomainConfig()
+SEED = 20_000_003
+CODE = make_code(None, "compact")
+LIMITS = Code()
 
 
 def arity(item: Exercise) -> int:
@@ -43,7 +44,7 @@ def calls(item: Exercise) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def suite() -> list[Task]:
-    return handwritten_tasks(DOMAIN, 10_000, SEED)
+    return CODE.sources["handwritten"].tasks(10_000, SEED)
 
 
 def test_many_functions_with_several_inputs_within_the_limits() -> None:
@@ -119,21 +120,24 @@ def test_tasks_of_all_kinds_are_sound(suite: list[Task]) -> None:
 def test_a_larger_suite_begins_with_the_smaller_and_takes_many_functions(
     suite: list[Task],
 ) -> None:
-    assert handwritten_tasks(DOMAIN, 300, SEED) == suite[:300]
+    assert CODE.sources["handwritten"].tasks(300, SEED) == suite[:300]
     part = suite[:300]
-    assert Counter(task.kind for task in part) == dict.fromkeys(DOMAIN.kinds, 100)
+    assert Counter(task.kind for task in part) == dict.fromkeys(CODE.kinds, 100)
     assert len({task.payload["program"] for task in part}) == 100
-    other = handwritten_tasks(DOMAIN, 10_000, SEED + 1)
+    other = CODE.sources["handwritten"].tasks(10_000, SEED + 1)
     assert [task.id for task in other] != [task.id for task in suite]
     assert {task.id for task in other} == {task.id for task in suite}
 
 
 def test_the_seedling_reads_every_prompt(suite: list[Task]) -> None:
-    tokenizer = load_base(PolicyConfig()).tokenizer
-    prompts = [DOMAIN.pose(task) for task in suite]
-    for prompt, ids in zip(prompts, tokenizer(prompts)["input_ids"], strict=True):
-        assert tokenizer.unk_token_id is None or tokenizer.unk_token_id not in ids
-        assert tokenizer.decode(ids) == prompt
+    folder = Path(redqueen.__file__).parent / "seedling"
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    unknown = tokenizer.token_to_id("<unk>")
+    for task in suite:
+        prompt = CODE.prompt(task)[0].content
+        ids = tokenizer.encode(prompt).ids
+        assert unknown is None or unknown not in ids
+        assert tokenizer.decode(ids, skip_special_tokens=False) == prompt
         assert len(ids) <= 512
 
 
@@ -192,73 +196,24 @@ def test_nothing_is_a_program_of_the_generator() -> None:
         assert habits(item.program) or foreign, (item.name, item.program)
 
 
-def test_every_suite_is_registered_and_named_in_the_configuration() -> None:
-    assert set(SUITES) == set(SuiteName.__args__)  # type: ignore[attr-defined]
-    for name, build in SUITES.items():
-        tasks = suite_tasks(name, DOMAIN, 12, SEED)
-        assert tasks == build(DOMAIN, 12, SEED)
-        assert len({task.id for task in tasks}) == 12
-    with pytest.raises(ConfigError, match="no suite 'nope'"):
-        suite_tasks("nope", DOMAIN, 3, SEED)
-    with pytest.raises(ConfigError, match="2001 beyond tasks: at most 2000"):
-        suite_tasks("beyond", DOMAIN, 2001, SEED)
-
-
-def test_beyond_is_longer_deeper_and_apart() -> None:
-    tasks = suite_tasks("beyond", DOMAIN, 120, SEED)
-    cells = Counter((task.kind, task.features["band"]) for task in tasks)
-    assert cells == {(kind, band): 30 for kind in ("code_o", "code_i") for band in (6.0, 7.0)}
-    assert min(task.features["lines"] for task in tasks) >= BEYOND_LINES
-    hardest = [DOMAIN.generated_task("code_o", 5, Random(seed)) for seed in range(100)]
-    for name in ("lines", "ast_depth", "cyclomatic"):
-        ours, theirs = (
-            sum(task.features[name] for task in group) / len(group) for group in (tasks, hardest)
-        )
-        assert ours > 1.1 * theirs, name
-    assert suite_tasks("beyond", DOMAIN, 20, SEED) == tasks[:20]
-    only = CodeDomain(DomainConfig(kinds=("code_f",)), None, COMPACT)  # type: ignore[arg-type]
-    assert {task.kind for task in suite_tasks("beyond", only, 2, SEED)} == {"code_f"}
-
-
-def test_seed_tasks_of_runs_never_have_the_new_bands() -> None:
-    for seed in range(5):
-        assert all(task.features["band"] <= 5 for task in DOMAIN.seed_tasks(60, seed))
-
-
-@pytest.fixture(scope="module")
-def reserved() -> Reserved:
-    return Reserved(DOMAIN, SEED)
-
-
-@pytest.mark.parametrize("name", list(SUITES))
-def test_every_suite_is_reserved(name: str, reserved: Reserved) -> None:
-    assert all(reserved.holds(task) for task in suite_tasks(name, DOMAIN, 24, SEED))
-
-
-def test_the_ends_of_the_generators_suites_are_reserved_too(reserved: Reserved) -> None:
-    assert reserved.holds(suite_tasks("held-out", DOMAIN, 2000, SEED)[-1])
-
-
-def test_hand_written_programs_under_other_names_are_reserved(reserved: Reserved) -> None:
-    with make_sandbox(SandboxConfig(workers=1)) as sandbox:
-        domain = CodeDomain(DomainConfig(), sandbox, COMPACT)
-        text = (
-            "def f(text):\n    count = 0\n    for one in text:\n        if one in 'aeiou':\n"
-            "            count += 1\n    return count\n<input>\n'abc'"
-        )
-        known = next(item for item in exercises() if item.name == "count_letter")
-        renamed = known.program.replace("a", "p").replace("for h", "for q").replace("h ==", "q ==")
-        drafts = [
+def test_every_program_is_held_out_under_any_name_and_input(sandbox: Sandbox) -> None:
+    environment = make_code(sandbox)
+    held_out = HeldOut(environment, ["handwritten"], seed=SEED)
+    text = (
+        "def f(text):\n    count = 0\n    for one in text:\n        if one in 'aeiou':\n"
+        "            count += 1\n    return count\n<input>\n'abc'"
+    )
+    original = next(item for item in exercises() if item.name == "count_letter")
+    renamed = original.program.replace("a", "p").replace("for h", "for q").replace("h ==", "q ==")
+    fresh, copied = environment.validate(
+        [
             Draft("code_i", text, (), 1, 1),
             Draft("code_o", f"{renamed.replace('rpnge', 'range')}\n<input>\n'zz', 'z'", (), 1, 1),
         ]
-        fresh, copied = domain.validate(drafts)
+    )
     assert isinstance(fresh, Task)
-    assert not reserved.holds(fresh)
+    assert not held_out.holds(fresh)
     assert isinstance(copied, Task), copied
-    assert copied.payload["program"] != known.program
-    assert reserved.holds(copied)
-
-
-def test_seed_tasks_are_not_reserved(reserved: Reserved) -> None:
-    assert not any(reserved.holds(task) for task in DOMAIN.seed_tasks(60, 5))
+    assert copied.payload["program"] != original.program
+    assert held_out.holds(copied)
+    assert all(map(held_out.holds, CODE.sources["handwritten"].tasks(24, SEED)))

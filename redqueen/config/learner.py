@@ -1,0 +1,67 @@
+"""Rewards, advantages and the update."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from redqueen.config.component import Of
+from redqueen.config.section import Section
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class StudentConfig(Section):
+    """What students learn from. A correct answer has reward 1."""
+
+    advantage: Annotated[Any, Of("advantage")] = Field("grpo")
+    """What a reward is compared with: `grpo`, `dr_grpo`, `rloo`, `reinforce++` or `rae`."""
+    wrong_reward: float = -0.5
+    """Reward of a well-formed wrong answer."""
+
+
+class TeacherConfig(Section):
+    """What teachers learn from."""
+
+    advantage: Annotated[Any, Of("advantage")] = Field("grpo")
+    """What a reward is compared with; the names are those of `learner.student.advantage`."""
+    reward: Annotated[Any, Of("teacher_reward")] = Field("one_minus")
+    """What a valid task is worth by its solve rate s: `one_minus` (1 - s, 0 at s = 0) or
+    `variance` (4 s (1 - s))."""
+    invalid_reward: float = -0.5
+    """Reward of a well-formed proposal that was rejected."""
+
+
+class LearnerConfig(Section):
+    """Rewards, advantages and the update."""
+
+    student: StudentConfig = Field(default_factory=StudentConfig)
+    teacher: TeacherConfig = Field(default_factory=TeacherConfig)
+    malformed_reward: float = -1.0
+    """Reward of text that cannot be read, in both roles."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """AdamW's step size after the warm-up."""
+    learning_rate_end: float = Field(0.2, ge=0, le=1)
+    """Share of the learning rate that is left in the last step; 1 keeps it constant."""
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
+    """AdamW's decay of the gradient's mean and square."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = Field(0.1, gt=0)
+    """Each member's gradient is clipped on its own."""
+    warmup_steps: int = Field(3, ge=0)
+    """Steps over which the learning rate rises to its value."""
+    epochs: int = Field(1, ge=1)
+    """Passes over a step's batch; more than one needs the clipped ratio."""
+    minibatches: int = Field(1, ge=1)
+    """Updates an epoch."""
+    clip_low: float = Field(0.2, gt=0)
+    """The probability ratio is clipped below at 1 minus this."""
+    clip_high: float = Field(0.2, gt=0)
+    """The probability ratio is clipped above at 1 plus this."""
+    kl_coefficient: float = Field(0.0, ge=0)
+    """Weight of the KL penalty to the base."""
+    loss_norm: Literal["token", "sequence"] = "token"
+    """Average over all tokens of a member, or first within each sequence."""
+    max_logprob_mismatch: float = Field(0.05, gt=0)
+    """Stop the run when log-probabilities at sampling and at learning differ by more than this
+    on average: the adapters that sampled are not the adapters that learn."""

@@ -1,0 +1,45 @@
+"""Who takes part, who meets whom, and how members are rated."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from redqueen.config.component import Of
+from redqueen.config.section import Section
+
+
+class PopulationConfig(Section):
+    """Who takes part."""
+
+    teachers: int = Field(4, ge=0)
+    """Members that propose tasks. With 0 the students train on a stream of ready tasks
+    (reinforcement learning with verifiable rewards, RLVR)."""
+    students: int = Field(4, ge=0)
+    """Members that solve them."""
+    self_play: int = Field(0, ge=0)
+    """Members that hold both roles (the Absolute Zero Reasoner is 1 of these and no others)."""
+    matchmaking: Annotated[Any, Of("matchmaker")] = Field("prioritized")
+    """How students are drawn: `prioritized` by the ratings, or `uniform`."""
+    mu: float = 25.0
+    """TrueSkill: a newcomer's rating."""
+    sigma: float = Field(25.0 / 3.0, gt=0)
+    """TrueSkill: how uncertain a newcomer's rating is."""
+    beta: float = Field(25.0 / 6.0, gt=0)
+    """TrueSkill: the spread of one performance around the rating."""
+    tau: float = Field(25.0 / 300.0, ge=0)
+    """TrueSkill: what a match adds to sigma, so that ratings can follow change."""
+    draw_probability: float = Field(0.1, ge=0, lt=1)
+    """TrueSkill: how often two equals draw."""
+
+    @model_validator(mode="after")
+    def _everybody_meets_somebody(self) -> "PopulationConfig":
+        if self.teachers + self.students + self.self_play == 0:
+            raise ValueError("nobody takes part; set teachers and students, or self_play")
+        if self.teachers and not self.students:
+            raise ValueError("teachers have nobody to teach; set students too, or self_play alone")
+        if self.students and self.self_play and not self.teachers:
+            raise ValueError(
+                "a self-play member poses tasks to itself only; set teachers for the students, "
+                "or students = 0"
+            )
+        return self

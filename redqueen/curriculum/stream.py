@@ -1,0 +1,40 @@
+"""Tasks for students without teachers."""
+
+from dataclasses import replace
+
+from redqueen.curriculum.held_out import HeldOut
+from redqueen.environments.base import TaskSource
+from redqueen.errors import ConfigError
+from redqueen.types import Task
+
+_MOST_DRAWS = 64
+"""A source is asked for up to this many times the tasks that are needed."""
+
+
+def draw_stream(
+    name: str, source: TaskSource | None, count: int, seed: int, held_out: HeldOut, step: int
+) -> list[Task]:
+    """Return `count` tasks of a stream under `seed`, none of them held out.
+
+    `name` is the environment's. Fewer come back from a source that has no more.
+
+    Raises:
+        ConfigError: there is no source, or it has no task that may be trained on.
+    """
+    if source is None:
+        raise ConfigError(
+            f"environments.{name} has no stream of tasks; students without teachers need one"
+        )
+    asked, drawn = count, list[Task]()
+    while True:
+        offered = source.tasks(asked, seed)
+        drawn = [task for task in offered if not held_out.holds(task)][:count]
+        if len(drawn) == count or len(offered) < asked or asked >= _MOST_DRAWS * count:
+            break
+        asked *= 2
+    if count and not drawn:
+        raise ConfigError(
+            f"the stream of environments.{name} has no task that is not held out; lower "
+            "curriculum.held_out to the suites that are measured, or give the stream other tasks"
+        )
+    return [replace(task, step=step) for task in drawn]

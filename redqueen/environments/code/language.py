@@ -1,0 +1,68 @@
+"""What a generator of programs offers the code environment: seed tasks, a stream, suites."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any, Protocol
+
+Calls = list[tuple[tuple[Any, ...], Any]]
+"""Inputs with their outputs."""
+
+
+class GenerationError(Exception):
+    """The draw led nowhere (a value out of range, an exception); draw again."""
+
+
+class Drawn(Protocol):
+    """A drawn program, trusted: it does not come from a model."""
+
+    @property
+    def band(self) -> int:
+        """Its difficulty band."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Its Python text; the entry point is `f`."""
+        ...
+
+    @property
+    def message(self) -> str:
+        """What a code_f task tells of it."""
+        ...
+
+    def calls(self, count: int, rng: Random) -> Calls:
+        """Return `count` distinct inputs with their outputs, which are not all equal if `count` is
+        more than one.
+
+        Raises:
+            GenerationError: the program has too few inputs.
+        """
+        ...
+
+
+class Language(Protocol):
+    """A generator of programs with a difficulty dial."""
+
+    @property
+    def bands(self) -> Sequence[int]:
+        """Difficulty bands that training draws from."""
+        ...
+
+    @property
+    def function_bands(self) -> Sequence[int]:
+        """Those of `bands` that code_f, which asks for the whole program, keeps to."""
+        ...
+
+    @property
+    def beyond(self) -> Sequence[int]:
+        """Harder bands, which are only for measuring."""
+        ...
+
+    @property
+    def least_lines_beyond(self) -> int:
+        """No program of the bands `beyond` has fewer lines."""
+        ...
+
+    def draw(self, band: int, rng: Random) -> Drawn:
+        """Return a program of a difficulty band."""
+        ...

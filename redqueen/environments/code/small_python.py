@@ -1,0 +1,49 @@
+"""The language of the seedling: the small Python of `generator.py`."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from redqueen.environments.code.generator import BANDS, BEYOND, generate_program, more_inputs
+from redqueen.environments.code.language import Calls
+from redqueen.environments.code.program import Program, execute
+
+
+@dataclass(frozen=True, slots=True)
+class SmallProgram:
+    """A program with the input that it was grown on."""
+
+    program: Program
+    args: tuple[Any, ...]
+    source: str
+
+    @property
+    def band(self) -> int:
+        """The difficulty band."""
+        return self.program.band
+
+    @property
+    def message(self) -> str:
+        """The names of its operations in order."""
+        return self.program.message
+
+    def calls(self, count: int, rng: Random) -> Calls:
+        """Return the input that it was grown on, or `count` new ones; see `Drawn.calls`."""
+        if count == 1:
+            return [(self.args, execute(self.program, self.args)[0])]
+        return more_inputs(self.program, count, rng)
+
+
+class SmallPython:
+    """See `redqueen.environments.code.language.Language`."""
+
+    bands = BANDS
+    beyond = BEYOND
+    least_lines_beyond = 21
+    """Two of the frame, seven plain statements, and at least 3, 3 and 6 of compound ones."""
+    function_bands = BANDS[:3]
+
+    def draw(self, band: int, rng: Random) -> SmallProgram:
+        """Return a program of a difficulty band."""
+        program, args = generate_program(band, rng)
+        return SmallProgram(program, args, program.source)

@@ -1,0 +1,121 @@
+"""The task sources that a language's generator feeds: seed tasks, the stream, two suites.
+
+Their seeds never meet. `held-out` has the bands that training has, `beyond` the harder ones, which
+neither a corpus nor any run draws from.
+"""
+
+import math
+from collections.abc import Sequence
+from random import Random
+
+from redqueen.environments.code.tasks import TaskMaker
+from redqueen.errors import ConfigError
+from redqueen.rng import derive_seed
+from redqueen.types import Task
+
+_TRIES = 200
+"""Draws for a task that is not there yet, before a source counts as exhausted."""
+
+
+class SeedTasks:
+    """What an archive starts from: kinds and bands in turn."""
+
+    def __init__(self, maker: TaskMaker) -> None:
+        self._maker = maker
+
+    def tasks(self, count: int, seed: int) -> list[Task]:
+        """Return `count` tasks of one generator, less those that are drawn twice."""
+        rng = Random(derive_seed(seed, "seed tasks"))
+        cells = [(kind, band) for band in self._maker.language.bands
+                 for kind in self._maker.config.kinds]  # fmt: skip
+        drawn = [self._maker.draw(*cells[index % len(cells)], rng) for index in range(count)]
+        return list({task.id: task for task in drawn}.values())
+
+
+def spread(
+    maker: TaskMaker, cells: Sequence[tuple[str, int]], count: int, seed: int, label: str
+) -> list[Task]:
+    """Return `count` distinct tasks, the (kind, band) cells in turn, each from a seed of its own.
+
+    It ends early when a cell has no further task within reach.
+    """
+    tasks: dict[str, Task] = {}
+    for index in range(count):
+        kind, band = cells[index % len(cells)]
+        rng = Random(derive_seed(seed, label, index))
+        for _ in range(_TRIES):
+            task = maker.draw(kind, band, rng)
+            if task.id not in tasks:
+                break
+        else:
+            break
+        tasks[task.id] = task
+    return list(tasks.values())
+
+
+class Stream:
+    """Tasks for students without teachers: kinds take turns, and so do the bands of each kind."""
+
+    def __init__(self, maker: TaskMaker) -> None:
+        """Raises ConfigError if a kind has none of the bands of the config."""
+        self._maker = maker
+        bands = {
+            kind: [band for band in maker.config.stream_bands if band in maker.bands(kind)]
+            for kind in maker.config.kinds
+        }
+        for kind, several in bands.items():
+            if not several:
+                there = ", ".join(map(str, maker.bands(kind)))
+                raise ConfigError(
+                    f"environments.{maker.environment}.stream_bands has no band of {kind} tasks, "
+                    f"whose bands are {there}; add one, or take the kind out of kinds"
+                )
+        turns = range(math.lcm(*map(len, bands.values())))
+        self._cells = [(kind, b[turn % len(b)]) for turn in turns for kind, b in bands.items()]
+
+    def tasks(self, count: int, seed: int) -> list[Task]:
+        """Return `count` distinct tasks; where the turns begin is drawn."""
+        begin = derive_seed(seed, "first turn") % len(self._cells)
+        cells = [*self._cells[begin:], *self._cells[:begin]]
+        return spread(self._maker, cells, count, seed, "stream")
+
+
+class Suite:
+    """A suite of a generator: all (kind, band) cells in turn, so their counts differ by one."""
+
+    def __init__(
+        self, maker: TaskMaker, kinds: Sequence[str], bands: Sequence[int], label: str,
+        least_lines: int = 0,
+    ) -> None:  # fmt: skip
+        """`least_lines`: no program of the suite has fewer lines."""
+        self._maker, self._label, self._least_lines = maker, label, least_lines
+        self._cells = [(kind, band) for band in bands for kind in kinds]
+
+    def tasks(self, count: int, seed: int) -> list[Task]:
+        """Return `count` distinct tasks, each from a seed of its own."""
+        return spread(self._maker, self._cells, count, seed, self._label)
+
+    def key(self, task: Task) -> str | None:
+        """Return the id; None for a task that is too short to be in the suite."""
+        return task.id if task.features.get("lines", 1e9) >= self._least_lines else None
+
+    def keys(self, count: int, seed: int) -> frozenset[str]:
+        """Return the ids of `tasks(count, seed)`."""
+        return frozenset(task.id for task in self.tasks(count, seed))
+
+
+def held_out(maker: TaskMaker) -> Suite:
+    """Return the suite of the bands that training draws from."""
+    return Suite(maker, maker.config.kinds, maker.language.bands, "held out")
+
+
+def beyond(maker: TaskMaker) -> Suite:
+    """Return the suite of the harder bands.
+
+    `code_f` is left out unless it is the only kind: nobody can write thirty lines from three
+    examples, so it would only dilute the rest. Its making takes seconds, so it waits for the first
+    proposal that is long enough to be in it.
+    """
+    kinds = [kind for kind in maker.config.kinds if kind != "code_f"] or maker.config.kinds
+    language = maker.language
+    return Suite(maker, kinds, language.beyond, "beyond", language.least_lines_beyond)

@@ -1,0 +1,1 @@
+"""Variation: mutations of one parent and crossovers of two, one file an operator."""

@@ -1,0 +1,292 @@
+"""Every stored row made again from the database: a standing proof that a third party can run."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from redqueen.config import Config
+from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace
+from redqueen.learner.assign import assign_rewards
+from redqueen.rng import numpy_rng
+from redqueen.rollouts.collect import verifier_of
+from redqueen.store import EvaluationAttempt, Replay, RowCount, RunStore
+from redqueen.types import (
+    Completion,
+    Messages,
+    Proposal,
+    Rejection,
+    Request,
+    Rollout,
+    StepRecord,
+    Task,
+    Verdict,
+)
+from redqueen.verify.findings import Findings, VerifyReport
+from redqueen.verify.scores import Adapted, Scored, rescore
+
+OnProgress = Callable[[int, int], None]
+"""Receives how many rows are done, and of how many."""
+ADMISSION = frozenset({"duplicate", "near_copy", "held_out"})
+"""Reasons that depend on what the archive and the suites held at that time."""
+
+
+class OpenedRun(Protocol):
+    """What is needed of a run; `redqueen.build.OpenRun` fits."""
+
+    @property
+    def directory(self) -> Path:
+        """Where it is."""
+        ...
+
+    @property
+    def config(self) -> Config:
+        """Its configuration."""
+        ...
+
+    @property
+    def model(self) -> Adapted:
+        """The base with adapters, whose weights are replaced by those of kept checkpoints."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Positions of the chosen rows, by table and step or suite."""
+
+    places: Mapping[tuple[str, int | str], Sequence[int]]
+    rows: int
+    total: int
+
+    def of(self, table: str, part: int | str) -> Sequence[int]:
+        """Return the chosen positions in one part of a table."""
+        return self.places.get((table, part), ())
+
+    def parts(self, *tables: str) -> list[Any]:
+        """Return the steps or suites that have chosen rows in these tables, in order."""
+        return sorted({part for table, part in self.places if table in tables})
+
+
+def choose(counts: Sequence[RowCount], sample: int | None, seed: int) -> Choice:
+    """Return all rows (None), or `sample` of them drawn without replacement."""
+    total = sum(part.count for part in counts)
+    if sample is None or sample >= total:
+        drawn = range(total)
+    else:
+        drawn = sorted(numpy_rng("verify", seed).choice(total, sample, replace=False).tolist())
+    places: dict[tuple[str, int | str], list[int]] = {}
+    first, part = 0, iter(counts)
+    now = next(part, None)
+    for number in drawn:
+        while now is not None and number >= first + now.count:
+            first, now = first + now.count, next(part)
+        assert now is not None  # `number` is below the sum of the counts
+        places.setdefault((now.table, now.part), []).append(number - first)
+    return Choice(places, len(drawn), total)
+
+
+def verify_run(
+    run: OpenedRun,
+    environments: Mapping[str, Environment],
+    sample: int | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+    seed: int = 0,
+) -> VerifyReport:
+    """Make rows of a run's database again and compare.
+
+    Prompts are rendered from the tasks, proposals validated and attempts verified anew, rewards
+    assigned from the stored verdicts, and log-probabilities scored for texts whose adapters a
+    checkpoint still holds. Nothing is written; it works beside the process that trains.
+
+    Args:
+        run: the run, with a model that this call may put other adapters into.
+        environments: those of its configuration, by name.
+        sample: how many rows of proposals, attempts and evaluations; None: all.
+        on_progress: told of every step and suite.
+        seed: of the sample.
+
+    Raises:
+        ConfigError: there is no run, or not one of this version.
+        InfrastructureError: the database, a checkpoint or the sandbox failed.
+    """
+    findings = Findings()
+    with RunStore.open(run.directory, read_only=True) as store:
+        choice = choose(store.row_counts(), sample, seed)
+        rows = _Rows(Replay(store), environments, run.config, findings)
+        scored: list[Scored] = []
+        done = 0
+        for step in choice.parts("proposals", "rollouts"):
+            record = rows.replay.step(step)
+            proposals, rollouts = choice.of("proposals", step), choice.of("rollouts", step)
+            rows.rewards(record, proposals, rollouts)
+            scored += rows.proposals([(i, record.proposals[i]) for i in proposals], record)
+            scored += rows.rollouts([(i, record.rollouts[i]) for i in rollouts])
+            done += len(proposals) + len(rollouts)
+            on_progress(done, choice.rows)
+        for suite in choice.parts("evaluations"):
+            places = choice.of("evaluations", suite)
+            attempts = rows.replay.evaluation(suite)
+            scored += rows.evaluations([(i, attempts[i]) for i in places])
+            done += len(places)
+            on_progress(done, choice.rows)
+    limit = run.config.learner.max_logprob_mismatch
+    mismatch = rescore(run.model, run.directory, scored, limit, findings, on_progress)
+    return findings.report(choice.rows, choice.total, mismatch)
+
+
+class _Rows:
+    """The checks of single rows. Methods return the texts whose log-probabilities can be scored."""
+
+    def __init__(
+        self,
+        replay: Replay,
+        environments: Mapping[str, Environment],
+        config: Config,
+        findings: Findings,
+    ) -> None:
+        self.replay = replay
+        self._environments = environments
+        self._verify = verifier_of(environments)
+        self._config = config
+        self._findings = findings
+
+    def rewards(
+        self, record: StepRecord, proposals: Sequence[int], rollouts: Sequence[int]
+    ) -> None:
+        """Assign the rewards of a whole step again, and compare those of the chosen rows."""
+        matches = [result.match for result in record.matches]
+        try:
+            again = assign_rewards(matches, record.proposals, record.rollouts, self._config.learner)
+        except KeyError as missing:
+            self._findings.compare(f"step {record.step}", "reward", "all", f"no row for {missing}")
+            return
+        for i in proposals:
+            row = f"step {record.step}, proposal {i}"
+            self._findings.compare(row, "reward", record.proposal_rewards[i], again.proposals[i])
+        for i in rollouts:
+            row = f"step {record.step}, rollout {i}"
+            self._findings.compare(row, "reward", record.rollout_rewards[i], again.rollouts[i])
+
+    def proposals(self, chosen: Sequence[tuple[int, Proposal]], record: StepRecord) -> list[Scored]:
+        """Ask and validate again."""
+        environment_of = {r.match.index: r.match.environment for r in record.matches}
+        tasks = self.replay.tasks({id_ for _, p in chosen for id_ in p.references})
+        drafts: dict[str, list[tuple[str, Proposal, Draft]]] = {}
+        scored = []
+        for number, proposal in chosen:
+            row = f"step {record.step}, proposal {number}"
+            scored.append(self._scored(row, proposal.request, proposal.completion))
+            missing = [id_ for id_ in proposal.references if id_ not in tasks]
+            self._findings.compare(row, "references", missing, [])
+            name = environment_of.get(proposal.match, "")
+            space = self._environments.get(name)
+            if missing or not isinstance(space, TaskSpace):
+                why = (
+                    "a task shown in the prompt is missing"
+                    if missing
+                    else f"no task space {name!r}"
+                )
+                self._findings.skip(why, 2)
+                continue
+            shown = tuple(tasks[id_] for id_ in proposal.references)
+            self._prompt(row, proposal.request, space.ask(proposal.kind, shown))
+            draft = Draft(
+                proposal.kind, proposal.completion.text, shown, proposal.teacher, record.step
+            )
+            drafts.setdefault(name, []).append((row, proposal, draft))
+        for name, items in drafts.items():
+            space = self._environments[name]
+            assert isinstance(space, TaskSpace)
+            again = space.validate([draft for _, _, draft in items])
+            for (row, proposal, _), outcome in zip(items, again, strict=True):
+                self._outcome(row, proposal, outcome)
+        return scored
+
+    def _outcome(self, row: str, proposal: Proposal, again: Task | Rejection) -> None:
+        stored = proposal.outcome
+        if any(isinstance(item, Rejection) and item.infra for item in (stored, again)):
+            self._findings.skip("the sandbox failed on a proposal, then or now")
+        elif not proposal.completion.finished:
+            unfinished = stored.reason if isinstance(stored, Rejection) else "a task"
+            self._findings.compare(row, "validation", unfinished, "unfinished")
+        elif (
+            isinstance(stored, Rejection) and stored.reason in ADMISSION and isinstance(again, Task)
+        ):
+            self._findings.skip(f"`{stored.reason}` depends on the archive as it was")
+        else:
+            self._findings.compare(row, "validation", _plain(stored), _plain(again))
+
+    def rollouts(self, chosen: Sequence[tuple[int, Rollout]]) -> list[Scored]:
+        """Put the tasks and verify the attempts again."""
+        tasks = self.replay.tasks({rollout.task_id for _, rollout in chosen})
+        attempts, scored = [], []
+        for number, rollout in chosen:
+            row = f"step {rollout.step}, rollout {number}"
+            if rollout.origin:
+                self._findings.skip("log-probabilities of a text that another node wrote")
+            else:
+                scored.append(self._scored(row, rollout.request, rollout.completion))
+            attempts.append((row, rollout, tasks.get(rollout.task_id), rollout.turn))
+        self._attempts(attempts)
+        return scored
+
+    def evaluations(self, chosen: Sequence[tuple[int, EvaluationAttempt]]) -> list[Scored]:
+        """Put the suite's tasks and verify the attempts again."""
+        tasks = self.replay.tasks({attempt.task_id for _, attempt in chosen})
+        attempts, scored = [], []
+        for number, attempt in chosen:
+            row = f"suite {attempt.suite}, attempt {number}"
+            # Greedy texts record the log-probabilities of temperature 1.
+            temperature = attempt.temperature or 1.0
+            scored.append(self._scored(row, attempt.request, attempt.completion, temperature))
+            attempts.append((row, attempt, tasks.get(attempt.task_id), 0))
+        self._attempts(attempts)
+        return scored
+
+    def _attempts(
+        self, rows: Sequence[tuple[str, Rollout | EvaluationAttempt, Task | None, int]]
+    ) -> None:
+        again = []
+        for row, attempt, task, turn in rows:
+            if task is None or task.environment not in self._environments:
+                why = (
+                    "its task is missing"
+                    if task is None
+                    else f"no environment {task.environment!r}"
+                )
+                self._findings.skip(why, 2)
+                continue
+            if turn:
+                self._findings.skip("prompts of later turns depend on the interaction")
+            else:
+                self._prompt(
+                    row, attempt.request, self._environments[task.environment].prompt(task)
+                )
+            again.append((row, attempt, Attempt(task, attempt.completion.text)))
+        verified = self._verify([item for _, _, item in again])
+        for (row, attempt, _), now in zip(again, verified, strict=True):
+            if Verdict.INFRA_ERROR in (attempt.verdict, now.verdict):
+                self._findings.skip("the checker failed on an attempt, then or now")
+                continue
+            stored = (attempt.verdict.value, attempt.answer, attempt.partial_score)
+            self._findings.compare(
+                row, "verdict", stored, (now.verdict.value, now.answer, now.partial_score)
+            )
+
+    def _prompt(self, row: str, request: Request, again: Messages) -> None:
+        self._findings.compare(row, "prompt", request.messages, again)
+
+    def _scored(
+        self, row: str, request: Request, completion: Completion, temperature: float | None = None
+    ) -> Scored:
+        heat = temperature or request.temperature or self._config.rollout.temperature
+        return Scored(row, completion, heat)
+
+
+def _plain(outcome: Task | Rejection) -> str:
+    """Return what must be equal of an outcome, as text."""
+    if isinstance(outcome, Rejection):
+        return f"{outcome.reason} (malformed: {outcome.malformed})"
+    parts = [outcome.id, outcome.kind, dict(outcome.payload), dict(outcome.features)]
+    return json.dumps(parts, sort_keys=True)

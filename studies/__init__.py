@@ -1,0 +1,1 @@
+"""What the papers claim, tested on the runs of `redqueen compare`. Not part of the package."""

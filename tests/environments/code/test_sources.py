@@ -1,0 +1,103 @@
+"""What the generator feeds: seed tasks, the suites `held-out` and `beyond`."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from redqueen.environments.code import Code
+from redqueen.environments.code.small_python import SmallPython
+from redqueen.environments.code.sources import Suite
+from redqueen.environments.code.tasks import TaskMaker
+from redqueen.types import Task
+from tests.code_cases import make_code
+
+SEED = 20_000_003
+CODE = make_code(None)
+
+
+@pytest.fixture(scope="module")
+def suite() -> list[Task]:
+    return CODE.sources["held-out"].tasks(300, SEED)
+
+
+def test_deterministic_distinct_and_a_larger_suite_begins_with_the_smaller(
+    suite: list[Task],
+) -> None:
+    assert CODE.sources["held-out"].tasks(37, SEED) == suite[:37]
+    assert len({task.id for task in suite}) == 300
+    other = CODE.sources["held-out"].tasks(60, SEED + 1)
+    assert not {task.id for task in other} & {task.id for task in suite}
+
+
+def test_spread_over_kinds_and_bands(suite: list[Task]) -> None:
+    assert Counter(task.kind for task in suite) == dict.fromkeys(CODE.kinds, 100)
+    bands = Counter((task.kind, task.features["band"]) for task in suite)
+    assert all(bands[kind, band] == 20 for kind in ("code_o", "code_i") for band in range(1, 6))
+    assert [bands["code_f", band] for band in range(1, 6)] == [40, 40, 20, 0, 0]
+
+
+class Narrow:
+    """A program of a language that knows few: its number times its argument."""
+
+    def __init__(self, band: int, number: int) -> None:
+        self.band = band
+        self.source = f"def f(a):\n    return a * {number}"
+        self.message = "multiply"
+
+    def calls(self, count: int, rng: Random) -> list[tuple[tuple[int], int]]:
+        factor = int(self.source.rpartition(" ")[2])
+        return [((n,), n * factor) for n in range(count)]
+
+
+class FewPrograms(SmallPython):
+    """A generator with `size` programs in a band, most draws of them the same one."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def draw(self, band: int, rng: Random) -> Narrow:  # type: ignore[override]
+        return Narrow(band, 100 * band + min(rng.randrange(4 * self.size), self.size - 1))
+
+
+def few(size: int) -> Suite:
+    maker = TaskMaker("code", Code(kinds=("code_o", "code_i")), FewPrograms(size))
+    return Suite(maker, ("code_o", "code_i"), maker.language.bands, "few")
+
+
+def test_a_crowded_cell_still_gets_its_share() -> None:
+    tasks = few(11).tasks(57, 0)
+    assert len({task.id for task in tasks}) == 57
+    counts = Counter((task.kind, task.features["band"]) for task in tasks)
+    assert set(counts.values()) == {5, 6}
+
+
+def test_a_language_with_few_programs_gives_what_it_has() -> None:
+    assert len(few(1).tasks(100, 0)) == 10
+    assert len(few(1).keys(2000, 0)) == 10
+
+
+def test_seed_tasks_of_runs_are_not_in_the_suite_and_have_no_harder_bands(
+    suite: list[Task],
+) -> None:
+    held_out = {task.id for task in suite}
+    for seed in range(20):
+        tasks = CODE.sources["seed"].tasks(24, seed)
+        assert not held_out & {task.id for task in tasks}
+        assert all(task.features["band"] <= 5 for task in tasks)
+
+
+def test_beyond_is_longer_deeper_and_apart() -> None:
+    tasks = CODE.sources["beyond"].tasks(120, SEED)
+    cells = Counter((task.kind, task.features["band"]) for task in tasks)
+    assert cells == {(kind, band): 30 for kind in ("code_o", "code_i") for band in (6.0, 7.0)}
+    assert min(t.features["lines"] for t in tasks) >= CODE.maker.language.least_lines_beyond
+    hardest = [CODE.maker.draw("code_o", 5, Random(seed)) for seed in range(100)]
+    for name in ("lines", "ast_depth", "cyclomatic"):
+        beyond, within = (
+            sum(task.features[name] for task in group) / len(group) for group in (tasks, hardest)
+        )
+        assert beyond > 1.1 * within, name
+    assert CODE.sources["beyond"].tasks(20, SEED) == tasks[:20]
+    only = make_code(None, kinds=("code_f",))
+    assert {task.kind for task in only.sources["beyond"].tasks(2, SEED)} == {"code_f"}
