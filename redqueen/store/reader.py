@@ -164,14 +164,16 @@ class RunReader:
         rows = self.rows("SELECT step, value FROM metrics WHERE name = ? ORDER BY step", (name,))
         return [(step, float("nan") if value is None else value) for step, value in rows]
 
-    def load_phases(self, step: int | None = None) -> list[PhaseTime]:
-        """Return the seconds of every phase of every step (or of one), in step order."""
-        times = self._records(
+    def load_phases(self, step: int | None = None, *, background: bool = False) -> list[PhaseTime]:
+        """Return the seconds of every phase of every step (or of one), in step order.
+
+        `background`: instead, of what went on at the same time as other phases.
+        """
+        return self._records(
             PhaseTime,
-            "FROM phases WHERE step = coalesce(?, step) ORDER BY step, background, phase",
-            (step,),
+            "FROM phases WHERE step = coalesce(?, step) AND background = ? ORDER BY step, phase",
+            (step, background),
         )
-        return [PhaseTime(t.step, t.phase, t.seconds, bool(t.background)) for t in times]
 
     def load_members(self) -> list[Member]:
         """Return every member there ever was, by id, with its last rating."""

@@ -100,8 +100,6 @@ class PhaseTime:
     step: int
     phase: str
     seconds: float
-    background: bool = False
-    """It went on at the same time as other phases, and is no part of their sum."""
 
 
 @dataclass(frozen=True, slots=True)

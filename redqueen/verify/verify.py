@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from redqueen.config import Config
 from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace
 from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
@@ -26,6 +25,9 @@ from redqueen.types import (
 from redqueen.verify.findings import Findings, VerifyReport
 from redqueen.verify.scores import Adapted, Scored, rescore
 
+if TYPE_CHECKING:
+    from redqueen.config import Config
+
 OnProgress = Callable[[int, int], None]
 """Receives how many rows are done, and of how many."""
 ADMISSION = frozenset({"duplicate", "near_copy", "held_out"})
@@ -41,7 +43,7 @@ class OpenedRun(Protocol):
         ...
 
     @property
-    def config(self) -> Config:
+    def config(self) -> "Config":
         """Its configuration."""
         ...
 
@@ -142,7 +144,7 @@ class _Rows:
         self,
         replay: Replay,
         environments: Mapping[str, Environment],
-        config: Config,
+        config: "Config",
         findings: Findings,
     ) -> None:
         self.replay = replay
@@ -210,10 +212,8 @@ class _Rows:
         elif not proposal.completion.finished:
             unfinished = stored.reason if isinstance(stored, Rejection) else "a task"
             self._findings.compare(row, "validation", unfinished, "unfinished")
-        elif (
-            isinstance(stored, Rejection) and stored.reason in ADMISSION and isinstance(again, Task)
-        ):
-            self._findings.skip(f"`{stored.reason}` depends on the archive as it was")
+        elif _was_turned_down(stored) and isinstance(again, Task):
+            self._findings.skip("whether a valid task was new depends on the archive as it was")
         else:
             self._findings.compare(row, "validation", _plain(stored), _plain(again))
 
@@ -260,9 +260,8 @@ class _Rows:
             if turn:
                 self._findings.skip("prompts of later turns depend on the interaction")
             else:
-                self._prompt(
-                    row, attempt.request, self._environments[task.environment].prompt(task)
-                )
+                environment = self._environments[task.environment]
+                self._prompt(row, attempt.request, environment.prompt(task))
             again.append((row, attempt, Attempt(task, attempt.completion.text)))
         verified = self._verify([item for _, _, item in again])
         for (row, attempt, _), now in zip(again, verified, strict=True):
@@ -281,7 +280,11 @@ class _Rows:
         self, row: str, request: Request, completion: Completion, temperature: float | None = None
     ) -> Scored:
         heat = temperature or request.temperature or self._config.rollout.temperature
-        return Scored(row, completion, heat)
+        return Scored(row, request.messages, completion, heat)
+
+
+def _was_turned_down(outcome: Task | Rejection) -> bool:
+    return isinstance(outcome, Rejection) and outcome.reason in ADMISSION
 
 
 def _plain(outcome: Task | Rejection) -> str:
