@@ -74,7 +74,7 @@ def choose(counts: Sequence[RowCount], sample: int | None, seed: int) -> Choice:
     """Return all rows (None), or `sample` of them drawn without replacement."""
     total = sum(part.count for part in counts)
     if sample is None or sample >= total:
-        drawn = range(total)
+        drawn = list(range(total))
     else:
         drawn = sorted(numpy_rng("verify", seed).choice(total, sample, replace=False).tolist())
     places: dict[tuple[str, int | str], list[int]] = {}
@@ -149,6 +149,7 @@ class _Rows:
     ) -> None:
         self.replay = replay
         self._environments = environments
+        self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
         self._verify = verifier_of(environments)
         self._config = config
         self._findings = findings
@@ -182,13 +183,9 @@ class _Rows:
             missing = [id_ for id_ in proposal.references if id_ not in tasks]
             self._findings.compare(row, "references", missing, [])
             name = environment_of.get(proposal.match, "")
-            space = self._environments.get(name)
-            if missing or not isinstance(space, TaskSpace):
-                why = (
-                    "a task shown in the prompt is missing"
-                    if missing
-                    else f"no task space {name!r}"
-                )
+            space = self._spaces.get(name)
+            if missing or space is None:
+                why = "a reference is missing" if missing else f"no task space {name!r}"
                 self._findings.skip(why, 2)
                 continue
             shown = tuple(tasks[id_] for id_ in proposal.references)
@@ -198,9 +195,7 @@ class _Rows:
             )
             drafts.setdefault(name, []).append((row, proposal, draft))
         for name, items in drafts.items():
-            space = self._environments[name]
-            assert isinstance(space, TaskSpace)
-            again = space.validate([draft for _, _, draft in items])
+            again = self._spaces[name].validate([draft for _, _, draft in items])
             for (row, proposal, _), outcome in zip(items, again, strict=True):
                 self._outcome(row, proposal, outcome)
         return scored

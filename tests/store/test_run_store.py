@@ -32,7 +32,8 @@ from redqueen.types import Match, MatchResult, Rejection, StepRecord, Verdict
 
 @pytest.fixture
 def store(tmp_path: Path):
-    with RunStore.create(tmp_path / "run", values()) as store:
+    environments = {"sums": {"difficulty": {"name": "band"}}}
+    with RunStore.create(tmp_path / "run", values(), environments) as store:
         yield store
 
 
