@@ -19,7 +19,11 @@ from redqueen.config.section import Section
 
 
 class Config(Section):
-    """A run."""
+    """A run.
+
+    Sections with components are made when a config is, not when this module is imported: only
+    then are the components imported, and torch with some of them.
+    """
 
     name: str = "default"
     """What the run is called in reports."""
@@ -46,12 +50,12 @@ class Config(Section):
         {"code": "code"}, min_length=1
     )
     """The families of tasks by name, each a table with `type` (default: the table's own name)."""
-    curriculum: CurriculumConfig = CurriculumConfig()
-    population: PopulationConfig = PopulationConfig()
-    rollout: RolloutConfig = RolloutConfig()
+    curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
+    population: PopulationConfig = Field(default_factory=PopulationConfig)
+    rollout: RolloutConfig = Field(default_factory=RolloutConfig)
     sandbox: SandboxConfig = SandboxConfig()
-    learner: LearnerConfig = LearnerConfig()
-    evolution: EvolutionConfig = EvolutionConfig()
+    learner: LearnerConfig = Field(default_factory=LearnerConfig)
+    evolution: EvolutionConfig = Field(default_factory=EvolutionConfig)
     alarms: AlarmConfig = AlarmConfig()
     eval: EvalConfig = EvalConfig()
 
