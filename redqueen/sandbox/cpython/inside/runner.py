@@ -1,0 +1,190 @@
+"""Run untrusted code in a process of its own and say how it ended.
+
+Whatever this module says is the program's word: it shares the process with the program, which can
+rewrite it. So the word is taken for what it is, "my function returned this", about this process'
+own request; who else should believe it decides outside.
+"""
+
+import atexit
+import builtins
+import gc
+import marshal
+import os
+import struct
+import sys
+import threading
+import types
+from typing import Any
+
+Report = tuple[str, str, str]
+"""Status, exception's name, detail."""
+
+_MESSAGE_CHARS = 300
+_NAME_CHARS = 80
+_FRAMES = 4
+"""Frames below a program's function: the server's and ours."""
+_ROOM = 100_000
+"""Recursion limit of our own work, after the program's."""
+_name_of = type.__dict__["__name__"].__get__
+_CONTAINERS = frozenset({list, tuple, set, dict})
+_REPR, _LEN = repr, len
+
+
+def report_calls(request: dict[str, Any]) -> bytes:
+    """Call the function once for each of `request["calls"]`; a report for each, packed.
+
+    Calls that share a namespace execute the module once, others once each.
+    """
+    code, function = request["code"], request["function"]
+    sys.setrecursionlimit(request["recursion"] + _FRAMES)
+    reports: list[Report] = []
+    scope: dict[str, Any] | None = None
+    for packed in request["calls"]:
+        report, scope = _call(code, function, packed, scope, request["chars"])
+        if not request["shared"]:
+            scope = None
+        reports.append(report)
+    return pack(reports)
+
+
+def pack(reports: list[Report]) -> bytes:
+    """Reports as bytes: each its length, then its parts with a null byte between them."""
+    blobs = ["\0".join(report).encode("utf-8", "replace") for report in reports]
+    return b"".join(struct.pack("!I", _LEN(blob)) + blob for blob in blobs)
+
+
+def _call(
+    code: str, function: str, packed: bytes, scope: dict[str, Any] | None, chars: int
+) -> tuple[Report, dict[str, Any] | None]:
+    """The report of one call, and the namespace that it leaves."""
+    limit = sys.getrecursionlimit()
+    try:
+        compiled = compile(code, "<program>", "exec", 0, True) if scope is None else None
+    except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
+        # The parser calls what is nested too deep for it a MemoryError.
+        return ("raised", _name_of(type(error)), str(error)[:_MESSAGE_CHARS]), scope
+    try:
+        if scope is None:
+            scope = _module("program")
+            exec(compiled, scope)  # type: ignore[arg-type]
+        if function not in scope:
+            return ("missing", "", function[:_NAME_CHARS]), scope
+        value = scope[function](*marshal.loads(packed))
+    except BaseException as error:
+        _recover()
+        return _raised(error), scope
+    _recover()
+    try:
+        return _describe(value, chars), scope
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _module(name: str) -> dict[str, Any]:
+    """The namespace of a new module that is known by `name`."""
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    vars(module)["__builtins__"] = builtins
+    return vars(module)
+
+
+def _recover() -> None:
+    """Undo what a program may have set that would get in our way."""
+    sys.setrecursionlimit(_ROOM)
+    sys.settrace(None)
+    sys.setprofile(None)
+
+
+def _raised(error: BaseException) -> Report:
+    kind = type(error)
+    if kind is MemoryError and not error.args:
+        return "memory", "", ""
+    try:
+        text = str(error)
+    except BaseException:
+        text = ""
+    text = text[:_MESSAGE_CHARS] if type(text) is str else ""
+    return "raised", _name_of(kind)[:_NAME_CHARS].replace("\0", ""), text
+
+
+def _describe(value: object, limit: int) -> Report:
+    """A value's text, if it is built from literals alone.
+
+    Looks at exact types only, so that no code of the program's takes part. It goes level by level
+    and looks at `limit` items at most, whatever sharing or cycles the value holds.
+    """
+    size = depth = 0
+    level: list[Any] = [value]
+    while level:
+        below: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is int or kind is bool or item is None:
+                continue
+            if kind is str or kind is bytes:
+                size += _LEN(item)
+            elif kind in _CONTAINERS:
+                size += _LEN(item)
+                if size > limit or depth >= _MAX_DEPTH:
+                    return "output", "", ""
+                below.extend(item)
+                if kind is dict:
+                    below.extend(item.values())
+            elif (kind is not float and kind is not complex) or item != item:
+                return "shape", "", _name_of(kind)[:_NAME_CHARS]
+        if size > limit:
+            return "output", "", ""
+        level = below
+        depth += 1
+    try:
+        text = _REPR(value)
+    except (ValueError, MemoryError):
+        return "output", "", ""
+    return ("value", "", text) if _LEN(text) <= limit else ("output", "", "")
+
+
+_MAX_DEPTH = 64
+"""Deepest nesting of a value; the same as `redqueen.sandbox.literals.MAX_DEPTH`."""
+
+
+def run_script(request: dict[str, Any]) -> int:
+    """Run a script as `python ENTRY` would; returns its exit status."""
+    entry = request["entry"]
+    scope = _module("__main__")
+    scope["__file__"] = entry
+    sys.argv[:] = [entry]
+    sys.path.insert(0, os.getcwd())
+    status = 0
+    try:
+        with open(entry, "rb") as file:
+            source = file.read()
+        exec(compile(source, entry, "exec", 0, True), scope)
+    except SystemExit as stop:
+        status = _exit_status(stop.code)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    # As the interpreter does at its end: wait for threads, run exit handlers, write what is left.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
+
+
+def _exit_status(code: object) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def clean() -> None:
+    """Take away what a program should not find by name: the server and its means."""
+    for name in [*sys.modules]:
+        if name == "__main__" or name.split(".")[0] in ("inside", "ctypes", "_ctypes"):
+            del sys.modules[name]
+    sys.path[:] = [path for path in sys.path if not path.startswith("/jail")]
+    gc.enable()
