@@ -7,12 +7,10 @@ own request; who else should believe it decides outside.
 
 import atexit
 import builtins
-import gc
 import marshal
 import os
 import struct
 import sys
-import threading
 import types
 from typing import Any
 
@@ -165,6 +163,8 @@ def run_script(request: dict[str, Any]) -> int:
         sys.excepthook(*sys.exc_info())
         status = 1
     # As the interpreter does at its end: wait for threads, run exit handlers, write what is left.
+    import threading
+
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -179,12 +179,3 @@ def _exit_status(code: object) -> int:
         return code & 0xFF
     print(code, file=sys.stderr)
     return 1
-
-
-def clean() -> None:
-    """Take away what a program should not find by name: the server and its means."""
-    for name in [*sys.modules]:
-        if name == "__main__" or name.split(".")[0] in ("inside", "ctypes", "_ctypes"):
-            del sys.modules[name]
-    sys.path[:] = [path for path in sys.path if not path.startswith("/jail")]
-    gc.enable()

@@ -57,10 +57,10 @@ class Server:
         kernel.mount_scratch(SCRATCH, SCRATCH_BYTES, SCRATCH_FILES)
         kernel.unmount(SCRATCH)
         kernel.hide()
-        self._space = kernel.address_space()
 
     def serve(self) -> None:
         """Answer requests until there are no more."""
+        self._space = kernel.address_space()
         _send(self._writer, f"ready {self._cage.landlock}".encode())
         while (body := _receive(self._reader)) is not None:
             request = marshal.loads(body)
@@ -119,7 +119,6 @@ class Server:
         status = 3
         try:
             self._enter(request, streams)
-            runner.clean()
             if request["files"] is None:
                 report = runner.report_calls(request)
                 board.seek(0)
@@ -249,11 +248,28 @@ def _read(descriptor: int, size: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _site_names() -> None:
-    """Give `exit` and `quit` to programs, which `-S` leaves out."""
-    import site
+def _warm_up() -> None:
+    """Import what programs often import, and leave nothing of ours to be found by name.
 
-    site.setquit()
+    Of what these modules want done after a fork, which costs as much as the fork, only the new
+    seed of `random` matters in a process that has had no threads.
+    """
+    register = os.register_at_fork
+    os.register_at_fork = lambda **_hooks: None
+    load: Callable[[str], object] = __import__
+    for name in _WARM.split():
+        load(name)
+    load("site").setquit()  # type: ignore[attr-defined]
+    os.register_at_fork = register
+    register(after_in_child=sys.modules["random"].seed)
+    for name in [*sys.modules]:
+        if name.split(".")[0] in ("__main__", "inside", "ctypes", "_ctypes"):
+            _HIDDEN.append(sys.modules.pop(name))
+    sys.path[:] = [path for path in sys.path if not path.startswith("/jail")]
+
+
+_HIDDEN: list[object] = []
+"""Modules that programs do not find by name; kept, since we use them."""
 
 
 def main() -> None:
@@ -261,12 +277,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # process 1 is spared what it has no handler for
     reader, writer = os.dup(0), os.dup(1)
     nothing = os.open("/dev/null", os.O_RDWR)
-    setup = marshal.loads(_receive(reader) or b"")
-    load: Callable[[str], object] = __import__
-    for name in _WARM.split():
-        load(name)
-    _site_names()
-    server = Server(setup, reader, writer)
+    server = Server(marshal.loads(_receive(reader) or b""), reader, writer)
+    _warm_up()
     for place in range(3):
         os.dup2(nothing, place)
     os.close(nothing)
