@@ -53,7 +53,28 @@ def _monty(config: SandboxConfig) -> Sandbox:
     return MontySandbox(config)
 
 
-BACKENDS: dict[str, Callable[[SandboxConfig], Sandbox]] = {"monty": _monty}
+def _cpython(config: SandboxConfig) -> Sandbox:
+    from redqueen.sandbox.cpython import CPythonSandbox
+
+    return CPythonSandbox(config)
+
+
+def _auto(config: SandboxConfig) -> Sandbox:
+    from redqueen.sandbox.auto import AutoSandbox
+
+    second = _cpython(config)
+    try:
+        return AutoSandbox(_monty(config), second)
+    except BaseException:
+        second.close()
+        raise
+
+
+BACKENDS: dict[str, Callable[[SandboxConfig], Sandbox]] = {
+    "monty": _monty,
+    "cpython": _cpython,
+    "auto": _auto,
+}
 """Factories by the name that `sandbox.backend` takes."""
 
 

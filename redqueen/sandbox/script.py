@@ -41,9 +41,9 @@ class Script:
 class ScriptOutcome:
     """How a script ended.
 
-    `kind` is VALUE when it ended by itself, whatever its status; else TIMEOUT, MEMORY, OUTPUT or
+    `kind` is VALUE when it ended by itself, whatever its status; else TIMEOUT, OUTPUT or
     INFRA_ERROR. `status` is its exit status, or minus the signal that ended it. `output` and
-    `errors` are what it wrote, as far as the limits let it: untrusted text.
+    `errors` are what it wrote, untrusted text; whole for VALUE, else the first of it.
     """
 
     kind: OutcomeKind

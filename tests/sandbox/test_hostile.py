@@ -15,6 +15,9 @@ def secret_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield path
 
 
+BACKENDS = ["monty", "cpython", "auto"]
+
+
 def test_the_corpus_is_large_and_its_names_differ() -> None:
     assert len(CORPUS) >= 60
     assert len({hostile.name for hostile in CORPUS}) == len(CORPUS)

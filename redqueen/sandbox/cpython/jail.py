@@ -4,6 +4,7 @@ import json
 import marshal
 import os
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -80,19 +81,23 @@ class Jail:
             os.close(info)
         with open(told, encoding="utf-8") as file:
             said = file.read()
+        self._handle = -1
         setup = {"filter": filter_program(), "readable": readable_paths()}
         try:
             self._server = int(json.loads(said)["child-pid"])
+            self._handle = os.pidfd_open(self._server)
             self._send(marshal.dumps(setup))
             hello = self._receive(time.monotonic() + START_SECONDS, None)
             self.landlock = int(hello.removeprefix(b"ready "))
-        except (JailError, StarvedError, ValueError) as error:
+        except (JailError, StarvedError, ValueError, OSError) as error:
             raise InfrastructureError(self._why_not()) from error
 
     def _why_not(self) -> str:
+        """Why it did not start, from what bubblewrap and the server wrote; ends both."""
+        self._process.kill()
+        pipe = self._process.stderr
+        lines = pipe.read().decode("utf-8", "replace").strip().splitlines() if pipe else []
         self.kill()
-        _, errors = self._process.communicate()
-        lines = errors.decode("utf-8", "replace").strip().splitlines()
         return (
             f"the cpython sandbox cannot start: {lines[-1] if lines else 'its server is silent'}; "
             "it needs bubblewrap with user namespaces (sysctl user.max_user_namespaces, "
@@ -122,10 +127,17 @@ class Jail:
 
     def kill(self) -> None:
         """End the jail with all that runs in it. Safe to call twice."""
-        # The server dies with bubblewrap, and with it, process 1, its whole namespace.
+        # With the server, process 1, its whole namespace dies; bubblewrap buries it and ends.
+        if self._handle >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            os.close(self._handle)
+            self._handle = -1
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_CLOSE_SECONDS)
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
 
@@ -136,8 +148,6 @@ class Jail:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_CLOSE_SECONDS)
         self.kill()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
 
     def _send(self, body: bytes) -> None:
         pipe = self._process.stdin

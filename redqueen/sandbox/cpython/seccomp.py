@@ -18,6 +18,7 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _X32 = 0x40000000
 """Calls of x86-64's other ABI have this bit: none is allowed."""
 _CLONE_THREAD = 0x00010000
+_RLIMIT_STACK = 3
 _FCNTL = (0, 1, 2, 3, 4, 1030)
 """F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC."""
 
@@ -38,8 +39,12 @@ def _load(offset: int) -> _Line:
 
 
 def _low(argument: int) -> _Line:
-    """Load the low half of an argument; the kernel reads no more of those that we look at."""
+    """Load the low half of an argument: all that the kernel reads of those that are no pointers."""
     return _load(_ARGUMENTS + 8 * argument)
+
+
+def _high(argument: int) -> _Line:
+    return _load(_ARGUMENTS + 8 * argument + 4)
 
 
 def _rules() -> dict[str, list[_Line]]:
@@ -49,8 +54,20 @@ def _rules() -> dict[str, list[_Line]]:
         "clone": [_low(0), (_JUMP_ANY_BIT, 0, 1, _CLONE_THREAD), _PASS, _NO],
         # Its flags are in memory, out of our sight; without it the C library falls back to clone.
         "clone3": [_refuse(errno.ENOSYS)],
-        # Its own limits (they are hard already), not those of the server.
-        "prlimit64": [_low(0), (_JUMP_EQUAL, 0, 1, 0), _PASS, _NO],
+        # It may read its own limits, and set that of its stack (scripts that recurse do). Of the
+        # others it sets none: a process killed for a limit of its own would look like our failure.
+        "prlimit64": [
+            _low(0),
+            (_JUMP_EQUAL, 0, 7, 0),
+            _low(1),
+            (_JUMP_EQUAL, 4, 0, _RLIMIT_STACK),
+            _low(2),
+            (_JUMP_EQUAL, 0, 3, 0),
+            _high(2),
+            (_JUMP_EQUAL, 0, 1, 0),
+            _PASS,
+            _NO,
+        ],
         # "No terminal", which is what CPython asks of every file that it opens.
         "ioctl": [_refuse(errno.ENOTTY)],
         "fcntl": [

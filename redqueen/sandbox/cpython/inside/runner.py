@@ -19,8 +19,8 @@ Report = tuple[str, str, str]
 
 _MESSAGE_CHARS = 300
 _NAME_CHARS = 80
-_FRAMES = 4
-"""Frames below a program's function: the server's and ours."""
+_MARGIN = 5
+"""What makes a program's deepest nesting the same as on monty."""
 _ROOM = 100_000
 """Recursion limit of our own work, after the program's."""
 _name_of = type.__dict__["__name__"].__get__
@@ -34,7 +34,7 @@ def report_calls(request: dict[str, Any]) -> bytes:
     Calls that share a namespace execute the module once, others once each.
     """
     code, function = request["code"], request["function"]
-    sys.setrecursionlimit(request["recursion"] + _FRAMES)
+    sys.setrecursionlimit(request["recursion"] + _frames() + _MARGIN)
     reports: list[Report] = []
     scope: dict[str, Any] | None = None
     for packed in request["calls"]:
@@ -43,6 +43,14 @@ def report_calls(request: dict[str, Any]) -> bytes:
             scope = None
         reports.append(report)
     return pack(reports)
+
+
+def _frames() -> int:
+    """Frames below a program's function: the server's and ours."""
+    count, frame = 0, sys._getframe(1)
+    while frame.f_back is not None:
+        count, frame = count + 1, frame.f_back
+    return count
 
 
 def pack(reports: list[Report]) -> bytes:
@@ -159,8 +167,10 @@ def run_script(request: dict[str, Any]) -> int:
         exec(compile(source, entry, "exec", 0, True), scope)
     except SystemExit as stop:
         status = _exit_status(stop.code)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        trace = error.__traceback__
+        error = error.with_traceback(trace and trace.tb_next)
+        sys.excepthook(type(error), error, error.__traceback__)
         status = 1
     # As the interpreter does at its end: wait for threads, run exit handlers, write what is left.
     import threading
