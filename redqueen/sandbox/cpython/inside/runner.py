@@ -5,14 +5,20 @@ rewrite it. So the word is taken for what it is, "my function returned this", ab
 own request; who else should believe it decides outside.
 """
 
-import atexit
 import builtins
-import marshal
-import os
-import struct
-import sys
 import types
+from collections.abc import Callable
+from marshal import loads
+from os import getcwd
+from struct import pack as pack_struct
+from sys import _getframe, argv, excepthook, getrecursionlimit, setprofile, setrecursionlimit, settrace
+from sys import modules as loaded_modules
+from sys import path as module_path
 from typing import Any
+
+__builtins__ = {**vars(builtins)}
+"""Builtins of our own: what a program puts in their place is its own affair. Like the names above,
+which are not looked up again in modules that it may have changed."""
 
 Report = tuple[str, str, str]
 """Status, exception's name, detail."""
@@ -25,16 +31,18 @@ _ROOM = 100_000
 """Recursion limit of our own work, after the program's."""
 _name_of = type.__dict__["__name__"].__get__
 _CONTAINERS = frozenset({list, tuple, set, dict})
-_REPR, _LEN = repr, len
 
 
-def report_calls(request: dict[str, Any]) -> bytes:
-    """Call the function once for each of `request["calls"]`; a report for each, packed.
+def report_calls(
+    request: dict[str, Any], board: Any, header: Callable[[bytes, int], bytes], nonce: bytes
+) -> None:
+    """Call the function once for each of `request["calls"]`; write a report for each on `board`.
 
     Calls that share a namespace execute the module once, others once each.
     """
+    write = board.write
     code, function = request["code"], request["function"]
-    sys.setrecursionlimit(request["recursion"] + _frames() + _MARGIN)
+    setrecursionlimit(request["recursion"] + _frames() + _MARGIN)
     reports: list[Report] = []
     scope: dict[str, Any] | None = None
     for packed in request["calls"]:
@@ -42,12 +50,14 @@ def report_calls(request: dict[str, Any]) -> bytes:
         if not request["shared"]:
             scope = None
         reports.append(report)
-    return pack(reports)
+    text = pack(reports)
+    board.seek(0)
+    write(header(nonce, len(text)) + text)
 
 
 def _frames() -> int:
     """Frames below a program's function: the server's and ours."""
-    count, frame = 0, sys._getframe(1)
+    count, frame = 0, _getframe(1)
     while frame.f_back is not None:
         count, frame = count + 1, frame.f_back
     return count
@@ -56,14 +66,14 @@ def _frames() -> int:
 def pack(reports: list[Report]) -> bytes:
     """Reports as bytes: each its length, then its parts with a null byte between them."""
     blobs = ["\0".join(report).encode("utf-8", "replace") for report in reports]
-    return b"".join(struct.pack("!I", _LEN(blob)) + blob for blob in blobs)
+    return b"".join(pack_struct("!I", len(blob)) + blob for blob in blobs)
 
 
 def _call(
     code: str, function: str, packed: bytes, scope: dict[str, Any] | None, chars: int
 ) -> tuple[Report, dict[str, Any] | None]:
     """The report of one call, and the namespace that it leaves."""
-    limit = sys.getrecursionlimit()
+    limit = getrecursionlimit()
     try:
         compiled = compile(code, "<program>", "exec", 0, True) if scope is None else None
     except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
@@ -75,7 +85,7 @@ def _call(
             exec(compiled, scope)  # type: ignore[arg-type]
         if function not in scope:
             return ("missing", "", function[:_NAME_CHARS]), scope
-        value = scope[function](*marshal.loads(packed))
+        value = scope[function](*loads(packed))
     except BaseException as error:
         _recover()
         return _raised(error), scope
@@ -83,22 +93,22 @@ def _call(
     try:
         return _describe(value, chars), scope
     finally:
-        sys.setrecursionlimit(limit)
+        setrecursionlimit(limit)
 
 
 def _module(name: str) -> dict[str, Any]:
     """The namespace of a new module that is known by `name`."""
     module = types.ModuleType(name)
-    sys.modules[name] = module
+    loaded_modules[name] = module
     vars(module)["__builtins__"] = builtins
     return vars(module)
 
 
 def _recover() -> None:
     """Undo what a program may have set that would get in our way."""
-    sys.setrecursionlimit(_ROOM)
-    sys.settrace(None)
-    sys.setprofile(None)
+    setrecursionlimit(_ROOM)
+    settrace(None)
+    setprofile(None)
 
 
 def _raised(error: BaseException) -> Report:
@@ -128,9 +138,9 @@ def _describe(value: object, limit: int) -> Report:
             if kind is int or kind is bool or item is None:
                 continue
             if kind is str or kind is bytes:
-                size += _LEN(item)
+                size += len(item)
             elif kind in _CONTAINERS:
-                size += _LEN(item)
+                size += len(item)
                 if size > limit or depth >= _MAX_DEPTH:
                     return "output", "", ""
                 below.extend(item)
@@ -143,10 +153,10 @@ def _describe(value: object, limit: int) -> Report:
         level = below
         depth += 1
     try:
-        text = _REPR(value)
+        text = repr(value)
     except (ValueError, MemoryError):
         return "output", "", ""
-    return ("value", "", text) if _LEN(text) <= limit else ("output", "", "")
+    return ("value", "", text) if len(text) <= limit else ("output", "", "")
 
 
 _MAX_DEPTH = 64
@@ -158,8 +168,8 @@ def run_script(request: dict[str, Any]) -> int:
     entry = request["entry"]
     scope = _module("__main__")
     scope["__file__"] = entry
-    sys.argv[:] = [entry]
-    sys.path.insert(0, os.getcwd())
+    argv[:] = [entry]
+    module_path.insert(0, getcwd())
     status = 0
     try:
         with open(entry, "rb") as file:
@@ -170,9 +180,11 @@ def run_script(request: dict[str, Any]) -> int:
     except BaseException as error:
         trace = error.__traceback__
         error = error.with_traceback(trace and trace.tb_next)
-        sys.excepthook(type(error), error, error.__traceback__)
+        excepthook(type(error), error, error.__traceback__)
         status = 1
     # As the interpreter does at its end: wait for threads, run exit handlers, write what is left.
+    import atexit
+    import sys
     import threading
 
     threading._shutdown()  # type: ignore[attr-defined]
@@ -187,5 +199,7 @@ def _exit_status(code: object) -> int:
         return 0
     if isinstance(code, int):
         return code & 0xFF
+    import sys
+
     print(code, file=sys.stderr)
     return 1
