@@ -91,9 +91,9 @@ def _tree_agrees(tree: ast.Module) -> bool:
     if len(functions) != len(tree.body) or not all(map(_simple, functions)):
         return False
     defined = {node.name for node in functions}
-    bound = {node.id for node in nodes if _stores(node)} | {
-        node.arg for node in nodes if isinstance(node, ast.arg)
-    }
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    bound = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     known = _BUILTINS | _LAZY | defined
     if (bound | defined) & (_BUILTINS | _LAZY) or bound & defined:
         return False
@@ -113,10 +113,6 @@ def _tree_agrees(tree: ast.Module) -> bool:
             case ast.For() if _changes_what_it_reads(node):
                 return False
     return _names_are_called(nodes, known, bound) and _methods_are_called(nodes)
-
-
-def _stores(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _simple(function: ast.FunctionDef) -> bool:

@@ -26,7 +26,6 @@ from redqueen.sandbox import (
 from redqueen.sandbox.cpython import CPythonSandbox
 from redqueen.types import InfrastructureError
 
-from .conftest import SECONDS
 from .test_literals import PLAIN, nest
 from .test_monty import PROGRAMS, UNSUPPORTED, cpython
 
@@ -55,7 +54,9 @@ def test_programs_end_as_in_this_process(jail: CPythonSandbox, name: str) -> Non
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(PLAIN, max_size=3).map(tuple))
-def test_arguments_and_values_cross_unchanged(jail: CPythonSandbox, values: tuple[Any, ...]) -> None:
+def test_arguments_and_values_cross_unchanged(
+    jail: CPythonSandbox, values: tuple[Any, ...]
+) -> None:
     [outcome] = jail.run([Call("def f(*args): return args", "f", values)])
     assert outcome.text == render_literal(values), outcome
 
@@ -67,7 +68,11 @@ def test_what_arguments_share_is_shared_in_no_jail(jail: CPythonSandbox) -> None
     assert shared == [1]
 
 
-@pytest.mark.parametrize("value", [nest(65), 10**5000, "\ud800", ..., float("nan")], ids=str.__name__)
+@pytest.mark.parametrize(
+    "value",
+    [nest(65), 10**5000, "\ud800", ..., float("nan")],
+    ids=["deep", "huge", "surrogate", "ellipsis", "nan"],
+)
 def test_arguments_without_a_literal_are_refused(jail: CPythonSandbox, value: object) -> None:
     [outcome] = jail.run([Call("def f(x): return 1", "f", (value,))])
     assert outcome.kind is OutcomeKind.UNSUPPORTED
@@ -82,7 +87,17 @@ def test_function_names_are_data(jail: CPythonSandbox, name: str) -> None:
 
 def test_the_standard_library_is_there_and_nothing_else(jail: CPythonSandbox) -> None:
     code = "def f(name):\n    import importlib\n    return importlib.import_module(name).__name__"
-    names = ["sqlite3", "ssl", "lzma", "decimal", "xml.dom", "asyncio", "numpy", "redqueen", "torch"]
+    names = [
+        "sqlite3",
+        "ssl",
+        "lzma",
+        "decimal",
+        "xml.dom",
+        "asyncio",
+        "numpy",
+        "redqueen",
+        "torch",
+    ]
     outcomes = jail.run([Call(code, "f", (name,)) for name in names])
     assert [o.text.strip("'") or o.exception for o in outcomes[:6]] == names[:6]
     assert {outcome.exception for outcome in outcomes[6:]} == {"ModuleNotFoundError"}
@@ -91,7 +106,9 @@ def test_the_standard_library_is_there_and_nothing_else(jail: CPythonSandbox) ->
 def test_generators_and_recursion_are_those_of_cpython(jail: CPythonSandbox) -> None:
     code = "def f(n):\n    m = map(abs, [-1, n])\n    return sum(m), sum(m), round(2.675, 2)"
     deep = "def f(n): return 0 if n == 0 else f(n - 1)"
-    first, fine, deeper = jail.run([Call(code, "f", (2,)), Call(deep, "f", (190,)), Call(deep, "f", (300,))])
+    first, fine, deeper = jail.run(
+        [Call(code, "f", (2,)), Call(deep, "f", (190,)), Call(deep, "f", (300,))]
+    )
     assert first.text == "(3, 0, 2.67)"
     assert fine.text == "0"
     assert (deeper.kind, deeper.exception) == (OutcomeKind.EXCEPTION, "RecursionError")
@@ -114,7 +131,14 @@ def test_calls_that_shared_a_process_with_a_bad_one_run_again_alone(jail: CPytho
     kinds = [outcome.kind for outcome in outcomes]
     assert kinds[3] is OutcomeKind.TIMEOUT
     assert kinds[5] is OutcomeKind.EXCEPTION
-    assert [o.text for n, o in enumerate(outcomes) if n not in (3, 5)] == ["0", "1", "2", "4", "6", "7"]
+    assert [o.text for n, o in enumerate(outcomes) if n not in (3, 5)] == [
+        "0",
+        "1",
+        "2",
+        "4",
+        "6",
+        "7",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +166,9 @@ def test_equal_calls_show_what_depends_on_hashes_addresses_and_chance(
 
 def test_sleep_takes_no_time(jail: CPythonSandbox) -> None:
     begun = time.monotonic()
-    [outcome] = jail.run([Call("def f():\n    import time\n    time.sleep(3600)\n    return 1", "f")])
+    [outcome] = jail.run(
+        [Call("def f():\n    import time\n    time.sleep(3600)\n    return 1", "f")]
+    )
     assert outcome.text == "1"
     assert time.monotonic() - begun < 60
 
@@ -167,13 +193,11 @@ def test_there_is_no_way_to_the_machine(jail: CPythonSandbox, tmp_path: Path) ->
 
 
 def test_capabilities_are_gone_and_stay_gone(jail: CPythonSandbox) -> None:
-    # capget of oneself (125 on x86-64, 90 on arm64) is refused as everything else; what a process
-    # with capabilities could do is tried instead.
+    # Reading them is refused like everything else, so what they would allow is tried.
     code = """def f():
     import os
     good = 0
-    for act in (lambda: os.chroot('/'), lambda: os.setuid(0), lambda: os.sethostname(b'x')
-                if hasattr(os, 'sethostname') else os.chroot('/'), lambda: os.nice(-1)):
+    for act in (lambda: os.chroot('/'), lambda: os.setuid(0), lambda: os.nice(-1)):
         try: act()
         except OSError: continue
         good += 1
@@ -236,19 +260,21 @@ def test_a_program_that_only_waits_is_a_timeout(jail: CPythonSandbox) -> None:
 
 
 @contextmanager
-def starving(every: float) -> Iterator[None]:
-    """Stop and continue whatever runs in jails below us, so that it is hardly ever running."""
+def starving() -> Iterator[None]:
+    """Stop the processes of requests in jails below us, so that they hardly ever run."""
     over = threading.Event()
 
+    def send(sign: signal.Signals) -> None:
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                above = process.parents()
+                if len(above) > 1 and above[1].name() == "bwrap":
+                    process.send_signal(sign)
+
     def starve() -> None:
-        while not over.wait(every):
-            for pid in descendants():
-                for sign in (signal.SIGSTOP, signal.SIGCONT) if over.is_set() else (signal.SIGSTOP,):
-                    with suppress(ProcessLookupError):
-                        os.kill(pid, sign)
-        for pid in descendants():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        while not over.wait(0.01):
+            send(signal.SIGSTOP)
+        send(signal.SIGCONT)
 
     thread = threading.Thread(target=starve)
     thread.start()
@@ -261,7 +287,7 @@ def starving(every: float) -> Iterator[None]:
 
 def test_a_machine_that_gives_no_time_is_never_a_verdict(needs_jail: None) -> None:
     with CPythonSandbox(SandboxConfig(workers=1, seconds=5, retries=0), patience=0.5) as sandbox:
-        with starving(0.01):
+        with starving():
             [outcome] = sandbox.run([Call(SPIN, "f", (10**9,))])
         assert outcome.kind is OutcomeKind.INFRA_ERROR, outcome
         assert sandbox.run([ONE])[0].text == "1"
@@ -357,8 +383,11 @@ def test_without_bubblewrap_it_is_refused_with_the_remedy(
     ("script", "message"),
     [
         ("echo bubblewrap 0.3.1", "0.5 or newer"),
-        ('[ "$1" = --version ] || { echo "bwrap: No permissions" >&2; exit 1; }', "No permissions"),
-        ('[ "$1" = --version ] || exit 0', "its server is silent"),
+        (
+            'if [ "$1" = --version ]; then echo bwrap 0.8; else echo "bwrap: No" >&2; fi',
+            "bwrap: No",
+        ),
+        ('if [ "$1" = --version ]; then echo bwrap 0.8; fi', "its server is silent"),
     ],
 )
 def test_a_bubblewrap_that_does_not_work_is_refused(
@@ -373,7 +402,10 @@ def test_a_bubblewrap_that_does_not_work_is_refused(
 
 
 def test_values_that_are_no_literals(jail: CPythonSandbox) -> None:
-    codes = ["def f(): return f", "def f(): return float('nan')", "class A(int): pass\ndef f(): return A(3)"]
+    codes = [
+        "def f(): return f",
+        "def f(): return float('nan')",
+        "class A(int): pass\ndef f(): return A(3)",
+    ]
     outcomes = jail.run([Call(code, "f") for code in codes])
     assert {outcome.exception for outcome in outcomes} == {NOT_A_LITERAL}
-    assert SECONDS < 1

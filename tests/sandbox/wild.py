@@ -12,7 +12,8 @@ _INT = (
     "{int} + {int}", "{int} - {int}", "{int} * {int}", "{int} // {int}", "{int} % {int}",
     "-{int}", "{list}[{int}]", "{list}.pop()", "{list}.pop({int})", "{list}.index({int})",
     "{list}.count({int})", "{str}.count({str})", "{str}.find({str})", "{str}.rfind({str})",
-    "{dict}.get({key}, {int})", "{dict}[{key}]", "{dict}.pop({key}, {int})", "divmod({int}, {int})[0]",
+    "{dict}.get({key}, {int})", "{dict}[{key}]", "{dict}.pop({key}, {int})",
+    "divmod({int}, {int})[0]",
     "max({int}, {int})", "{int} if {bool} else {int}", "sum([{int} for v in {list}])",
     "{dict}.setdefault({key}, {int})", "g({int})", "({int} and {int})", "({int} or {int})",
 )  # fmt: skip
@@ -20,7 +21,8 @@ _STR = (
     "{str} + {str}", "{str} * {small}", "{str}[{int}]", "{str}[{int}:{int}]", "{str}[::-1]",
     "{str}.upper()", "{str}.lower()", "{str}.replace({str}, {str})", "{str}.strip()",
     "{str}.lstrip({str})", "{str}.rstrip({str})", "{str}.capitalize()", "{str}.swapcase()",
-    "{str}.zfill({small})", "str({any})", "chr({small} + 97)", "{str}.join([str(v) for v in {list}])",
+    "{str}.zfill({small})", "str({any})", "chr({small} + 97)",
+    "{str}.join([str(v) for v in {list}])",
     "{str}.join(sorted({str}))", "{str} if {bool} else {str}", "{str}[::{small}]",
 )  # fmt: skip
 _LIST = (
@@ -30,7 +32,8 @@ _LIST = (
     "[{int}, {int}]", "[[{int}], {list}]", "list(zip({list}, {str}))", "list(enumerate({list}))",
     "list(reversed({list}))", "list(range({small}))", "{list}.copy()", "list(divmod({int}, {int}))",
     "[i + j for i in {list} for j in {list}]", "[k for k in {dict}]", "sorted({dict}.keys())",
-    "[p for p in zip({list}, {list})]", "{list}[::{int}]", "[list(range(v)) for v in range({small})]",
+    "[p for p in zip({list}, {list})]", "{list}[::{int}]",
+    "[list(range(v)) for v in range({small})]",
 )  # fmt: skip
 _BOOL = (
     "{int} < {int}", "{int} == {int}", "{str} < {str}", "{list} < {list}", "{int} in {list}",
@@ -44,7 +47,14 @@ _DICT = (
     "{{{key}: {int}, {key}: {int}}}", "{{k: {int} for k in {str}}}", "dict(zip({str}, {list}))",
     "{dict}.copy()", "dict([({key}, {int})])", "{{v: k for k, v in {dict}.items()}}",
 )  # fmt: skip
-_TUPLE = ("({int}, {str})", "tuple({list})", "({any},)", "()", "{tuple} + {tuple}", "divmod({int}, {int})")
+_TUPLE = (
+    "({int}, {str})",
+    "tuple({list})",
+    "({any},)",
+    "()",
+    "{tuple} + {tuple}",
+    "divmod({int}, {int})",
+)
 _FORMS = {
     "int": _INT, "str": _STR, "list": _LIST, "bool": _BOOL, "dict": _DICT, "tuple": _TUPLE,
 }  # fmt: skip

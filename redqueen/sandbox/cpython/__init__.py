@@ -1,3 +1,5 @@
 """Real CPython in a jail."""
+
 from redqueen.sandbox.cpython.sandbox import GRACE, CPythonSandbox
-__all__=["GRACE","CPythonSandbox"]
+
+__all__ = ["GRACE", "CPythonSandbox"]

@@ -10,12 +10,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from redqueen.sandbox.cpython.command import INSTALL, find_bubblewrap, jail_command, readable_paths
 from redqueen.sandbox.cpython.inside.server import ANSWER
 from redqueen.sandbox.cpython.seccomp import filter_program
+from redqueen.sandbox.cpython.watch import IdleWatch
 from redqueen.types import InfrastructureError
 
 START_SECONDS = 60.0
@@ -80,7 +80,7 @@ class Jail:
         finally:
             os.close(info)
         with open(told, encoding="utf-8") as file:
-            said = file.read()
+            said = file.read() if _readable(told, START_SECONDS) else ""
         self._handle = -1
         setup = {"filter": filter_program(), "readable": readable_paths()}
         try:
@@ -168,15 +168,11 @@ class Jail:
     def _read(self, size: int, deadline: float, guard: Guard | None) -> bytes:
         pipe = self._process.stdout
         assert pipe is not None
-        poll = select.poll()
-        poll.register(pipe, select.POLLIN)
+        watch = IdleWatch(self._server)
         parts = []
-        begun = time.monotonic()
-        wait = guard.idle if guard is not None else START_SECONDS
         while size:
-            while not poll.poll(1000 * wait):
-                wait = _LOOK_SECONDS
-                if guard is not None and self._idle(time.monotonic() - begun) > guard.idle:
+            while not _readable(pipe.fileno(), _LOOK_SECONDS):
+                if guard is not None and watch.look() > guard.idle:
                     raise _IdleError
                 if time.monotonic() > deadline:
                     raise StarvedError("the machine gives a process of ours no time to run")
@@ -187,17 +183,12 @@ class Jail:
             size -= len(part)
         return b"".join(parts)
 
-    def _idle(self, elapsed: float) -> float:
-        """Seconds of `elapsed` in which the request's process neither ran nor waited for its turn;
-        0 if that cannot be told."""
-        with suppress(OSError, ValueError, IndexError):
-            children = Path(f"/proc/{self._server}/task/{self._server}/children").read_text()
-            busy = 0.0
-            for task in Path(f"/proc/{int(children.split()[0])}/task").iterdir():
-                ran, waited, _ = (task / "schedstat").read_text().split()
-                busy += 1e-9 * (int(ran) + int(waited))
-            return elapsed - busy
-        return 0.0
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    """Whether there is something to read, or an end, within so many seconds."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
 
 
 class _IdleError(Exception):

@@ -4,7 +4,7 @@ import itertools
 import marshal
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -83,7 +83,7 @@ class CPythonSandbox:
             refusal = _refusal(call)
             if refusal is not None:
                 outcomes[number] = refusal
-        seeds = _turns(calls)
+        seeds = _turns(calls, outcomes)
         groups = _groups(calls, seeds, outcomes)
         while groups:
             jobs = [self._job([calls[n] for n in group], seeds[group[0]]) for group in groups]
@@ -269,12 +269,15 @@ def _refusal(call: Call) -> Outcome | None:
     return None
 
 
-def _turns(calls: Sequence[Call]) -> list[int]:
+def _turns(calls: Sequence[Call], refused: Container[int]) -> list[int]:
     """The hash seed for each call: equal calls take turns."""
     times: dict[tuple[str, str, bytes], int] = {}
     seeds = []
-    for call in calls:
-        key = (call.code, call.function, repr(call.args).encode("utf-8", "surrogatepass"))
+    for number, call in enumerate(calls):
+        if number in refused:
+            seeds.append(HASH_SEEDS[0])
+            continue
+        key = (call.code, call.function, marshal.dumps(call.args, 2))
         turn = times.get(key, 0)
         times[key] = turn + 1
         seeds.append(HASH_SEEDS[turn % len(HASH_SEEDS)])
@@ -282,7 +285,7 @@ def _turns(calls: Sequence[Call]) -> list[int]:
 
 
 def _groups(
-    calls: Sequence[Call], seeds: Sequence[int], refused: dict[int, Outcome]
+    calls: Sequence[Call], seeds: Sequence[int], refused: Container[int]
 ) -> list[list[int]]:
     """The numbers of the calls, by the process that they share."""
     groups: list[list[int]] = []

@@ -11,12 +11,20 @@ from collections.abc import Callable
 from marshal import loads
 from os import getcwd
 from struct import pack as pack_struct
-from sys import _getframe, argv, excepthook, getrecursionlimit, setprofile, setrecursionlimit, settrace
+from sys import (
+    _getframe,
+    argv,
+    excepthook,
+    getrecursionlimit,
+    setprofile,
+    setrecursionlimit,
+    settrace,
+)
 from sys import modules as loaded_modules
 from sys import path as module_path
 from typing import Any
 
-__builtins__ = {**vars(builtins)}
+__builtins__ = {**vars(builtins)}  # type: ignore[assignment]
 """Builtins of our own: what a program puts in their place is its own affair. Like the names above,
 which are not looked up again in modules that it may have changed."""
 
