@@ -126,7 +126,7 @@ def test_every_call_starts_fresh_and_shares_only_what_it_may(jail: CPythonSandbo
 
 
 def test_calls_that_shared_a_process_with_a_bad_one_run_again_alone(jail: CPythonSandbox) -> None:
-    code = "def f(n):\n    while n == 3: pass\n    if n == 5:\n        import os; os._exit(0)\n    return n"
+    code = "import os\ndef f(n):\n    while n == 3: pass\n    return os._exit(0) if n == 5 else n"
     outcomes = jail.run([Call(code, "f", (n,), State.NONE) for n in range(8)])
     kinds = [outcome.kind for outcome in outcomes]
     assert kinds[3] is OutcomeKind.TIMEOUT
@@ -182,7 +182,8 @@ def test_there_is_no_way_to_the_machine(jail: CPythonSandbox, tmp_path: Path) ->
     look = """def f(path):
     import os
     found = []
-    for name in (path, os.path.dirname(path), '/proc', '/sys', '/home', '/etc/passwd', '/jail/inside'):
+    places = '/proc', '/sys', '/home', '/etc/passwd', '/jail/inside', '/root', '/work'
+    for name in (path, os.path.dirname(path), *places):
         try: found.append(os.listdir(name) if os.path.isdir(name) else open(name).read())
         except OSError: pass
     try: open('/usr/lib/x', 'w')

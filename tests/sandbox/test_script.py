@@ -26,11 +26,18 @@ SCRIPTS = {
     "main": ("if __name__ == '__main__': print(__name__, __file__.endswith('main.py'))", ""),
     "threads": ("import threading\nthreading.Thread(target=print, args=('t',)).start()", ""),
     "exit handlers": ("import atexit\natexit.register(print, 'bye')\nprint('hi')", ""),
-    "dataclass": ("from dataclasses import dataclass\n@dataclass\nclass A:\n  x: 'int'\nprint(A(1))", ""),
-    "pickle": ("import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))) is A)", ""),
+    "dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass A:\n  x: 'int'\nprint(A(1))", ""
+    ),
+    "pickle": (
+        "import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))) is A)", ""
+    ),
     "arguments": ("import sys\nprint(len(sys.argv), len(sys.path[0]) > 0)", ""),
     "files": ("open('a', 'w').write('x')\nprint(open('a').read())", ""),
-    "recursion": ("import sys\nsys.setrecursionlimit(5000)\ndef g(n): return n and g(n - 1)\nprint(g(3000))", ""),
+    "recursion": (
+        "import sys\nsys.setrecursionlimit(5000)\ndef g(n): return n and g(n - 1)\nprint(g(3000))",
+        "",
+    ),
     "error output": ("import sys\nprint('e', file=sys.stderr)", ""),
 }  # fmt: skip
 

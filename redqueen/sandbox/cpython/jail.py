@@ -1,5 +1,6 @@
 """One jail from outside: it starts a server in bubblewrap, asks it, and watches the wall clock."""
 
+import itertools
 import json
 import marshal
 import os
@@ -202,5 +203,5 @@ def _parse(body: bytes) -> Answer:
     if len(body) != ANSWER.size + sum(sizes):
         raise JailError("the jail's answer has the wrong length")
     ends = [ANSWER.size + sum(sizes[:count]) for count in range(4)]
-    report, output, errors = (body[a:b] for a, b in zip(ends, ends[1:], strict=False))
+    report, output, errors = (body[a:b] for a, b in itertools.pairwise(ends))
     return Answer(how, status, micros / 1e6, report, output, errors)

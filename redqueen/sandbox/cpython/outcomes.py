@@ -4,11 +4,10 @@ import signal
 import struct
 
 from redqueen.sandbox.api import NOT_A_LITERAL, Outcome, OutcomeKind
-from redqueen.sandbox.literals import canonical_repr
-from redqueen.sandbox.script import ScriptOutcome
-
 from redqueen.sandbox.cpython.inside.server import CPU, ENDED, FAILED
 from redqueen.sandbox.cpython.jail import IDLE, Answer
+from redqueen.sandbox.literals import canonical_repr
+from redqueen.sandbox.script import ScriptOutcome
 
 MESSAGE_CHARS = 300
 _LATE = {

@@ -8,8 +8,8 @@ import errno
 import platform
 import struct
 
-from redqueen.types import InfrastructureError
 from redqueen.sandbox.cpython.syscalls import ARCHITECTURES, NUMBERS, allowed
+from redqueen.types import InfrastructureError
 
 _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
