@@ -13,8 +13,9 @@ import torch
 
 from redqueen.config import PolicyConfig, SandboxConfig
 from redqueen.policy import Policy
-from redqueen.sandbox import Call, OutcomeKind, make_sandbox
-from redqueen.types import RedQueenError, Request
+from redqueen.sandbox import NOT_A_LITERAL, Call, OutcomeKind, make_sandbox
+from redqueen.sandbox.cpython import CPythonSandbox
+from redqueen.types import InfrastructureError, RedQueenError, Request
 
 Check = Callable[[], str]
 
@@ -71,6 +72,20 @@ def _sandbox() -> str:
     return "runs code, stops an endless loop"
 
 
+def _jail() -> str:
+    try:
+        with CPythonSandbox(SandboxConfig(backend="cpython", workers=1)) as sandbox:
+            [good] = sandbox.run([Call("def f(a):\n    yield a", "f", (1,))])
+            [fork] = sandbox.run([Call("import os\ndef f(): return os.fork()", "f")])
+            landlock = sandbox.landlock
+    except InfrastructureError as error:
+        return f"not on this machine; the backend monty needs none ({error})"
+    if good.exception != NOT_A_LITERAL or fork.exception != "PermissionError":
+        raise RedQueenError(f"unexpected outcomes: {good}, {fork}")
+    behind = f"Landlock {landlock}" if landlock else "no Landlock in this kernel"
+    return f"runs CPython in bubblewrap behind seccomp, {behind}"
+
+
 def _base() -> str:
     policy = Policy.load(PolicyConfig(), slots=2, seed=0)
     asked = [Request(slot, "def f(a):\n    return", 1) for slot in (None, 0, 1)]
@@ -100,6 +115,7 @@ CHECKS: dict[str, Check] = {
     "cpu": _cpu,
     "gpu": _gpu,
     "sandbox": _sandbox,
+    "jail": _jail,
     "base": _base,
     "peft": _peft,
     "disk": _disk,

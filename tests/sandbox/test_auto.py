@@ -26,7 +26,7 @@ DIFFERENT = {
     "exhausted generator": "def f():\n    m = (x for x in [1, 2])\n    return 2 in m, list(m)",
     "half read": "def f():\n    m = iter([1, 2, 3])\n    return next(m), list(m), list(m)",
     "lazy generator": "def f():\n    t = []\n    g = (t.append(x) for x in [1])\n    return t",
-    "short circuit": "def f():\n    t = []\n    any(t.append(x) or x for x in [1, 2])\n    return t",
+    "short circuit": "def f():\n    t = []\n    any(t.append(x) or x for x in '12')\n    return t",
     "truth of a zip": "def f(): return bool(zip([], []))",
     "length of a map": "def f(): return len(map(abs, [1]))",
     "index of a map": "def f(): return map(abs, [1])[0]",
@@ -36,7 +36,7 @@ DIFFERENT = {
     "set comprehension": "def f(): return [x for x in {v * 8 for v in [4, 2, 1]}]",
     "set loop": "def f():\n    t = []\n    for x in {9, 33, 17}: t.append(x)\n    return t",
     "round": "def f(): return round(2.675, 2)",
-    "text of an exception": "def f():\n    try: 1 // 0\n    except ZeroDivisionError as e: return str(e)",
+    "text of an exception": "def f():\n    try: 1 // 0\n    except Exception as e: return str(e)",
     "text of a class": "def f(): return str(ValueError)",
     "empty matches": "import re\ndef f(): return re.sub('x*', '-', 'abxd')",
 }  # fmt: skip

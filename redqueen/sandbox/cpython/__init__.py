@@ -8,7 +8,7 @@ Layers that keep untrusted code away from us:
 
 1. *A jail* (`command`) has its own user, process, network, IPC, host-name and control-group
    namespaces and an empty environment. In its file system there are shared libraries, Python with
-   its standard library and five devices, all read-only: no /proc, no /sys, no home, no /etc.
+   its standard library and four devices, all read-only: no /proc, no /sys, no home, no /etc.
 2. *A server* (`inside.server`), process 1 of the jail, gives each request a fork of its own, takes
    the processor time that it spent from the kernel, and kills whatever is left in the namespace.
    When the server ends, or bubblewrap, or we, the kernel ends the namespace.
@@ -17,7 +17,7 @@ Layers that keep untrusted code away from us:
    TCP, no signals to others) and behind a seccomp filter (`seccomp`), an allowlist: no processes,
    sockets, signals, namespaces, mounts, tracing, `io_uring`. It may start threads.
 4. *The report* goes over anonymous shared memory with a number that is drawn for the request, so
-   the program holds no descriptor but three streams, and nothing that it writes to them is read as a
+   the program holds no descriptor but three streams, and nothing that it writes to them is a
    report. Values are looked at by exact type and arrive here as text, which is parsed as a literal.
    Scripts are judged by their output and by the exit status that the kernel reports. Expectations
    never enter a jail. That the process was caged, the server learns before the program begins.
@@ -40,10 +40,10 @@ What is not covered:
   expected of it, its time, or that it died.
 - The clock. Programs can read it, so a value may change with the date. The code environment's
   policy forbids it; whoever allows modules that read it has to expect this.
-- Memory that is not address space: some hundred kilobytes of kernel memory for each thread and file.
+- Memory that is not address space: kernel memory for threads, files and page tables.
 - A fair share of the machine: nothing but the number of workers limits processor and disk use.
-- Processes that programs start: they are refused, so `subprocess` and `multiprocessing` do not work;
-  nor do sockets, `select`, `asyncio`, timers and signals.
+- Processes that programs start: they are refused, so `subprocess` and `multiprocessing` do not
+  work; nor do sockets, `select`, `asyncio`, timers and signals.
 """
 
 from redqueen.sandbox.cpython.sandbox import GRACE, HASH_SEEDS, PRINT_BYTES, CPythonSandbox
