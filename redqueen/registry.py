@@ -19,7 +19,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "cpu": "redqueen.engines.cpu:Cpu",
         "auto": "redqueen.engines.auto:Auto",
     },
-    "sandbox": {"monty": "redqueen.sandbox.monty:MontySandbox"},
+    "sandbox": {
+        "monty": "redqueen.sandbox.monty:MontySandbox",
+        "cpython": "redqueen.sandbox.cpython:CPythonSandbox",
+        "auto": "redqueen.sandbox.auto:AutoSandbox",
+    },
     "interaction": {"independent": "redqueen.rollouts.interactions.independent:Independent"},
     "matchmaker": {
         "prioritized": "redqueen.population.matchmaking:Prioritized",
