@@ -22,14 +22,14 @@ child is closer to the mean than ours. `--quick` judges the distances alone.
 Where the time goes. Prediction, before measuring: of `average`, Householder QR of the stacked
 factors (out x 2r) is most, as its panels are matrix-vector work; Gram matrices need half as many
 operations, all in matrix products, and should take a third of the time even in double precision.
-Found, on one core of a Zen 4 EPYC for the stack of 18944 x 64: QR with explicit Q 18 ms in single
-precision; Gram 4.6 ms in double (34 GFLOP/s) against 1.8 ms in single, which would lose every
-singular value below 3e-4 of the largest; the product with the coefficients 1.0 ms in single and 2.6
-to 4.7 ms in double. Of the small matrices, an SVD of 64 x 64 takes 0.48 ms, eigenvectors 0.27 ms, a
-Cholesky factor 0.02 ms. A child by `average` then takes 1.1 s of processor time: 0.7 s the Gram
-matrices, 0.2 s the products, 0.1 s the small SVDs, the rest fresh memory for the child. Joining
-children of several members in one batch would not help: no step is short of work. Noise costs
-5 ns a number.
+Measured on one core of a Zen 4 EPYC, for the stack of 18944 x 64: QR with explicit Q 18 ms in
+single precision; Gram 4.6 ms in double (34 GFLOP/s) against 1.8 ms in single, which would lose
+every singular value below 3e-4 of the largest; the product with the coefficients 1.0 ms in single
+and 2.6 to 4.7 ms in double. Of the small matrices, an SVD of 64 x 64 takes 0.48 ms, eigenvectors
+0.27 ms, a Cholesky factor 0.02 ms. A child by `average` then takes 1.1 s of processor time: 0.7 s
+the Gram matrices, 0.2 s the products, 0.1 s the small SVDs, the rest fresh memory for the child.
+Joining children of several members in one batch would not help: no step is short of work. Noise
+costs 5 ns a number.
 """
 
 import argparse
@@ -47,8 +47,10 @@ import peft
 import torch
 from torch import Tensor, nn
 
-from redqueen.config import EvolutionConfig
-from redqueen.evolution import CROSSOVERS, MUTATIONS
+from redqueen import registry
+from redqueen.config.component import Component, build_component
+from redqueen.evolution.operators.average import Average
+from redqueen.evolution.operators.base import Crossover, Mutation
 from redqueen.files import write_bytes
 from redqueen.rng import torch_rng
 
@@ -166,15 +168,24 @@ def by_peft(parents: list[tuple[Tensor, Tensor]]) -> tuple[Timing, tuple[Tensor,
 def operators(size: Size, rounds: int) -> dict[str, Timing]:
     """Seconds of one whole child by each operator."""
     parents = [adapter(size, size.blocks, seed) for seed in (0, 1)]
-    config, timings = EvolutionConfig(), {}
+    timings = {}
     spread = f"{'lowest':>9}{'highest':>9}"
     print(f"{'operator':<14}{'processor s':>11}{spread}{'clock s':>9}{spread}", flush=True)
-    for name, operator in (MUTATIONS | CROSSOVERS).items():
-        chosen = parents[:1] if name in MUTATIONS else parents
-        draws = torch_rng(0, "bench", name)
-        timings[name], _ = measure(partial(operator, chosen, config, draws), rounds)
-        print(f"{name:<16}{timings[name].row()}", flush=True)
+    for kind in ("mutation", "crossover"):
+        for name in registry.COMPONENTS[kind]:
+            operator, draws = build_component(kind, name), torch_rng(0, "bench", name)
+            timings[name], _ = measure(partial(child_of, operator, parents, draws), rounds)
+            print(f"{name:<16}{timings[name].row()}", flush=True)
     return timings
+
+
+def child_of(operator: Component, parents: list[Adapter], draws: torch.Generator) -> Adapter:
+    """A child of the first parent by a mutation, of both by a crossover."""
+    if isinstance(operator, Mutation):
+        return operator.mutate(parents[0], draws)
+    if isinstance(operator, Crossover):
+        return operator.cross(parents[0], parents[1], draws)
+    raise TypeError(f"{operator!r} is neither a mutation nor a crossover")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,18 +205,19 @@ class Comparison:
         return self.our_distance <= self.peft_distance * (1.0 + CLOSENESS)
 
 
-def compare(size: Size, rounds: int) -> list[Comparison]:
-    """One layer of each shape."""
-    parents, found = [adapter(size, 1, seed) for seed in (0, 1)], []
+def compare(size: Size, rounds: int, average: Crossover | None = None) -> list[Comparison]:
+    """One layer of each shape; `average` is what is compared with PEFT."""
+    average = average or Average()
+    parents, comparisons = [adapter(size, 1, seed) for seed in (0, 1)], []
     print(f"\n{'layer':<8}{'in x out':>14}{'PEFT s':>10}{'ours s':>10}{'ratio':>9}", end="")
     print(f"{'PEFT distance':>17}{'our distance':>17}")
     for name, alike in SUBSET.items():
         key = f"0.{name}"
         ours = [{key: parent[key]} for parent in parents]
-        average, draws = CROSSOVERS["average"], torch_rng(0, "bench")
+        draws = torch_rng(0, "bench")
         # The first call of a size pays for what is set up once; a whole adapter hides it.
-        average(ours, EvolutionConfig(), draws)
-        ours_t, child = measure(partial(average, ours, EvolutionConfig(), draws), rounds)
+        child_of(average, ours, draws)
+        ours_t, child = measure(partial(child_of, average, ours, draws), rounds)
         pair = [parent[key] for parent in parents]
         peft_t, peft_child = by_peft(pair)
         one = Comparison(
@@ -216,22 +228,22 @@ def compare(size: Size, rounds: int) -> list[Comparison]:
             peft_distance=distance(peft_child, pair),
             our_distance=distance(child[key], pair),
         )
-        found.append(one)
+        comparisons.append(one)
         theirs, mine = peft_t.processor[0], statistics.median(ours_t.processor)
         n, m = size.layers()[name]
         print(
             f"{name:<8}{f'{n} x {m}':>14}{theirs:>10.3f}{mine:>10.4f}{theirs / mine:>9.0f}", end=""
         )
         print(f"{one.peft_distance:>17.9f}{one.our_distance:>17.9f}", flush=True)
-    return found
+    return comparisons
 
 
 def report(
-    timings: dict[str, Timing], found: list[Comparison], size: Size, quick: bool
+    timings: dict[str, Timing], comparisons: list[Comparison], size: Size, quick: bool
 ) -> tuple[dict[str, Any], bool]:
     """The figures, and whether the bars hold."""
     peft_s = {
-        kind: sum(one.stands_for * getattr(one.peft, kind)[0] for one in found)
+        kind: sum(one.stands_for * getattr(one.peft, kind)[0] for one in comparisons)
         for kind in ("processor", "clock")
     }
     ours_s = {
@@ -240,10 +252,10 @@ def report(
     }
     ratio = {kind: peft_s[kind] / ours_s[kind] for kind in peft_s}
     slow = [n for n, t in timings.items() if statistics.median(t.processor) > SECONDS_BAR]
-    farther = [one.layer for one in found if not one.closer]
+    farther = [one.layer for one in comparisons if not one.closer]
     passed = not farther and (quick or (not slow and ratio["processor"] >= RATIO_BAR))
     print(
-        f"\nPEFT for all {7 * size.blocks} layers, scaled from {len(found)}: "
+        f"\nPEFT for all {7 * size.blocks} layers, scaled from {len(comparisons)}: "
         f"{peft_s['processor']:,.0f} s of processor, {peft_s['clock']:,.0f} s by the clock\n"
         f"average for all of them: {ours_s['processor']:.2f} s, {ours_s['clock']:.2f} s; "
         f"ratio {ratio['processor']:,.0f}, {ratio['clock']:,.0f}"
@@ -258,7 +270,7 @@ def report(
         "machine": {"cpu": platform.processor() or platform.machine(), "threads": 1},
         "versions": {"torch": torch.__version__, "peft": peft.__version__},
         "operators": {name: asdict(timing) for name, timing in timings.items()},
-        "layers": [asdict(one) for one in found],
+        "layers": [asdict(one) for one in comparisons],
         "peft_seconds_scaled": peft_s,
         "average_seconds": ours_s,
         "ratio": ratio,
@@ -267,7 +279,7 @@ def report(
     return figures, passed
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, average: Crossover | None = None) -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="toy shapes, seconds")
     parser.add_argument("--rounds", type=int, default=5, help="children of each operator")
@@ -277,10 +289,10 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         timings = operators(size, args.rounds)
-        found = compare(size, args.rounds)
+        comparisons = compare(size, args.rounds, average)
     finally:
         torch.set_num_threads(threads)
-    figures, passed = report(timings, found, size, args.quick)
+    figures, passed = report(timings, comparisons, size, args.quick)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(args.out, (json.dumps(figures, indent=2) + "\n").encode())
     print(f"written to {args.out}")

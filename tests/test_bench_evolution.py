@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from bench import evolution as bench
-from redqueen.evolution import CROSSOVERS, MUTATIONS
+from redqueen.evolution.operators.layerwise import Layerwise
+from tests.evolution.adapters import OPERATORS
 
 
 def test_the_quick_bench_writes_its_figures(
@@ -18,7 +19,7 @@ def test_the_quick_bench_writes_its_figures(
     assert bench.main(["--quick", "--rounds", "2", "--out", str(out)]) == 0
     assert torch.get_num_threads() == threads
     figures = json.loads(out.read_text())
-    assert list(figures["operators"]) == [*MUTATIONS, *CROSSOVERS]
+    assert list(figures["operators"]) == list(OPERATORS)
     assert all(len(timing["clock"]) == 2 for timing in figures["operators"].values())
     assert [layer["layer"] for layer in figures["layers"]] == ["q", "k", "gate"]
     assert sum(layer["stands_for"] for layer in figures["layers"]) == 7 * bench.TOY.blocks
@@ -28,12 +29,12 @@ def test_the_quick_bench_writes_its_figures(
         assert 0.05 < layer["our_distance"] < 0.5
     assert figures["ratio"]["processor"] > 1
     printed = capsys.readouterr().out
-    assert all(name in printed for name in (*MUTATIONS, *CROSSOVERS, "bars held"))
+    assert all(name in printed for name in (*OPERATORS, "bars held"))
 
 
-def test_a_child_farther_than_pefts_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(bench.CROSSOVERS, "average", CROSSOVERS["layerwise"])
-    assert bench.main(["--quick", "--rounds", "1", "--out", str(tmp_path / "f.json")]) == 1
+def test_a_child_farther_than_pefts_fails(tmp_path: Path) -> None:
+    arguments = ["--quick", "--rounds", "1", "--out", str(tmp_path / "f.json")]
+    assert bench.main(arguments, average=Layerwise()) == 1
     assert json.loads((tmp_path / "f.json").read_text())["passed"] is False
 
 

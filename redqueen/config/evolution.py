@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from redqueen.config.component import Of
 from redqueen.config.section import Section
@@ -58,6 +58,7 @@ class EvolutionConfig(Section):
     fitness: Annotated[Any, Of("fitness")] = Field("mean")
     """What selection acts on: `mean` or `conservative` rating, `solve_rate`, `novelty`."""
     sharing: SharingConfig = Field(default_factory=SharingConfig)
+    """A table, or its `by` alone."""
     selection: Annotated[Any, Of("selection")] = Field("truncation")
     """Who of the survivors has children: `truncation` or `tournament`."""
     replacement: Annotated[Any, Of("replacement")] = Field("worst")
@@ -69,6 +70,7 @@ class EvolutionConfig(Section):
     child_optimizer: Literal["zero", "parent"] = "zero"
     """A child's optimizer state: empty, or a copy of its first parent's."""
     hyperparameters: HyperparametersConfig = Field(default_factory=HyperparametersConfig)
+    """A table, or its `vary` alone."""
     diversity_window: int = Field(10, ge=1)
     """Steps over which members' behaviour is compared."""
     crossover_probability: float = Field(0.5, ge=0, le=1)
@@ -77,6 +79,16 @@ class EvolutionConfig(Section):
     """Mutations to draw from: `svd`, `layer_gaussian`, `component_mask`, `gaussian`, `neftune`."""
     crossovers: tuple[Annotated[Any, Of("crossover")], ...] = ("average", "layerwise")
     """Crossovers to draw from: `average`, `layerwise`, `dare`, `svd_subspace`, `extrapolation`."""
+
+    @field_validator("sharing", mode="before")
+    @classmethod
+    def _name_is_by(cls, value: Any) -> Any:
+        return {"by": value} if isinstance(value, str) else value
+
+    @field_validator("hyperparameters", mode="before")
+    @classmethod
+    def _names_are_vary(cls, value: Any) -> Any:
+        return {"vary": value} if isinstance(value, list | tuple) else value
 
     @model_validator(mode="after")
     def _operators_suffice(self) -> "EvolutionConfig":

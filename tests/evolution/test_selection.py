@@ -141,7 +141,8 @@ def test_a_childs_rating() -> None:
 def test_hyperparameters_are_left_alone_unless_named() -> None:
     parent = crowd(1, learning_rate_factor=0.7, temperature=1.2)[0]
     assert inherit(parent, HyperparametersConfig(), 1.0, rng()) == (0.7, 1.2)
-    only = HyperparametersConfig(vary=("temperature",))
+    only = EvolutionConfig(hyperparameters=["temperature"]).hyperparameters
+    assert only == HyperparametersConfig(vary=("temperature",))
     factor, temperature = inherit(parent, only, 1.0, rng())
     assert factor == 0.7
     assert temperature != 1.2

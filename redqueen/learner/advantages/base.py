@@ -48,11 +48,26 @@ def equal_keys(keys: Iterable[Hashable]) -> list[NDArray[np.intp]]:
     return [np.array(indices) for indices in places.values()]
 
 
-def groups(samples: Sequence[Sample]) -> list[NDArray[np.intp]]:
-    """Return the indices of every group; groups are those of one member even if names collide."""
-    return equal_keys((sample.member, sample.group) for sample in samples)
-
-
 def all_equal(rewards: Floats) -> bool:
     """Whether there is nothing to compare. Not by the deviation: rounding may leave a little."""
     return bool(rewards.max() == rewards.min())
+
+
+class GroupScheme(AdvantageScheme):
+    """Base of the schemes that compare the attempts at one prompt with each other."""
+
+    def compare(self, rewards: Floats) -> Floats:
+        """Return the advantages of one group, whose rewards are not all equal."""
+        raise NotImplementedError
+
+    def advantages(self, samples: Sequence[Sample], memory: Memory) -> Floats:
+        """Return the advantages [N], 0 in groups whose rewards are all equal.
+
+        Groups are those of one member, even if names collide.
+        """
+        rewards_N = rewards_of(samples)
+        advantages_N = np.zeros_like(rewards_N)
+        for group in equal_keys((sample.member, sample.group) for sample in samples):
+            if not all_equal(rewards_N[group]):
+                advantages_N[group] = self.compare(rewards_N[group])
+        return advantages_N
