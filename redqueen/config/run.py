@@ -40,9 +40,6 @@ class Config(Section):
     score texts again. They add about half to its size."""
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves its default."""
-    keep_tokens: bool = True
-    """Keep token ids and log-probabilities in the run database, so that `redqueen verify` can
-    compute them again."""
     callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "alarms")
     """What watches the run, in this order."""
     policy: PolicyConfig = PolicyConfig()
