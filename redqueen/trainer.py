@@ -238,7 +238,7 @@ class Trainer:
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
             members = self.population.members
             update = self.learner.update(
-                make_samples(proposals, rollouts, rewards, members),
+                make_samples(matches, proposals, rollouts, rewards, members),
                 step,
                 versions={m.slot: self.step for m in members},
                 rate_factors={m.slot: m.learning_rate_factor for m in members},

@@ -19,7 +19,11 @@ from redqueen.config.section import Section
 
 
 class Config(Section):
-    """A run."""
+    """A run.
+
+    Defaults are made with a config and not with this class: they import the components they name,
+    and those modules import this package.
+    """
 
     name: str = "default"
     """What the run is called in reports."""
@@ -35,7 +39,7 @@ class Config(Section):
     """CPU threads of torch; 0 leaves its default."""
     callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "alarms")
     """What watches the run, in this order."""
-    policy: PolicyConfig = PolicyConfig()
+    policy: PolicyConfig = Field(default_factory=PolicyConfig)
     engine: Annotated[Any, Of("engine")] = Field("auto")
     """What writes text: `torch`, `cpu` (worker processes and compiled kernels, extra `cpu`), or
     `auto`: `cpu` for a small base on a CPU if the extra is installed, else `torch`."""
@@ -43,14 +47,14 @@ class Config(Section):
         {"code": "code"}, min_length=1
     )
     """The families of tasks by name, each a table with `type` (default: the table's own name)."""
-    curriculum: CurriculumConfig = CurriculumConfig()
-    population: PopulationConfig = PopulationConfig()
-    rollout: RolloutConfig = RolloutConfig()
-    sandbox: SandboxConfig = SandboxConfig()
-    learner: LearnerConfig = LearnerConfig()
-    evolution: EvolutionConfig = EvolutionConfig()
-    alarms: AlarmConfig = AlarmConfig()
-    eval: EvalConfig = EvalConfig()
+    curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
+    population: PopulationConfig = Field(default_factory=PopulationConfig)
+    rollout: RolloutConfig = Field(default_factory=RolloutConfig)
+    sandbox: SandboxConfig = Field(default_factory=SandboxConfig)
+    learner: LearnerConfig = Field(default_factory=LearnerConfig)
+    evolution: EvolutionConfig = Field(default_factory=EvolutionConfig)
+    alarms: AlarmConfig = Field(default_factory=AlarmConfig)
+    eval: EvalConfig = Field(default_factory=EvalConfig)
 
     @field_validator("environments", mode="before")
     @classmethod
