@@ -23,7 +23,7 @@ test: $(READY)  ## everything that CI checks
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,dev]'
 	touch $@
 
 seedling: $(READY)  ## make the base again into build/seedling/model (an hour and more on a CPU)
@@ -75,7 +75,7 @@ $(PEERS_READY): pyproject.toml constraints.txt bench/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-		-e '.[dev]' -r bench/requirements.txt
+		-e '.[cpu,dev]' -r bench/requirements.txt
 	touch $@
 
 clean:

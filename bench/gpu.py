@@ -28,12 +28,11 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen2Config
 
 from bench.ratios import Ratio, in_turns, ratio, table, write
-from bench.work import never_ending, trajectories
+from bench.work import Lab, never_ending, requests_of, samples
 from redqueen.config import LearnerConfig, PolicyConfig
-from redqueen.engines.policy import Policy
-from redqueen.learner import Learner, StackedAdamW
+from redqueen.engines.torch import Torch
 from redqueen.models.loading import Base, assemble
-from redqueen.types import Request
+from redqueen.models.population_model import PopulationModel
 
 OVERHEAD_BAR, PEAK_BAR, CAP_GIB = 1.05, 0.40, 24.0
 
@@ -107,30 +106,25 @@ def random_base(shapes: Shapes, device: torch.device) -> Base:
     return assemble(model.eval(), Numbers(), torch.bfloat16)
 
 
-def policy_of(base: Base, shapes: Shapes, members: int, **settings: Any) -> Policy:
+def lab_of(base: Base, shapes: Shapes, members: int, rows: int = 256, **settings: Any) -> Lab:
     config = PolicyConfig(learn_tokens=shapes.learn_tokens, dtype="bfloat16", **settings)
-    return never_ending(Policy(config, base, members, 0))
+    return never_ending(Lab.of(PopulationModel(config, base, members, 0), Torch(rows=rows)))
 
 
-def step_of(policy: Policy, shapes: Shapes, members: int) -> dict[str, Callable[[], object]]:
+def step_of(lab: Lab, shapes: Shapes, members: int) -> dict[str, Callable[[], object]]:
     """Sampling and learning of one step, dealt evenly to `members` adapters."""
     generator = torch.Generator().manual_seed(0)
-    known = shapes.model["vocab_size"]
-    texts = torch.randint(3, known, (shapes.prompts, shapes.prompt_tokens), generator=generator)
-    requests = [
-        Request(place * members // shapes.prompts, " ".join(map(str, ids)), number)
-        for place, ids in enumerate(texts.tolist())
-        for number in range(place * shapes.attempts, (place + 1) * shapes.attempts)
-    ]
+    size = shapes.model["vocab_size"]
+    texts = torch.randint(3, size, (shapes.prompts, shapes.prompt_tokens), generator=generator)
+    prompts = [" ".join(map(str, ids)) for ids in texts.tolist()]
+    requests = requests_of(prompts, members, shapes.attempts)
 
     def sample() -> Any:
-        return policy.generate(requests, max_new_tokens=shapes.text_tokens, temperature=1.0)
+        return lab.write(requests, shapes.text_tokens)
 
-    batch = trajectories(sample())
-    config = LearnerConfig(learning_rate=1e-9)
-    optimizer = StackedAdamW(policy.adapters.parameters())
-    learner = Learner(policy, optimizer, config, temperature=1.0, seed=0, steps=1)
-    return {"sample": sample, "learn": lambda: learner.update(batch, 1)}
+    batch = samples(sample())
+    learner = lab.learner(LearnerConfig(learning_rate=1e-9))
+    return {"sample": sample, "learn": lambda: learner.update(batch, 1, lab.versions())}
 
 
 def synchronised(device: torch.device) -> Callable[[], float]:
@@ -170,8 +164,8 @@ def compare(base: Base, shapes: Shapes, repeats: int) -> list[Ratio]:
     device = base.device
     works: dict[str, Callable[[], object]] = {}
     for members in (1, 8):
-        policy = policy_of(base, shapes, members, rank=32, alpha=64.0)
-        works |= {f"{n} {members}": w for n, w in step_of(policy, shapes, members).items()}
+        lab = lab_of(base, shapes, members, rank=32, alpha=64.0)
+        works |= {f"{n} {members}": w for n, w in step_of(lab, shapes, members).items()}
     product, flops, copy, volume = machine(shapes, device)
     works |= {"product": product, "copy": copy}
     free(device)
@@ -211,8 +205,8 @@ def memory(base: Base, shapes: Shapes, members: int, cap: bool, **settings: Any)
         share = CAP_GIB * 2**30 / torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, share), device)
     free(device)
-    policy = policy_of(base, shapes, members, **settings)
-    for work in step_of(policy, shapes, min(members, shapes.prompts)).values():
+    lab = lab_of(base, shapes, members, **settings)
+    for work in step_of(lab, shapes, min(members, shapes.prompts)).values():
         work()
     peak = peak_gib(device)
     if cap and device.type == "cuda":
@@ -234,7 +228,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     base = random_base(shapes, device)
     lines = compare(base, shapes, args.repeats)
     lines.append(memory(base, shapes, 8, False, rank=32, alpha=64.0))
-    small = {"rank": 8, "alpha": 16.0, "targets": ("q_proj", "v_proj"), "generation_rows": 64}
+    small = {"rank": 8, "alpha": 16.0, "targets": ("q_proj", "v_proj"), "rows": 64}
     lines.append(memory(base, shapes, 100, True, **small))
     print(table(lines))
     write(args.out, lines)

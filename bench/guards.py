@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
+from redqueen.engines.policy import Policy
+
 from recipes.seedling.evaluate import propose
 from redqueen.config import Config, load_config
 from redqueen.curriculum.archive import Archive
 from redqueen.curriculum.near_copies import CopyIndex
-from redqueen.engines.policy import Policy
 from redqueen.environments import build_domain
 from redqueen.environments.base import Domain, Draft
 from redqueen.environments.code.generator import BANDS, random_value

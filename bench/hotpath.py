@@ -12,35 +12,33 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 
 import torch
 
 from bench.ratios import Ratio, in_turns, ratio, table, write
-from bench.work import trajectories
+from bench.work import Lab, samples
+from redqueen.build import open_environments
 from redqueen.config import Config, load_config
-from redqueen.engines.policy import Policy
-from redqueen.environments import build_domain
-from redqueen.environments.code.generator import BANDS
-from redqueen.learner import Learner, StackedAdamW
+from redqueen.engines.cpu import Cpu
+from redqueen.environments.base import STREAM, sources_of
 from redqueen.models.loading import Base
-from redqueen.sandbox import make_sandbox
-from redqueen.types import Completion, Request, Trajectory
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Completion, Messages, Request, Sample
 
 
-def compare(name: str, policy: Policy, work: Callable[[], object], repeats: int) -> Ratio:
+def compare(name: str, model: PopulationModel, work: Callable[[], object], repeats: int) -> Ratio:
     """`work` both ways in turns, in processor time."""
-    ways = {"padded": replace(policy.base, packed=None), "shared": policy.base}
+    ways = {"padded": replace(model.base, packed=None), "shared": model.base}
 
     def by(base: Base) -> Callable[[], object]:
         def run() -> object:
-            policy.base = base
+            model.base = base
             return work()
 
         return run
 
     seconds = in_turns({way: by(base) for way, base in ways.items()}, repeats, time.process_time)
-    policy.base = ways["shared"]
+    model.base = ways["shared"]
     medians = ", ".join(f"{way} {statistics.median(seconds[way]):.2f} s" for way in ways)
     bar = BARS.get(name)
     return ratio(name, seconds["padded"], seconds["shared"], "higher", bar, medians)
@@ -49,14 +47,10 @@ def compare(name: str, policy: Policy, work: Callable[[], object], repeats: int)
 BARS = {"learn, G = 8": 2.0}
 
 
-def prompts_of(config: Config, policy: Policy, count: int, seed: int) -> list[str]:
-    rng = Random(seed)
-    with make_sandbox(config.sandbox) as sandbox:
-        domain = build_domain(config, sandbox, policy.tokenizer)
-        cells = [(kind, band) for band in BANDS for kind in domain.kinds]
-        return [
-            domain.pose(domain.generated_task(*cells[i % len(cells)], rng)) for i in range(count)
-        ]
+def prompts_of(config: Config, count: int, seed: int) -> list[Messages]:
+    with open_environments(config) as environments:
+        code = environments["code"]
+        return [code.prompt(task) for task in sources_of(code)[STREAM].tasks(count, seed)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,14 +62,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     config = load_config(None, [])
-    policy = Policy.load(config.policy, 4, 0)
-    if policy.base.packed is None:
+    model = PopulationModel.load(config.policy, 4, 0)
+    lab = Lab.of(model, Cpu(workers=1))
+    if model.base.packed is None:
         raise SystemExit("this base keeps its own attention, so there is nothing to compare")
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for b in policy.adapters.B.values():
+        for b in model.adapters.B.values():
             b.copy_(0.01 * torch.randn(b.shape, generator=generator))
-    prompts = prompts_of(config, policy, args.tasks, 0)
+    prompts = prompts_of(config, args.tasks, 0)
 
     def generate(attempts: int) -> list[Completion]:
         requests = [
@@ -83,25 +78,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             for place, prompt in enumerate(prompts)
             for attempt in range(attempts)
         ]
-        return policy.generate(requests, max_new_tokens=192, temperature=1.0)
+        return lab.write(requests, 192)
 
     lines = [
-        compare(f"generate, G = {attempts}", policy, lambda g=attempts: generate(g), args.repeats)
+        compare(f"generate, G = {attempts}", model, lambda g=attempts: generate(g), args.repeats)
         for attempts in (1, 8)
     ]
-    before = {name: tensor.clone() for name, tensor in policy.adapters.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in model.adapters.state_dict().items()}
     for attempts in (2, 8):
-        batch = trajectories(generate(attempts))
+        batch = samples(generate(attempts))
 
-        def learn(batch: list[Trajectory] = batch) -> None:
-            policy.adapters.load_state_dict(before)
-            optimizer = StackedAdamW(policy.adapters.parameters())
-            learner = Learner(policy, optimizer, config.learner, temperature=1.0, seed=0, steps=40)
-            report = learner.update(batch, 1)
+        def learn(batch: list[Sample] = batch) -> None:
+            model.adapters.load_state_dict(before)
+            report = lab.learner(config.learner, 40).update(batch, 1, lab.versions())
             if report.trained_sequences != len(batch):
                 raise SystemExit("some sequences were left out of the backward pass")
 
-        lines.append(compare(f"learn, G = {attempts}", policy, learn, args.repeats))
+        lines.append(compare(f"learn, G = {attempts}", model, learn, args.repeats))
     print(f"{args.tasks} prompts, 4 members, {args.threads} threads: padded rows / shared prompts")
     print(table(lines))
     write(args.out, lines)

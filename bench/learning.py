@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from random import Random
 
 import torch
+from redqueen.engines.policy import Policy
 
 from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
 from redqueen.config import Config, load_config
-from redqueen.engines.policy import Policy
 from redqueen.environments import build_domain
 from redqueen.environments.base import Attempt, Domain
 from redqueen.environments.code.generator import BANDS

@@ -39,8 +39,8 @@ def product(model: torch.nn.Module, dtype: torch.dtype) -> tuple[Callable[[], ob
 def compare_limits(members: int, repeats: int, threads: int) -> list[Ratio]:
     """Sampling and learning of `members` adapters over what bounds them."""
     config = load_config(CONFIG, [("threads", str(threads))])
-    policy, work = fixed_work(config, members)
-    multiply, flops = product(policy.base.model, policy.base.dtype)
+    lab, work = fixed_work(config, members)
+    multiply, flops = product(lab.model.base.model, lab.model.base.dtype)
     buffer = torch.ones(BUFFER_MIB * 2**18)
     seconds = in_turns(
         {
@@ -50,21 +50,21 @@ def compare_limits(members: int, repeats: int, threads: int) -> list[Ratio]:
         },
         repeats,
     )
-    policy.close()
+    lab.engine.close()
     flop_rate = 20 * flops / statistics.median(seconds["product"])
     byte_rate = 4 * buffer.numel() * 4 / statistics.median(seconds["read"])
     rows = PROPOSALS * config.rollout.attempts
-    shape = policy.base.model.config
-    width = policy.base.dtype.itemsize
+    shape = lab.model.base.model.config
+    width = lab.model.base.dtype.itemsize
     state = 2 * width * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim
     prompt_tokens, text_tokens = PROPOSALS * PROMPT_TOKENS, rows * TEXT_TOKENS
-    arithmetic = 2.0 * policy.num_parameters * (prompt_tokens + text_tokens) / flop_rate
+    arithmetic = 2.0 * lab.model.num_parameters * (prompt_tokens + text_tokens) / flop_rate
     # A prompt's keys and values are read once for all its rows.
-    read = TEXT_TOKENS * width * policy.num_parameters
+    read = TEXT_TOKENS * width * lab.model.num_parameters
     read += state * (prompt_tokens * TEXT_TOKENS + rows * TEXT_TOKENS**2 // 2)
     memory = read / byte_rate
     tokens = prompt_tokens + rows * (TEXT_TOKENS - 1)
-    learning = 4.0 * policy.num_parameters * tokens / flop_rate
+    learning = 4.0 * lab.model.num_parameters * tokens / flop_rate
     machine = f"{flop_rate / 1e9:,.0f} GFLOP/s, {byte_rate / 1e9:.0f} GB/s"
     return [
         ratio(

@@ -19,11 +19,9 @@ import torch
 
 from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.sides import Side
-from bench.work import never_ending, plain_prompts, trajectories
+from bench.work import Lab, never_ending, plain_prompts, requests_of, samples
 from redqueen.config import Config, load_config
-from redqueen.engines.policy import Policy
-from redqueen.learner import Learner, StackedAdamW
-from redqueen.types import Request
+from redqueen.models.population_model import PopulationModel
 
 MEMBERS = (2, 4, 8, 16, 32, 64, 128)
 BARS = {8: 1.08, 64: 1.3}
@@ -56,34 +54,27 @@ def population(members: int, like: int | None = None) -> dict[str, str]:
     return {key: str(value) for key, value in keys.items()}
 
 
-def fixed_work(config: Config, members: int) -> tuple[Policy, dict[str, Callable[[], object]]]:
+def fixed_work(config: Config, members: int) -> tuple[Lab, dict[str, Callable[[], object]]]:
     """Sampling and learning of `PROPOSALS` tasks x `ATTEMPTS`, dealt to `members` adapters.
 
-    Close the policy when all is done.
+    Close the engine when all is done.
     """
-    policy = Policy.load(config.policy, members, 0)
-    policy.start_workers()
-    never_ending(policy)
-    prompts = plain_prompts(policy, PROPOSALS, PROMPT_TOKENS)
-    # As in a run, a task's attempts are one member's; there are never more students than tasks.
-    requests = [
-        Request(place * members // PROPOSALS, prompt, place * ATTEMPTS + attempt)
-        for place, prompt in enumerate(prompts)
-        for attempt in range(ATTEMPTS)
-    ]
+    lab = Lab.of(PopulationModel.load(config.policy, members, 0), config.engine)
+    never_ending(lab)
+    prompts = plain_prompts(lab.model, PROPOSALS, PROMPT_TOKENS)
+    # There are never more students than tasks.
+    requests = requests_of(prompts, members, ATTEMPTS)
 
     def sample() -> object:
-        return policy.generate(requests, max_new_tokens=TEXT_TOKENS, temperature=1.0)
+        return lab.write(requests, TEXT_TOKENS)
 
-    batch = trajectories(policy.generate(requests, max_new_tokens=TEXT_TOKENS, temperature=1.0))
-    optimizer = StackedAdamW(policy.adapters.parameters())
-    still = config.learner.model_copy(update={"learning_rate": 1e-9})
-    learner = Learner(policy, optimizer, still, temperature=1.0, seed=0, steps=1)
+    batch = samples(lab.write(requests, TEXT_TOKENS))
+    learner = lab.learner(config.learner.model_copy(update={"learning_rate": 1e-9}))
 
     def learn() -> object:
-        return learner.update(batch, 1)
+        return learner.update(batch, 1, lab.versions())
 
-    return policy, {"sample": sample, "learn": learn}
+    return lab, {"sample": sample, "learn": learn}
 
 
 def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> list[Ratio]:
@@ -94,8 +85,8 @@ def compare_fixed_work(config: Config, sizes: Sequence[int], repeats: int) -> li
         named = {f"{size:04}": work[name] for size, (_, work) in works.items()}
         for key, values in in_turns(named, repeats).items():
             seconds[int(key)][name] = values
-    for policy, _ in works.values():
-        policy.close()
+    for lab, _ in works.values():
+        lab.engine.close()
     lines = []
     first = seconds[1]
     for size in sizes:

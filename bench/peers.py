@@ -39,17 +39,16 @@ from trl import GRPOConfig, GRPOTrainer
 from bench.azr import azr_programs, in_pool
 from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.sandbox import WORKERS
-from bench.work import never_ending, plain_prompts, trajectories
-from redqueen.config import Config, SandboxConfig, load_config
-from redqueen.engines.policy import Policy
-from redqueen.environments import build_domain
-from redqueen.environments.base import Attempt, Domain
-from redqueen.learner import Learner, StackedAdamW
-from redqueen.models.attention import PackedPlan
+from bench.work import Lab, never_ending, plain_prompts, samples
+from redqueen.build import open_environments
+from redqueen.config import Config, build_config, load_config, merge
+from redqueen.engines.cpu.model import accelerated
+from redqueen.environments.base import SEED, Attempt, Environment, sources_of
+from redqueen.models.attention import PackedAttention
 from redqueen.models.loading import resolve_base
 from redqueen.models.packing import Packing, Text
-from redqueen.sandbox import make_sandbox
-from redqueen.types import Request, Verdict
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Request, Verdict, user
 
 MEMBERS, RANK, ALPHA = 8, 8, 16.0
 TOKENS = 96
@@ -76,17 +75,19 @@ def loss_of(logits_RTV: Tensor, ids_RT: Tensor) -> Tensor:
 
 
 def our_pass(config: Config, ids_RT: Tensor) -> Callable[[], float]:
-    policy = Policy.load(config.policy, MEMBERS, 0)
-    if policy.base.packed is None:
+    model = PopulationModel.load(config.policy, MEMBERS, 0)
+    base = accelerated(model.base)
+    packed, per_member = base.packed, len(ids_RT) // MEMBERS
+    if packed is None:
         raise SystemExit("this base cannot read packed texts")
-    model, per_member = policy.base.packed, len(ids_RT) // MEMBERS
-    parameters = list(policy.adapters.parameters().values())
+    parameters = list(model.adapters.parameters().values())
 
     def work() -> float:
         texts = [Text(row // per_member, ids) for row, ids in enumerate(ids_RT.tolist())]
-        packing = Packing(texts, policy.device)
-        with policy.router.route(packing.slots, "segments", packed=True) as route:
-            logits_NV = model.logits(packing.ids_N, packing.position_N, route, PackedPlan(packing))
+        packing = Packing(texts, base.device)
+        attention = PackedAttention(packing, base.kernel)
+        with model.router.route(packing.slots, "segments", packed=True) as route:
+            logits_NV = packed.logits(packing.ids_N, packing.position_N, route, attention)
         loss = loss_of(logits_NV.view(*ids_RT.shape, -1), ids_RT)
         for parameter in parameters:
             parameter.grad = None
@@ -176,28 +177,24 @@ def compare_passes(config: Config, repeats: int) -> list[Ratio]:
 
 def our_steps(config: Config, steps: int) -> list[float]:
     """Seconds of each step of all eight adapters."""
-    policy = Policy.load(config.policy, MEMBERS, 0)
-    policy.start_workers()
-    never_ending(policy)
-    optimizer = StackedAdamW(policy.adapters.parameters())
-    learner = Learner(policy, optimizer, config.learner, temperature=1.0, seed=0, steps=steps)
+    lab = never_ending(Lab.of(PopulationModel.load(config.policy, MEMBERS, 0), config.engine))
+    learner = lab.learner(config.learner, steps)
     attempts = [
         (member, prompt)
         for member in range(MEMBERS)
-        for prompt in plain_prompts(policy, PROMPTS, PROMPT_TOKENS, member)
+        for prompt in plain_prompts(lab.model, PROMPTS, PROMPT_TOKENS, member)
         for _ in range(ATTEMPTS)
     ]
     seconds = []
     for step in range(1, steps + 1):
         begun = time.perf_counter()
         requests = [
-            Request(member, prompt, 10_000 * step + number)
+            Request(member, user(prompt), 10_000 * step + number)
             for number, (member, prompt) in enumerate(attempts)
         ]
-        texts = policy.generate(requests, max_new_tokens=TEXT_TOKENS, temperature=1.0)
-        learner.update(trajectories(texts), step)
+        learner.update(samples(lab.write(requests, TEXT_TOKENS)), step, lab.versions())
         seconds.append(time.perf_counter() - begun)
-    policy.close()
+    lab.engine.close()
     return seconds
 
 
@@ -222,8 +219,8 @@ def alternating(completions: Sequence[str], **kwargs: object) -> list[float]:
 
 def trl_steps(config: Config, member: int, steps: int, folder: Path) -> list[float]:
     """Seconds of each step of one adapter."""
-    policy = Policy.load(config.policy, 1, 0)
-    prompts = plain_prompts(policy, PROMPTS, PROMPT_TOKENS, member)
+    model = PopulationModel.load(config.policy, 1, 0)
+    prompts = plain_prompts(model, PROMPTS, PROMPT_TOKENS, member)
     watch = Stopwatch()
     settings = GRPOConfig(
         output_dir=str(folder),
@@ -249,7 +246,7 @@ def trl_steps(config: Config, member: int, steps: int, folder: Path) -> list[flo
         args=settings,
         reward_funcs=alternating,
         train_dataset=Dataset.from_dict({"prompt": prompts}),
-        processing_class=policy.tokenizer,
+        processing_class=model.tokenizer,
         peft_config=LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear"),
         callbacks=[watch],
     )
@@ -277,31 +274,36 @@ def compare_steps(config: Config, repeats: int, folder: Path) -> list[Ratio]:
 # ── verdicts ────────────────────────────────────────────────────────────────────────────────
 
 
-def written_attempts(config: Config, domain: Domain) -> list[Attempt]:
+def written_attempts(config: Config, code: Environment) -> list[Attempt]:
     """What the base writes for generated tasks of all kinds and bands."""
-    policy = Policy.load(config.policy, 1, 0)
-    tasks = [task for task in domain.seed_tasks(VERDICT_TASKS, 0) for _ in range(ATTEMPTS)]
-    requests = [Request(None, domain.pose(task), number) for number, task in enumerate(tasks)]
-    texts = policy.generate(
-        requests, max_new_tokens=config.rollout.solve_tokens, temperature=1.0, top_p=1.0
-    )
+    lab = Lab.of(PopulationModel.load(config.policy, 1, 0), config.engine)
+    seeds = sources_of(code)[SEED].tasks(VERDICT_TASKS, 0)
+    tasks = [task for task in seeds for _ in range(ATTEMPTS)]
+    requests = [Request(None, code.prompt(task), number) for number, task in enumerate(tasks)]
+    texts = lab.write(requests, config.rollout.solve_tokens)
+    lab.engine.close()
     return [Attempt(task, text.text) for task, text in zip(tasks, texts, strict=True)]
+
+
+def with_workers(config: Config) -> Config:
+    """The same with as many sandbox processes as the peer has."""
+    return build_config(merge(config.model_dump(), {"sandbox": {"workers": WORKERS}}))
 
 
 def compare_verdicts(config: Config, repeats: int) -> list[Ratio]:
     """Verdicts on the same attempts, answers already read for the peer; and that they agree."""
     with (
-        make_sandbox(SandboxConfig(workers=WORKERS)) as sandbox,
+        open_environments(with_workers(config)) as environments,
         ProcessPool(max_workers=1) as single,
         ProcessPool(max_workers=WORKERS) as several,
     ):
-        domain = build_domain(config, sandbox, Policy.load(config.policy, 1, 0).tokenizer)
-        attempts = written_attempts(config, domain)
-        judged = domain.verify(attempts)
+        code = environments["code"]
+        attempts = written_attempts(config, code)
+        judged = code.verify(attempts)
         answers = [(a.task, j.answer) for a, j in zip(attempts, judged, strict=True)]
 
         def ours() -> list[bool]:
-            return [item.verdict is Verdict.CORRECT for item in domain.verify(attempts)]
+            return [item.verdict is Verdict.CORRECT for item in code.verify(attempts)]
 
         def planned() -> list[list[str]]:
             return [azr_programs(task, answer) for task, answer in answers]

@@ -37,7 +37,7 @@ def attend(config: Path, directory: Path, overrides: Sequence[tuple[str, str]]) 
                 "proposals": len(record.proposals),
                 "tokens": record.metrics["sampled_tokens"],
                 "children": len(record.events),
-                "memory": trainer.policy.peak_memory(),
+                "memory": trainer.engine.peak_memory(),
             }
             print(json.dumps(line), flush=True)
 

@@ -11,10 +11,10 @@ from collections import defaultdict
 
 import numpy as np
 import torch
+from redqueen.engines.policy import Policy
 
 from redqueen.benchmarks import SUITES, Subject, evaluate, suite_tasks
 from redqueen.config import load_config
-from redqueen.engines.policy import Policy
 from redqueen.environments import build_domain
 from redqueen.report import cluster_bootstrap
 from redqueen.rng import numpy_rng

@@ -1,28 +1,63 @@
 """Work of a known size for benchmarks: prompts and texts of given lengths, and what to learn."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
-from redqueen.engines.policy import Policy
-from redqueen.types import Completion, Role, Trajectory
+import numpy as np
+
+from redqueen.config.learner import LearnerConfig
+from redqueen.engines.base import Engine, Sampling
+from redqueen.learner import Learner, StackedAdamW
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Completion, Request, Role, Sample, user
 
 
-def _forget_ends(policy: Policy, job: object) -> None:
-    policy.base = replace(policy.base, eos_ids=frozenset())
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A model, the engine that writes for it, and what the learner scores with."""
+
+    model: PopulationModel
+    engine: Engine
+
+    @classmethod
+    def of(cls, model: PopulationModel, engine: Any) -> "Lab":
+        """Build the engine that a config names."""
+        return cls(model, engine.build(model))
+
+    @property
+    def scorer(self) -> Any:
+        return getattr(self.engine, "scorer", self.model)
+
+    def write(self, requests: Sequence[Request], tokens: int) -> list[Completion]:
+        """Return texts of at most that many tokens, at temperature 1."""
+        return self.engine.generate(requests, Sampling(tokens, 1.0))
+
+    def learner(self, config: LearnerConfig, steps: int = 1) -> Learner:
+        """Return a learner with a fresh optimizer."""
+        optimizer = StackedAdamW(self.model.adapters.parameters())
+        return Learner(self.scorer, optimizer, config, temperature=1.0, seed=0, steps=steps)
+
+    def versions(self) -> dict[int, int]:
+        """Return the versions of adapters that no `sync` has spoken of."""
+        return dict.fromkeys(range(self.model.adapters.slots), 0)
 
 
-def never_ending(policy: Policy) -> Policy:
+def _forget_ends(model: PopulationModel, job: object) -> None:
+    model.base = replace(model.base, eos_ids=frozenset())
+
+
+def never_ending(lab: Lab) -> Lab:
     """Let no text end by itself, so that all are as long as they may be; in its workers too."""
-    _forget_ends(policy, None)
-    if policy.crew is not None:
-        # Which deals its jobs in turn, so that every worker gets one.
-        policy.crew.map_gradients(_forget_ends, range(len(policy.crew)))
-    return policy
+    _forget_ends(lab.model, None)
+    # Jobs are dealt in turn, so that every worker gets one.
+    lab.scorer.map_gradients(_forget_ends, range(len(getattr(lab.engine, "workers", ()))))
+    return lab
 
 
-def plain_prompts(policy: Policy, count: int, tokens: int, first: int = 0) -> list[str]:
+def plain_prompts(model: PopulationModel, count: int, tokens: int, first: int = 0) -> list[str]:
     """Different prompts of about `tokens` tokens, strung together from the vocabulary."""
-    words = [policy.base.decode([i]) for i in range(policy.base.embeddings)]
+    words = [model.base.decode([i]) for i in range(model.base.embeddings)]
     words = [word for word in words if word.strip()]
     return [
         "".join(words[(11 * first + 7 * number + 3 * i) % len(words)] for i in range(tokens))
@@ -30,19 +65,30 @@ def plain_prompts(policy: Policy, count: int, tokens: int, first: int = 0) -> li
     ]
 
 
-def trajectories(texts: Sequence[Completion]) -> list[Trajectory]:
+def requests_of(prompts: Sequence[str], members: int, attempts: int) -> list[Request]:
+    """As in a run, a task's attempts are one member's; tasks are dealt evenly."""
+    return [
+        Request(place * members // len(prompts), user(prompt), place * attempts + attempt)
+        for place, prompt in enumerate(prompts)
+        for attempt in range(attempts)
+    ]
+
+
+def samples(texts: Sequence[Completion]) -> list[Sample]:
     """Every attempt takes part: rewards differ within each group."""
     return [
-        Trajectory(
+        Sample(
+            ids=np.array([*text.prompt_ids, *text.token_ids], np.int32),
+            mask=np.arange(len(text.prompt_ids) + len(text.token_ids)) >= len(text.prompt_ids),
+            logprobs=np.array([0.0] * len(text.prompt_ids) + [*text.logprobs], np.float32),
+            reward=float(number % 2),
             slot=text.slot or 0,
             member=text.slot or 0,
             role=Role.STUDENT,
+            environment="code",
             kind="code_o",
             group=str(hash(text.prompt_ids)),
-            prompt_ids=text.prompt_ids,
-            token_ids=text.token_ids,
-            logprobs=text.logprobs,
-            reward=float(number % 2),
+            version=text.version,
         )
         for number, text in enumerate(texts)
     ]

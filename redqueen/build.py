@@ -15,7 +15,7 @@ import torch
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, build_config, merge
-from redqueen.curriculum import Archive, CopyIndex, HeldOut
+from redqueen.curriculum import Archive, CopyIndex, HeldOut, check_sources
 from redqueen.engines.base import Engine
 from redqueen.environments.base import (
     SEED,
@@ -35,7 +35,7 @@ from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import Sandbox, make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Parts, Trainer, World
-from redqueen.types import Task
+from redqueen.types import Role, Task
 
 Stop = Callable[[], bool]
 
@@ -63,8 +63,10 @@ def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
             return started[0]
 
         dialect = SEEDLING if config.policy.base == SEEDLING else "chat"
-        services = Services(sandbox, dialect)
-        yield {name: item.build(services) for name, item in config.environments.items()}
+        yield {
+            name: item.build(Services(sandbox, dialect, name))
+            for name, item in config.environments.items()
+        }
 
 
 @contextmanager
@@ -86,7 +88,7 @@ def open_engine(config: Config, model: PopulationModel) -> Iterator[Engine]:
 def _world(name: str, environment: Environment, config: Config, population: Population) -> World:
     """Return an environment with an empty archive, and what must not be trained on."""
     curriculum, sources = config.curriculum, sources_of(environment)
-    taught = population.teaches
+    taught = bool(population.by_role(Role.TEACHER))
     if taught and not isinstance(environment, TaskSpace):
         raise ConfigError(
             f"environments.{name} has no task space, so teachers cannot propose; set "
@@ -140,6 +142,9 @@ def _parts(
         model.adapters.load_state_dict(saved.tensors["adapters"])
     engine = stack.enter_context(open_engine(config, model))
     environments = stack.enter_context(open_environments(config))
+    if config.curriculum.held_out != "all":
+        check_sources(environments, config.curriculum.held_out, "curriculum.held_out")
+    check_sources(environments, config.eval.suites, "eval.suites")
     worlds = {name: _world(name, item, config, population) for name, item in environments.items()}
     optimizer = StackedAdamW(
         model.adapters.parameters(),
@@ -178,6 +183,7 @@ def _parts(
         ),
         behaviour=behaviour,
         callbacks=callbacks,
+        base_parameters=model.num_parameters,
         step=saved.step if saved else 0,
     )
 

@@ -200,16 +200,34 @@ def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) ->
     from rich.console import Console
 
     from redqueen import build
-    from redqueen.benchmarks import measure_run
+    from redqueen.benchmarks import measure, subjects_of, tasks_of_suite
+    from redqueen.store import EvaluationStore
 
-    console = Console(highlight=False)
+    config, console = run.config, Console(highlight=False)
     with (
-        build.open_engine(run.config, run.model) as engine,
-        build.open_environments(run.config) as environments,
+        build.open_environments(config) as environments,
+        EvaluationStore.open(run.directory) as store,
     ):
-        for suite in suites:
-            with counting(console, f"{suite} attempts") as counter:
-                measure_run(run, engine, environments, suite, count, samples, counter)
+        plans = {
+            suite: tasks_of_suite(environments, suite, count, config.eval.seed) for suite in suites
+        }
+        with build.open_engine(config, run.model) as engine:
+            engine.sync(range(len(run.population)), run.model.adapters, run.step)
+            for suite, tasks in plans.items():
+                with counting(console, f"{suite} attempts") as counter:
+                    measure(
+                        store,
+                        engine,
+                        environments,
+                        suite,
+                        tasks,
+                        subjects_of(run.population),
+                        step=run.step,
+                        samples=samples,
+                        max_new_tokens=config.rollout.solve_tokens,
+                        seed=config.eval.seed,
+                        on_progress=counter,
+                    )
 
 
 def _finish(directory: Path) -> int:

@@ -13,9 +13,10 @@ import torch
 
 from redqueen.config import Config, PolicyConfig, SandboxConfig
 from redqueen.engines.base import Sampling
-from redqueen.errors import RedQueenError
+from redqueen.errors import InfrastructureError, RedQueenError
 from redqueen.models.population_model import PopulationModel
-from redqueen.sandbox import Call, OutcomeKind, make_sandbox
+from redqueen.sandbox import NOT_A_LITERAL, Call, OutcomeKind, make_sandbox
+from redqueen.sandbox.cpython import CPythonSandbox
 from redqueen.types import Request, user
 
 Check = Callable[[], str]
@@ -73,6 +74,20 @@ def _sandbox() -> str:
     return "runs code, stops an endless loop"
 
 
+def _jail() -> str:
+    try:
+        with CPythonSandbox(SandboxConfig(backend="cpython", workers=1)) as sandbox:
+            [good] = sandbox.run([Call("def f(a):\n    yield a", "f", (1,))])
+            [fork] = sandbox.run([Call("import os\ndef f(): return os.fork()", "f")])
+            landlock = sandbox.landlock
+    except InfrastructureError as error:
+        return f"not on this machine; the backend monty needs none ({error})"
+    if good.exception != NOT_A_LITERAL or fork.exception != "PermissionError":
+        raise RedQueenError(f"unexpected outcomes: {good}, {fork}")
+    behind = f"Landlock {landlock}" if landlock else "no Landlock in this kernel"
+    return f"runs CPython in bubblewrap behind seccomp, {behind}"
+
+
 def _base() -> str:
     model = PopulationModel.load(PolicyConfig(), slots=2, seed=0)
     engine = Config().engine.build(model)
@@ -106,6 +121,7 @@ CHECKS: dict[str, Check] = {
     "cpu": _cpu,
     "gpu": _gpu,
     "sandbox": _sandbox,
+    "jail": _jail,
     "base": _base,
     "peft": _peft,
     "disk": _disk,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-
 BACKGROUND = "beside/"
 """Begins the name of a phase of a step that goes on at the same time as others."""
 

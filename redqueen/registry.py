@@ -19,7 +19,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "cpu": "redqueen.engines.cpu:Cpu",
         "auto": "redqueen.engines.auto:Auto",
     },
-    "sandbox": {"monty": "redqueen.sandbox.monty:MontySandbox"},
+    "sandbox": {
+        "monty": "redqueen.sandbox.monty:MontySandbox",
+        "cpython": "redqueen.sandbox.cpython:CPythonSandbox",
+        "auto": "redqueen.sandbox.auto:AutoSandbox",
+    },
     "interaction": {"independent": "redqueen.rollouts.interactions.independent:Independent"},
     "matchmaker": {
         "prioritized": "redqueen.population.matchmaking:Prioritized",
@@ -69,7 +73,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "layerwise": "redqueen.evolution.operators.layerwise:Layerwise",
         "dare": "redqueen.evolution.operators.dare:Dare",
         "svd_subspace": "redqueen.evolution.operators.svd_subspace:SvdSubspace",
-        "extrapolation": "redqueen.evolution.operators.extrapolation:Extrapolation",
+        "extrapolative": "redqueen.evolution.operators.extrapolation:Extrapolation",
     },
     "callback": {
         "console": "redqueen.callbacks.console:Console",

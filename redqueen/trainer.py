@@ -105,6 +105,7 @@ class Parts:
     evolution: Evolution
     behaviour: BehaviourLog
     callbacks: Callbacks
+    base_parameters: int
     step: int = 0
     """Steps done."""
 
@@ -124,6 +125,7 @@ class Trainer:
         self.behaviour = parts.behaviour
         self.storage = storage
         self.callbacks = parts.callbacks
+        self.base_parameters = parts.base_parameters
         self.step = parts.step
         environments = {name: world.environment for name, world in self.worlds.items()}
         self._environments = environments
@@ -341,7 +343,7 @@ class Trainer:
 
     def _cell_of(self, task: Task) -> str:
         """Return the name of the archive cell of a task, whatever its environment."""
-        return self._archives[task.environment].cell(task).name
+        return str(self._archives[task.environment].cell(task))
 
     def _validate(self, drafts: Sequence[tuple[str, Draft]]) -> list[Task | Rejection]:
         """Validate drafts, each in the environment that it was written for."""

@@ -16,8 +16,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from redqueen.config import PolicyConfig
-from redqueen.engines.policy import Policy
+from redqueen.config.policy import PolicyConfig
+from redqueen.models.population_model import PopulationModel
 
 VOCAB = 96
 EMBEDDINGS = 112
@@ -83,21 +83,21 @@ def model_dirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return dirs
 
 
-def randomize(policy: Policy, scale: float = 0.2) -> None:
+def randomize(model: PopulationModel, scale: float = 0.2) -> None:
     """Adapters that matter: B of every slot random."""
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
-        for b in policy.adapters.B.values():
+        for b in model.adapters.B.values():
             b.copy_(torch.randn(b.shape, generator=generator) * scale)
 
 
 @pytest.fixture
-def make_policy(model_dirs: dict[str, Path]):
-    def make(kind: str = "llama", slots: int = 3, **settings: object) -> Policy:
+def make_model(model_dirs: dict[str, Path]):
+    def make(kind: str = "llama", slots: int = 3, **settings: object) -> PopulationModel:
         values: dict[str, object] = {"base": str(model_dirs[kind]), "rank": 4, "alpha": 6.0}
         values |= {"device": "cpu", "dtype": "float32"}
-        policy = Policy.load(PolicyConfig(**{**values, **settings}), slots=slots, seed=5)
-        randomize(policy)
-        return policy
+        model = PopulationModel.load(PolicyConfig(**{**values, **settings}), slots=slots, seed=5)
+        randomize(model)
+        return model
 
     return make

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from redqueen.engines.policy import Policy
 from transformers import AutoModelForCausalLM
 
 from redqueen.cli import main
 from redqueen.config import Config
-from redqueen.engines.policy import Policy
 from redqueen.models.loading import resolve_base
 from redqueen.store import RunStore, config_toml
 from redqueen.trainer import Trainer

@@ -11,11 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from redqueen.engines.policy import Policy
+
 import redqueen
 from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
 from redqueen.config import Config, build_config, load_config
 from redqueen.curriculum.archive import Archive
-from redqueen.engines.policy import Policy
 from redqueen.environments import build_domain
 from redqueen.environments.base import Domain, Draft
 from redqueen.report import wilson

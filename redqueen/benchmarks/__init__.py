@@ -1,5 +1,5 @@
 """Measuring the base and the members on suites of tasks with known answers."""
 
-from redqueen.benchmarks.evaluate import Subject, evaluate, measure, subjects_of, suite_tasks
+from redqueen.benchmarks.evaluate import Subject, evaluate, measure, subjects_of, tasks_of_suite
 
-__all__ = ["Subject", "evaluate", "measure", "subjects_of", "suite_tasks"]
+__all__ = ["Subject", "evaluate", "measure", "subjects_of", "tasks_of_suite"]

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from redqueen.background import Background
+from redqueen.curriculum import check_sources, suite_tasks
 from redqueen.engines.base import Engine, Sampling
-from redqueen.environments.base import Attempt, Environment, sources_of
-from redqueen.errors import ConfigError, InfrastructureError
+from redqueen.environments.base import Attempt, Environment, Verification, sources_of
+from redqueen.errors import InfrastructureError
 from redqueen.population import Population
 from redqueen.rng import derive_seed
 from redqueen.rollouts.collect import Verifier, generate_and_check, verifier_of
-from redqueen.store import EvaluationAttempt, RunStore
+from redqueen.store import EvaluationAttempt, EvaluationStore
 from redqueen.types import Completion, Request, Role, Task, Verdict
 
 OnProgress = Callable[[int, int], None]
@@ -47,29 +48,26 @@ def subjects_of(population: Population) -> list[Subject]:
     return [Subject("base", None), *(Subject(f"member:{m.id}", m.slot) for m in students)]
 
 
-def suite_tasks(
+def tasks_of_suite(
     environments: Mapping[str, Environment], suite: str, count: int, seed: int
 ) -> list[Task]:
-    """Return up to `count` tasks of a suite: `name`, or `environment/name` where several have it.
+    """Return up to `count` tasks of a suite: those of every environment that has a source of the
+    name, an equal share of each; `environment/name` is one environment's.
 
     Raises:
-        ConfigError: no environment has a task source of this name, several have it, or it refuses
-            the count.
+        ConfigError: no environment has such a source, or more tasks are asked for than are kept
+            from training.
     """
-    names = {
-        label: source
-        for name, environment in environments.items()
-        for source_name, source in sources_of(environment).items()
-        for label in (source_name, f"{name}/{source_name}")
-        if label == suite
-    }
-    if not names:
-        known = sorted({s for e in environments.values() for s in sources_of(e)})
-        raise ConfigError(f"no suite {suite!r}; there are: {', '.join(known) or 'none'}")
-    shared = sum(suite in sources_of(environment) for environment in environments.values())
-    if shared > 1:
-        raise ConfigError(f"several environments have a suite {suite!r}; write environment/{suite}")
-    return names[suite].tasks(count, seed)
+    environment, _, name = suite.rpartition("/")
+    chosen = [
+        item
+        for key, item in environments.items()
+        if environment in ("", key) and name in sources_of(item)
+    ]
+    if not chosen:
+        check_sources(environments, [suite], "suite")
+    share = -(-count // max(1, len(chosen)))
+    return [task for item in chosen for task in suite_tasks(item, name, share, seed)][:count]
 
 
 def evaluate(
@@ -124,7 +122,9 @@ def evaluate(
             ) -> Attempt:
                 return Attempt(planned[number][0], completion.text)
 
-            before = done
+            def count(made: int, _: int, before: int = done) -> None:
+                on_progress(before + made, total)
+
             completions, checks = generate_and_check(
                 engine,
                 requests,
@@ -132,7 +132,7 @@ def evaluate(
                 background,
                 partial(_verify_twice, verify),
                 attempt,
-                lambda made, _, before=before: on_progress(before + made, total),
+                count,
             )
             done += len(planned)
             fresh = [
@@ -161,7 +161,7 @@ def evaluate(
     return rows
 
 
-def _verify_twice(verify: Verifier, attempts: Sequence[Attempt]) -> list:
+def _verify_twice(verify: Verifier, attempts: Sequence[Attempt]) -> list[Verification]:
     """Return verifications; those in which the verifier failed are tried once more."""
     verified = verify(attempts)
     failed = [i for i, item in enumerate(verified) if item.verdict is Verdict.INFRA_ERROR]
@@ -182,7 +182,7 @@ def _check(attempts: Sequence[EvaluationAttempt]) -> None:
 
 
 def measure(
-    store: RunStore,
+    store: EvaluationStore,
     engine: Engine,
     environments: Mapping[str, Environment],
     suite: str,
@@ -224,4 +224,5 @@ def measure(
         finished=[pair for pair, measured in parts.items() if measured == ids],
         on_attempts=lambda attempts: store.stage_evaluation(attempts, tasks, step=step),
     )
-    store.publish_evaluation(suite, step=step)
+    keys = [(subject.name, mode) for subject in subjects for mode in counts]
+    store.publish_evaluation(suite, keys, step=step)

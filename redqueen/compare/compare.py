@@ -62,7 +62,7 @@ def compare(
 
 def _check_tasks(study: Study) -> None:
     # Imports transformers, which takes seconds and which a report does without.
-    from redqueen.benchmarks import RESERVED
+    from redqueen.curriculum import RESERVED
 
     if study.evaluation.tasks > RESERVED:
         raise ConfigError(

@@ -172,7 +172,7 @@ def _setup(plan: Plan, command: str) -> str:
             tag(
                 "details",
                 tag("summary", esc(f"Configuration of {name}")),
-                tag("pre", esc(config_toml(run.config))),
+                tag("pre", esc(config_toml(run.config.model_dump(mode="json")))),
             )
             for name, run in first.items()
         ),

@@ -155,11 +155,17 @@ def check_view(view: View, work: Mapping[str, Work]) -> None:
 def _check_tasks(study: Study, configs: Mapping[str, Config]) -> None:
     measured = [entry.name for entry in study.entries if entry.evaluate]
     for name in measured[1:]:
-        for key in SAME_TASKS:
-            one = getattr(configs[measured[0]].domain, key)
-            two = getattr(configs[name].domain, key)
-            if one != two:
-                raise ConfigError(
-                    f"domain.{key} is {one!r} in {measured[0]} and {two!r} in {name}: they "
-                    "would be measured on different tasks"
-                )
+        one, two = (configs[key].environments for key in (measured[0], name))
+        if one.keys() != two.keys():
+            raise ConfigError(
+                f"{measured[0]} has the environments {', '.join(one)} and {name} has "
+                f"{', '.join(two)}: they would be measured on different tasks"
+            )
+        for place, environment in one.items():
+            first, second = environment.model_dump(), two[place].model_dump()
+            for key in first.keys() & second.keys() & SAME_TASKS:
+                if first[key] != second[key]:
+                    raise ConfigError(
+                        f"environments.{place}.{key} is {first[key]!r} in {measured[0]} and "
+                        f"{second[key]!r} in {name}: they would be measured on different tasks"
+                    )

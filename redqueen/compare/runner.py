@@ -104,7 +104,7 @@ def next_command(run: PlannedRun, out: Path) -> list[str] | None:
     if not (directory / "run.db").exists():
         file = out / "configs" / f"{run.key}.toml"
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, config_toml(config))
+        write_text(file, config_toml(config.model_dump(mode="json")))
         return ["train", str(file), "--out", str(directory)]
     with RunStore.open(directory, read_only=True) as store:
         check_same(directory, store.config(), config)

@@ -20,8 +20,10 @@ class Component(Section):
     """Base of everything that a config names by type."""
 
 
-def build_component(kind: str, value: Any) -> Component:
+def build_component(kind: str, value: Any, default: str | None = None) -> Component:
     """Return the component that a name, a table with `type`, or a ready component stands for.
+
+    A table without `type` is of the type `default`.
 
     Raises:
         ValueError: not a component of this kind, or its keys are not valid (then as pydantic's
@@ -30,6 +32,8 @@ def build_component(kind: str, value: Any) -> Component:
     if isinstance(value, Component):
         return value
     table = {"type": value} if isinstance(value, str) else value
+    if default is not None and isinstance(table, Mapping):
+        table = {"type": default, **table}
     if not isinstance(table, Mapping) or not isinstance(table.get("type"), str):
         raise ValueError('should be a name, or a table with type = "…" and its keys')
     try:
@@ -60,12 +64,14 @@ class Of:
     """
 
     kind: str
+    default: str | None = None
+    """Type of a table that does not name one."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            lambda value: build_component(self.kind, value),
+            lambda value: build_component(self.kind, value, self.default),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 lambda component: dump_component(self.kind, component)
             ),

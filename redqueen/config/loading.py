@@ -19,24 +19,17 @@ def _keys_at(values: Mapping[str, Any], path: Sequence[str | int]) -> list[str]:
     """Return the keys that the table at `path` may have; none if that is not a table of keys."""
     model: type[BaseModel] = Config
     table: Any = values
-    place = list(path)
-    while place:
-        field = model.model_fields.get(str(place.pop(0)))
+    places = list(path)
+    while places:
+        field = model.model_fields.get(str(places[0]))
         if field is None:
             return []
-        table = table.get(path[len(path) - len(place) - 1]) if isinstance(table, Mapping) else None
-        kinds = [mark.kind for mark in field.metadata if isinstance(mark, Of)]
-        if not kinds and (inner := _component_inside(field.annotation)):
-            if not place:
-                return []
-            step = place.pop(0)
-            table = table[step] if isinstance(table, Mapping | Sequence) else None
-            kinds = [inner]
-        if kinds:
-            name = table.get("type", path[-1]) if isinstance(table, Mapping) else None
-            if not isinstance(name, str):
-                return []
-            model = registry.load(kinds[0], name)
+        table, name = table[places[0]], str(places.pop(0))
+        mark = next((mark for mark in field.metadata if isinstance(mark, Of)), None)
+        if mark is None and places and (mark := _component_inside(field.annotation)):
+            table, name = table[places[0]], str(places.pop(0))
+        if mark is not None:
+            model = registry.load(mark.kind, table.get("type", mark.default or name))
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             model = field.annotation
         else:
@@ -44,12 +37,12 @@ def _keys_at(values: Mapping[str, Any], path: Sequence[str | int]) -> list[str]:
     return list(model.model_fields)
 
 
-def _component_inside(annotation: Any) -> str | None:
-    """Return the kind of the components that a list or table of them holds."""
+def _component_inside(annotation: Any) -> Of | None:
+    """Return the mark of the components that a list or table of them holds."""
     for part in getattr(annotation, "__args__", ()):
         for mark in getattr(part, "__metadata__", ()):
             if isinstance(mark, Of):
-                return mark.kind
+                return mark
     return None
 
 
@@ -68,7 +61,9 @@ def _explain(
             message = item["msg"].removeprefix("Value error, ")
             # A rule about several sections names its keys itself; their input is everything.
             value = f"{key} = {item['input']!r}: " if key else ""
-            lines.append(f"{place}: {value}{message}")
+            moved = new_name(key, item["input"])
+            hint = f" (since version 0.2 {moved})" if moved else ""
+            lines.append(f"{place}: {value}{message}{hint}")
     return ConfigError("\n".join(lines))
 
 

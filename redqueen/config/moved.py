@@ -28,8 +28,10 @@ MOVED: dict[str, str] = {
     "learner.invalid_reward": "learner.teacher.invalid_reward",
     "learner.teacher_reward": "learner.teacher.reward",
     "learner.max_logprob_gap": "learner.max_logprob_mismatch",
+    "evolution.sharing": "evolution.sharing.by",
     "evolution.sharing_radius": "evolution.sharing.radius",
     "evolution.sharing_exponent": "evolution.sharing.exponent",
+    "evolution.hyperparameters": "evolution.hyperparameters.vary",
     "evolution.perturbations": "evolution.hyperparameters.perturbations",
     "evolution.resample_probability": "evolution.hyperparameters.resample_probability",
     "evolution.learning_rate_bounds": "evolution.hyperparameters.learning_rate_bounds",
@@ -45,7 +47,7 @@ MOVED: dict[str, str] = {
     "evolution.neftune_alpha": 'evolution.mutations = [{type = "neftune", alpha = …}]',
     "evolution.dare_drop": 'evolution.crossovers = [{type = "dare", drop = …}]',
     "evolution.subspace_share": 'evolution.crossovers = [{type = "svd_subspace", share = …}]',
-    "evolution.extrapolation": 'evolution.crossovers = [{type = "extrapolation", reach = …}]',
+    "evolution.extrapolation": 'evolution.crossovers = [{type = "extrapolative", reach = …}]',
 }
 """Old dotted key -> new one."""
 

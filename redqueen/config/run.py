@@ -21,8 +21,8 @@ from redqueen.config.section import Section
 class Config(Section):
     """A run.
 
-    Defaults are made with a config and not with this class: they import the components they name,
-    and those modules import this package.
+    Sections with components are made when a config is, not when this module is imported: only
+    then are the components imported, and torch with some of them.
     """
 
     name: str = "default"
@@ -35,12 +35,15 @@ class Config(Section):
     """Steps between checkpoints; a resumed run repeats at most this many."""
     keep_checkpoints: int = Field(2, ge=1)
     """Newest checkpoints kept; older ones are deleted."""
+    keep_tokens: bool = True
+    """Keep token ids and log-probabilities in the database; without them `redqueen verify` cannot
+    score texts again. They add about half to its size."""
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves its default."""
     callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "alarms")
     """What watches the run, in this order."""
-    policy: PolicyConfig = Field(default_factory=PolicyConfig)
-    engine: Annotated[Any, Of("engine")] = Field("auto")
+    policy: PolicyConfig = PolicyConfig()
+    engine: Annotated[Any, Of("engine", "auto")] = Field("auto")
     """What writes text: `torch`, `cpu` (worker processes and compiled kernels, extra `cpu`), or
     `auto`: `cpu` for a small base on a CPU if the extra is installed, else `torch`."""
     environments: dict[str, Annotated[Any, Of("environment")]] = Field(
@@ -50,11 +53,11 @@ class Config(Section):
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     population: PopulationConfig = Field(default_factory=PopulationConfig)
     rollout: RolloutConfig = Field(default_factory=RolloutConfig)
-    sandbox: SandboxConfig = Field(default_factory=SandboxConfig)
+    sandbox: SandboxConfig = SandboxConfig()
     learner: LearnerConfig = Field(default_factory=LearnerConfig)
     evolution: EvolutionConfig = Field(default_factory=EvolutionConfig)
-    alarms: AlarmConfig = Field(default_factory=AlarmConfig)
-    eval: EvalConfig = Field(default_factory=EvalConfig)
+    alarms: AlarmConfig = AlarmConfig()
+    eval: EvalConfig = EvalConfig()
 
     @field_validator("environments", mode="before")
     @classmethod

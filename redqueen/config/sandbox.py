@@ -11,7 +11,8 @@ class SandboxConfig(Section):
     """Limits of one untrusted call."""
 
     backend: str = "monty"
-    """What runs the code: `monty`, an interpreter for a subset of Python."""
+    """What runs the code: `monty`, an interpreter for a subset of Python; `cpython`, the real one
+    in a jail (it needs bubblewrap); `auto`, monty where both are known to agree, else cpython."""
     workers: int = Field(2, ge=1)
     """Processes that run calls side by side."""
     seconds: float = Field(1.0, gt=0)

@@ -27,7 +27,7 @@ def draw(
     sampling: Sampling,
     temperature_R: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return one token a row from uniforms in [0, 1), and its log-probability before top-p (float32).
+    """Return a token a row from uniforms in [0, 1), and its float32 log-probability before top-p.
 
     `temperature_R` stands for the temperature of `sampling` where rows have their own.
 

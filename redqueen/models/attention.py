@@ -53,9 +53,9 @@ class PackedModel(Protocol):
         attention: Attention,
         keep_M: Tensor | None = None,
     ) -> Tensor:
-        """Logits [N, V] of tokens that attend by `attention`, or [M, V] of the tokens `keep_M` alone.
+        """Return logits [N, V] of tokens that attend by `attention`, or [M, V] of `keep_M` alone.
 
-        `route` has one entry a token. Several threads may call at once.
+        `keep_M` has numbers of tokens; `route` has one entry a token. Several threads may call it.
         """
 
 

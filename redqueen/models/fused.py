@@ -3,8 +3,8 @@
 Calling every linear layer as a module of its own, with a hook for its adapter, costs more than
 the arithmetic when a handful of rows is being written. Here the layers that read the same input
 (query, key, value; gate, up) are one product, and so are their adapters. Tokens lie flat, [N, ...],
-whoever they belong to; an `Attention` says who attends to whom. `fuse` takes a model only if its logits
-are the library's.
+whoever they belong to; an `Attention` says who attends to whom. `fuse` takes a model only if its
+logits are the library's.
 """
 
 from collections.abc import Sequence
@@ -40,6 +40,7 @@ class Linear:
         return functional.linear(x_NI, self.weight, self.bias)
 
     def __call__(self, x_NI: Tensor, route: Route | None) -> Tensor:
+        """Return the outputs with the adapters of `route`."""
         if route is not None and route.strategy == "segments" and torch.is_grad_enabled():
             spans, factors = route.segments(self.names, self.widths, x_NI.dtype)
             return routed_linear(x_NI, self.weight, self.bias, spans, factors)

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-
 TILE_GROWTH, TILE_SLACK = 1.25, 8
 """A tile takes rows of up to 1.25 times its shortest length plus 8, so padding stays small."""
 

@@ -1,4 +1,4 @@
-"""One frozen base with the adapters of all members: loading, prompts, log-probabilities, PEFT files.
+"""One frozen base with the adapters of all members: prompts, log-probabilities, PEFT files.
 
 Writing texts is the engines' business; they work on the same base and adapters.
 """

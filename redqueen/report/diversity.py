@@ -1,8 +1,5 @@
 """Figures of how unlike members are, and the alarms that rang."""
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 from redqueen.alarms import CAUSES
 from redqueen.formatting import plural
 from redqueen.report.charts import LineStyle, Series, esc, line_chart, short, tag
@@ -14,25 +11,25 @@ from redqueen.report.markup import (
     figure,
     responsive,
 )
-from redqueen.store import RunReader
+from redqueen.report.queries import RunData, stretches
 
-GROUPS = (
-    ("teacher", "teachers", "var(--teacher)"),
-    ("student", "students", "var(--student)"),
-    ("self_play", "self-players", "var(--both)"),
-)
-MEASURES = (
-    ("weights_mean", "Mean distance of weights", 0.0),
-    ("weights_effective", "Effective number by weights", 1.0),
-    ("behaviour_mean", "Mean distance of behaviour", 0.0),
-)
+GROUPS = {
+    "teacher": ("teachers", "var(--teacher)"),
+    "student": ("students", "var(--student)"),
+    "self_play": ("self-players", "var(--both)"),
+}
+MEASURES = {
+    "weights_mean": ("Mean distance of weights", 0.0),
+    "weights_effective": ("Effective number by weights", 1.0),
+    "behaviour_mean": ("Mean distance of behaviour", 0.0),
+}
 
 
-def _panel(run: RunReader, measure: str, title: str, low: float) -> tuple[str, list[str]]:
+def _panel(run: RunData, measure: str, title: str, low: float) -> tuple[str, list[str]]:
     """One chart with a line for each group, and how each began and ended ('' and [] if none)."""
     series, ends = [], []
-    for group, words, color in GROUPS:
-        points = run.load_metrics(f"diversity/{group}/{measure}")
+    for group, (words, color) in GROUPS.items():
+        points = run.diversity.get((group, measure))
         if not points:
             continue
         place = bins([step for step, _ in points], MAX_POINTS)
@@ -46,11 +43,11 @@ def _panel(run: RunReader, measure: str, title: str, low: float) -> tuple[str, l
     return tag("div", tag("h4", title), chart), ends
 
 
-def diversity(run: RunReader) -> str:
+def diversity(run: RunData) -> str:
     """Distances between members of a kind, and how many members they amount to, over steps."""
     heading = "How unlike the members are"
     panels, changes = [], []
-    for measure, title, low in MEASURES:
+    for measure, (title, low) in MEASURES.items():
         panel, ends = _panel(run, measure, title, low)
         if panel:
             panels.append(panel)
@@ -68,7 +65,7 @@ def diversity(run: RunReader) -> str:
     return figure("diversity", heading, body, caption, full=True)
 
 
-def alarms(run: RunReader) -> str:
+def alarms(run: RunData) -> str:
     """The alarms that rang; nothing at all if none did."""
     lines = alarm_lines(run)
     if not lines:
@@ -78,24 +75,13 @@ def alarms(run: RunReader) -> str:
     return figure("alarms", "Alarms", body, why, full=True)
 
 
-def _stretches(steps: Sequence[int], every: Sequence[int]) -> list[tuple[int, int]]:
-    """(first, last) of each unbroken row of `steps` within `every`, the run's steps."""
-    if not steps:
-        return []
-    place = {step: i for i, step in enumerate(every)}
-    breaks = [(a, b) for a, b in pairwise(steps) if place[b] != place[a] + 1]
-    firsts, lasts = [steps[0], *(b for _, b in breaks)], [*(a for a, _ in breaks), steps[-1]]
-    return list(zip(firsts, lasts, strict=True))
-
-
-def alarm_lines(run: RunReader) -> list[str]:
+def alarm_lines(run: RunData) -> list[str]:
     """One sentence for each alarm that rang, with the steps in which it did."""
-    every, lines = run.steps(), []
-    for name, cause in CAUSES.items():
-        rang = [step for step, _ in run.load_metrics(f"alarm/{name}")]
-        spans = [f"{a}" if a == b else f"{a} to {b}" for a, b in _stretches(rang, every)]
-        if spans:
-            lines.append(
-                f"Alarm {name} ({cause.sentence}): {plural(len(rang), 'step')}, {', '.join(spans)}."
-            )
+    lines = []
+    for name, steps in run.alarms.items():
+        spans = [f"{a}" if a == b else f"{a} to {b}" for a, b in stretches(steps, run.steps)]
+        lines.append(
+            f"Alarm {name} ({CAUSES[name].sentence}): {plural(len(steps), 'step')}, "
+            f"{', '.join(spans)}."
+        )
     return lines

@@ -18,13 +18,12 @@ from redqueen.store import EvaluationRow
 from redqueen.types import Member, Role
 
 ALL = "all"
-_KNOWN_KINDS = ("code_o", "code_i", "code_f")
 
 
-def kind_order(kinds: Iterable[str]) -> tuple[str, ...]:
-    """Task kinds without repeats: the built-in ones in their usual order, then the others."""
-    found = set(kinds)
-    return (*(k for k in _KNOWN_KINDS if k in found), *sorted(found - set(_KNOWN_KINDS)))
+def kind_order(kinds: Iterable[str], order: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return task kinds without repeats: those of `order` first, then the others by name."""
+    present = set(kinds)
+    return (*(kind for kind in order if kind in present), *sorted(present - set(order)))
 
 
 class EvaluatedRun(Protocol):
@@ -126,9 +125,9 @@ def _tabulate(rows: Sequence[EvaluationRow], subjects: Sequence[str]) -> _Table:
     )
 
 
-def _weights(subjects: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float64]:
-    """Column weights that average the `wanted` subjects."""
-    return np.array([1.0 / len(wanted) if s in wanted else 0.0 for s in subjects])
+def _weights(subjects: Sequence[str], averaged: Sequence[str]) -> NDArray[np.float64]:
+    """Return column weights that average some of the subjects."""
+    return np.array([1.0 / len(averaged) if s in averaged else 0.0 for s in subjects])
 
 
 def _estimates(
@@ -161,17 +160,19 @@ def _bands(table: _Table, weights: Mapping[str, NDArray[np.float64]], mean: str)
     for band in sorted(set(table.bands.tolist())):
         rates_nS = table.rates_nS[table.bands == band]
         draws_RS = bootstrap_means(rates_nS, numpy_rng("held-out band", band))
-        found = {
+        estimates = {
             label: rate_estimate(rates_nS @ weights[label], draws_RS @ weights[label])
             for label in ("base", mean)
             if label in weights
         }
-        points.append(BandPoint(band, found.get("base"), found[mean]))
+        points.append(BandPoint(band, estimates.get("base"), estimates[mean]))
     return points
 
 
-def summarize(run: EvaluatedRun, suite: str) -> HeldOut | None:
-    """Held-out results of the living students against the base; None without any.
+def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldOut | None:
+    """Return the results of the living students against the base in a suite; None without any.
+
+    `kinds` are task kinds in the order of showing.
 
     Best and weakest are the students with the highest and lowest rate over all tasks when sampled
     (greedy, if sampling was not measured). Intervals: 95 %, bootstrap over tasks with fixed
@@ -205,18 +206,18 @@ def summarize(run: EvaluatedRun, suite: str) -> HeldOut | None:
     for mode, table in tables.items():
         # A subject that this mode lacks takes its line out of the mode, not a false zero in.
         present = {
-            label: _weights(table.subjects, wanted)
-            for label, wanted in chosen.items()
-            if set(wanted) <= set(table.subjects)
+            label: _weights(table.subjects, members)
+            for label, members in chosen.items()
+            if set(members) <= set(table.subjects)
         }
-        for label, (found, paired) in _estimates(table, present, mode).items():
-            rates[label] |= found
+        for label, (measured_rates, paired) in _estimates(table, present, mode).items():
+            rates[label] |= measured_rates
             gains[label] |= paired
     mean = "student" if len(measured) == 1 else "population mean"
     return HeldOut(
         suite=suite,
         step=run.evaluated_step(suite),
-        kinds=(*kind_order(first.kinds.tolist()), ALL),
+        kinds=(*kind_order(first.kinds.tolist(), kinds), ALL),
         modes=modes,
         samples={mode: max(r.samples for r in rows if r.mode == mode) for mode in modes},
         tasks={
@@ -228,13 +229,13 @@ def summarize(run: EvaluatedRun, suite: str) -> HeldOut | None:
         standings=tuple(
             Standing(
                 label,
-                int(wanted[0].removeprefix("member:"))
-                if len(wanted) == 1 and wanted[0] != "base"
+                int(members[0].removeprefix("member:"))
+                if len(members) == 1 and members[0] != "base"
                 else None,
                 rates[label],
                 gains[label],
             )
-            for label, wanted in chosen.items()
+            for label, members in chosen.items()
         ),
         bands=tuple(
             _bands(first, {label: _weights(first.subjects, w) for label, w in chosen.items()}, mean)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from redqueen.config import PopulationConfig
 from redqueen.formatting import plural
 from redqueen.report.charts import esc, tag
 
@@ -55,6 +55,12 @@ def empty_figure(name: str, heading: str, why: str, *, full: bool = False) -> st
         id=name,
         class_="full" if full else None,
     )
+
+
+def explained(summary: str, words: Iterable[tuple[str, str]]) -> str:
+    """Words and what they mean, folded away; nothing without any."""
+    items = [tag("dt", esc(word)) + tag("dd", esc(meaning)) for word, meaning in words]
+    return tag("details", tag("summary", esc(summary)), tag("dl", *items)) if items else ""
 
 
 def section(name: str, heading: str, lead: str, *figures: str) -> str:
@@ -109,12 +115,26 @@ def thirds(steps: Sequence[int]) -> tuple[set[int], set[int]]:
     return set(steps[:size]), set(steps[-size:])
 
 
-def is_stream(sizes: PopulationConfig) -> bool:
-    """Whether tasks come from the stream: students and nobody who proposes."""
-    return not sizes.teachers and not sizes.self_play
+class PopulationSizes(Protocol):
+    """A population's sizes; the configuration's section fits."""
+
+    @property
+    def teachers(self) -> int:
+        """Members that propose."""
+        ...
+
+    @property
+    def students(self) -> int:
+        """Members that solve."""
+        ...
+
+    @property
+    def self_play(self) -> int:
+        """Members that do both."""
+        ...
 
 
-def population_text(sizes: PopulationConfig) -> str:
+def population_text(sizes: PopulationSizes) -> str:
     """`4 teachers + 4 students`, `1 self-player`, `8 students on the stream`."""
     parts = [
         plural(count, word)
@@ -125,7 +145,7 @@ def population_text(sizes: PopulationConfig) -> str:
         )
         if count
     ]
-    return " + ".join(parts) + (" on the stream" if is_stream(sizes) else "")
+    return " + ".join(parts) + ("" if sizes.teachers or sizes.self_play else " on the stream")
 
 
 def document(name: str, style: str, body: str) -> str:

@@ -1,7 +1,6 @@
 """`report.html`: the whole run on one self-contained page, from the store alone."""
 
 import os
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,10 +9,11 @@ from redqueen.files import write_text
 from redqueen.formatting import duration
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
-from redqueen.report.heldout import HeldOut, ordered_suites, summarize, verdict_sentence
-from redqueen.report.markup import document, is_stream, population_text, section
-from redqueen.report.people import lineage, matrix, ratings
-from redqueen.report.results import LEADS, held_out_figures
+from redqueen.report.heldout import verdict_sentence
+from redqueen.report.markup import document, population_text, section
+from redqueen.report.population import lineage, matrix, ratings
+from redqueen.report.queries import RunData, read_run
+from redqueen.report.results import held_out_figures
 from redqueen.report.samples import sample_tasks
 from redqueen.report.training import (
     complexity,
@@ -36,41 +36,40 @@ CHAPTERS = (
 )
 
 
-def _facts(run: RunReader) -> str:
-    config = run.config()
-    outcomes = run.load_outcomes()
+def _facts(run: RunData) -> str:
+    config, outcomes = run.config, run.outcomes
     proposed = sum(o.count for o in outcomes)
     valid = sum(o.count for o in outcomes if o.reason is None)
     tasks = ("valid tasks", f"{valid:,} of {proposed:,}")
-    if is_stream(config.population):
-        tasks = ("tasks", f"{len(run.load_features()):,} of the stream")
-    attempts = sum(c.attempts for c in run.load_solve_counts())
-    seconds = sum(t.seconds for t in run.load_phases())
-    done = run.last_step()
-    steps = f"{done:,}" if done >= config.steps else f"{done:,} of {config.steps:,}"
+    if run.is_stream:
+        tasks = ("tasks", f"{len(run.features):,} of the stream")
+    attempts = sum(c.attempts for c in run.solve_counts)
+    seconds = sum(t.seconds for t in run.phases)
+    done = run.last_step
+    steps = f"{done:,}" if done >= config["steps"] else f"{done:,} of {config['steps']:,}"
     pairs = [
         ("steps", steps),
-        ("population", population_text(config.population)),
-        ("base", f"{config.policy.base}, LoRA rank {config.policy.rank}"),
+        ("population", population_text(run.sizes)),
+        ("base", f"{config['policy']['base']}, LoRA rank {config['policy']['rank']}"),
         tasks,
         ("attempts", f"{attempts:,}"),
         ("wall clock", duration(seconds)),
-        ("seed", str(config.seed)),
+        ("seed", str(config["seed"])),
     ]
     return tag("dl", *(tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in pairs))
 
 
-def _header(run: RunReader, result: HeldOut | None) -> str:
-    if run.last_step() == 0:
+def _header(run: RunData) -> str:
+    if run.last_step == 0:
         verdict = "This run has not finished a step yet."
-    elif result is None:
+    elif not run.results:
         verdict = "This run has not been measured on held-out tasks."
     else:
-        verdict = verdict_sentence(result)
+        verdict = verdict_sentence(run.results[0])
     return tag(
         "header",
         tag("p", "Red Queen run report", class_="kicker"),
-        tag("h1", esc(run.config().name)),
+        tag("h1", esc(run.config["name"])),
         tag("p", esc(verdict), class_="verdict-line"),
         tag("div", _facts(run), class_="facts"),
         tag("nav", *(tag("a", esc(name), href=f"#{key}") for key, name in CHAPTERS)),
@@ -78,48 +77,49 @@ def _header(run: RunReader, result: HeldOut | None) -> str:
     )
 
 
-def _results(run: RunReader, results: Sequence[HeldOut]) -> str:
+def _results(run: RunData) -> str:
     """A chapter for each suite; the first one is where the page's menu leads."""
-    if not results:
-        text = f"No held-out result yet. Measure one with: redqueen eval {run.directory}"
+    if not run.results:
+        text = f"No held-out result yet. Measure one with: redqueen eval {run.path}"
         return section("results", "Results on held-out tasks", text)
     chapters = []
-    for number, result in enumerate(results):
-        lead = LEADS.get(result.suite, "")
+    for number, result in enumerate(run.results):
+        lead = run.described.suites.get(result.suite, "")
         if number:
             lead = f"{lead} {verdict_sentence(result)}".strip()
-        if result.step is not None and result.step < run.last_step():
+        if result.step is not None and result.step < run.last_step:
             lead += (
-                f" Measured after step {result.step}; the run has gone on to step "
-                f"{run.last_step()}."
+                f" Measured after step {result.step}; the run has gone on to step {run.last_step}."
             )
         name = f"results-{result.suite}" if number else "results"
         heading = f"Results on {result.suite} tasks"
-        chapters.append(section(name, heading, lead, *held_out_figures(result)))
+        chapters.append(
+            section(name, heading, lead, *held_out_figures(result, run.described.difficulty))
+        )
     return "".join(chapters)
 
 
-def _health(run: RunReader) -> str:
-    gaps = [value for _, value in run.load_metrics("logprob_gap")]
-    if not gaps:
+def _health(run: RunData) -> str:
+    if not run.mismatch:
         return ""
     text = (
         "Log-probabilities at sampling and at learning differed by at most "
-        f"{max(gaps):.2g} (mean absolute difference of a step; the run stops above "
-        f"{run.config().learner.max_logprob_gap:g})."
+        f"{max(run.mismatch):.2g} (mean absolute difference of a step; the run stops above "
+        f"{run.config['learner']['max_logprob_mismatch']:g})."
     )
     return tag("p", esc(text))
 
 
-def _setup(run: RunReader) -> str:
-    created = run.meta("created")
+def _setup(run: RunData) -> str:
     parts = [
         _health(run),
-        tag("p", esc(f"Run made {created} (UTC) in {run.directory.name}/.")) if created else "",
+        tag(
+            "p", esc(f"Run made {run.created} (UTC) by redqueen {run.version} in {run.directory}/.")
+        ),
         tag(
             "details",
             tag("summary", "The whole configuration"),
-            tag("pre", esc(config_toml(run.config()))),
+            tag("pre", esc(config_toml(run.config))),
         ),
         tag(
             "p",
@@ -135,12 +135,11 @@ def _setup(run: RunReader) -> str:
     return section("setup", "Setup", "", tag("div", *parts, class_="full setup"))
 
 
-def render_page(run: RunReader) -> str:
+def render_page(reader: RunReader) -> str:
     """The page as HTML that is also well-formed XML."""
-    found = [summarize(run, suite) for suite in ordered_suites(run.suites())]
-    results = [result for result in found if result is not None]
+    run = read_run(reader)
     style = files("redqueen.report").joinpath("assets/report.css").read_text(encoding="utf-8")
-    stream = is_stream(run.config().population)
+    stream = run.is_stream
     source = "the stream gave" if stream else "teachers wrote for"
     students = f"How the students did on the tasks that {source} them."
     teachers = "What the teachers asked, and what did not pass the checks."
@@ -150,8 +149,8 @@ def render_page(run: RunReader) -> str:
     both = [ratings(run, Role.TEACHER), ratings(run, Role.STUDENT)]
     body = tag(
         "main",
-        _header(run, results[0] if results else None),
-        _results(run, results),
+        _header(run),
+        _results(run),
         section("students", "Students", students, solve_rates(run), matrix(run)),
         section(
             "teachers",
@@ -173,7 +172,7 @@ def render_page(run: RunReader) -> str:
         ),
         _setup(run),
     )
-    return document(run.config().name, style, body)
+    return document(run.config["name"], style, body)
 
 
 def write_report(

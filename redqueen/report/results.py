@@ -16,20 +16,6 @@ from redqueen.report.heldout import ALL, HeldOut, Standing
 from redqueen.report.markup import FULL, figure, responsive
 from redqueen.report.statistics import Estimate
 
-LEADS = {
-    "held-out": (
-        "Tasks of the generator that no run trains on: a proposal that equals one is rejected."
-    ),
-    "beyond": (
-        "Longer and deeper programs of the generator (bands 6 and 7) than any that the base or a "
-        "run has learnt from."
-    ),
-    "handwritten": (
-        "Small functions that people wrote, with nothing of the generator; a proposal with the "
-        "same program is rejected."
-    ),
-}
-"""What a suite is, for a reader of the page."""
 MODE_NAMES = {"sampled": "sampled at temperature 1", "greedy": "greedy"}
 COLORS = {
     "base": "var(--base)",
@@ -93,7 +79,7 @@ def dots(result: HeldOut, mode: str) -> str:
     return figure(f"{result.suite}-{mode}", title, chart, caption, full=True)
 
 
-def by_band(result: HeldOut) -> str:
+def by_band(result: HeldOut, difficulty: str) -> str:
     """Base and population mean over the difficulty dial; empty with a single band."""
     if len(result.bands) < 2:
         return ""
@@ -112,12 +98,12 @@ def by_band(result: HeldOut) -> str:
         )
         for name, color, points in lines
     ]
-    style = LineStyle("Solve rate by difficulty", x_title="difficulty band", form=percent, low=0.0)
+    style = LineStyle("Solve rate by difficulty", x_title=difficulty.lower(), form=percent, low=0.0)
     first, last = result.bands[0], result.bands[-1]
     caption = (
-        f"Solve rate when {result.modes[0]} by difficulty band, areas are 95% intervals. The "
-        f"{who} goes from {first.mean.value:.0%} on band {first.band} to {last.mean.value:.0%} "
-        f"on band {last.band}."
+        f"Solve rate when {result.modes[0]} by {difficulty.lower()}, areas are 95% intervals. The "
+        f"{who} goes from {first.mean.value:.0%} on {first.band} to {last.mean.value:.0%} "
+        f"on {last.band}."
     )
     chart = responsive(lambda width: line_chart(series, style, width), FULL / 2)
     name = "bands" if result.suite == "held-out" else f"{result.suite}-bands"
@@ -192,6 +178,10 @@ def table(result: HeldOut) -> str:
     return figure(f"{result.suite}-table", "The same in numbers", body, caption)
 
 
-def held_out_figures(result: HeldOut) -> list[str]:
-    """All figures of the result, in order."""
-    return [*(dots(result, mode) for mode in result.modes), table(result), by_band(result)]
+def held_out_figures(result: HeldOut, difficulty: str) -> list[str]:
+    """All figures of the result, in order; `difficulty` names what its bands are of."""
+    return [
+        *(dots(result, mode) for mode in result.modes),
+        table(result),
+        by_band(result, difficulty),
+    ]

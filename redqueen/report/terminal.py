@@ -9,10 +9,9 @@ from redqueen.report.heldout import (
     ALL,
     HeldOut,
     Standing,
-    ordered_suites,
-    summarize,
     verdict_sentence,
 )
+from redqueen.report.queries import results_of
 from redqueen.report.statistics import Estimate
 from redqueen.store import RunReader
 
@@ -95,8 +94,7 @@ def brief_table(result: HeldOut) -> RenderableType:
 
 def print_results(run: RunReader, console: Console) -> bool:
     """Print the tables of a run, suite by suite; False (and a line saying so) if there are none."""
-    found = [summarize(run, suite) for suite in ordered_suites(run.suites())]
-    results = [result for result in found if result is not None]
+    results = results_of(run)
     if not results:
         console.print(
             f"No held-out result yet; measure one with `redqueen eval {run.directory}`.",

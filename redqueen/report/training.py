@@ -27,23 +27,27 @@ from redqueen.report.markup import (
     THIRD,
     bins,
     empty_figure,
+    explained,
     figure,
-    is_stream,
     legend,
     responsive,
     thirds,
 )
-from redqueen.store import RunReader
+from redqueen.report.queries import RunData
 
 KIND_COLORS = ("var(--k0)", "var(--k1)", "var(--k2)", "var(--k3)", "var(--k4)")
 STACK_COLORS = tuple(f"var(--s{i})" for i in range(8))
 WINDOW = 5
-COMPLEXITY = (
-    ("ast_depth", "Depth of the syntax tree"),
-    ("cyclomatic", "Cyclomatic complexity"),
-    ("lines", "Lines of code"),
-)
-PHASES = ("match", "propose", "validate", "solve", "verify", "learn", "evolve", "store")
+PHASES = {
+    "match": "pairing teachers with students",
+    "propose": "teachers write",
+    "validate": "waiting for the proposals' checks that were not done while others were written",
+    "solve": "students write, and their attempts are verified meanwhile",
+    "learn": "rewards, advantages, the update, ratings, archive",
+    "evolve": "diversity, replacement, handing weights to the engine",
+    "store": "copying the checkpoint; writing it goes on in the background",
+}
+"""What the time of each phase is of."""
 
 
 def _share(pairs: Iterable[tuple[int, int]]) -> float:
@@ -51,26 +55,28 @@ def _share(pairs: Iterable[tuple[int, int]]) -> float:
     return sum(correct for correct, _ in counts) / sum(attempts for _, attempts in counts)
 
 
-def solve_rates(run: RunReader) -> str:
+def solve_rates(run: RunData) -> str:
     """Students' solve rate by task kind over steps."""
     heading = "Students' solve rate"
-    counts = run.load_solve_counts()
+    counts = run.solve_counts
     if not counts:
         return empty_figure("solve", heading, "No task was attempted in this run.", full=True)
-    steps = run.steps()
+    steps = run.steps
     place = bins(steps, MAX_POINTS)
     series: list[Series] = []
-    for kind, color in zip(kind_order(c.kind for c in counts), KIND_COLORS, strict=False):
-        found: dict[float, list[tuple[int, int]]] = defaultdict(list)
+    for kind, color in zip(
+        kind_order((c.kind for c in counts), [*run.described.kinds]), KIND_COLORS, strict=False
+    ):
+        pairs_at: dict[float, list[tuple[int, int]]] = defaultdict(list)
         for count in counts:
             if count.kind == kind:
-                found[place[count.step].x].append((count.correct, count.attempts))
-        single = [(x, _share(pairs)) for x, pairs in found.items()]
+                pairs_at[place[count.step].x].append((count.correct, count.attempts))
+        single = [(x, _share(pairs)) for x, pairs in pairs_at.items()]
         series.append(Series(kind, single, color, faded=True))
-        xs = list(found)
+        xs = list(pairs_at)
         half = WINDOW // 2
         pooled = [
-            (x, _share(p for near in xs[max(0, i - half) : i + half + 1] for p in found[near]))
+            (x, _share(p for near in xs[max(0, i - half) : i + half + 1] for p in pairs_at[near]))
             for i, x in enumerate(xs)
         ]
         series.append(Series(kind, pooled, color, label=kind))
@@ -90,31 +96,31 @@ def solve_rates(run: RunReader) -> str:
     return figure("solve", heading, chart, caption, full=True)
 
 
-def _why_tasks_change(run: RunReader) -> str:
-    if is_stream(run.config().population):
+def _why_tasks_change(run: RunData) -> str:
+    if run.is_stream:
         return "The stream's tasks do not depend on who attempts them."
     return "Tasks get harder or easier as teachers change."
 
 
-def complexity(run: RunReader) -> str:
+def complexity(run: RunData) -> str:
     """Complexity of the valid tasks over steps: means and middle halves."""
     heading = "How complex the tasks are"
-    tasks = run.load_features()
-    place = bins(run.steps(), MAX_BARS // 2)
+    tasks = run.features
+    place = bins(run.steps, MAX_BARS // 2)
     panels, changes = [], []
-    early, late = thirds(run.steps())
-    for name, title in COMPLEXITY:
+    early, late = thirds(run.steps)
+    for name, title in run.described.measures.items():
         values: dict[float, list[float]] = defaultdict(list)
         for step, _, features in tasks:
             if name in features:
                 values[place[step].x].append(features[name])
         if not values:
             continue
-        half = {x: np.quantile(found, [0.25, 0.75]) for x, found in values.items()}
+        half = {x: np.quantile(several, [0.25, 0.75]) for x, several in values.items()}
         series = [
             Series(
                 "mean",
-                [(x, statistics.fmean(found)) for x, found in values.items()],
+                [(x, statistics.fmean(several)) for x, several in values.items()],
                 "var(--teacher)",
                 band=[(x, float(q[0]), float(q[1])) for x, q in half.items()],
             )
@@ -126,34 +132,34 @@ def complexity(run: RunReader) -> str:
 
         panels.append(tag("div", tag("h4", title), responsive(draw, THIRD)))
         ends = [
-            statistics.fmean(found)
+            statistics.fmean(of_third)
             for third in (early, late)
-            if (found := [f[name] for step, _, f in tasks if step in third and name in f])
+            if (of_third := [f[name] for step, _, f in tasks if step in third and name in f])
         ]
         if len(ends) == 2:
             changes.append(f"{title.lower()} {ends[0]:.1f} to {ends[1]:.1f}")
     if not panels:
-        why = "No valid task with complexity features was posed in this run."
+        why = "No valid task with measures was posed in this run."
         return empty_figure("complexity", heading, why, full=True)
     caption = f"Mean (line) and middle half (area) of {plural(len(tasks), 'valid task')}."
-    if changes and len(run.steps()) > 2:
+    if changes and len(run.steps) > 2:
         caption += f" Means of the first and the last third of the run: {', '.join(changes)}."
     body = tag("div", *panels, class_="panels")
     return figure("complexity", heading, body, caption, full=True)
 
 
-def rejections(run: RunReader) -> str:
+def rejections(run: RunData) -> str:
     """Rejected proposals by reason, as a share of all proposals."""
     heading = "Rejected proposals by reason"
-    outcomes = run.load_outcomes()
+    outcomes = run.outcomes
     total = sum(o.count for o in outcomes)
     if not total:
         why = "No proposal was written in this run."
-        if is_stream(run.config().population):
+        if run.is_stream:
             why = "Nobody proposes in this run: its tasks come from a stream."
         return empty_figure("rejections", heading, why)
     # A step has few proposals: shares of single steps would be noise.
-    place = bins(run.steps(), MAX_BARS // 2)
+    place = bins(run.steps, MAX_BARS // 2)
     reasons = Counter[str]()
     every: Counter[float] = Counter()
     for outcome in outcomes:
@@ -190,7 +196,8 @@ def rejections(run: RunReader) -> str:
         return empty_figure("rejections", heading, why)
     chart = responsive(lambda width: stacked_bars(stacks, style, width), HALF)
     keys = legend((f"{s.name} {_count(s.name, reasons, named, shown):,}", s.color) for s in stacks)
-    return figure("rejections", heading, keys + chart, caption)
+    said = [(name, run.described.reasons[name]) for name in named if name in run.described.reasons]
+    return figure("rejections", heading, keys + chart + explained("The reasons", said), caption)
 
 
 def _count(name: str, reasons: Counter[str], named: Sequence[str], shown: Sequence[str]) -> int:
@@ -199,10 +206,10 @@ def _count(name: str, reasons: Counter[str], named: Sequence[str], shown: Sequen
     return sum(reasons[other] for other in named[len(shown) :])
 
 
-def coverage(run: RunReader) -> str:
+def coverage(run: RunData) -> str:
     """Share of archive cells filled, of all and of each task kind's, over steps."""
     heading = "Coverage of the task archive"
-    points = run.load_metrics("coverage")
+    points = run.coverage
     if not points:
         return empty_figure("coverage", heading, "This run recorded no archive coverage.")
     place = bins([step for step, _ in points], MAX_POINTS)
@@ -210,10 +217,9 @@ def coverage(run: RunReader) -> str:
     series = [
         Series("coverage", list(last.items()), "var(--teacher)", label=f"{points[-1][1]:.0%}")
     ]
-    for kind, color in zip(kind_order(run.config().domain.kinds), KIND_COLORS, strict=False):
-        of_kind = {place[step].x: value for step, value in run.load_metrics(f"coverage/{kind}")}
-        if of_kind:
-            series.append(Series(kind, list(of_kind.items()), color, label=kind, faded=True))
+    for (kind, course), color in zip(run.kind_coverage.items(), KIND_COLORS, strict=False):
+        of_kind = {place[step].x: value for step, value in course}
+        series.append(Series(kind, list(of_kind.items()), color, label=kind, faded=True))
     style = LineStyle("Archive coverage over steps", form=percent, low=0.0)
     caption = "Share of feature cells with at least one task: " + ", ".join(
         f"{value:.0%} after step {step}" for step, value in dict([points[0], points[-1]]).items()
@@ -223,16 +229,15 @@ def coverage(run: RunReader) -> str:
     return figure("coverage", heading, chart, caption)
 
 
-def phase_times(run: RunReader) -> str:
+def phase_times(run: RunData) -> str:
     """Seconds of each phase, by step."""
     heading = "Where the time went"
-    times = run.load_phases()
+    times = run.phases
     if not times:
         return empty_figure("time", heading, "This run recorded no times.", full=True)
-    place = bins(run.steps(), MAX_BARS)
+    place = bins(run.steps, MAX_BARS)
     width_of = Counter(group.x for group in place.values())
-    names = {t.phase for t in times}
-    order = [*(p for p in PHASES if p in names), *sorted(names - set(PHASES))]
+    order = kind_order((t.phase for t in times), [*PHASES])
     seconds: dict[str, dict[float, float]] = {name: defaultdict(float) for name in order}
     for t in times:
         x = place[t.step].x
@@ -250,10 +255,18 @@ def phase_times(run: RunReader) -> str:
     whole = sum(totals.values())
     most = max(totals, key=lambda name: totals[name])
     caption = (
-        f"{duration(whole)} for {plural(len(run.steps()), 'step')}, "
-        f"{duration(whole / len(run.steps()))} each on average; "
+        f"{duration(whole)} for {plural(len(run.steps), 'step')}, "
+        f"{duration(whole / len(run.steps))} each on average; "
         f"{most} took {totals[most] / (whole or 1.0):.0%}."
     )
+    beside = {t.phase: 0.0 for t in run.background}
+    for t in run.background:
+        beside[t.phase] += t.seconds
+    if beside:
+        each = ", ".join(f"{name} {duration(total)}" for name, total in beside.items())
+        caption += f" At the same time as these phases, and not in their sum: {each}."
     keys = legend((f"{s.name} {duration(totals[s.name])}", s.color) for s in stacks)
     chart = responsive(lambda width: stacked_bars(stacks, style, width), FULL)
-    return figure("time", heading, keys + chart, caption, full=True)
+    said = [(name, PHASES[name]) for name in order if name in PHASES]
+    body = keys + chart + explained("What the phases are", said)
+    return figure("time", heading, body, caption, full=True)

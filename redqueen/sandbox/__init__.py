@@ -4,14 +4,21 @@
         [outcome] = sandbox.run([Call("def f(x): return x + 1", "f", (1,))])
         assert outcome == Outcome(OutcomeKind.VALUE, text="2")
 
-A backend is one class behind the `Sandbox` protocol and one line in `BACKENDS`.
+A backend is one class behind the protocols `Sandbox` and `Backend`, and one line in the registry.
 """
 
-from collections.abc import Callable
-
+from redqueen import registry
 from redqueen.config.sandbox import SandboxConfig
-from redqueen.errors import ConfigError, InfrastructureError
-from redqueen.sandbox.base import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, Sandbox, State
+from redqueen.sandbox.base import (
+    NOT_A_LITERAL,
+    Backend,
+    Call,
+    Limits,
+    Outcome,
+    OutcomeKind,
+    Sandbox,
+    State,
+)
 from redqueen.sandbox.literals import (
     literals_equal,
     parse_arguments,
@@ -23,7 +30,6 @@ from redqueen.sandbox.literals import (
 from redqueen.sandbox.syntax import parse_module
 
 __all__ = [
-    "BACKENDS",
     "NOT_A_LITERAL",
     "Call",
     "Limits",
@@ -42,30 +48,12 @@ __all__ = [
 ]
 
 
-def _monty(config: SandboxConfig) -> Sandbox:
-    try:
-        from redqueen.sandbox.monty import MontySandbox
-    except ImportError as error:
-        raise InfrastructureError(
-            f"sandbox backend monty is not installed ({error}); "
-            "run: pip install 'pydantic-monty>=1.4,<2'"
-        ) from error
-    return MontySandbox(config)
-
-
-BACKENDS: dict[str, Callable[[SandboxConfig], Sandbox]] = {"monty": _monty}
-"""Factories by the name that `sandbox.backend` takes."""
-
-
 def make_sandbox(config: SandboxConfig) -> Sandbox:
     """Start the sandbox that `config` names, with its workers.
 
     Raises:
-        ConfigError: there is no such backend.
-        InfrastructureError: the backend is missing or cannot start; the message has the remedy.
+        ConfigError: there is no such backend, or it cannot be imported.
+        InfrastructureError: the backend cannot start; the message has the remedy.
     """
-    factory = BACKENDS.get(config.backend)
-    if factory is None:
-        known = ", ".join(BACKENDS)
-        raise ConfigError(f"sandbox.backend = {config.backend!r} is unknown; known: {known}")
-    return factory(config)
+    backend: type[Backend] = registry.load("sandbox", config.backend)
+    return backend.start(config)

@@ -114,3 +114,16 @@ class Sandbox(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class Backend(Protocol):
+    """A class that `sandbox.backend` names."""
+
+    @classmethod
+    def start(cls, config: SandboxConfig) -> Sandbox:
+        """Return a sandbox with its workers running.
+
+        Raises:
+            InfrastructureError: it cannot start here; the message has the remedy.
+        """
+        ...

@@ -125,6 +125,11 @@ class MontySandbox:
         InfrastructureError: the workers cannot be started.
     """
 
+    @classmethod
+    def start(cls, config: SandboxConfig) -> "MontySandbox":
+        """Return the sandbox that `config` describes; see `Backend.start`."""
+        return cls(config)
+
     def __init__(self, config: SandboxConfig) -> None:
         limits = Limits.from_config(config)
         self._retries = config.retries

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import tomli_w
+from pydantic import BaseModel
 
 
 def _without_none(value: Any) -> Any:
@@ -15,6 +16,7 @@ def _without_none(value: Any) -> Any:
     return value
 
 
-def config_toml(values: Mapping[str, Any]) -> str:
-    """Return a configuration's plain values as TOML; `load_config` of it gives an equal one."""
+def config_toml(config: BaseModel | Mapping[str, Any]) -> str:
+    """Return a configuration, or its plain values, as TOML; `load_config` gives an equal one."""
+    values = config.model_dump(mode="json") if isinstance(config, BaseModel) else config
     return tomli_w.dumps(_without_none(values))

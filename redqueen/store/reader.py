@@ -164,14 +164,16 @@ class RunReader:
         rows = self.rows("SELECT step, value FROM metrics WHERE name = ? ORDER BY step", (name,))
         return [(step, float("nan") if value is None else value) for step, value in rows]
 
-    def load_phases(self, step: int | None = None) -> list[PhaseTime]:
-        """Return the seconds of every phase of every step (or of one), in step order."""
-        times = self._records(
+    def load_phases(self, step: int | None = None, *, background: bool = False) -> list[PhaseTime]:
+        """Return the seconds of every phase of every step (or of one), in step order.
+
+        `background`: instead, of what went on at the same time as other phases.
+        """
+        return self._records(
             PhaseTime,
-            "FROM phases WHERE step = coalesce(?, step) ORDER BY step, background, phase",
-            (step,),
+            "FROM phases WHERE step = coalesce(?, step) AND background = ? ORDER BY step, phase",
+            (step, background),
         )
-        return [PhaseTime(t.step, t.phase, t.seconds, bool(t.background)) for t in times]
 
     def load_members(self) -> list[Member]:
         """Return every member there ever was, by id, with its last rating."""
@@ -309,15 +311,24 @@ class RunReader:
         return self._evaluations("staged AND suite = ? AND e.step = ?", (suite, step))
 
     def _evaluations(self, where: str, values: Sequence[Any]) -> list[EvaluationRow]:
+        difficulty = {
+            name: (description.get("difficulty") or {}).get("name")
+            for name, description in (self.meta("environments") or {}).items()
+        }
         rows = self.rows(
-            "SELECT subject, suite, mode, task_id, kind, "
-            "CAST(coalesce(json_extract(features, '$.band'), 0) AS INTEGER) AS band, "
+            "SELECT subject, suite, mode, task_id, kind, environment, features, "
             f"{CORRECT}, count(*) AS samples FROM evaluations e JOIN tasks t ON t.id = e.task_id "
             f"WHERE {where} GROUP BY suite, subject, mode, task_id "
             "ORDER BY suite, subject, mode, task_id",
             values,
         )
-        return [EvaluationRow(**row) for row in rows]
+        result = []
+        for row in rows:
+            columns = dict(row)
+            feature = difficulty.get(columns.pop("environment"))
+            band = json.loads(columns.pop("features")).get(feature, 0)
+            result.append(EvaluationRow(**columns, band=int(band)))
+        return result
 
     def evaluated_step(self, suite: str) -> int | None:
         """Return the earliest step at which a member was measured in `suite`; None: never."""

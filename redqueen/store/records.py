@@ -31,8 +31,8 @@ class EvaluationAttempt:
 class EvaluationRow:
     """One subject's attempts at one task of a suite, counted.
 
-    `band` is the task's feature of that name, its difficulty (0 without one); `correct` of
-    `samples` attempts were right.
+    `band` is the task's difficulty, by the feature that its environment names for that (0 without
+    one); `correct` of `samples` attempts were right.
     """
 
     subject: str
@@ -100,8 +100,6 @@ class PhaseTime:
     step: int
     phase: str
     seconds: float
-    background: bool = False
-    """It went on at the same time as other phases, and is no part of their sum."""
 
 
 @dataclass(frozen=True, slots=True)

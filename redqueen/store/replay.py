@@ -138,7 +138,7 @@ class Replay:
             (step,),
         )
         metrics = run.rows("SELECT name, value FROM metrics WHERE step = ?", (step,))
-        phases = run.load_phases(step)
+        beside = run.load_phases(step, background=True)
         return StepRecord(
             step=step,
             matches=tuple(map(match_of, run.rows(
@@ -154,10 +154,8 @@ class Replay:
                 row["name"]: float("nan") if row["value"] is None else row["value"]
                 for row in metrics
             },
-            seconds={
-                f"{BACKGROUND if time.background else ''}{time.phase}": time.seconds
-                for time in phases
-            },
+            seconds={time.phase: time.seconds for time in run.load_phases(step)}
+            | {f"{BACKGROUND}{time.phase}": time.seconds for time in beside},
             streamed=tuple(task_of(tasks[row["task_id"]], None, step) for row in streamed),
         )  # fmt: skip
 

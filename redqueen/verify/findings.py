@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-CHECKS = ("references", "prompt", "validation", "verdict", "reward", "log-probabilities")
+CHECKS = (
+    "references",
+    "prompt",
+    "prompt tokens",
+    "validation",
+    "verdict",
+    "reward",
+    "log-probabilities",
+)
 """In the order in which a report lists them."""
 
 

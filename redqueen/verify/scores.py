@@ -10,7 +10,7 @@ import torch
 
 from redqueen.learner.passes import Scorer
 from redqueen.store import checkpoint_steps, load_checkpoint
-from redqueen.types import Completion
+from redqueen.types import Completion, Messages
 from redqueen.verify.findings import Findings
 
 ROW_FACTOR = 10.0
@@ -33,12 +33,17 @@ class Adapted(Scorer, Protocol):
         """The adapters of all slots."""
         ...
 
+    def encode(self, messages: Messages) -> tuple[int, ...]:
+        """Return the tokens of a prompt."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """A stored text to score again."""
 
     row: str
+    messages: Messages
     completion: Completion
     temperature: float
 
@@ -61,6 +66,9 @@ def rescore(
     by_version: dict[int, list[Scored]] = {}
     for text in texts:
         completion = text.completion
+        if completion.prompt_ids:
+            ids = model.encode(text.messages)
+            findings.compare(text.row, "prompt tokens", completion.prompt_ids, ids)
         if not completion.logprobs:
             findings.skip("log-probabilities that the run does not keep (keep_tokens = false)")
         elif completion.slot is not None and completion.version not in kept:

@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from redqueen.config import Config
 from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace
 from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
@@ -26,6 +25,9 @@ from redqueen.types import (
 from redqueen.verify.findings import Findings, VerifyReport
 from redqueen.verify.scores import Adapted, Scored, rescore
 
+if TYPE_CHECKING:
+    from redqueen.config import Config
+
 OnProgress = Callable[[int, int], None]
 """Receives how many rows are done, and of how many."""
 ADMISSION = frozenset({"duplicate", "near_copy", "held_out"})
@@ -41,7 +43,7 @@ class OpenedRun(Protocol):
         ...
 
     @property
-    def config(self) -> Config:
+    def config(self) -> "Config":
         """Its configuration."""
         ...
 
@@ -72,7 +74,7 @@ def choose(counts: Sequence[RowCount], sample: int | None, seed: int) -> Choice:
     """Return all rows (None), or `sample` of them drawn without replacement."""
     total = sum(part.count for part in counts)
     if sample is None or sample >= total:
-        drawn = range(total)
+        drawn = list(range(total))
     else:
         drawn = sorted(numpy_rng("verify", seed).choice(total, sample, replace=False).tolist())
     places: dict[tuple[str, int | str], list[int]] = {}
@@ -142,11 +144,12 @@ class _Rows:
         self,
         replay: Replay,
         environments: Mapping[str, Environment],
-        config: Config,
+        config: "Config",
         findings: Findings,
     ) -> None:
         self.replay = replay
         self._environments = environments
+        self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
         self._verify = verifier_of(environments)
         self._config = config
         self._findings = findings
@@ -180,13 +183,9 @@ class _Rows:
             missing = [id_ for id_ in proposal.references if id_ not in tasks]
             self._findings.compare(row, "references", missing, [])
             name = environment_of.get(proposal.match, "")
-            space = self._environments.get(name)
-            if missing or not isinstance(space, TaskSpace):
-                why = (
-                    "a task shown in the prompt is missing"
-                    if missing
-                    else f"no task space {name!r}"
-                )
+            space = self._spaces.get(name)
+            if missing or space is None:
+                why = "a reference is missing" if missing else f"no task space {name!r}"
                 self._findings.skip(why, 2)
                 continue
             shown = tuple(tasks[id_] for id_ in proposal.references)
@@ -196,9 +195,7 @@ class _Rows:
             )
             drafts.setdefault(name, []).append((row, proposal, draft))
         for name, items in drafts.items():
-            space = self._environments[name]
-            assert isinstance(space, TaskSpace)
-            again = space.validate([draft for _, _, draft in items])
+            again = self._spaces[name].validate([draft for _, _, draft in items])
             for (row, proposal, _), outcome in zip(items, again, strict=True):
                 self._outcome(row, proposal, outcome)
         return scored
@@ -210,10 +207,8 @@ class _Rows:
         elif not proposal.completion.finished:
             unfinished = stored.reason if isinstance(stored, Rejection) else "a task"
             self._findings.compare(row, "validation", unfinished, "unfinished")
-        elif (
-            isinstance(stored, Rejection) and stored.reason in ADMISSION and isinstance(again, Task)
-        ):
-            self._findings.skip(f"`{stored.reason}` depends on the archive as it was")
+        elif _was_turned_down(stored) and isinstance(again, Task):
+            self._findings.skip("whether a valid task was new depends on the archive as it was")
         else:
             self._findings.compare(row, "validation", _plain(stored), _plain(again))
 
@@ -260,9 +255,8 @@ class _Rows:
             if turn:
                 self._findings.skip("prompts of later turns depend on the interaction")
             else:
-                self._prompt(
-                    row, attempt.request, self._environments[task.environment].prompt(task)
-                )
+                environment = self._environments[task.environment]
+                self._prompt(row, attempt.request, environment.prompt(task))
             again.append((row, attempt, Attempt(task, attempt.completion.text)))
         verified = self._verify([item for _, _, item in again])
         for (row, attempt, _), now in zip(again, verified, strict=True):
@@ -281,7 +275,11 @@ class _Rows:
         self, row: str, request: Request, completion: Completion, temperature: float | None = None
     ) -> Scored:
         heat = temperature or request.temperature or self._config.rollout.temperature
-        return Scored(row, completion, heat)
+        return Scored(row, request.messages, completion, heat)
+
+
+def _was_turned_down(outcome: Task | Rejection) -> bool:
+    return isinstance(outcome, Rejection) and outcome.reason in ADMISSION
 
 
 def _plain(outcome: Task | Rejection) -> str:

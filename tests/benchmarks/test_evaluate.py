@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks, measure
-from redqueen.config import Config, Code, EvalConfig
+from redqueen.config import Code, Config, EvalConfig
 from redqueen.environments.base import Attempt, Verification
 from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.styles import COMPACT
@@ -103,7 +103,11 @@ class Scripted:
 
 
 def run(
-    policy: Scripted, tasks: Sequence[Task], environment: CodeEnvironment = CODE, samples: int = 3, **more
+    policy: Scripted,
+    tasks: Sequence[Task],
+    environment: CodeEnvironment = CODE,
+    samples: int = 3,
+    **more,
 ) -> list[EvaluationRow]:
     return evaluate(
         policy,  # type: ignore[arg-type]
@@ -239,7 +243,9 @@ def store(tmp_path: Path):
         yield made
 
 
-def measured(store: RunStore, policy: Scripted, environment: CodeEnvironment, tasks, **more) -> None:
+def measured(
+    store: RunStore, policy: Scripted, environment: CodeEnvironment, tasks, **more
+) -> None:
     settings = {"step": 0, "samples": 2, "max_new_tokens": 50, "seed": 9} | more
     subjects = [Subject("base", None), Subject("member:4", 1)]
     measure(store, policy, environment, SUITE, tasks, subjects, **settings)  # type: ignore[arg-type]
@@ -268,9 +274,7 @@ def test_an_interrupted_evaluation_is_taken_up(
     assert store.load_evaluations() == []
     assert len(store.staged_evaluation(SUITE, 0)) == 30
     rest, seen = Scripted(answers), list[tuple[int, int]]()
-    measured(
-        store, rest, CODE, outputs, on_progress=lambda done, total: seen.append((done, total))
-    )
+    measured(store, rest, CODE, outputs, on_progress=lambda done, total: seen.append((done, total)))
     assert [(t, r.slot) for t, r in rest.asked] == [(1.0, 1)] * 20
     assert seen == [(20, 20)]
     assert store.load_evaluations() == whole

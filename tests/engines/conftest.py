@@ -1,5 +1,24 @@
-"""The fixtures of small models, for every test below."""
+"""The fixtures of small models, and engines in one process over them."""
 
-from tests.small_models import make_policy, model_dirs
+from collections.abc import Callable
 
-__all__ = ["make_policy", "model_dirs"]
+import pytest
+
+from redqueen.engines.cpu import Cpu
+from redqueen.engines.torch import Torch, TorchEngine
+from tests.small_models import make_model, model_dirs
+
+__all__ = ["make_engine", "make_model", "model_dirs"]
+
+
+@pytest.fixture(params=["torch", "compiled"])
+def make_engine(request: pytest.FixtureRequest, make_model) -> Callable[..., TorchEngine]:
+    def make(kind: str = "llama", rows: int = 256, **settings: object) -> TorchEngine:
+        model = make_model(kind, **settings)
+        if request.param == "torch":
+            return Torch(rows=rows).build(model)
+        engine = Cpu(rows=rows, workers=1).build(model)
+        assert isinstance(engine, TorchEngine)
+        return engine
+
+    return make

@@ -7,10 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redqueen.engines.decoding import PaddedBatch, SharedBatch
+from redqueen.engines.base import Sampling
+from redqueen.engines.cpu.model import accelerated
+from redqueen.engines.cpu.rows import CompiledRows
+from redqueen.engines.decoding import PaddedRows, Rows, SharedRows
 from redqueen.models.loading import Base
 from redqueen.models.routing import round_size
-from redqueen.types import Request
+from redqueen.types import Request, user
 from tests.small_models import ARCHITECTURES
 
 PROMPTS = [(5, 6, 7)] * 6 + [tuple(range(3, 30))] * 5 + [(9,)] + [(5, 6, 7)] * 4 + [(8, 8)]
@@ -21,17 +24,20 @@ KEEPS = [list(range(17)), [0, 1, 2, 4, 6, 7, 8, 12, 13, 16], [0, 1, 3, 4, 5, 7, 
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_shared_rows_equal_padded_ones_while_rows_leave(
-    make_policy, kind: str, compiled: bool
+    make_model, kind: str, compiled: bool
 ) -> None:
-    policy = make_policy(kind)
-    base: Base = policy.base
+    model = make_model(kind)
+    base: Base = accelerated(model.base) if compiled else model.base
     assert base.packed is not None
-    shared = SharedBatch(base, base.packed, SLOTS, PROMPTS, 12)
-    shared._compiled = compiled  # as on a CPU, or as on a GPU
-    padded = PaddedBatch(replace(base, packed=None), SLOTS, PROMPTS, 12)
+    shared: Rows
+    if compiled:
+        shared = CompiledRows(base, base.packed, SLOTS, PROMPTS, 12)
+    else:
+        shared = SharedRows(base, base.packed, SLOTS, PROMPTS)
+    padded = PaddedRows(replace(base, packed=None), SLOTS, PROMPTS, 12)
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode():
-        found, expected = shared.prefill(policy.router), padded.prefill(policy.router)
+        found, expected = shared.prefill(model.router), padded.prefill(model.router)
         assert torch.allclose(found, expected, atol=1e-4)
         for keep in KEEPS:
             for batch in (shared, padded):
@@ -41,44 +47,44 @@ def test_shared_rows_equal_padded_ones_while_rows_leave(
                 token_R = torch.randint(3, 112, (len(keep),), generator=generator)
                 logits = []
                 for batch in (shared, padded):
-                    with batch.route(policy.router) as route:
+                    with batch.route(model.router) as route:
                         logits.append(batch.decode(token_R, route))
                 assert torch.allclose(logits[0], logits[1], atol=1e-4)
 
 
 @pytest.mark.parametrize("slots", [[0] * 8, [None] * 8])
-def test_rows_that_leave_move_nothing_until_there_is_no_room(make_policy, slots) -> None:
-    policy = make_policy()
-    base = policy.base
-    batch = SharedBatch(base, base.packed, slots, [tuple(range(3, 40))] * 8, 32)
-    alone = SharedBatch(base, base.packed, slots[:3], [tuple(range(3, 40))] * 3, 40)
+def test_rows_that_leave_move_nothing_until_there_is_no_room(make_model, slots) -> None:
+    model = make_model()
+    base = accelerated(model.base)
+    rows = CompiledRows(base, base.packed, slots, [tuple(range(3, 40))] * 8, 32)
+    alone = CompiledRows(base, base.packed, slots[:3], [tuple(range(3, 40))] * 3, 40)
     with torch.inference_mode():
-        batch.prefill(policy.router)
-        alone.prefill(policy.router)
-        assert [len(key) for key, _ in batch._plan.prompts] == [37, 37]
+        rows.prefill(model.router)
+        alone.prefill(model.router)
+        assert [len(key) for key, _ in rows.states.prompts] == [37, 37]
         places = []
         for step in range(34):
             if step == 2:
-                batch.keep(torch.tensor([1, 4, 6]))
+                rows.keep(torch.tensor([1, 4, 6]))
             token_R = torch.tensor([5, 6, 7] if step > 1 else [0, 5, 0, 0, 6, 0, 7, 0])
-            with batch.route(policy.router) as route:
-                found = batch.decode(token_R, route)
-            with alone.route(policy.router) as route:
+            with rows.route(model.router) as route:
+                logits = rows.decode(token_R, route)
+            with alone.route(model.router) as route:
                 expected = alone.decode(torch.tensor([5, 6, 7]), route)
-            places.append(batch._plan.row_R.tolist())
-        assert torch.allclose(found, expected, atol=1e-4)
+            places.append(rows.states.row_R.tolist())
+        assert torch.allclose(logits, expected, atol=1e-4)
     assert places[1] == list(range(8))
     assert places[2] == places[31] == [1, 4, 6]
     assert places[32] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_generation_is_the_same_both_ways(make_policy, kind: str) -> None:
-    policy = make_policy(kind)
-    rows = [Request(i % 3, "f(1)" if i % 2 else "x = 12", i) for i in range(48)]
-    shared = policy.generate(rows, max_new_tokens=40, temperature=1.0)
-    policy.base = replace(policy.base, packed=None)
-    padded = policy.generate(rows, max_new_tokens=40, temperature=1.0)
+def test_generation_is_the_same_both_ways(make_engine, kind: str) -> None:
+    engine = make_engine(kind)
+    requests = [Request(i % 3, user("f(1)" if i % 2 else "x = 12"), i) for i in range(48)]
+    shared = engine.generate(requests, Sampling(40, 1.0))
+    engine.model.base = replace(engine.model.base, packed=None)
+    padded = engine.generate(requests, Sampling(40, 1.0))
     assert [c.token_ids for c in shared] == [c.token_ids for c in padded]
 
 

@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import MistralConfig, MistralForCausalLM
 
-from redqueen.config import PolicyConfig
-from redqueen.engines.generation import Sampling, draw
-from redqueen.engines.policy import Policy
+from redqueen.config.policy import PolicyConfig
+from redqueen.engines.base import Sampling
+from redqueen.engines.generation import draw
+from redqueen.engines.torch import Torch, TorchEngine
 from redqueen.errors import ConfigError
-from redqueen.types import Completion, Request
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Completion, Messages, Request, user
 from tests.small_models import ARCHITECTURES, randomize, save_tokenizer
 
 PROMPTS = ["f(1)", "x = 12; y = x + 1", "a", "def g(n):", "f(1)", "[1, 2, 3]", "f(1)", "z"]
@@ -25,29 +27,33 @@ SLOTS: list[int | None] = [0, 1, 2, None, 0, 2, 1, None]
 
 def requests(seed: int = 100) -> list[Request]:
     return [
-        Request(slot, prompt, seed + i)
+        Request(slot, user(prompt), seed + i)
         for i, (slot, prompt) in enumerate(zip(SLOTS, PROMPTS, strict=True))
     ]
 
 
-def unbatched_greedy(policy: Policy, slot: int | None, prompt: str, count: int) -> list[tuple]:
+def unbatched_greedy(
+    engine: TorchEngine, slot: int | None, messages: Messages, count: int
+) -> list[tuple[int, float]]:
     """The slow reference: one row, no cache, full forward for every token."""
-    ids = list(policy.base.encode(prompt))
+    ids = list(engine.model.encode(messages))
     written = []
     for _ in range(count):
-        with torch.no_grad(), policy.router.route([slot]):
-            logprobs = policy.base.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+        with torch.no_grad(), engine.model.router.route([slot]):
+            logprobs = engine.model.base.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
         token = int(logprobs.argmax())
         written.append((token, float(logprobs[token])))
         ids.append(token)
-        if token in policy.base.eos_ids:
+        if token in engine.model.base.eos_ids:
             break
     return written
 
 
-def mean_gap(policy: Policy, completions: Sequence[Completion], temperature: float) -> float:
+def mean_mismatch(
+    engine: TorchEngine, completions: Sequence[Completion], temperature: float
+) -> float:
     with torch.no_grad():
-        logprobs_BT, mask_BT = policy.score(
+        logprobs_BT, mask_BT = engine.model.score(
             [c.slot for c in completions],
             [c.prompt_ids for c in completions],
             [c.token_ids for c in completions],
@@ -59,13 +65,13 @@ def mean_gap(policy: Policy, completions: Sequence[Completion], temperature: flo
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("rows", [256, 3])
-def test_greedy_rows_equal_the_unbatched_ones(make_policy, kind: str, rows: int) -> None:
-    policy = make_policy(kind, generation_rows=rows)
-    completions = policy.generate(requests(), max_new_tokens=20, temperature=0.0)
+def test_greedy_rows_equal_the_unbatched_ones(make_engine, kind: str, rows: int) -> None:
+    engine = make_engine(kind, rows=rows)
+    completions = engine.generate(requests(), Sampling(20, 0.0))
     for request, completion in zip(requests(), completions, strict=True):
-        expected = unbatched_greedy(policy, request.slot, request.prompt, 20)
+        expected = unbatched_greedy(engine, request.slot, request.messages, 20)
         assert completion.slot == request.slot
-        assert completion.prompt_ids == policy.base.encode(request.prompt)
+        assert completion.prompt_ids == engine.model.encode(request.messages)
         assert completion.token_ids == tuple(token for token, _ in expected)
         worst = max(abs(a - b) for a, (_, b) in zip(completion.logprobs, expected, strict=True))
         assert worst <= 1e-4
@@ -73,43 +79,43 @@ def test_greedy_rows_equal_the_unbatched_ones(make_policy, kind: str, rows: int)
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("temperature", [0.7, 1.0])
-def test_recorded_logprobs_equal_scored_ones(make_policy, kind: str, temperature: float) -> None:
-    policy = make_policy(kind)
-    completions = policy.generate(requests(), max_new_tokens=40, temperature=temperature)
-    assert mean_gap(policy, completions, temperature) <= 1e-4
-    top = policy.generate(requests(), max_new_tokens=40, temperature=temperature, top_p=0.6)
-    assert mean_gap(policy, top, temperature) <= 1e-4
-    greedy = policy.generate(requests(), max_new_tokens=40, temperature=0.0)
-    assert mean_gap(policy, greedy, 1.0) <= 1e-4
+def test_recorded_logprobs_equal_scored_ones(make_engine, kind: str, temperature: float) -> None:
+    engine = make_engine(kind)
+    completions = engine.generate(requests(), Sampling(40, temperature))
+    assert mean_mismatch(engine, completions, temperature) <= 1e-4
+    top = engine.generate(requests(), Sampling(40, temperature, 0.6))
+    assert mean_mismatch(engine, top, temperature) <= 1e-4
+    greedy = engine.generate(requests(), Sampling(40, 0.0))
+    assert mean_mismatch(engine, greedy, 1.0) <= 1e-4
 
 
-def test_a_stale_adapter_shows(make_policy) -> None:
-    policy = make_policy()
-    rows = [Request(0, prompt, i) for i, prompt in enumerate(PROMPTS)]
-    completions = policy.generate(rows, max_new_tokens=40, temperature=1.0)
-    policy.adapters.set(0, policy.adapters.get(1))
-    assert mean_gap(policy, completions, 1.0) > 0.1
+def test_a_stale_adapter_shows(make_engine) -> None:
+    engine = make_engine()
+    rows = [Request(0, user(prompt), i) for i, prompt in enumerate(PROMPTS)]
+    completions = engine.generate(rows, Sampling(40, 1.0))
+    engine.model.adapters.set(0, engine.model.adapters.get(1))
+    assert mean_mismatch(engine, completions, 1.0) > 0.1
 
 
-def test_same_seeds_same_text_and_neighbours_do_not_matter(make_policy) -> None:
-    policy = make_policy()
-    first = policy.generate(requests(), max_new_tokens=30, temperature=1.0)
-    assert first == policy.generate(requests(), max_new_tokens=30, temperature=1.0)
+def test_same_seeds_same_text_and_neighbours_do_not_matter(make_engine) -> None:
+    engine = make_engine()
+    first = engine.generate(requests(), Sampling(30, 1.0))
+    assert first == engine.generate(requests(), Sampling(30, 1.0))
     for request, completion in zip(requests(), first, strict=True):
-        (alone,) = policy.generate([request], max_new_tokens=30, temperature=1.0)
+        (alone,) = engine.generate([request], Sampling(30, 1.0))
         assert alone.token_ids == completion.token_ids
-    backwards = policy.generate(requests()[::-1], max_new_tokens=30, temperature=1.0)
+    backwards = engine.generate(requests()[::-1], Sampling(30, 1.0))
     assert [c.token_ids for c in backwards] == [c.token_ids for c in first][::-1]
-    others = policy.generate(requests(seed=500), max_new_tokens=30, temperature=1.0)
+    others = engine.generate(requests(seed=500), Sampling(30, 1.0))
     assert [c.token_ids for c in others] != [c.token_ids for c in first]
 
 
-def test_rows_end_at_eos_or_at_the_limit(make_policy) -> None:
-    policy = make_policy()
+def test_rows_end_at_eos_or_at_the_limit(make_engine) -> None:
+    engine = make_engine()
     # Sixty rows at a wide temperature end at many different steps: the batch compacts often.
-    rows = [Request(i % 3, PROMPTS[i % 8], i) for i in range(60)]
+    rows = [Request(i % 3, user(PROMPTS[i % 8]), i) for i in range(60)]
     parts: list[Mapping[int, Completion]] = []
-    done = policy.generate(rows, max_new_tokens=50, temperature=3.0, on_written=parts.append)
+    done = engine.generate(rows, Sampling(50, 3.0), parts.append)
     lengths = Counter(len(c.token_ids) for c in done)
     assert len(lengths) > 5
     for completion in done:
@@ -118,35 +124,35 @@ def test_rows_end_at_eos_or_at_the_limit(make_policy) -> None:
         assert 2 not in completion.token_ids[:-1]
         assert len(completion.logprobs) == len(completion.token_ids)
         assert "</s>" not in completion.text
-        body = policy.tokenizer.decode(completion.token_ids, skip_special_tokens=True)
+        body = engine.model.tokenizer.decode(completion.token_ids, skip_special_tokens=True)
         assert completion.text == body
     # Who is done is handed over at once, in order of length, each text once.
     ends = [{len(text.token_ids) for text in part.values()} for part in parts]
-    assert [min(own) for own in ends] == [max(own) for own in ends] == sorted(lengths)
+    assert [min(part) for part in ends] == [max(part) for part in ends] == sorted(lengths)
     assert {i: text for part in parts for i, text in part.items()} == dict(enumerate(done))
     assert sum(map(len, parts)) == 60
-    assert mean_gap(policy, done, 3.0) <= 1e-4
+    assert mean_mismatch(engine, done, 3.0) <= 1e-4
 
 
-def test_generation_stops_where_the_context_ends(make_policy) -> None:
-    policy = make_policy("gpt2")
+def test_generation_stops_where_the_context_ends(make_engine) -> None:
+    engine = make_engine("gpt2")
     long, short = "x" * 90, "x" * 10
-    rows = [Request(0, long, 1), Request(0, short, 2)]
-    done = policy.generate(rows, max_new_tokens=20, temperature=0.0)
+    rows = [Request(0, user(long), 1), Request(0, user(short), 2)]
+    done = engine.generate(rows, Sampling(20, 0.0))
     assert len(done[0].token_ids) <= 6
-    policy.base.model(torch.tensor([[*done[0].prompt_ids, *done[0].token_ids]]))
+    engine.model.base.model(torch.tensor([[*done[0].prompt_ids, *done[0].token_ids]]))
     with pytest.raises(ConfigError, match=r"96 tokens, but the base's context is 96"):
-        policy.generate([Request(0, "x" * 96, 1)], max_new_tokens=1, temperature=0.0)
+        engine.generate([Request(0, user("x" * 96), 1)], Sampling(1, 0.0))
 
 
-def test_a_row_at_the_end_of_the_context_does_not_stop_its_neighbours(make_policy) -> None:
+def test_a_row_at_the_end_of_the_context_does_not_stop_its_neighbours(make_engine) -> None:
     # GPT-2 has no position beyond its context, and one finished row of 16 stays in the batch.
-    policy = make_policy("gpt2")
-    rows = [Request(0, "x" * 90, 1), *(Request(0, "x" * 10, i) for i in range(2, 17))]
-    policy.base = replace(policy.base, eos_ids=frozenset())
-    done = policy.generate(rows, max_new_tokens=20, temperature=1.0)
+    engine = make_engine("gpt2")
+    rows = [Request(0, user("x" * 90), 1), *(Request(0, user("x" * 10), i) for i in range(2, 17))]
+    engine.model.base = replace(engine.model.base, eos_ids=frozenset())
+    done = engine.generate(rows, Sampling(20, 1.0))
     assert [len(c.token_ids) for c in done] == [6] + [20] * 15
-    assert mean_gap(policy, done, 1.0) <= 1e-4
+    assert mean_mismatch(engine, done, 1.0) <= 1e-4
 
 
 def test_sliding_window_attention_is_exact(tmp_path: Path) -> None:
@@ -166,28 +172,27 @@ def test_sliding_window_attention_is_exact(tmp_path: Path) -> None:
     )
     MistralForCausalLM(config).save_pretrained(tmp_path)
     save_tokenizer(tmp_path)
-    policy = Policy.load(
+    model = PopulationModel.load(
         PolicyConfig(base=str(tmp_path), rank=4, device="cpu", dtype="float32"), slots=3, seed=1
     )
-    randomize(policy)
+    randomize(model)
+    engine = Torch().build(model)
     rows = requests()
-    done = policy.generate(rows, max_new_tokens=24, temperature=0.0)
+    done = engine.generate(rows, Sampling(24, 0.0))
     for request, completion in zip(rows, done, strict=True):
-        expected = unbatched_greedy(policy, request.slot, request.prompt, 24)
+        expected = unbatched_greedy(engine, request.slot, request.messages, 24)
         assert completion.token_ids == tuple(token for token, _ in expected)
-    assert mean_gap(policy, done, 1.0) <= 1e-4
+    assert mean_mismatch(engine, done, 1.0) <= 1e-4
 
 
-def test_no_requests_and_bad_settings(make_policy) -> None:
-    policy = make_policy()
-    assert policy.generate([], max_new_tokens=4, temperature=1.0) == []
+def test_no_requests_and_bad_settings(make_engine) -> None:
+    engine = make_engine()
+    assert engine.generate([], Sampling(4, 1.0)) == []
     with pytest.raises(ValueError, match="no tokens"):
-        policy.generate([Request(0, "", 1)], max_new_tokens=4, temperature=1.0)
+        engine.generate([Request(0, user(""), 1)], Sampling(4, 1.0))
     for bad in ({"max_new_tokens": 0}, {"temperature": -1.0}, {"top_p": 0.0}):
         with pytest.raises(ValueError, match=next(iter(bad))):
-            policy.generate(
-                requests(), **{"max_new_tokens": 4, "temperature": 1.0, "top_p": 1.0, **bad}
-            )
+            Sampling(**{"max_new_tokens": 4, "temperature": 1.0, "top_p": 1.0, **bad})
 
 
 @settings(max_examples=60, deadline=None)
@@ -257,14 +262,14 @@ def test_the_last_uniform_never_draws_an_impossible_token() -> None:
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("rows", [256, 3])
-def test_rows_have_temperatures_of_their_own(make_policy, kind: str, rows: int) -> None:
+def test_rows_have_temperatures_of_their_own(make_engine, kind: str, rows: int) -> None:
     """Each row writes what it would in a call at its temperature, and is scored with it."""
-    policy = make_policy(kind, generation_rows=rows)
-    own = [0.5, None, 1.6, None, 0.8, 0.5, None, 1.6]
-    mixed = [replace(r, temperature=t) for r, t in zip(requests(), own, strict=True)]
-    completions = policy.generate(mixed, max_new_tokens=30, temperature=1.1)
-    for request, completion, temperature in zip(requests(), completions, own, strict=True):
-        (alone,) = policy.generate([request], max_new_tokens=30, temperature=temperature or 1.1)
+    engine = make_engine(kind, rows=rows)
+    temperatures = [0.5, None, 1.6, None, 0.8, 0.5, None, 1.6]
+    mixed = [replace(r, temperature=t) for r, t in zip(requests(), temperatures, strict=True)]
+    completions = engine.generate(mixed, Sampling(30, 1.1))
+    for request, completion, temperature in zip(requests(), completions, temperatures, strict=True):
+        (alone,) = engine.generate([request], Sampling(30, temperature or 1.1))
         assert completion.token_ids == alone.token_ids
         assert completion.logprobs == pytest.approx(alone.logprobs, abs=1e-4)
     with torch.no_grad():
@@ -272,18 +277,42 @@ def test_rows_have_temperatures_of_their_own(make_policy, kind: str, rows: int) 
         prompts, tokens = [
             [getattr(c, n) for c in completions] for n in ("prompt_ids", "token_ids")
         ]
-        found_BT, mask_BT = policy.score(
-            slots, prompts, tokens, temperature=[t or 1.1 for t in own]
+        found_BT, mask_BT = engine.model.score(
+            slots, prompts, tokens, temperature=[t or 1.1 for t in temperatures]
         )
-        wrong_BT, _ = policy.score(slots, prompts, tokens, temperature=1.1)
+        wrong_BT, _ = engine.model.score(slots, prompts, tokens, temperature=1.1)
     recorded = torch.tensor([x for c in completions for x in c.logprobs])
     assert (found_BT[mask_BT] - recorded).abs().max() <= 1e-4
     assert (wrong_BT[mask_BT] - recorded).abs().mean() > 0.05
 
 
-def test_bad_temperatures_of_requests(make_policy) -> None:
-    policy = make_policy()
-    for own, call, message in ((0.0, 1.0, "positive"), (float("nan"), 1.0, "positive"),
+def test_bad_temperatures_of_requests(make_engine) -> None:
+    engine = make_engine()
+    for temperature, call, message in ((0.0, 1.0, "positive"), (float("nan"), 1.0, "positive"),
                                (0.7, 0.0, "greedy")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
-            policy.generate([Request(0, "a", 1, own)], max_new_tokens=2, temperature=call)
+            engine.generate([Request(0, user("a"), 1, temperature)], Sampling(2, call))
+
+
+def test_completions_carry_the_version_of_the_last_sync(make_engine) -> None:
+    engine = make_engine()
+    adapters = engine.model.adapters
+    assert {c.version for c in engine.generate(requests(), Sampling(2, 1.0))} == {0}
+    engine.sync(range(3), adapters, 7)
+    engine.sync([1], adapters, 8)
+    done = engine.generate(requests(), Sampling(2, 1.0))
+    assert [c.version for c in done] == [{0: 7, 1: 8, 2: 7, None: 0}[c.slot] for c in done]
+
+
+def test_sync_takes_over_the_weights_of_another_stack(make_engine) -> None:
+    engine, other = make_engine(), make_engine()
+    with torch.no_grad():
+        for tensor in other.model.adapters.parameters().values():
+            tensor.mul_(-0.5)
+    before = engine.generate(requests(), Sampling(20, 0.0))
+    expected = other.generate(requests(), Sampling(20, 0.0))
+    engine.sync([0, 2], other.model.adapters, 1)
+    done = engine.generate(requests(), Sampling(20, 0.0))
+    for slot, old, new, text in zip(SLOTS, before, expected, done, strict=True):
+        assert text.token_ids == (new if slot in (0, 2) else old).token_ids
+    assert [c.token_ids for c in before] != [c.token_ids for c in expected]

@@ -1,5 +1,5 @@
 """The fixtures of small models, for every test below."""
 
-from tests.small_models import make_policy, model_dirs
+from tests.small_models import make_model, model_dirs
 
-__all__ = ["make_policy", "model_dirs"]
+__all__ = ["make_model", "model_dirs"]

@@ -101,3 +101,32 @@ def test_foreign_checkpoints_are_named() -> None:
     state = one.state_dict()
     with pytest.raises(ConfigError, match=r"other layers \(b\.A, b\.B\)"):
         one.load_state_dict({name: state[name] for name in ("a.q.A", "a.q.B")})
+
+
+def test_all_factors_lie_in_one_buffer_that_can_be_handed_over() -> None:
+    """What one stack writes, a second over the same buffer reads; each tensor begins aligned."""
+    layers = {f"layer{i}": LayerShape(3 + i, 5) for i in range(7)}
+    one, other = (AdapterStack(layers, slots=3, rank=2, alpha=4.0) for _ in range(2))
+    one.initialize(0, init_noise=0.1)
+    before = other.state_dict()
+    assert not any(torch.equal(before[name], kept) for name, kept in one.state_dict().items())
+    other.use_buffer(one.buffer)
+    for name, parameter in other.parameters().items():
+        assert torch.equal(parameter, one.parameters()[name])
+        assert parameter.is_leaf
+        assert parameter.requires_grad
+        assert (parameter.data_ptr() - one.buffer.data_ptr()) % 64 == 0
+    one.reset(1, seed=9, init_noise=0.5)
+    assert torch.equal(other.B["layer6"][1], one.B["layer6"][1])
+    restored = load(save(other.state_dict()))
+    assert all(torch.equal(restored[name], kept) for name, kept in one.state_dict().items())
+
+
+def test_split_gives_every_parameter_its_part() -> None:
+    stack = AdapterStack({"a": LayerShape(3, 5), "b": LayerShape(4, 2)}, slots=2, rank=2, alpha=1.0)
+    parts = stack.split(torch.arange(float(stack.buffer.numel())))
+    assert {n: p.shape for n, p in parts.items()} == {
+        n: p.shape for n, p in stack.parameters().items()
+    }
+    values = torch.cat([part.flatten() for part in parts.values()])
+    assert len(values.unique()) == len(values)

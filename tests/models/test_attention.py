@@ -20,7 +20,7 @@ from transformers import (
 
 from redqueen.models.attention import (
     LibraryModel,
-    PackedPlan,
+    PackedAttention,
     UnfitModelError,
     dense_attention,
     fused_attention,
@@ -81,7 +81,7 @@ def test_the_common_architectures_fit_and_keep_their_bits(kind: str) -> None:
 
 
 class Meeting:
-    """A plan that runs something else in the middle of its forward pass."""
+    """An attention that runs something else in the middle of its forward pass."""
 
     def __init__(self, inside: Callable[[], None]) -> None:
         self.inside = inside
@@ -91,7 +91,7 @@ class Meeting:
         return torch.zeros_like(q)
 
 
-def test_a_plan_is_of_one_model_and_one_thread() -> None:
+def test_an_attention_is_of_one_model_and_one_thread() -> None:
     first, second = small_model("llama"), small_model("llama")
     library = fit(first)
     assert library is not None
@@ -158,7 +158,7 @@ def test_logits_of_chosen_tokens_alone() -> None:
     library = fit(small_model("gpt2"))
     assert library is not None
     packing = Packing([Text(None, (3, 4), (5, 6)), Text(None, (8,))], torch.device("cpu"))
-    inputs = (packing.ids_N, packing.position_N, None, PackedPlan(packing))
+    inputs = (packing.ids_N, packing.position_N, None, PackedAttention(packing))
     with torch.no_grad():
         every = library.logits(*inputs)
         some = library.logits(*inputs, torch.tensor([4, 0, 0]))

@@ -11,7 +11,7 @@ from redqueen.models.batching import (
     MIN_ROWS,
     MIN_TOKENS,
     even_parts,
-    generation_chunks,
+    generation_batches,
     packed_batches,
     padded_batches,
 )
@@ -32,29 +32,29 @@ def test_even_parts_are_off_by_half_a_piece_at_either_end(costs: list[int], part
     st.integers(1, 40),
     st.integers(1, 4),
 )
-def test_generation_chunks_hold_every_row_once_and_are_dealt_evenly(
+def test_generation_batches_hold_every_row_once_and_are_dealt_evenly(
     rows: list[tuple[int, int]], most: int, workers: int
 ) -> None:
     prompts = [tuple(range(length)) for _, length in rows]
-    chunks = generation_chunks([slot for slot, _ in rows], prompts, most, workers)
-    assert sorted(i for chunk in chunks for i in chunk) == list(range(len(rows)))
+    batches = generation_batches([slot for slot, _ in rows], prompts, most, workers)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(rows)))
     groups = Counter(rows)
-    # A group stays whole, unless it is larger than a chunk.
+    # A group stays whole, unless it is larger than a batch.
     largest = min(most, max(groups.values()))
-    assert all(len(chunk) <= most + 2 * largest for chunk in chunks)
-    for chunk in chunks:
-        keys = [(rows[i][0], prompts[i]) for i in chunk]
+    assert all(len(batch) <= most + 2 * largest for batch in batches)
+    for batch in batches:
+        keys = [(rows[i][0], prompts[i]) for i in batch]
         assert keys == sorted(keys)
     whole = [key for key, count in groups.items() if count <= most]
     for slot, length in whole:
-        inside = [any(rows[i] == (slot, length) for i in chunk) for chunk in chunks]
+        inside = [any(rows[i] == (slot, length) for i in batch) for batch in batches]
         assert sum(inside) == 1
     spread = max(1, min(workers, len(rows) // MIN_ROWS))
     if len(rows) <= most * spread:
-        assert len(chunks) <= spread
-        assert max(map(len, chunks)) <= len(rows) / spread + largest
+        assert len(batches) <= spread
+        assert max(map(len, batches)) <= len(rows) / spread + largest
         # Workers take neighbouring slots: only one at each cut is met twice.
-        met = sum(len({rows[i][0] for i in chunk}) for chunk in chunks)
+        met = sum(len({rows[i][0] for i in batch}) for batch in batches)
         assert met <= len({slot for slot, _ in rows}) + spread - 1
 
 

@@ -11,11 +11,13 @@ from tokenizers import processors
 from transformers import AutoTokenizer, GenerationConfig
 
 import redqueen
-from redqueen.config import PolicyConfig
-from redqueen.engines.policy import Policy
+from redqueen.config.policy import PolicyConfig
+from redqueen.engines.base import Sampling
+from redqueen.engines.torch import Torch
 from redqueen.errors import ConfigError
 from redqueen.models.loading import load_base, resolve_base, resolve_device
-from redqueen.types import Request
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Request, user
 
 
 def test_base_is_frozen_and_typed(model_dirs) -> None:
@@ -26,9 +28,9 @@ def test_base_is_frozen_and_typed(model_dirs) -> None:
     assert (base.context, base.eos_ids, base.embeddings) == (96, {2}, 112)
 
 
-def test_parameter_count(make_policy) -> None:
-    policy = make_policy()
-    assert policy.num_parameters == sum(p.numel() for p in policy.base.model.parameters())
+def test_parameter_count(make_model) -> None:
+    model = make_model()
+    assert model.num_parameters == sum(p.numel() for p in model.base.model.parameters())
 
 
 @pytest.fixture
@@ -85,8 +87,10 @@ def test_absent_seedling_says_how_to_make_it(monkeypatch, tmp_path: Path) -> Non
 def test_present_seedling_is_found(monkeypatch, tmp_path: Path, model_dirs) -> None:
     monkeypatch.setattr(redqueen, "__file__", str(tmp_path / "__init__.py"))
     shutil.copytree(model_dirs["llama"], tmp_path / "seedling")
-    policy = Policy.load(PolicyConfig(base="seedling", rank=2, device="cpu"), slots=1, seed=0)
-    policy.export(0, tmp_path / "out")
+    model = PopulationModel.load(
+        PolicyConfig(base="seedling", rank=2, device="cpu"), slots=1, seed=0
+    )
+    model.export(0, tmp_path / "out")
     exported = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert exported["base_model_name_or_path"] == "redqueen/seedling"
 
@@ -158,8 +162,10 @@ def test_a_token_the_model_lacks_is_named(copy_of: Path) -> None:
 
 def test_several_end_tokens(copy_of: Path) -> None:
     GenerationConfig(eos_token_id=[40, 41]).save_pretrained(copy_of)
-    policy = Policy.load(PolicyConfig(base=str(copy_of), rank=2, device="cpu"), slots=1, seed=0)
-    assert policy.base.eos_ids == {2, 40, 41}
-    rows = [Request(0, "f(1)", i) for i in range(64)]
-    done = policy.generate(rows, max_new_tokens=60, temperature=2.0)
+    model = PopulationModel.load(
+        PolicyConfig(base=str(copy_of), rank=2, device="cpu"), slots=1, seed=0
+    )
+    assert model.base.eos_ids == {2, 40, 41}
+    rows = [Request(0, user("f(1)"), i) for i in range(64)]
+    done = Torch().build(model).generate(rows, Sampling(60, 2.0))
     assert {c.token_ids[-1] for c in done if c.finished} == {2, 40, 41}

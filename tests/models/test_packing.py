@@ -7,13 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional
 
-from redqueen.engines.cpu.kernels import text_attention
-from redqueen.engines.policy import Policy
 from redqueen.models.attention import dense_attention
 from redqueen.models.packing import Packing, Text
+from redqueen.models.population_model import PopulationModel
 from redqueen.models.routing import Route
+from tests.loop_attention import loop_attention
 from tests.small_models import ARCHITECTURES
 
 LONG = tuple(range(3, 43))
@@ -22,21 +21,21 @@ PROMPTS = [(5, 9), LONG, (5, 9), (5, 9), (40,), LONG, (40,), (5, 9), (7, 7, 7), 
 TOKENS = [(8, 2), (20, 21, 22), tuple(range(50, 90)), (9,), (30, 31), (2,), (), (8, 2), (4, 5), ()]
 
 
-def gradients(policy: Policy, weight_BT: Tensor) -> tuple[Tensor, list[Tensor]]:
-    logprobs_BT, mask_BT = policy.score(SLOTS, PROMPTS, TOKENS, temperature=0.7)
+def gradients(model: PopulationModel, weight_BT: Tensor) -> tuple[Tensor, list[Tensor]]:
+    logprobs_BT, mask_BT = model.score(SLOTS, PROMPTS, TOKENS, temperature=0.7)
     loss = (logprobs_BT * weight_BT)[mask_BT].sum()
-    return logprobs_BT, list(torch.autograd.grad(loss, [*policy.adapters.parameters().values()]))
+    return logprobs_BT, list(torch.autograd.grad(loss, [*model.adapters.parameters().values()]))
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_shared_prompts_give_the_unpacked_values_and_gradients(make_policy, kind: str) -> None:
-    policy = make_policy(kind)
-    assert policy.base.packed is not None
+def test_shared_prompts_give_the_unpacked_values_and_gradients(make_model, kind: str) -> None:
+    model = make_model(kind)
+    assert model.base.packed is not None
     weight_BT = torch.randn(10, 40, generator=torch.Generator().manual_seed(1))
-    packed_BT, packed = gradients(policy, weight_BT)
-    shared = policy.base
-    policy.base = replace(shared, packed=None)
-    alone_BT, alone = gradients(policy, weight_BT)
+    packed_BT, packed = gradients(model, weight_BT)
+    shared = model.base
+    model.base = replace(shared, packed=None)
+    alone_BT, alone = gradients(model, weight_BT)
     torch.testing.assert_close(packed_BT, alone_BT, rtol=1e-5, atol=1e-5)
     largest = max(float(grad.abs().max()) for grad in alone)
     for one, other in zip(packed, alone, strict=True):
@@ -44,37 +43,18 @@ def test_shared_prompts_give_the_unpacked_values_and_gradients(make_policy, kind
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_a_prompt_is_computed_once(make_policy, monkeypatch, kind: str) -> None:
-    policy = make_policy(kind)
-    model, seen = type(policy.base.packed), []
-    logits = model.logits
+def test_a_prompt_is_computed_once(make_model, monkeypatch, kind: str) -> None:
+    model = make_model(kind)
+    packed, seen = type(model.base.packed), []
+    logits = packed.logits
 
     def counted(self: object, ids_N: Tensor, *rest: object) -> Tensor:
         seen.append(len(ids_N))
         return logits(self, ids_N, *rest)
 
-    monkeypatch.setattr(model, "logits", counted)
-    policy.score([0] * 8, [LONG] * 8, [(4, 5, 6)] * 8)
+    monkeypatch.setattr(packed, "logits", counted)
+    model.score([0] * 8, [LONG] * 8, [(4, 5, 6)] * 8)
     assert seen == [40 + 8 * 2]
-
-
-def loop_attention(q: Tensor, k: Tensor, v: Tensor, texts: list[Text], packing: Packing) -> Tensor:
-    """Each text on its own through the library's attention; [N, Hq, D]."""
-    out = torch.full(q.shape, float("nan"))
-    for number in range(len(texts)):
-        start, stop = packing.prompts[packing.group_of[number]]
-        own = range(packing.starts[number], packing.starts[number] + packing.lengths[number])
-        index = torch.tensor([*range(start, stop), *own])
-        repeats = q.shape[1] // k.shape[1]
-        result = functional.scaled_dot_product_attention(
-            q[index].transpose(0, 1),
-            k[index].transpose(0, 1).repeat_interleave(repeats, 0),
-            v[index].transpose(0, 1).repeat_interleave(repeats, 0),
-            is_causal=True,
-            scale=0.3,
-        )
-        out[index] = result.transpose(0, 1)
-    return out
 
 
 @given(
@@ -104,22 +84,12 @@ def test_attention_of_any_layout_equals_a_loop(
     q = torch.randn(tokens, heads[0], 4, generator=generator)
     k = torch.randn(tokens, heads[1], 4, generator=generator)
     v = torch.randn(tokens, heads[1], 4, generator=generator)
-    found = packing.attend(dense_attention, q, k, v, 0.3)
     expected = loop_attention(q, k, v, texts, packing)
-    assert torch.allclose(found, expected, atol=1e-5)
-    # The compiled kernel, and its gradients against those of automatic differentiation.
-    own, plain = ([x.clone().requires_grad_(True) for x in (q, k, v)] for _ in range(2))
-    found = text_attention(*own, packing.stretches, 0.3)
-    assert torch.allclose(found, expected, atol=1e-5)
-    probe = torch.randn(found.shape, generator=generator)
-    slopes = torch.autograd.grad((found * probe).sum(), own)
-    wanted = packing.attend(dense_attention, *plain, 0.3)
-    for one, other in zip(slopes, torch.autograd.grad((wanted * probe).sum(), plain), strict=True):
-        assert torch.allclose(one, other, atol=1e-5 * (1.0 + float(other.abs().max())))
+    assert torch.allclose(packing.attend(dense_attention, q, k, v, 0.3), expected, atol=1e-5)
 
 
-def test_packed_routing_equals_rows(make_policy) -> None:
-    stack, layer = make_policy().adapters, "model.layers.0.mlp.up_proj"
+def test_packed_routing_equals_rows(make_model) -> None:
+    stack, layer = make_model().adapters, "model.layers.0.mlp.up_proj"
     slots = [0, 0, 2, 2, 2, None]
     x = torch.randn(6, 1, 32, generator=torch.Generator().manual_seed(0))
     out = torch.randn(6, 1, 48, generator=torch.Generator().manual_seed(1))

@@ -9,8 +9,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from redqueen.engines.policy import Policy
 from redqueen.errors import ConfigError, InfrastructureError
+from redqueen.models.population_model import PopulationModel
 from tests.small_models import ARCHITECTURES
 
 
@@ -20,12 +20,12 @@ def edit(directory: Path, **values: object) -> None:
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_round_trip_is_exact(make_policy, tmp_path: Path, kind: str) -> None:
-    policy: Policy = make_policy(kind, rank=3, alpha=7.0)
-    before = {name: t.detach().clone() for name, t in policy.adapters.parameters().items()}
-    policy.export(1, tmp_path / "one")
-    policy.import_adapter(0, tmp_path / "one")
-    for name, tensor in policy.adapters.parameters().items():
+def test_round_trip_is_exact(make_model, tmp_path: Path, kind: str) -> None:
+    model: PopulationModel = make_model(kind, rank=3, alpha=7.0)
+    before = {name: t.detach().clone() for name, t in model.adapters.parameters().items()}
+    model.export(1, tmp_path / "one")
+    model.import_adapter(0, tmp_path / "one")
+    for name, tensor in model.adapters.parameters().items():
         assert torch.equal(tensor[0], before[name][1])
         assert torch.equal(tensor[1:], before[name][1:])
     assert sorted(p.name for p in (tmp_path / "one").iterdir()) == [
@@ -37,30 +37,30 @@ def test_round_trip_is_exact(make_policy, tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("targets", ["all-linear", "some"])
 def test_export_loads_in_peft_with_every_weight(
-    make_policy, model_dirs, tmp_path: Path, kind: str, targets: str
+    make_model, model_dirs, tmp_path: Path, kind: str, targets: str
 ) -> None:
     # A suffix that also ends the name of layers without adapters: gpt2 has two c_proj.
     some = {"gpt2": ("attn.c_proj",)}.get(kind, ("q_proj", "down_proj"))
-    policy = make_policy(kind, rank=2, alpha=5.0, targets=targets if targets != "some" else some)
-    policy.export(2, tmp_path)
+    model = make_model(kind, rank=2, alpha=5.0, targets=targets if targets != "some" else some)
+    model.export(2, tmp_path)
     config = json.loads((tmp_path / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(model_dirs[kind])
     assert (config["r"], config["lora_alpha"]) == (2, 5.0)
     base = AutoModelForCausalLM.from_pretrained(model_dirs[kind])
     peft = PeftModel.from_pretrained(base, tmp_path)
     found = {n: p for n, p in peft.named_parameters() if "lora_" in n}
-    assert len(found) == 2 * len(policy.adapters.layers)
+    assert len(found) == 2 * len(model.adapters.layers)
     ids = torch.arange(3, 13)[None]
-    with torch.no_grad(), policy.router.route([2]):
-        routed = policy.base.model(ids).logits
+    with torch.no_grad(), model.router.route([2]):
+        routed = model.base.model(ids).logits
         assert (routed - peft(ids).logits).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize("rslora", [False, True])
 def test_import_of_a_peft_adapter_keeps_its_scaling(
-    make_policy, model_dirs, tmp_path: Path, rslora: bool
+    make_model, model_dirs, tmp_path: Path, rslora: bool
 ) -> None:
-    policy = make_policy()
+    model = make_model()
     base = AutoModelForCausalLM.from_pretrained(model_dirs["llama"])
     config = LoraConfig(
         r=4, lora_alpha=20, target_modules="all-linear", use_rslora=rslora, task_type="CAUSAL_LM"
@@ -71,10 +71,10 @@ def test_import_of_a_peft_adapter_keeps_its_scaling(
             if "lora_B" in name:
                 parameter.normal_(std=0.1)
     peft.save_pretrained(tmp_path)
-    policy.import_adapter(1, tmp_path)
+    model.import_adapter(1, tmp_path)
     ids = torch.arange(3, 13)[None]
-    with torch.no_grad(), policy.router.route([1]):
-        assert (policy.base.model(ids).logits - peft(ids).logits).abs().max() <= 1e-4
+    with torch.no_grad(), model.router.route([1]):
+        assert (model.base.model(ids).logits - peft(ids).logits).abs().max() <= 1e-4
 
 
 @pytest.mark.parametrize(
@@ -90,20 +90,20 @@ def test_import_of_a_peft_adapter_keeps_its_scaling(
     ],
 )
 def test_unusable_settings_are_refused(
-    make_policy, tmp_path: Path, change: dict[str, object], message: str
+    make_model, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
-    policy = make_policy()
-    policy.export(0, tmp_path)
+    model = make_model()
+    model.export(0, tmp_path)
     edit(tmp_path, **change)
-    before = policy.adapters.get(1)
+    before = model.adapters.get(1)
     with pytest.raises(ConfigError, match=message):
-        policy.import_adapter(1, tmp_path)
-    after = policy.adapters.get(1)
+        model.import_adapter(1, tmp_path)
+    after = model.adapters.get(1)
     assert all(torch.equal(after[n].B, before[n].B) for n in before)
 
 
-def test_other_targets_or_shapes_are_refused(make_policy, tmp_path: Path) -> None:
-    narrow, wide = make_policy(targets=("q_proj",)), make_policy()
+def test_other_targets_or_shapes_are_refused(make_model, tmp_path: Path) -> None:
+    narrow, wide = make_model(targets=("q_proj",)), make_model()
     narrow.export(0, tmp_path / "narrow")
     wide.export(0, tmp_path / "wide")
     with pytest.raises(ConfigError, match=r"lacks model.*24 missing, 0 unknown"):
@@ -121,24 +121,24 @@ def test_other_targets_or_shapes_are_refused(make_policy, tmp_path: Path) -> Non
         narrow.import_adapter(0, tmp_path / "narrow")
 
 
-def test_missing_and_broken_files(make_policy, tmp_path: Path) -> None:
-    policy = make_policy()
+def test_missing_and_broken_files(make_model, tmp_path: Path) -> None:
+    model = make_model()
     with pytest.raises(ConfigError, match=r"has no adapter_config\.json"):
-        policy.import_adapter(0, tmp_path)
-    policy.export(0, tmp_path)
+        model.import_adapter(0, tmp_path)
+    model.export(0, tmp_path)
     (tmp_path / "adapter_model.safetensors").write_bytes(b"\x80pickle")
     with pytest.raises(ConfigError, match="not a readable safetensors"):
-        policy.import_adapter(0, tmp_path)
+        model.import_adapter(0, tmp_path)
     (tmp_path / "adapter_model.safetensors").unlink()
     (tmp_path / "adapter_model.bin").write_bytes(b"\x80pickle")
     with pytest.raises(ConfigError, match="may carry code"):
-        policy.import_adapter(0, tmp_path)
+        model.import_adapter(0, tmp_path)
     (tmp_path / "adapter_config.json").write_text("{")
     with pytest.raises(ConfigError, match="not readable"):
-        policy.import_adapter(0, tmp_path)
+        model.import_adapter(0, tmp_path)
 
 
-def test_export_that_cannot_be_written(make_policy, tmp_path: Path) -> None:
+def test_export_that_cannot_be_written(make_model, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InfrastructureError, match="cannot write the adapter"):
-        make_policy().export(0, tmp_path / "file")
+        make_model().export(0, tmp_path / "file")

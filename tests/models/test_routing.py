@@ -8,8 +8,8 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from redqueen.engines.policy import Policy
 from redqueen.errors import ConfigError
+from redqueen.models.population_model import PopulationModel
 from redqueen.models.routing import Route, runs_of
 from tests.small_models import ARCHITECTURES, EMBEDDINGS
 
@@ -35,11 +35,11 @@ SLOTS = {
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_mixed_batch_equals_peft(make_policy, model_dirs, tmp_path: Path, kind: str) -> None:
-    policy = make_policy(kind)
+def test_mixed_batch_equals_peft(make_model, model_dirs, tmp_path: Path, kind: str) -> None:
+    model = make_model(kind)
     peft = None
     for slot in range(3):
-        policy.export(slot, tmp_path / str(slot))
+        model.export(slot, tmp_path / str(slot))
         if peft is None:
             peft = PeftModel.from_pretrained(
                 reference(model_dirs[kind]), tmp_path / "0", adapter_name="0"
@@ -50,8 +50,8 @@ def test_mixed_batch_equals_peft(make_policy, model_dirs, tmp_path: Path, kind: 
     ids = tokens(len(slots), 9)
     base = reference(model_dirs[kind])
     with torch.no_grad():
-        with policy.router.route(slots):
-            mixed = policy.base.model(ids).logits
+        with model.router.route(slots):
+            mixed = model.base.model(ids).logits
         worst = 0.0
         for row, slot in enumerate(slots):
             one = ids[row : row + 1]
@@ -68,18 +68,18 @@ def test_mixed_batch_equals_peft(make_policy, model_dirs, tmp_path: Path, kind: 
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_routing_off_is_the_untouched_base(make_policy, model_dirs, kind: str) -> None:
-    policy = make_policy(kind)
+def test_routing_off_is_the_untouched_base(make_model, model_dirs, kind: str) -> None:
+    model = make_model(kind)
     base = reference(model_dirs[kind])
     ids = tokens(4, 8)
     with torch.no_grad():
         expected = base(ids).logits
-        assert torch.equal(policy.base.model(ids).logits, expected)
+        assert torch.equal(model.base.model(ids).logits, expected)
         for off in (None, [None] * 4):
-            with policy.router.route(off):
-                assert torch.equal(policy.base.model(ids).logits, expected)
-        with policy.router.route([0, None, None, 1]):
-            mixed = policy.base.model(ids).logits
+            with model.router.route(off):
+                assert torch.equal(model.base.model(ids).logits, expected)
+        with model.router.route([0, None, None, 1]):
+            mixed = model.base.model(ids).logits
     assert torch.equal(mixed[1:3], expected[1:3])
     assert not torch.allclose(mixed[0], expected[0], atol=0.1)
 
@@ -87,9 +87,9 @@ def test_routing_off_is_the_untouched_base(make_policy, model_dirs, kind: str) -
 @pytest.mark.parametrize("name", SLOTS)
 @pytest.mark.parametrize("strategy", ["auto", "segments", "padded"])
 @pytest.mark.parametrize("grad", [False, True])
-def test_every_strategy_equals_a_loop(make_policy, name: str, strategy: str, grad: bool) -> None:
-    policy = make_policy()
-    stack, layer = policy.adapters, "model.layers.0.mlp.up_proj"
+def test_every_strategy_equals_a_loop(make_model, name: str, strategy: str, grad: bool) -> None:
+    model = make_model()
+    stack, layer = model.adapters, "model.layers.0.mlp.up_proj"
     slots = SLOTS[name]
     x = torch.randn(len(slots), 5, 32, generator=torch.Generator().manual_seed(0))
     out = torch.randn(len(slots), 5, 48, generator=torch.Generator().manual_seed(1))
@@ -112,8 +112,8 @@ def test_every_strategy_equals_a_loop(make_policy, name: str, strategy: str, gra
             assert torch.allclose(one, other, atol=1e-4)
 
 
-def test_auto_picks_one_batched_product_when_runs_are_equal(make_policy) -> None:
-    stack = make_policy().adapters
+def test_auto_picks_one_batched_product_when_runs_are_equal(make_model) -> None:
+    stack = make_model().adapters
     chosen = {name: Route(stack, slots, "auto").strategy for name, slots in SLOTS.items()}
     grouped = {name for name, strategy in chosen.items() if strategy == "grouped"}
     assert grouped == {"equal", "one_token_runs", "base_first", "one"}
@@ -131,20 +131,20 @@ def test_runs_cover_the_rows_in_order() -> None:
     ]
 
 
-def test_gradients_equal_peft_and_others_are_zero(make_policy, model_dirs, tmp_path: Path) -> None:
-    policy: Policy = make_policy(slots=4)
+def test_gradients_equal_peft_and_others_are_zero(make_model, model_dirs, tmp_path: Path) -> None:
+    model: PopulationModel = make_model(slots=4)
     slots = [2, 0, 2, 0, 0, None]
     prompts = [tuple(tokens(1, 3 + i)[0].tolist()) for i in range(6)]
     completions = [tuple(tokens(1, 7 - i)[0].tolist()) for i in range(6)]
-    logprobs_BT, _ = policy.score(slots, prompts, completions, temperature=0.8)
+    logprobs_BT, _ = model.score(slots, prompts, completions, temperature=0.8)
     weight_BT = torch.arange(1.0, logprobs_BT.numel() + 1).view_as(logprobs_BT).sin()
-    names = list(policy.adapters.parameters())
-    leaves = list(policy.adapters.parameters().values())
+    names = list(model.adapters.parameters())
+    leaves = list(model.adapters.parameters().values())
     grads = dict(
         zip(names, torch.autograd.grad((logprobs_BT * weight_BT).sum(), leaves), strict=True)
     )
     for slot in (0, 2):
-        policy.export(slot, tmp_path / str(slot))
+        model.export(slot, tmp_path / str(slot))
         peft = PeftModel.from_pretrained(
             reference(model_dirs["llama"]), tmp_path / str(slot), is_trainable=True
         )
@@ -167,44 +167,44 @@ def test_gradients_equal_peft_and_others_are_zero(make_policy, model_dirs, tmp_p
     for name in names:
         assert torch.count_nonzero(grads[name][1]) == 0
         assert torch.count_nonzero(grads[name][3]) == 0
-    assert all(p.grad is None and not p.requires_grad for p in policy.base.model.parameters())
+    assert all(p.grad is None and not p.requires_grad for p in model.base.model.parameters())
 
 
-def test_a_broken_adapter_does_not_reach_other_rows(make_policy) -> None:
-    policy = make_policy()
+def test_a_broken_adapter_does_not_reach_other_rows(make_model) -> None:
+    model = make_model()
     ids = tokens(6, 5)
     slots = SLOTS["equal"]
-    with torch.no_grad(), policy.router.route(slots):
-        before = policy.base.model(ids).logits
+    with torch.no_grad(), model.router.route(slots):
+        before = model.base.model(ids).logits
     with torch.no_grad():
-        policy.adapters.B["model.layers.0.mlp.up_proj"][1] = float("nan")
-    with torch.no_grad(), policy.router.route(slots):
-        after = policy.base.model(ids).logits
+        model.adapters.B["model.layers.0.mlp.up_proj"][1] = float("nan")
+    with torch.no_grad(), model.router.route(slots):
+        after = model.base.model(ids).logits
     assert torch.isnan(after[2:4]).all()
     assert torch.equal(after[[0, 1, 4, 5]], before[[0, 1, 4, 5]])
 
 
-def test_targets_by_suffix(make_policy) -> None:
-    policy = make_policy(targets=("q_proj", "mlp.down_proj"))
-    assert list(policy.adapters.layers) == [
+def test_targets_by_suffix(make_model) -> None:
+    model = make_model(targets=("q_proj", "mlp.down_proj"))
+    assert list(model.adapters.layers) == [
         "model.layers.0.self_attn.q_proj",
         "model.layers.0.mlp.down_proj",
         "model.layers.1.self_attn.q_proj",
         "model.layers.1.mlp.down_proj",
     ]
     with pytest.raises(ConfigError, match=r"no linear layer is called 'c_attn'.*q_proj"):
-        make_policy(targets=("q_proj", "c_attn"))
+        make_model(targets=("q_proj", "c_attn"))
 
 
-def test_route_is_restored_and_checked(make_policy) -> None:
-    policy = make_policy()
+def test_route_is_restored_and_checked(make_model) -> None:
+    model = make_model()
     ids = tokens(2, 4)
     with torch.no_grad():
-        off = policy.base.model(ids).logits
-        with pytest.raises(RuntimeError, match="stop"), policy.router.route([0, 1]):
+        off = model.base.model(ids).logits
+        with pytest.raises(RuntimeError, match="stop"), model.router.route([0, 1]):
             raise RuntimeError("stop")
-        assert torch.equal(policy.base.model(ids).logits, off)
-        with pytest.raises(IndexError, match="slot 3"), policy.router.route([0, 3]):
+        assert torch.equal(model.base.model(ids).logits, off)
+        with pytest.raises(IndexError, match="slot 3"), model.router.route([0, 3]):
             pass
-        with pytest.raises(ValueError, match="cannot be told apart"), policy.router.route([0]):
-            policy.base.model(ids)
+        with pytest.raises(ValueError, match="cannot be told apart"), model.router.route([0]):
+            model.base.model(ids)

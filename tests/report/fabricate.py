@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from redqueen.config import Config, build_config
-from redqueen.store import EvaluationRow, RunStore
+from redqueen.store import EvaluationAttempt, RunStore
 from redqueen.types import (
     Completion,
     EvolutionEvent,
@@ -19,21 +19,40 @@ from redqueen.types import (
     Member,
     Proposal,
     Rejection,
+    Request,
     Role,
     Rollout,
     StepRecord,
     Task,
     Verdict,
+    user,
 )
 
 KINDS = ("code_o", "code_i", "code_f")
 REASONS = ("syntax", "format", "unsupported", "nondeterministic", "duplicate", "timeout", "trivial")
 OPERATORS = ("svd", "layer_gaussian", "average", "layerwise")
+DESCRIPTIONS = {
+    "code": {
+        "kinds": [{"name": kind, "title": kind} for kind in KINDS],
+        "measures": [
+            {"name": "ast_depth", "title": "Depth of the syntax tree", "edges": [4]},
+            {"name": "lines", "title": "Lines of code", "edges": []},
+        ],
+        "difficulty": {"name": "band", "title": "Difficulty band", "edges": []},
+        "suites": [{"name": "held-out", "title": "Held-out", "text": "Tasks kept from training."}],
+        "reasons": {"syntax": "The program is not Python."},
+        "payload": {
+            "code_o": {"program": "program", "input": "input", "output": "expected output"},
+        },
+    }
+}
+REQUEST = Request(0, user("prompt"), 1)
 PHASES = {"match": 0.01, "propose": 2.1, "validate": 0.3, "solve": 3.4, "learn": 2.6, "store": 0.05}
 
 
 def completion(text: str) -> Completion:
-    return Completion(0, (1,), tuple(range(len(text) // 3 + 1)), (-1.0,), text, True)
+    ids = tuple(range(len(text) // 3 + 1))
+    return Completion(0, (1,), ids, (-1.0,) * len(ids), text, True)
 
 
 def program(rng: np.random.Generator, size: int) -> str:
@@ -98,7 +117,7 @@ class Fabricator:
         reason = REASONS[int(self.rng.choice(len(REASONS), p=weights / weights.sum()))]
         malformed = reason in ("syntax", "format")
         rejection = Rejection(reason, malformed)
-        return Proposal(step, match, teacher, kind, (), completion("def f("), rejection, -0.5)
+        return Proposal(step, match, teacher, kind, (), REQUEST, completion("def f("), rejection)
 
     def step(self, step: int, valid_share: float = 1.0) -> StepRecord:
         rng, config = self.rng, self.config
@@ -118,7 +137,7 @@ class Fabricator:
                 number_in_step = len(proposals)
                 task = make_task(rng, step, config.steps, kind, teacher.id, number_in_step)
                 text = completion(str(task.payload["program"]))
-                proposals.append(Proposal(step, index, teacher.id, kind, (), text, task, 0.5))
+                proposals.append(Proposal(step, index, teacher.id, kind, (), REQUEST, text, task))
                 wave = 0.5 * math.sin(step / 6 + KINDS.index(kind))
                 logit = self.skill[student] + 0.02 * step - 0.9 + wave - 0.4 * KINDS.index(kind)
                 chance = 1 / (1 + math.exp(-logit + float(rng.normal(0, 0.7))))
@@ -141,10 +160,11 @@ class Fabricator:
                             task.id,
                             kind,
                             attempt,
+                            "group",
+                            REQUEST,
                             completion(attempt_text(rng, verdict)),
                             verdict,
                             None if verdict is Verdict.MALFORMED else "([1, 2], 12)",
-                            1.0 if verdict is Verdict.CORRECT else -0.5,
                         )
                     )
             rate = correct / attempts if attempts else None
@@ -160,19 +180,22 @@ class Fabricator:
             step=step,
             matches=tuple(matches),
             proposals=tuple(proposals),
+            proposal_rewards=(0.5,) * len(proposals),
             rollouts=tuple(rollouts),
+            rollout_rewards=(1.0,) * len(rollouts),
             members=members,
             events=events,
             metrics={
                 "coverage": 0.5 * (1 - math.exp(-step / 25)),
                 "coverage/code_i": 0.4 * (1 - math.exp(-step / 25)),
                 "valid_rate": total / max(len(proposals), 1),
-                "logprob_gap": float(rng.uniform(1e-7, 4e-6)),
+                "logprob_mismatch": float(rng.uniform(1e-7, 4e-6)),
                 "tokens_per_s": float(rng.normal(5200, 200)),
             }
             | self.diversity(step),
             seconds={phase: float(s * rng.uniform(0.85, 1.15)) for phase, s in PHASES.items()}
-            | ({"evolve": 0.4} if events else {}),
+            | ({"evolve": 0.4} if events else {})
+            | {"beside/verify": 1.5},
         )
 
     def diversity(self, step: int) -> dict[str, float]:
@@ -241,25 +264,35 @@ class Fabricator:
         return tuple(self.living + dead), tuple(events)
 
 
+def suite_task(number: int) -> Task:
+    features = {"band": float(1 + (number // 3) % 5)}
+    return Task(f"h{number}", "code", KINDS[number % 3], {}, features)
+
+
 def evaluation(
-    maker: Fabricator, tasks: int, samples: int, gain: float = 0.5
-) -> list[EvaluationRow]:
-    rows = []
+    maker: Fabricator, tasks: int, samples: int, suite: str = "held-out", gain: float = 0.5
+) -> list[EvaluationAttempt]:
+    """Attempts of the base and of all living students; their texts say nothing."""
+    attempts = []
     subjects = {"base": 0.0}
     subjects |= {f"member:{m.id}": gain + maker.skill[m.id] / 3 for m in maker.of(Role.STUDENT)}
     for number in range(tasks):
-        kind, band = KINDS[number % 3], 1 + (number // 3) % 5
-        ease = float(maker.rng.normal(0.9 - 0.55 * band - 0.35 * KINDS.index(kind), 0.8))
+        task = suite_task(number)
+        hard = 0.55 * task.features["band"] + 0.35 * KINDS.index(task.kind)
+        ease = float(maker.rng.normal(0.9 - hard, 0.8))
         for subject, skill in subjects.items():
             for mode, count, bonus in (("sampled", samples, 0.0), ("greedy", 1, 0.35)):
                 chance = 1 / (1 + math.exp(-(ease + skill + bonus) * 1.4))
                 correct = int(maker.rng.binomial(count, chance))
-                rows.append(
-                    EvaluationRow(
-                        subject, "held-out", mode, f"h{number}", kind, band, correct, count
+                attempts += [
+                    EvaluationAttempt(
+                        suite, subject, mode, task.id, i, float(mode == "sampled"),
+                        REQUEST, completion("42"),
+                        Verdict.CORRECT if i < correct else Verdict.WRONG,
                     )
-                )
-    return rows
+                    for i in range(count)
+                ]  # fmt: skip
+    return attempts
 
 
 def fabricate(
@@ -274,13 +307,14 @@ def fabricate(
 ) -> RunStore:
     """Write a run of `steps` steps and leave the store open for writing."""
     config = build_config({"name": "populora", "steps": max(steps, 1), "seed": seed, **overrides})
-    store = RunStore.create(directory, config)
-    store._connection.execute("PRAGMA synchronous=OFF")  # test data need not survive a power cut
+    store = RunStore.create(directory, config, DESCRIPTIONS)
+    store.rows("PRAGMA synchronous=OFF")  # test data need not survive a power cut
     maker = Fabricator(config, seed)
     for step in range(1, steps + 1):
         store.write_step(maker.step(step, valid_share))
     if evaluated:
-        store.write_evaluation(evaluation(maker, tasks, 4))
+        suite = [suite_task(number) for number in range(tasks)]
+        store.write_evaluation(evaluation(maker, tasks, 4), suite, step=steps)
     return store
 
 

@@ -7,15 +7,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from fabricate import Fabricator, fabricate
+from fabricate import Fabricator, evaluation, fabricate, suite_task
 
+from redqueen.config import build_config
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.report import render_page, summarize, write_report
 from redqueen.report.diversity import alarm_lines
 from redqueen.report.markup import bins
-from redqueen.report.samples import choose_attempts, clip, pick, stages
+from redqueen.report.queries import choose_attempts, pick, read_run, stage_bounds
+from redqueen.report.samples import clip
 from redqueen.store import RunStore
-from redqueen.types import Member, Role, StepRecord, Task, Verdict
+from redqueen.types import StepRecord, Task, Verdict
 
 FIGURES = (
     "solve",
@@ -147,23 +149,50 @@ def test_figures_are_the_stores(run: RunStore, page: str) -> None:
 
 
 def test_every_suite_has_its_chapter(tmp_path: Path) -> None:
-    with fabricate(tmp_path / "run", 4) as store:
-        rows = store.load_evaluations("held-out")
-        store.write_evaluation([replace(row, suite="handwritten", band=0) for row in rows])
-        store.write_evaluation([replace(row, suite="beyond") for row in rows], step=2)
-        store.stage_evaluation([replace(row, suite="later") for row in rows], step=4)
+    with fabricate(tmp_path / "run", 4, tasks=30) as store:
+        maker, tasks = Fabricator(store.config(), 0), [suite_task(n) for n in range(30)]
+        for suite, step in (("handwritten", 4), ("beyond", 2)):
+            store.write_evaluation(evaluation(maker, 30, 2, suite), tasks, step=step)
+        store.stage_evaluation(evaluation(maker, 30, 2, "later"), tasks, step=4)
         page = render_page(store)
     found = by_id(tree(page))
     for suite in ("beyond", "handwritten"):
         assert {f"{suite}-sampled", f"{suite}-greedy", f"{suite}-table"} <= set(found)
         chapter = plain(found[f"results-{suite}"])
         assert chapter.startswith(f"Results on {suite} tasks")
-        assert f"of 300 {suite} tasks when sampled" in chapter
+        assert f"of 30 {suite} tasks when sampled" in chapter
     assert "Measured after step 2" in plain(found["results-beyond"])
     assert "Measured after" not in plain(found["results-handwritten"])
-    assert "beyond-bands" in found
-    assert "handwritten-bands" not in found
     assert "later" not in page
+
+
+def test_what_environments_declare_is_what_is_shown(page: str) -> None:
+    found = by_id(tree(page))
+    assert "Tasks kept from training." in plain(found["results"])
+    assert "The program is not Python." in plain(found["rejections"])
+    headings = [e.text for e in found["complexity"].iter("h4")]
+    assert headings == ["Depth of the syntax tree", "Lines of code"]
+    assert "expected output" in plain(found["tasks"])
+    assert "arity" not in plain(found["tasks"]).split("code_f")[0].split("code_i")[0]
+
+
+def test_a_run_of_environments_that_say_nothing(tmp_path: Path) -> None:
+    with RunStore.create(tmp_path, build_config({"name": "bare"})) as store:
+        maker = Fabricator(store.config(), 0)
+        for step in (1, 2):
+            store.write_step(maker.step(step))
+        page = render_page(store)
+    found = by_id(tree(page))
+    assert set(SECTIONS) | set(FIGURES) <= set(found)
+    assert "No valid task with measures" in plain(found["complexity"])
+    assert "code_f" in plain(found["solve"])
+
+
+def test_background_work_is_no_part_of_the_phases_sum(run: RunStore, page: str) -> None:
+    text = plain(by_id(tree(page))["time"])
+    total = sum(time.seconds for time in run.load_phases())
+    assert f"{round(total) // 60} min {round(total) % 60} s for 60 steps" in text
+    assert "At the same time as these phases, and not in their sum: verify 1 min 30 s." in text
 
 
 def test_solve_rates_in_the_hover_texts(run: RunStore, page: str) -> None:
@@ -181,29 +210,13 @@ def test_diversity_and_alarms(run: RunStore, page: str, tmp_path: Path) -> None:
     points = run.load_metrics("diversity/teacher/weights_mean")
     assert f"weights: teachers {points[0][1]:.2f} to {points[-1][1]:.2f}, students" in text
     assert "self-players" not in text
-    assert alarm_lines(run) == [
+    assert alarm_lines(read_run(run)) == [
         "Alarm too_hard (hardly an attempt is correct): 4 steps, 7 to 9, 20."
     ]
-    assert alarm_lines(run)[0] in plain(found["alarms"])
+    assert alarm_lines(read_run(run))[0] in plain(found["alarms"])
     with fabricate(tmp_path / "run", 3) as calm:
-        assert alarm_lines(calm) == []
+        assert alarm_lines(read_run(calm)) == []
         assert "alarms" not in by_id(tree(render_page(calm)))
-
-
-def test_hover_of_a_member_with_its_own_hyperparameters(tmp_path: Path) -> None:
-    with fabricate(tmp_path / "run", 2, evaluated=False) as store:
-        record = Fabricator(store.config(), 3).step(3)
-        child = Member(99, 0, (Role.TEACHER,), 25.0, 8.0, 3, (0,), "svd", None, 0.8, 1.2)
-        store.write_step(replace(record, members=(*record.members, child)))
-        page = render_page(store)
-    assert "rating 25.0 ± 8.0, learning rate times 0.80, temperature 1.20" in page
-    assert page.count("learning rate times") == page.count("temperature 1.20") == 2
-
-
-def test_coverage_of_the_kinds_that_have_it(page: str) -> None:
-    figure = plain(by_id(tree(page))["coverage"])
-    assert "code_i" in figure
-    assert "code_o" not in figure
 
 
 def test_samples_of_each_stage(run: RunStore, page: str) -> None:
@@ -249,7 +262,7 @@ def test_short_and_odd_runs(tmp_path: Path, steps: int, options: dict) -> None:
 
 def test_long_runs_stay_small(tmp_path: Path) -> None:
     with fabricate(
-        tmp_path / "run", 240, tasks=60, rollout={"attempts": 2}, evolution={"interval": 4}
+        tmp_path / "run", 130, tasks=9, rollout={"attempts": 1}, evolution={"interval": 2}
     ) as run:
         page = render_page(run)
     assert len(page.encode()) < 1_500_000
@@ -261,7 +274,7 @@ def test_long_runs_stay_small(tmp_path: Path) -> None:
 
 
 def test_model_text_is_only_ever_text(tmp_path: Path) -> None:
-    with fabricate(tmp_path / "run", 3, name=EVIL.replace("\ud800", "")) as store:
+    with fabricate(tmp_path / "run", 3, name=EVIL.replace("\ud800", ""), tasks=30) as store:
         record = hostile_record(store)
         store.write_step(record)
         page = render_page(store)
@@ -322,11 +335,11 @@ def test_write_report(tmp_path: Path) -> None:
 
 
 def test_stages() -> None:
-    assert stages([]) == []
-    assert stages([1]) == [("Early", 1, 1)]
-    assert stages([1, 2]) == [("Early", 1, 1), ("Late", 2, 2)]
-    assert stages([1, 2, 3]) == [("Early", 1, 1), ("Middle", 2, 2), ("Late", 3, 3)]
-    assert stages(list(range(1, 101))) == [
+    assert stage_bounds([]) == []
+    assert stage_bounds([1]) == [("Early", 1, 1)]
+    assert stage_bounds([1, 2]) == [("Early", 1, 1), ("Late", 2, 2)]
+    assert stage_bounds([1, 2, 3]) == [("Early", 1, 1), ("Middle", 2, 2), ("Late", 3, 3)]
+    assert stage_bounds(list(range(1, 101))) == [
         ("Early", 1, 10),
         ("Middle", 46, 55),
         ("Late", 91, 100),

@@ -1,9 +1,12 @@
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from redqueen.config import SandboxConfig
+from redqueen.errors import InfrastructureError
 from redqueen.sandbox import Sandbox, make_sandbox
+from redqueen.sandbox.cpython import CPythonSandbox
 
 SECONDS = 0.3
 
@@ -11,4 +14,21 @@ SECONDS = 0.3
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     with make_sandbox(SandboxConfig(seconds=SECONDS)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def needs_jail() -> None:
+    """Skip where no jail can be built, except where REDQUEEN_REQUIRE_JAIL=1 says that it can."""
+    try:
+        CPythonSandbox(SandboxConfig(workers=1)).close()
+    except InfrastructureError as error:
+        if os.environ.get("REDQUEEN_REQUIRE_JAIL") == "1":
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def jail(needs_jail: None) -> Iterator[CPythonSandbox]:
+    with CPythonSandbox(SandboxConfig(seconds=SECONDS)) as running:
         yield running

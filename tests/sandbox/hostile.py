@@ -1,11 +1,13 @@
 """Programs that try to harm, hang, flood, escape or deceive, with the outcomes that are allowed.
 
-Most are in hostile.txt; those that are huge or hold strange characters are made here. Shared by
-the tests and by `python -m bench.sandbox`. `FILE` in a program stands for the path of a real file
+Most are in hostile.txt, those that only a real CPython gives a chance in hostile_cpython.txt;
+those that are huge or hold strange characters are made here. Shared by the tests and by
+`python -m bench.sandbox`. `FILE` in a program stands for the path of a real file
 that holds a secret; the same secret is in an environment variable.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,17 +33,38 @@ class Hostile:
     allowed: tuple[OutcomeKind, ...]
     text: str | None = None
     """The only value it may return, if it may return one."""
+    cpython: tuple[OutcomeKind, ...] | None = None
+    """What the cpython backend may make of it, if that is something else; so for its text."""
+    cpython_text: str | None = None
+
+    def on(self, backend: str) -> tuple[tuple[OutcomeKind, ...], tuple[str, ...] | None]:
+        """What is allowed on a backend: kinds, and values if not all are."""
+        here = (self.allowed, self.text)
+        there = here if self.cpython is None else (self.cpython, self.cpython_text)
+        sides = {"monty": [here], "cpython": [there], "auto": [here, there]}[backend]
+        texts = [text for kinds, text in sides if OutcomeKind.VALUE in kinds]
+        values = None if None in texts else tuple(text for text in texts if text is not None)
+        return tuple(kind for kinds, _ in sides for kind in kinds), values
+
+
+_HEADER = re.compile(r"(allow|text|cpython|cpython text): (.*)")
 
 
 def _read(path: Path) -> list[Hostile]:
-    """Programs of a file of sections `=== name`, `allow: kinds`, perhaps `text: value`, code."""
+    """Programs of a file of sections `=== name`, `allow: kinds`, perhaps `text: value`, `cpython:
+    kinds` and `cpython text: value`, code."""
     programs = []
     for section in path.read_text(encoding="utf-8").split("\n=== ")[1:]:
-        name, allow, *lines = section.rstrip().split("\n")
-        text = lines.pop(0).removeprefix("text: ") if lines[0].startswith("text: ") else None
-        kinds = tuple(map(OutcomeKind, allow.removeprefix("allow: ").split()))
-        lines = [line for line in lines if not line.startswith("# ")]
-        programs.append(Hostile(name, "\n".join(lines).rstrip() + "\n", kinds, text))
+        name, *lines = section.rstrip().split("\n")
+        said: dict[str, str] = {}
+        while match := _HEADER.fullmatch(lines[0]):
+            said[match[1]] = match[2]
+            del lines[0]
+        kinds = tuple(map(OutcomeKind, said["allow"].split()))
+        cpython = tuple(map(OutcomeKind, said["cpython"].split())) if "cpython" in said else None
+        code = "\n".join(line for line in lines if not line.startswith("# ")).rstrip() + "\n"
+        text, other = said.get("text"), said.get("cpython text")
+        programs.append(Hostile(name, code, kinds, text, cpython, other))
     return programs
 
 
@@ -74,7 +97,11 @@ _MADE = [
     Hostile("empty program", "", (EXCEPTION,)),
 ]
 
-CORPUS = [*_read(Path(__file__).with_name("hostile.txt")), *_MADE]
+CORPUS = [
+    *_read(Path(__file__).with_name("hostile.txt")),
+    *_read(Path(__file__).with_name("hostile_cpython.txt")),
+    *_MADE,
+]
 
 
 @contextmanager
@@ -94,8 +121,10 @@ def worst(seconds: float) -> float:
     return 2 * (seconds + GRACE) + SLACK
 
 
-def attack(sandbox: Sandbox, hostile: Hostile, file: str, bound: float) -> list[str]:
-    """Run one program; return what went wrong (nothing, if the sandbox holds).
+def attack(
+    sandbox: Sandbox, hostile: Hostile, file: str, bound: float, backend: str = "monty"
+) -> list[str]:
+    """Run one program; return what went wrong (nothing, if the sandbox, a `backend`, holds).
 
     `bound` is the longest it may take, in seconds (see `worst`). Afterwards the sandbox must
     still work.
@@ -105,12 +134,13 @@ def attack(sandbox: Sandbox, hostile: Hostile, file: str, bound: float) -> list[
     [outcome] = sandbox.run([Call(code, "f")])
     seconds = time.monotonic() - start
     faults = []
+    kinds, values = hostile.on(backend)
     # Whichever limit comes first: a loaded machine may run out of time before memory.
-    late = outcome.kind is OutcomeKind.TIMEOUT and OutcomeKind.MEMORY in hostile.allowed
-    if outcome.kind not in hostile.allowed and not late:
+    late = outcome.kind is OutcomeKind.TIMEOUT and OutcomeKind.MEMORY in kinds
+    if outcome.kind not in kinds and not late:
         faults.append(f"outcome {outcome}")
-    if outcome.kind is VALUE and hostile.text is not None and outcome.text != hostile.text:
-        faults.append(f"returned {outcome.text[:80]!r} instead of {hostile.text!r}")
+    if outcome.kind is VALUE and values is not None and outcome.text not in values:
+        faults.append(f"returned {outcome.text[:80]!r} instead of {' or '.join(values)}")
     if SECRET in f"{outcome.text}{outcome.exception}{outcome.message}":
         faults.append("the secret leaked")
     if Path(file).read_text(encoding="utf-8") != SECRET:

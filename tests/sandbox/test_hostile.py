@@ -20,18 +20,30 @@ def test_the_corpus_is_large_and_its_names_differ() -> None:
     assert len({hostile.name for hostile in CORPUS}) == len(CORPUS)
 
 
+# Each born after the secret, so that a worker that inherited our environment would hold it.
 @pytest.fixture(scope="module")
-def target(secret_file: str) -> Iterator[Sandbox]:
-    # Born after the secret, so that a worker that inherited our environment would hold it.
+def monty(secret_file: str) -> Iterator[Sandbox]:
     with make_sandbox(SandboxConfig(seconds=SECONDS)) as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def cpython(secret_file: str, needs_jail: None) -> Iterator[Sandbox]:
+    with make_sandbox(SandboxConfig(backend="cpython", seconds=SECONDS)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("backend", ["monty", "cpython"])
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
 def test_hostile_program_is_contained(
-    target: Sandbox, hostile: Hostile, secret_file: str, capfd: pytest.CaptureFixture[str]
+    backend: str,
+    hostile: Hostile,
+    secret_file: str,
+    capfd: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
-    assert attack(target, hostile, secret_file, worst(SECONDS)) == []
+    target: Sandbox = request.getfixturevalue(backend)
+    assert attack(target, hostile, secret_file, worst(SECONDS), backend) == []
     printed = capfd.readouterr()
     assert printed.out == "", "what a program prints must not reach our output"
     assert "canary" not in printed.err

@@ -26,7 +26,7 @@ from redqueen.types import (
 
 
 class Values(BaseModel):
-    """Stands for a configuration: the store keeps its values and reads nothing but `keep_tokens`."""
+    """Stands for a configuration: the store keeps it and reads nothing but `keep_tokens`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -146,10 +146,11 @@ def attempts(
 ) -> list[EvaluationAttempt]:
     """Attempts by task id: one for each letter, `c`orrect or `w`rong."""
     names = {"c": Verdict.CORRECT, "w": Verdict.WRONG}
+    answer = replace(completion("an answer"), slot=None)
     return [
         EvaluationAttempt(
             suite, subject, mode, task_id, number, float(mode == "sampled"),
-            Request(None, user(f"solve {task_id}"), number), replace(completion("an answer"), slot=None),
+            Request(None, user(f"solve {task_id}"), number), answer,
             names[letter], "42",
         )
         for task_id, letters in verdicts.items()

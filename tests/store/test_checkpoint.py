@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 
 from redqueen.errors import ConfigError, InfrastructureError
@@ -101,7 +102,7 @@ def calls(monkeypatch, tmp_path: Path, crash_at: int | None, error: BaseExceptio
             (os, "replace"),
             (os, "fsync"),
             (os, "mkdir"),
-            (module, "save_file"),
+            (safetensors.torch, "save_file"),
             (Path, "write_text"),
             (module, "_digest"),
             (shutil, "rmtree"),

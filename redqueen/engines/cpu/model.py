@@ -103,7 +103,7 @@ class CompiledModel(FusedModel):
         return super().rotated_heads(layer, qkv_NO, cosine_ND, sine_ND)
 
     def _angles(self, position_R: Tensor) -> tuple[Array, Array]:
-        """Return cosines and sines [P, D] of all positions up to the largest of these, and some more."""
+        """Return cosines and sines [P, D] of positions up to the largest of these, and more."""
         ready, needed = len(self._cosine_PD), int(position_R.max()) + 1
         if ready < needed:
             position_P = torch.arange(max(needed, 2 * ready, 512), device=position_R.device)

@@ -20,6 +20,7 @@ from redqueen.sandbox import (
 )
 from redqueen.types import Task, Verdict
 
+MALFORMED = Verification(Verdict.MALFORMED, partial_score=0.0)
 _task_arguments = functools.lru_cache(4096)(parse_arguments)
 """For the inputs of tasks, which every attempt needs again. Do not change the values."""
 
@@ -54,22 +55,22 @@ def check_answer(task: Task, answer: str | None, max_chars: int) -> Check | Veri
     """Return what must run for a verdict, or the verdict itself if nothing must."""
     payload = task.payload
     if answer is None or len(answer) > max_chars:
-        return Verification(Verdict.MALFORMED)
+        return MALFORMED
     if task.kind == "code_o":
         readable, value = parse_literal(answer)
         if not readable:
-            return Verification(Verdict.MALFORMED)
+            return MALFORMED
         right = literals_equal(value, expected_output(payload["output"])[0])
         return Verification(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
     if task.kind == "code_i":
         args = parse_arguments(answer, payload["arity"])
         if args is None:
-            return Verification(Verdict.MALFORMED)
+            return MALFORMED
         return Check(answer, calls_of(payload["program"], [args]), [payload["output"]])
     source, fault = runnable(answer, max_chars)
     if fault:
-        verdict = Verdict.MALFORMED if fault in MALFORMED_REASONS else Verdict.WRONG
-        return Verification(verdict, answer if verdict is Verdict.WRONG else None)
+        malformed = fault in MALFORMED_REASONS
+        return MALFORMED if malformed else Verification(Verdict.WRONG, answer, 0.0)
     inputs = []
     for text, _ in payload["hidden"]:
         args = _task_arguments(text, payload["arity"])

@@ -89,7 +89,7 @@ class CodeEnvironment:
         self.kinds: tuple[str, ...] = config.kinds
         self.style, language = dialect_for(services.dialect, config.style)
         self._sandbox = services.sandbox
-        maker = TaskMaker(self.name, config, language)
+        self.maker = maker = TaskMaker(self.name, config, language)
         self.sources: Mapping[str, TaskSource] = {
             "seed": SeedTasks(maker),
             "stream": Stream(maker),

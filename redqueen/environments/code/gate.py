@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def fault_before(
     config: "Code", kind: str, parsed: Parsed, args: Sequence[tuple[Any, ...]], message: str
 ) -> str | None:
-    """Return the guard that rejects a proposal by its text; the shown half of `args` comes first."""
+    """Return the guard that rejects a proposal by its text; `args` begins with its shown half."""
     on, tree, half = config.guards, parsed.tree, len(args) // 2
     if "huge_constant" in on and has_huge_constant(
         tree, args, config.max_constant, config.max_constant_chars

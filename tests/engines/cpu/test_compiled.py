@@ -21,9 +21,12 @@ from redqueen.engines.cpu.compiled.rows import (
     residual_rows,
     swiglu_rows,
 )
-from redqueen.engines.cpu.kernels import rms_norm, rotate, swiglu
+from redqueen.engines.cpu.kernels import rms_norm, swiglu
+from redqueen.engines.cpu.model import RowFactors
 from redqueen.models.adapters import AdapterStack, LayerShape
-from redqueen.models.routing import Route, RowFactors
+from redqueen.models.fused import Linear
+from redqueen.models.kernels import rotate
+from redqueen.models.routing import Route
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
 SLOTS = (2, None, 0, 2, 2, None, 1)
@@ -51,6 +54,10 @@ def stack(widths: tuple[int, ...], adapted: tuple[int, ...], rank: int) -> Adapt
     return adapters
 
 
+def layers(names: tuple[str, ...], widths: tuple[int, ...]) -> Linear:
+    return Linear(names, widths, torch.zeros(sum(widths), INPUTS), None)
+
+
 Factors = tuple[NDArray[np.generic], NDArray[np.generic], NDArray[np.generic]]
 
 
@@ -66,7 +73,7 @@ def adapted(
     with torch.no_grad():
         route = Route(adapters, SLOTS, "padded", packed=True)
         expected = route.add(names, widths, x.float(), out.float().clone()).to(dtype)
-    return x, out, expected, rows.of(names, widths, INPUTS), rows.slot_R
+    return x, out, expected, rows.of(layers(names, widths)), rows.slot_R
 
 
 @both
@@ -178,8 +185,8 @@ def test_attend_rows(
 def test_factors_follow_the_rows_that_are_left() -> None:
     adapters = stack((16,), (0,), 4)
     rows = RowFactors(adapters, SLOTS, torch.float32)
-    a, b, edges = rows.of(("0",), (16,), INPUTS)
-    assert rows.of(("0",), (16,), INPUTS)[0] is a
+    a, b, edges = rows.of(layers(("0",), (16,)))
+    assert rows.of(layers(("0",), (16,)))[0] is a
     assert edges.tolist() == [0, 16]
     rows.keep(torch.tensor([1, 2, 6]))
     assert rows.slot_R.tolist() == [-1, 0, 1]
@@ -188,7 +195,7 @@ def test_factors_follow_the_rows_that_are_left() -> None:
         assert np.allclose(b[place], 2.0 * adapters.B["0"][slot].detach().T)
     few = RowFactors(adapters, [2, 2, None], torch.float32)
     assert few.slot_R.tolist() == [0, 0, -1]
-    assert len(few.of(("0",), (16,), INPUTS)[0]) == 1
+    assert len(few.of(layers(("0",), (16,)))[0]) == 1
 
 
 def test_products_of_matrices_keep_to_one_thread() -> None:

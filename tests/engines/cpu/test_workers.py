@@ -1,4 +1,4 @@
-"""Worker processes against the same policy alone."""
+"""Worker processes against the same model in one process."""
 
 import os
 import signal
@@ -12,183 +12,226 @@ import numpy as np
 import pytest
 import torch
 
-from redqueen.config import LearnerConfig, PolicyConfig
-from redqueen.engines.cpu.workers import Report
-from redqueen.engines.policy import Policy
+from redqueen.config.policy import PolicyConfig
+from redqueen.engines.base import Sampling
+from redqueen.engines.cpu import Cpu, CpuEngine
+from redqueen.engines.cpu.workers import Send
+from redqueen.engines.torch import TorchEngine
 from redqueen.errors import InfrastructureError
-from redqueen.learner.update import Batch, backward
-from redqueen.types import Completion, Request, Role, Trajectory
-from tests.small_models import randomize
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Completion, Request, user
+from tests.small_models import randomize, save_tokenizer, small_model
 
-REQUESTS = [Request(i % 3, "f(1)" if i % 2 else "x = 12", i) for i in range(40)]
+REQUESTS = [Request(i % 3, user("f(1)" if i % 2 else "x = 12"), i) for i in range(40)]
+SAMPLING = Sampling(20, 1.0)
 
 
-def load(directory: Path) -> Policy:
-    config = PolicyConfig(
-        base=str(directory), rank=4, alpha=6.0, device="cpu", dtype="float32", workers=2
-    )
-    policy = Policy.load(config, 3, 5)
-    randomize(policy)
-    return policy
+def load(directory: Path) -> PopulationModel:
+    config = PolicyConfig(base=str(directory), rank=4, alpha=6.0, device="cpu", dtype="float32")
+    model = PopulationModel.load(config, 3, 5)
+    randomize(model)
+    return model
 
 
 @pytest.fixture(scope="module")
-def alone(model_dirs: dict[str, Path]) -> Policy:
-    return load(model_dirs["llama"])
+def alone(model_dirs: dict[str, Path]) -> TorchEngine:
+    engine = Cpu(workers=1).build(load(model_dirs["llama"]))
+    assert isinstance(engine, TorchEngine)
+    return engine
 
 
 @pytest.fixture
-def crewed(model_dirs: dict[str, Path]) -> Iterator[Policy]:
-    policy = load(model_dirs["llama"])
-    policy.start_workers()
-    assert policy.crew is not None
-    assert len(policy.crew) == 2
-    yield policy
-    policy.close()
+def pair(model_dirs: dict[str, Path]) -> Iterator[CpuEngine]:
+    engine = Cpu(workers=2).build(load(model_dirs["llama"]))
+    assert isinstance(engine, CpuEngine)
+    assert len(engine.workers) == 2
+    yield engine
+    engine.close()
 
 
-def batches(policy: Policy) -> list[Batch]:
-    texts = policy.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
-    made = [
-        Trajectory(
-            slot=text.slot or 0,
-            member=text.slot or 0,
-            role=Role.STUDENT,
-            kind="code_o",
-            group="0",
-            prompt_ids=text.prompt_ids,
-            token_ids=text.token_ids,
-            logprobs=text.logprobs,
-            reward=0.0,
-        )
-        for text in texts
-    ]
+Sequences = tuple[list[int], list[tuple[int, ...]], list[tuple[int, ...]]]
+
+
+def likelihood(model: PopulationModel, job: Sequences) -> np.ndarray:
+    """Leave the gradients of the sum of log-probabilities; return them by sequence."""
+    logprobs_BT, mask_BT = model.score(*job)
+    (logprobs_BT * mask_BT).sum().backward()
+    sums: np.ndarray = (logprobs_BT.detach() * mask_BT).sum(1).numpy()
+    return sums
+
+
+def sequences(engine: TorchEngine) -> list[Sequences]:
+    texts = engine.generate(REQUESTS, SAMPLING)
     return [
-        Batch(tuple(made[start : start + 8]), (1.0, -0.5) * 4, (0.1,) * 8, LearnerConfig(), 1.0)
+        (
+            [text.slot or 0 for text in texts[start : start + 8]],
+            [text.prompt_ids for text in texts[start : start + 8]],
+            [text.token_ids for text in texts[start : start + 8]],
+        )
         for start in range(0, 40, 8)
     ]
 
 
-def gradients(policy: Policy, jobs: list[Batch]) -> tuple[list[np.ndarray], list[torch.Tensor]]:
-    parameters = list(policy.adapters.parameters().values())
+def gradients(
+    scorer: PopulationModel | CpuEngine, model: PopulationModel, jobs: list[Sequences]
+) -> tuple[list[np.ndarray], list[torch.Tensor]]:
+    parameters = list(model.adapters.parameters().values())
     for parameter in parameters:
         parameter.grad = None
-    sums = policy.map_gradients(backward, jobs)
-    found = [parameter.grad for parameter in parameters]
-    assert all(gradient is not None for gradient in found)
-    return sums, [gradient.clone() for gradient in found if gradient is not None]
+    sums = scorer.map_gradients(likelihood, jobs)
+    return sums, [p.grad.clone() for p in parameters if p.grad is not None]
 
 
-def test_a_crew_writes_what_one_process_writes(alone: Policy, crewed: Policy) -> None:
+def test_workers_write_what_one_process_writes(alone: TorchEngine, pair: CpuEngine) -> None:
     parts: list[Mapping[int, Completion]] = []
-    expected = alone.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
-    found = crewed.generate(REQUESTS, max_new_tokens=20, temperature=1.0, on_written=parts.append)
-    assert [c.token_ids for c in found] == [c.token_ids for c in expected]
-    assert [c.slot for c in found] == [r.slot for r in REQUESTS]
+    expected = alone.generate(REQUESTS, SAMPLING)
+    done = pair.generate(REQUESTS, SAMPLING, parts.append)
+    assert [c.token_ids for c in done] == [c.token_ids for c in expected]
+    assert [c.slot for c in done] == [r.slot for r in REQUESTS]
     assert len(parts) > 2
-    assert {i: text for part in parts for i, text in part.items()} == dict(enumerate(found))
+    assert {i: text for part in parts for i, text in part.items()} == dict(enumerate(done))
     assert sum(map(len, parts)) == 40
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(done, expected, strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+    assert pair.generate([], SAMPLING) == []
 
 
-def test_gradients_add_up_and_repeat_to_the_bit(alone: Policy, crewed: Policy) -> None:
-    jobs = batches(alone)
-    expected_sums, expected = gradients(alone, jobs)
-    found_sums, found = gradients(crewed, jobs)
-    _, again = gradients(crewed, jobs)
-    for one, other in zip(found_sums, expected_sums, strict=True):
-        assert np.allclose(one, other, atol=1e-5)
-    for one, other, third in zip(found, expected, again, strict=True):
-        assert float((one - other).abs().max()) <= 1e-5 * float(other.abs().max())
+def test_gradients_add_up_and_repeat_to_the_bit(alone: TorchEngine, pair: CpuEngine) -> None:
+    jobs = sequences(alone)
+    expected_sums, expected = gradients(alone.model, alone.model, jobs)
+    sums, slopes = gradients(pair.scorer, pair.model, jobs)
+    _, again = gradients(pair.scorer, pair.model, jobs)
+    assert len(expected) == len(slopes) == len(pair.model.adapters.parameters())
+    for one, other in zip(sums, expected_sums, strict=True):
+        assert np.allclose(one, other, atol=1e-4)
+    for one, other, third in zip(slopes, expected, again, strict=True):
+        assert float((one - other).abs().max()) <= 1e-4 * float(other.abs().max())
         assert torch.equal(one, third)
+    # Gradients that are there already are added to.
+    pair.scorer.map_gradients(likelihood, jobs)
+    for parameter, one in zip(pair.model.adapters.parameters().values(), slopes, strict=True):
+        assert torch.equal(parameter.grad, one + one)
 
 
-def test_workers_read_the_adapters_as_they_are_now(alone: Policy, crewed: Policy) -> None:
-    before = crewed.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
-    kept = {name: tensor.clone() for name, tensor in alone.adapters.state_dict().items()}
+def test_the_engine_scores_for_the_learner_as_its_model_does(
+    alone: TorchEngine, pair: CpuEngine
+) -> None:
+    slots, prompts, tokens = sequences(alone)[0]
     with torch.no_grad():
-        for policy in (alone, crewed):
-            for tensor in policy.adapters.parameters().values():
+        for name, arguments in (("score", (slots, prompts, tokens)),
+                                ("base_score", (prompts, tokens))):  # fmt: skip
+            one = getattr(pair.scorer, name)(*arguments, temperature=0.7)
+            other = getattr(alone.model, name)(*arguments, temperature=0.7)
+            assert torch.allclose(one.logprobs_BT, other.logprobs_BT, atol=1e-4)
+    shared = pair.scorer.micro_batches(slots, prompts, tokens)
+    assert shared == pair.model.micro_batches(slots, prompts, tokens, 2)
+
+
+def test_workers_read_the_adapters_as_they_are_now(alone: TorchEngine, pair: CpuEngine) -> None:
+    before = pair.generate(REQUESTS, SAMPLING)
+    kept = {n: tensor.clone() for n, tensor in alone.model.adapters.state_dict().items()}
+    with torch.no_grad():
+        for engine in (alone, pair):
+            for tensor in engine.model.adapters.parameters().values():
                 tensor.mul_(-0.5)
+    pair.sync([0, 1, 2], pair.model.adapters, 4)
     try:
-        expected = alone.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
-        found = crewed.generate(REQUESTS, max_new_tokens=20, temperature=1.0)
+        expected = alone.generate(REQUESTS, SAMPLING)
+        done = pair.generate(REQUESTS, SAMPLING)
     finally:
-        alone.adapters.load_state_dict(kept)
-    assert [c.token_ids for c in found] == [c.token_ids for c in expected]
-    assert [c.token_ids for c in found] != [c.token_ids for c in before]
+        alone.model.adapters.load_state_dict(kept)
+    assert [c.token_ids for c in done] == [c.token_ids for c in expected]
+    assert [c.token_ids for c in done] != [c.token_ids for c in before]
+    assert {c.version for c in before} == {0}
+    assert {c.version for c in done} == {4}
 
 
-def fail_at_one(policy: Policy, job: int, report: Report) -> None:
+def test_more_tensors_than_file_descriptors_travel_at_once(tmp_path: Path) -> None:
+    """A process can be handed about 250 descriptors; an ordinary base has more tensors."""
+    small_model("llama", num_hidden_layers=24).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    model = load(tmp_path)
+    assert len(model.adapters.parameters()) > 300
+    engine = Cpu(workers=2).build(model)
+    try:
+        done = engine.generate(REQUESTS[:16], Sampling(4, 0.0))
+    finally:
+        engine.close()
+    expected = Cpu(workers=1).build(load(tmp_path)).generate(REQUESTS[:16], Sampling(4, 0.0))
+    assert [c.token_ids for c in done] == [c.token_ids for c in expected]
+
+
+def fail_at_one(model: PopulationModel, job: int, send: Send) -> None:
     for part in range(3):
-        report(job * 10 + part)
+        send((job, part))
         if job == 1:
             raise ValueError("job one")
 
 
-def die(policy: Policy, job: int, report: Report) -> None:
+def die(model: PopulationModel, job: int, send: Send) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_jobs_report_arrives_in_order_and_an_error_leaves_the_crew_usable(
-    crewed: Policy,
+def test_what_jobs_send_arrives_in_order_and_an_error_leaves_workers_usable(
+    pair: CpuEngine,
 ) -> None:
-    assert crewed.crew is not None
     heard: list[tuple[int, int]] = []
 
-    def hear(number: int, part: int) -> None:
-        heard.append((number, part))
-        if part == 31:
+    def hear(part: tuple[int, int]) -> None:
+        heard.append(part)
+        if part == (3, 1):
             raise KeyError("heard enough")
 
     with pytest.raises(ValueError, match="job one"):
-        crewed.crew.map(fail_at_one, [0, 1, 2], hear)
+        pair.workers.map(fail_at_one, [0, 1, 2], hear)
     with pytest.raises(KeyError, match="heard enough"):
-        crewed.crew.map(fail_at_one, [3, 0], hear)
+        pair.workers.map(fail_at_one, [3, 0], hear)
     heard.clear()
-    crewed.crew.map(fail_at_one, [2, 0], hear)
-    assert [part for number, part in heard if number == 0] == [20, 21, 22]
-    assert [part for number, part in heard if number == 1] == [0, 1, 2]
+    pair.workers.map(fail_at_one, [2, 0], hear)
+    for job in (0, 2):
+        assert [part for number, part in heard if number == job] == [0, 1, 2]
 
 
-def test_a_worker_that_dies_is_an_error_that_says_so(crewed: Policy) -> None:
-    assert crewed.crew is not None
+def test_a_worker_that_dies_is_an_error_that_says_so(pair: CpuEngine) -> None:
     with pytest.raises(InfrastructureError, match="worker process"):
-        crewed.crew.map(die, [0], lambda number, part: None)
+        pair.workers.map(die, [0], lambda part: None)
 
 
-def test_without_workers_the_policy_goes_on_alone(crewed: Policy, alone: Policy) -> None:
-    crewed.close()
-    crewed.close()
-    expected = alone.generate(REQUESTS[:4], max_new_tokens=5, temperature=1.0)
-    assert crewed.generate(REQUESTS[:4], max_new_tokens=5, temperature=1.0) == expected
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_is_the_parent_s_business(
+    pair: CpuEngine, number: signal.Signals
+) -> None:
+    before = pair.generate(REQUESTS, SAMPLING)
+    for pid in pair.workers.pids:
+        os.kill(pid, number)
+    assert pair.generate(REQUESTS, SAMPLING) == before
 
 
-def test_one_worker_is_none(model_dirs: dict[str, Path]) -> None:
-    config = PolicyConfig(base=str(model_dirs["llama"]), device="cpu", workers=1)
-    policy = Policy.load(config, 1, 0)
-    policy.start_workers()
-    assert policy.crew is None
+def test_an_engine_is_closed_more_than_once(pair: CpuEngine) -> None:
+    pids = pair.workers.pids
+    pair.close()
+    pair.close()
+    assert not any(map(lives, pids))
 
 
-def test_peak_memory_counts_the_workers(alone: Policy, crewed: Policy) -> None:
-    assert crewed.generate(REQUESTS, max_new_tokens=2, temperature=1.0)
-    own, all_ = alone.peak_memory()["host"], crewed.peak_memory()["host"]
+def test_peak_memory_counts_the_workers(alone: TorchEngine, pair: CpuEngine) -> None:
+    assert pair.generate(REQUESTS, Sampling(2, 1.0))
+    here, everywhere = alone.peak_memory()["host"], pair.peak_memory()["host"]
     # Two workers with torch in each; this process is the same in both sums.
-    assert all_ > own + 200
+    assert everywhere > here + 200
 
 
 OWNER = """
 import sys, time
-from redqueen.config import PolicyConfig
-from redqueen.engines.policy import Policy
+from redqueen.config.policy import PolicyConfig
+from redqueen.engines.cpu import Cpu
+from redqueen.models.population_model import PopulationModel
 
 if __name__ == "__main__":
-    policy = Policy.load(PolicyConfig(base=sys.argv[1], device="cpu", workers=2), 1, 0)
-    policy.start_workers()
-    print(*policy.crew.pids, flush=True)
-    time.sleep(60)
+    model = PopulationModel.load(PolicyConfig(base=sys.argv[1], device="cpu"), 1, 0)
+    engine = Cpu(workers=2).build(model)
+    print(*engine.workers.pids, flush=True)
+    time.sleep(float(sys.argv[2]))
 """
 
 
@@ -201,18 +244,22 @@ def lives(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_workers_end_with_an_owner_that_is_killed(
-    model_dirs: dict[str, Path], tmp_path: Path
+@pytest.mark.parametrize("killed", [True, False])
+def test_workers_end_with_their_owner(
+    model_dirs: dict[str, Path], tmp_path: Path, killed: bool
 ) -> None:
+    """One that is killed, and one that ends without closing its engine."""
     script = tmp_path / "owner.py"
     script.write_text(OWNER)
-    command = [sys.executable, str(script), str(model_dirs["llama"])]
+    command = [sys.executable, str(script), str(model_dirs["llama"]), "60" if killed else "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         pids = [int(word) for word in owner.stdout.readline().split()]
         assert len(pids) == 2
-        assert all(map(lives, pids))
-        owner.kill()
+        if killed:
+            assert all(map(lives, pids))
+            owner.kill()
+        assert owner.wait(timeout=60) == (-signal.SIGKILL if killed else 0)
     end = time.monotonic() + 30
     while any(map(lives, pids)) and time.monotonic() < end:
         time.sleep(0.1)

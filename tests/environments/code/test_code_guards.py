@@ -8,7 +8,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from redqueen.environments.code import Code
-from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.guards import has_huge_constant, passes_through
 from redqueen.environments.code.lookup import paths_of
 from redqueen.sandbox import Sandbox
@@ -327,7 +326,7 @@ def test_functions_of_their_input_pass(sandbox: Sandbox, name: str) -> None:
 
 def test_all_guards_are_on_by_default_and_named_once() -> None:
     config = Code()
-    assert set(config.guards) == {"huge_constant", "leak", "constant", "near_copy", "lookup"}
+    assert set(config.guards) == {"huge_constant", "leak", "constant", "lookup"}
     with pytest.raises(ValueError, match="twice"):
         Code(guards=("leak", "leak"))
 
@@ -344,21 +343,17 @@ def test_guards_before_the_run_save_the_run() -> None:
 
 def test_limits_are_configured(sandbox: Sandbox) -> None:
     program, text = body("return a[1] + 50"), "[1, 200]"
-    tight = replace_config(max_constant=100), replace_config(max_constant=49)
+    tight = {"max_constant": 100}, {"max_constant": 49}
     assert [_reason(sandbox, c, program, text) for c in tight] == ["huge_constant"] * 2
-    assert _reason(sandbox, replace_config(max_constant=200), program, text) == "valid"
+    assert _reason(sandbox, {"max_constant": 200}, program, text) == "valid"
     program, text = body("return a[0]"), "['abc', 2]"
-    assert _reason(sandbox, replace_config(leak_chars=5), program, text) == "leak"
-    assert _reason(sandbox, replace_config(leak_chars=6), program, text) == "valid"
-    assert _reason(sandbox, replace_config(max_constant_chars=2), program, text) == "huge_constant"
+    assert _reason(sandbox, {"leak_chars": 5}, program, text) == "leak"
+    assert _reason(sandbox, {"leak_chars": 6}, program, text) == "valid"
+    assert _reason(sandbox, {"max_constant_chars": 2}, program, text) == "huge_constant"
 
 
-def replace_config(**keys: int) -> Code:
-    return Code(**keys)  # type: ignore[arg-type]
-
-
-def _reason(sandbox: Sandbox, config: Code, program: str, text: str) -> str:
-    environment = CodeEnvironment(config, sandbox, STYLES["instruct"])
+def _reason(sandbox: Sandbox, keys: dict[str, int], program: str, text: str) -> str:
+    environment = make_code(sandbox, "instruct", **keys)
     made = only(
         environment.validate([draft("code_o", proposal_text(STYLES["instruct"], program, text))])
     )

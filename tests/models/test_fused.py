@@ -13,13 +13,12 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from redqueen.engines.cpu.fused import fuse
-from redqueen.engines.decoding import RowStates
 from redqueen.models.adapters import AdapterStack
-from redqueen.models.attention import LibraryModel, PackedModel, PackedPlan, fit
+from redqueen.models.attention import LibraryModel, PackedAttention, PackedModel, fit
+from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 from redqueen.models.packing import Packing, Text
-from redqueen.models.routing import Route, Router, RowFactors, find_targets, layer_shape
+from redqueen.models.routing import Router, find_targets, layer_shape
 from tests.models.test_attention import SIZES
 from tests.small_models import small_model
 
@@ -85,7 +84,7 @@ def run(
     """Logits of `TEXTS`, and the gradients of a weighted sum of them."""
     packing = Packing(TEXTS, torch.device("cpu"))
     with router.route(packing.slots, strategy, packed=True) as route:
-        logits = model.logits(packing.ids_N, packing.position_N, route, PackedPlan(packing))
+        logits = model.logits(packing.ids_N, packing.position_N, route, PackedAttention(packing))
     parameters = list(stack.parameters().values())
     return logits.detach(), list(torch.autograd.grad((logits * probe).sum(), parameters))
 
@@ -113,14 +112,14 @@ def test_logits_and_gradients_are_the_library_s(family: str, targets: str) -> No
             assert torch.allclose(gradient, slope, atol=1e-5)
     packing = Packing(TEXTS, torch.device("cpu"))
     with torch.no_grad(), router.route(packing.slots, "segments", packed=True) as route:
-        found = fused.logits(packing.ids_N, packing.position_N, route, PackedPlan(packing))
+        found = fused.logits(packing.ids_N, packing.position_N, route, PackedAttention(packing))
     assert torch.allclose(found, expected, atol=2e-5)
 
 
 def library_logits_without_adapters(library: LibraryModel) -> Tensor:
     packing = Packing(TEXTS, torch.device("cpu"))
     with torch.no_grad():
-        return library.logits(packing.ids_N, packing.position_N, None, PackedPlan(packing))
+        return library.logits(packing.ids_N, packing.position_N, None, PackedAttention(packing))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -133,50 +132,16 @@ def test_joined_weights_are_kept_once_and_the_model_keeps_its_bits(family: str) 
     assert torch.equal(model(ids).logits, before)
     assert sum(p.numel() for p in model.parameters()) == size
     for layer in model.model.layers:
-        own = layer.self_attn
-        joined = [own.q_proj, own.k_proj, own.v_proj]
+        attention = layer.self_attn
+        joined = [attention.q_proj, attention.k_proj, attention.v_proj]
         assert len({module.weight.untyped_storage().data_ptr() for module in joined}) == 1
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_decoding_gives_the_logits_of_whole_texts(family: str) -> None:
-    """Token by token through the compiled kernels, against each text in one pass."""
-    model = FAMILIES[family]()
-    shapes = {n: layer_shape(m) for n, m in find_targets(model, "all-linear").items()}
-    adapters = AdapterStack({n: s for n, s in shapes.items() if s is not None}, 3, 4, 8.0)
-    adapters.initialize(0, init_noise=0.3)
-    fused = fuse(model)
-    assert fused is not None
-    texts = [text for text in TEXTS if len(text.tokens) > 1]
-    whole, prompts = (
-        Packing(own, torch.device("cpu"))
-        for own in (texts, [Text(text.slot, text.prompt) for text in texts])
-    )
-    states: list[tuple[Tensor, Tensor]] = []
-
-    def logits(packing: Packing, plan: PackedPlan) -> Tensor:
-        route = Route(adapters, packing.slots, "segments", packed=True)
-        return fused.logits(packing.ids_N, packing.position_N, route, plan)
-
-    with torch.no_grad():
-        expected_NV = logits(whole, PackedPlan(whole))
-        logits(prompts, PackedPlan(prompts, states))
-        rows = RowStates(states, prompts.prompts, prompts.group_of, 1)
-        factors = RowFactors(adapters, [text.slot for text in texts], torch.float32)
-        for step in range(2):
-            rows.next()
-            token_R = torch.tensor([text.tokens[step] for text in texts])
-            position_R = torch.tensor([len(text.prompt) + step for text in texts])
-            found_RV = fused.decode(token_R, position_R, factors, rows)
-            wanted_RV = expected_NV[torch.tensor(whole.starts) + step]
-            assert torch.allclose(found_RV, wanted_RV, atol=1e-4, rtol=1e-4)
 
 
 def test_logits_of_chosen_tokens_alone() -> None:
     fused = fuse(small_model("llama").requires_grad_(False))
     assert fused is not None
     packing = Packing([Text(None, (3, 4), (5, 6)), Text(None, (8,))], torch.device("cpu"))
-    inputs = (packing.ids_N, packing.position_N, None, PackedPlan(packing))
+    inputs = (packing.ids_N, packing.position_N, None, PackedAttention(packing))
     every, some = fused.logits(*inputs), fused.logits(*inputs, torch.tensor([4, 0, 0]))
     assert torch.allclose(some, every[[4, 0, 0]], atol=1e-5)
 

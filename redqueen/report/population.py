@@ -25,7 +25,8 @@ from redqueen.report.markup import (
     legend,
     responsive,
 )
-from redqueen.store import RatingPoint, RunReader
+from redqueen.report.queries import RunData
+from redqueen.store import RatingPoint
 from redqueen.types import Member, Role
 
 MAX_AXIS = 14
@@ -38,21 +39,21 @@ def role_color(member: Member) -> str:
     return ROLE_COLORS[member.roles[0]] if len(member.roles) == 1 else "var(--both)"
 
 
-def ratings(run: RunReader, role: Role) -> str:
+def ratings(run: RunData, role: Role) -> str:
     """Every member's rating from birth to death; the living ones are named."""
     heading = f"Ratings of the {role.value}s"
     name = f"ratings-{role.value}s"
-    members = {m.id: m for m in run.load_members() if role in m.roles}
+    members = {m.id: m for m in run.members if role in m.roles}
     if not members:
         return empty_figure(name, heading, f"This run has no {role.value}s.")
-    if not run.config().population.teachers:
+    if not run.sizes.teachers:
         why = "Matches against the stream, or of a member with itself, are not rated."
         return empty_figure(name, heading, why)
     points: dict[int, list[RatingPoint]] = defaultdict(list)
-    for point in run.load_ratings():
+    for point in run.ratings:
         if point.member in members:
             points[point.member].append(point)
-    place = bins(run.steps(), MAX_POINTS)
+    place = bins(run.steps, MAX_POINTS)
     series = []
     for member in members.values():
         line = {place[p.step].x: p.mu for p in points[member.id]}
@@ -89,17 +90,17 @@ def _axis(
     members: Sequence[Member], attempts: Mapping[int, int] | Mapping[int | None, int]
 ) -> list[Member]:
     """The members of one axis: all, or those with the most attempts, living ones first."""
-    found = [m for m in members if m.id in attempts]
-    if len(found) > MAX_AXIS:
-        found.sort(key=lambda m: (m.died is not None, -attempts[m.id], m.id))
-        found = found[:MAX_AXIS]
-    return sorted(found, key=lambda m: (m.died is not None, m.id))
+    taking_part = [m for m in members if m.id in attempts]
+    if len(taking_part) > MAX_AXIS:
+        taking_part.sort(key=lambda m: (m.died is not None, -attempts[m.id], m.id))
+        taking_part = taking_part[:MAX_AXIS]
+    return sorted(taking_part, key=lambda m: (m.died is not None, m.id))
 
 
-def matrix(run: RunReader) -> str:
+def matrix(run: RunData) -> str:
     """Teacher x student solve rates over the whole run; the stream has a row of its own."""
     heading = "Who solves whose tasks"
-    cells = run.load_matrix()
+    cells = run.matrix
     if not cells:
         return empty_figure("matrix", heading, "No student attempted a task.", full=True)
     by_teacher: dict[int | None, int] = defaultdict(int)
@@ -107,7 +108,7 @@ def matrix(run: RunReader) -> str:
     for cell in cells:
         by_teacher[cell.teacher] += cell.attempts
         by_student[cell.student] += cell.attempts
-    members = run.load_members()
+    members = run.members
     rows, columns = _axis(members, by_teacher), _axis(members, by_student)
     streams: list[int | None] = [None] if None in by_teacher else []
     row_of = {id_: i for i, id_ in enumerate([*streams, *(m.id for m in rows)])}
@@ -144,17 +145,17 @@ def matrix(run: RunReader) -> str:
 def _ancestors(members: Sequence[Member]) -> set[int]:
     """The living and all they descend from."""
     by_id = {m.id: m for m in members}
-    found: set[int] = set()
+    seen: set[int] = set()
     stack = [m.id for m in members if m.died is None]
     while stack:
         one = stack.pop()
-        if one in by_id and one not in found:
-            found.add(one)
+        if one in by_id and one not in seen:
+            seen.add(one)
             stack += by_id[one].parents
-    return found
+    return seen
 
 
-def _own(member: Member) -> str:
+def _hyperparameters(member: Member) -> str:
     """The hyperparameters in which a member differs from the run."""
     parts = []
     if member.learning_rate_factor != 1.0:
@@ -177,18 +178,18 @@ def _life(member: Member, last: int) -> Life:
         hover=f"#{member.id}, {' and '.join(member.roles)}, {how}"
         + (f" of {parents}" if parents else "")
         + f", born after step {member.born}, {fate} at step {last}; "
-        f"rating {member.mu:.1f} \u00b1 {member.sigma:.1f}" + _own(member),
+        f"rating {member.mu:.1f} \u00b1 {member.sigma:.1f}" + _hyperparameters(member),
         color=role_color(member),
     )
 
 
-def lineage(run: RunReader) -> str:
+def lineage(run: RunData) -> str:
     """Who descends from whom, by which operator, and who lives."""
     heading = "Lineage"
-    members = run.load_members()
+    members = run.members
     if not members:
         return empty_figure("lineage", heading, "This run has no members yet.", full=True)
-    last = run.last_step()
+    last = run.last_step
     shown = members
     if len(members) > MAX_LIVES:
         kept = _ancestors(members)
