@@ -1,8 +1,8 @@
 """A seeded generator of small Python programs with a difficulty dial.
 
 It makes the seedling's corpus, the archive's seed tasks and the suites, from seeds that never meet.
-A program is a function `f` over int, bool, str, list, tuple and dict, one operation a line; the dial
-(band 1 to 5) sets the number of statements, control flow, nesting and the depth of expressions.
+A program is a function `f` over int, bool, str, list, tuple and dict, one operation a line. The
+dial (band 1 to 5) sets the number of statements, control flow, nesting and depth of expressions.
 Bands 6 and 7 are longer and deeper, for the suite `beyond` alone.
 """
 
