@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from redqueen.callbacks.alarms import CAUSES
+from redqueen.alarms import CAUSES
 from redqueen.cli import main
 from redqueen.config import Config, PolicyConfig, Section, build_config
 from redqueen.evolution import FITNESS
