@@ -127,8 +127,8 @@ def import_string(kind: str, name: str) -> str:
         else f"known: {', '.join(registered)}"
     )
     raise ConfigError(
-        f"unknown {kind.replace('_', ' ')} {name!r}; {hint} (another package registers its own by an "
-        f"entry point in the group redqueen.{kind}, or is named as module:Class)"
+        f"unknown {kind.replace('_', ' ')} {name!r}; {hint} (another package registers its own by "
+        f"an entry point in the group redqueen.{kind}, or is named as module:Class)"
     )
 
 

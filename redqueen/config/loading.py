@@ -86,11 +86,15 @@ def _literal(text: str) -> Any:
     return value if isinstance(value, bool | int | float | str | list | dict) else text
 
 
-def parse_override(key: str, value: Any) -> dict[str, Any]:
-    """Turn the dotted key `a.b` and a value into {'a': {'b': value}}."""
+def _nested(key: str, value: Any) -> dict[str, Any]:
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)
+
+
+def parse_override(key: str, text: str) -> dict[str, Any]:
+    """Turn `--a.b text` into {'a': {'b': value}}; a TOML literal is read, all else is text."""
+    return _nested(key, _literal(text))
 
 
 def merge(into: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) ->
     texts = dict(overrides)
     read = values
     for key, text in overrides:
-        read = merge(read, parse_override(key, _literal(text)))
+        read = merge(read, parse_override(key, text))
     try:
         return Config.model_validate(read)
     except ValidationError as error:
@@ -150,5 +154,5 @@ def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) ->
             ".".join(map(str, e["loc"])) for e in error.errors() if e["type"] == "string_type"
         }
     for key in places & texts.keys():
-        read = merge(read, parse_override(key, texts[key]))
+        read = merge(read, _nested(key, texts[key]))
     return build_config(read, source, keys)

@@ -1,6 +1,6 @@
 """How subjects are measured on a suite: counts, seeds, our failures, interrupted evaluations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,9 +155,10 @@ def test_a_suite_is_a_source_of_some_environment() -> None:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    RunStore.create(tmp_path / "run", Config(), {}).close()
-    yield tmp_path / "run"
+def directory(tmp_path: Path) -> Path:
+    declared = {"sums": {"difficulty": {"name": "band", "title": "Band", "edges": []}}}
+    RunStore.create(tmp_path / "run", Config(), declared).close()
+    return tmp_path / "run"
 
 
 def measured(directory: Path, write: Writer, step: int = 0, tasks: int = 6) -> Scripted:
