@@ -35,11 +35,11 @@ class Config(Section):
     """Steps between checkpoints; a resumed run repeats at most this many."""
     keep_checkpoints: int = Field(2, ge=1)
     """Newest checkpoints kept; older ones are deleted."""
+    keep_tokens: bool = True
+    """Keep token ids and log-probabilities in the database; without them `redqueen verify` cannot
+    score texts again. They add about half to its size."""
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves its default."""
-    keep_tokens: bool = True
-    """Keep token ids and log-probabilities in the run database, so that `redqueen verify` can
-    compute them again. They add about half to its size."""
     callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "alarms")
     """What watches the run, in this order."""
     policy: PolicyConfig = PolicyConfig()
