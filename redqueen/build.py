@@ -15,7 +15,7 @@ import torch
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, build_config, merge
-from redqueen.curriculum import Archive, CopyIndex, HeldOut, check_sources
+from redqueen.curriculum import RESERVED, Archive, CopyIndex, HeldOut, check_sources
 from redqueen.engines.base import Engine
 from redqueen.environments.base import (
     SEED,
@@ -101,7 +101,7 @@ def _world(name: str, environment: Environment, config: Config, population: Popu
     copies = None
     if isinstance(environment, TaskSpace) and curriculum.near_copies:
         copies = CopyIndex(environment.fingerprint, curriculum.family_repeats)
-    held_out = HeldOut(environment, curriculum.held_out, seed=config.eval.seed)
+    held_out = HeldOut(environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED)
     return World(
         environment,
         Archive(curriculum.archive_size, environment),

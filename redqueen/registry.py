@@ -73,7 +73,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "layerwise": "redqueen.evolution.operators.layerwise:Layerwise",
         "dare": "redqueen.evolution.operators.dare:Dare",
         "svd_subspace": "redqueen.evolution.operators.svd_subspace:SvdSubspace",
-        "extrapolative": "redqueen.evolution.operators.extrapolation:Extrapolation",
+        "extrapolation": "redqueen.evolution.operators.extrapolation:Extrapolation",
     },
     "callback": {
         "console": "redqueen.callbacks.console:Console",

@@ -23,6 +23,7 @@ TINY: dict[str, Any] = {
     "name": "tiny",
     "steps": 2,
     "threads": 1,
+    "callbacks": ["alarms"],
     "policy": {"rank": 2, "alpha": 4.0, "dtype": "float32"},
     "population": {"teachers": 2, "students": 2},
     "rollout": {
@@ -33,7 +34,7 @@ TINY: dict[str, Any] = {
         "propose_tokens": 64,
         "solve_tokens": 64,
     },
-    "domain": {"seed_tasks": 6},
+    "curriculum": {"seed_tasks": 6},
     "sandbox": {"workers": 1},
     "evolution": {"interval": 2},
     "eval": {"tasks": 6, "samples": 1},

@@ -13,11 +13,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from redqueen import build
 from redqueen.cli import main
 from redqueen.config import Config, load_config
 from redqueen.errors import ConfigError
 from redqueen.store import RunStore
-from redqueen.trainer import Trainer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DIFFERENCES: dict[str, dict[str, Any]] = {
@@ -34,9 +34,9 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
         "population.students": 0,
         "population.self_play": 1,
         "rollout.matches": 1,
-        "domain.references": "azr",
-        "learner.advantage": "trr++",
-        "learner.teacher_reward": "azr",
+        "curriculum.references.type": "azr",
+        "learner.student.advantage.type": "reinforce++",
+        "learner.teacher.advantage.type": "reinforce++",
         "evolution.enabled": False,
     },
     "rlvr": {"population.teachers": 0, "evolution.enabled": False},
@@ -85,8 +85,11 @@ def test_every_file_is_a_preset_or_a_known_recipe() -> None:
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_a_preset_differs_where_its_method_does_and_nowhere_else(name: str) -> None:
     default = dict(leaves(Config().model_dump()))
-    found = dict(leaves(preset(name).model_dump()))
-    changed = {key: value for key, value in found.items() if value != default[key]}
+    values = dict(leaves(preset(name).model_dump()))
+    changed = {key: value for key, value in values.items() if default.get(key) != value}
+    # The keys of another advantage scheme are there because the scheme is.
+    schemes = tuple(f"learner.{role}.advantage." for role in ("student", "teacher"))
+    changed = {k: v for k, v in changed.items() if not k.startswith(schemes) or k.endswith("type")}
     assert {key: changed[key] for key in changed.keys() - OPERATORS} == (
         DIFFERENCES[name] | {"name": name}
     )
@@ -97,21 +100,19 @@ def test_a_preset_spells_out_and_explains_its_method(name: str) -> None:
     path = CONFIGS / f"{name}.toml"
     text = path.read_text(encoding="utf-8")
     written = {key for key, _ in leaves(tomllib.loads(text))}
-    wanted = {key for key, _ in leaves(tomllib.loads((CONFIGS / "default.toml").read_text()))}
-    wanted |= {"population.self_play", "rollout.top_p", "learner.epochs", "evolution.enabled"}
-    wanted |= {"learner.kl_coefficient", *(f"learner.{who}_reward" for who in REWARDS)}
-    wanted -= {"policy.dtype", "rollout.stream_bands"}
+    needed = {key for key, _ in leaves(tomllib.loads((CONFIGS / "default.toml").read_text()))}
+    needed |= {"population.self_play", "rollout.top_p", "learner.epochs", "evolution.enabled"}
+    needed |= {"learner.kl_coefficient", "learner.malformed_reward"}
+    needed |= {"learner.student.wrong_reward", "learner.teacher.invalid_reward"}
+    needed -= {"policy.dtype", "environments.code.stream_bands"}
     if not preset(name).evolution.enabled:
-        wanted = {k for k in wanted if k == "evolution.enabled" or not k.startswith("evolution.")}
+        needed = {k for k in needed if k == "evolution.enabled" or not k.startswith("evolution.")}
     if name == "rlvr":
-        wanted -= {"rollout.references", "rollout.propose_tokens", "learner.teacher_reward"}
-        wanted |= {"rollout.stream_bands"}
-    assert wanted - written == set()
+        needed -= {"rollout.references", "rollout.propose_tokens", "learner.teacher.reward"}
+        needed |= {"environments.code.stream_bands"}
+    assert needed - written == set()
     assert text.startswith("#")
     assert "attempts" in text.split("name =")[0]
-
-
-REWARDS = ("student_wrong", "malformed", "invalid", "teacher")
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
@@ -128,12 +129,18 @@ def rows(directory: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All that the run recorded, but clock times and what depends on them."""
     with RunStore.open(directory, read_only=True) as store:
         names = ("members", "ratings", "matches", "tasks", "proposals", "rollouts", "events")
-        found = {name: store._rows(f"SELECT * FROM {name} ORDER BY 1, 2, 3") for name in names}
-        found["metrics"] = store._rows(
-            "SELECT step, name, value FROM metrics WHERE name != 'tokens_per_s' ORDER BY 1, 2"
-        )
+        tables = {
+            name: [tuple(row) for row in store.rows(f"SELECT * FROM {name} ORDER BY 1, 2, 3")]
+            for name in names
+        }
+        tables["metrics"] = [
+            tuple(row)
+            for row in store.rows(
+                "SELECT step, name, value FROM metrics WHERE name != 'tokens_per_s' ORDER BY 1, 2"
+            )
+        ]
     # Row ids count on after a deletion; their order is what matters.
-    return found | {name: [row[1:] for row in found[name]] for name in ("proposals", "rollouts")}
+    return tables | {n: [row[1:] for row in tables[n]] for n in ("proposals", "rollouts")}
 
 
 def weights(directory: Path) -> dict[str, bytes]:
@@ -145,7 +152,7 @@ def weights(directory: Path) -> dict[str, bytes]:
 def few_held_out_tasks() -> Iterator[None]:
     """Every trainer makes the reserved tasks anew: 2,000 of them cost more than a small step."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("redqueen.benchmarks.suites.RESERVED", 40)
+        patch.setattr("redqueen.build.RESERVED", 40)
         yield
 
 
@@ -172,9 +179,9 @@ def test_two_steps_and_a_resumed_run_is_the_same(name: str, tmp_path: Path, fini
     # As if the machine had stopped after the second step, before its checkpoint.
     shutil.copytree(whole, killed)
     shutil.rmtree(killed / "checkpoints" / "step-000002")
-    with Trainer.resume(killed) as trainer:
+    with build.resume(killed) as trainer:
         assert trainer.step == 1
-        assert trainer.run(lambda phase, record: None)
+        assert trainer.run()
     assert weights(killed) == weights(whole)
     assert weights(whole).keys() == {"adapters.safetensors", "optimizer.safetensors"}
     assert rows(killed) == rows(whole)
@@ -218,21 +225,21 @@ def test_lines_eval_report_and_export_without_teachers(
 
 def test_rlvr_trains_on_the_streams_tasks(tmp_path: Path) -> None:
     overrides = [(key, str(value).lower()) for key, value in SMALL.items()]
-    overrides += [("rollout.tasks_per_match", "5"), ("rollout.stream_bands", "[1, 2]")]
+    overrides += [("rollout.tasks_per_match", "5"), ("environments.code.stream_bands", "[1, 2]")]
     overrides += [("rollout.students_per_task", "2"), ("rollout.matches", "2"), ("steps", "1")]
     config = load_config(CONFIGS / "rlvr.toml", overrides)
-    with Trainer.start(config, tmp_path / "run") as trainer:
-        held_out = trainer.held_out
-        before = {key: t.clone() for key, t in trainer.policy.adapters.state_dict().items()}
-        trainer.run(lambda phase, record: None)
-        after = trainer.policy.adapters.state_dict()
+    with build.start(config, tmp_path / "run") as trainer:
+        held_out = trainer.worlds["code"].held_out
+        before = {key: t.clone() for key, t in trainer.adapters.state_dict().items()}
+        trainer.run()
+        after = trainer.adapters.state_dict()
         moved = {
             slot
             for slot in range(4)
             for key in after
             if (before[key][slot] != after[key][slot]).any()
         }
-        archived = {task["id"] for task in trainer.archive.state()["tasks"]}
+        archived = {task["id"] for task in trainer.worlds["code"].archive.state()["tasks"]}
     with RunStore.open(tmp_path / "run", read_only=True) as store:
         matches = store.load_matches()
         assert [(m.match.teacher, m.match.tasks_of) for m in matches] == [
@@ -260,7 +267,10 @@ def test_rlvr_trains_on_the_streams_tasks(tmp_path: Path) -> None:
 def test_a_kind_without_a_band_is_an_error_before_the_run(
     tiny: Callable[..., Config], tmp_path: Path
 ) -> None:
-    config = tiny(population={"teachers": 0}, rollout={"stream_bands": [4, 5]})
-    with pytest.raises(ConfigError, match=r"rollout.stream_bands has no band of code_f"):
-        Trainer.start(config, tmp_path / "run")
+    config = tiny(population={"teachers": 0}, environments={"code": {"stream_bands": [4, 5]}})
+    with (
+        pytest.raises(ConfigError, match=r"stream_bands has no band of code_f"),
+        build.start(config, tmp_path / "run"),
+    ):
+        pass
     assert not (tmp_path / "run" / "run.db").exists()

@@ -47,7 +47,7 @@ MOVED: dict[str, str] = {
     "evolution.neftune_alpha": 'evolution.mutations = [{type = "neftune", alpha = …}]',
     "evolution.dare_drop": 'evolution.crossovers = [{type = "dare", drop = …}]',
     "evolution.subspace_share": 'evolution.crossovers = [{type = "svd_subspace", share = …}]',
-    "evolution.extrapolation": 'evolution.crossovers = [{type = "extrapolative", reach = …}]',
+    "evolution.extrapolation": 'evolution.crossovers = [{type = "extrapolation", reach = …}]',
 }
 """Old dotted key -> new one."""
 

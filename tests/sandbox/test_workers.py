@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from redqueen.config import SandboxConfig
-from redqueen.errors import ConfigError
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.sandbox import Call, OutcomeKind, Sandbox, make_sandbox
 from redqueen.sandbox.monty import GRACE
 

@@ -1,4 +1,4 @@
-"""What the code domain reads off a program's syntax tree: the policy and the features.
+"""What a program's syntax tree shows: whether it keeps to the policy, and its features.
 
 The policy is a second fence inside the sandbox's: it names, before anything runs, the programs
 that are not pure functions. It is an allowlist where one can be written down (modules and their
@@ -98,39 +98,41 @@ def parse_program(text: str, max_chars: int) -> Parsed | str:
     instead of raising. The module holds functions and imports only; `f` is defined once and takes
     one or more plain positional arguments. `max_chars` limits the text and its canonical form.
     """
-    found = _read_program(text, max_chars)
-    if isinstance(found, str):
-        return found
-    tree, arity = found
+    read = _read_program(text, max_chars)
+    if isinstance(read, str):
+        return read
+    tree, arity = read
     source = ast.unparse(tree)
     return "too_long" if len(source) > max_chars else Parsed(tree, source, arity)
 
 
 def runnable(text: str, max_chars: int) -> tuple[str, str]:
-    """A program to run and "", or "" and what is wrong with it; see `parse_program`.
+    """Return a program to run and "", or "" and what is wrong with it; see `parse_program`.
 
-    The canonical text takes as long to make as all the rest. So a text that leaves no doubt how it
-    is read (characters that may differ between parsers do) is run as it is.
+    Making the canonical text takes as long as all the rest, so plain ASCII text runs as it is. Only
+    other characters may be read differently by two parsers.
     """
-    found = _read_program(text, max_chars)
-    if isinstance(found, str):
-        return "", found
-    return (text if _PLAIN_TEXT.fullmatch(text) else ast.unparse(found[0])), ""
+    read = _read_program(text, max_chars)
+    if isinstance(read, str):
+        return "", read
+    return (text if _PLAIN_TEXT.fullmatch(text) else ast.unparse(read[0])), ""
 
 
 def is_one_function(program: str) -> bool:
-    """Whether a program that has passed the policy is known to be `f` and nothing besides, without
-    annotations and `:=`: then its namespace holds nothing that a call could change.
+    """Return whether a program that has passed the policy is just `f`, without annotations and
+    `:=`: then its namespace holds nothing that a call could change.
 
-    It is known by its lines: a second statement of the module could not be indented. In some places
+    Its lines tell: a second statement of the module could not be indented. In some places
     (defaults of inner functions, what `except` catches) monty takes `:=` for the module's.
     """
     return ":=" not in program and _ONE_FUNCTION.fullmatch(program) is not None
 
 
 def _read_program(text: str, max_chars: int) -> tuple[ast.Module, int] | str:
-    """Tree and arity of a program that keeps to the policy, or the reason why it does not; see
-    `parse_program`, which also makes and measures the canonical text."""
+    """Return tree and arity of a program that keeps to the policy, or the reason why it does not.
+
+    `parse_program` also makes and measures the canonical text.
+    """
     if len(text) > max_chars:
         return "too_long"
     try:
@@ -151,7 +153,7 @@ def _read_program(text: str, max_chars: int) -> tuple[ast.Module, int] | str:
 
 
 def _arity(tree: ast.Module) -> int | None:
-    """The number of arguments of `f`, None if it is not there once and plain."""
+    """Return the number of arguments of `f`; None unless it is defined once, with plain ones."""
     entry = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "f"]
     if len(entry) != 1 or entry[0].decorator_list:
         return None
@@ -272,11 +274,11 @@ def _levels(tree: ast.AST) -> Iterator[list[ast.AST]]:
 
 
 def types_in(values: Iterable[object]) -> dict[str, float]:
-    """Which of `TYPES` occur in plain values, at any depth (`type_int` … 1 or 0), and how many."""
-    found: set[type] = set()
+    """Return which of `TYPES` the values hold at any depth (`type_int` … 1 or 0), and how many."""
+    present: set[type] = set()
     level = list(values)
     while level:
-        found.update(map(type, level))
+        present.update(map(type, level))
         below: list[object] = []
         for item in level:
             if isinstance(item, dict):
@@ -284,13 +286,12 @@ def types_in(values: Iterable[object]) -> dict[str, float]:
             elif isinstance(item, list | tuple | set):
                 below += item
         level = below
-    flags = {f"type_{kind.__name__}": float(kind in found) for kind in TYPES}
+    flags = {f"type_{kind.__name__}": float(kind in present) for kind in TYPES}
     return {"types": sum(flags.values()), **flags}
 
 
 def features(parsed: Parsed, values: Iterable[object]) -> dict[str, float]:
-    """The numbers that describe a task to the archive and the report; `values` are the arguments
-    and results of its calls."""
+    """Return the numbers that describe a task; `values` are arguments and results of its calls."""
     return {
         "ast_depth": float(depth(parsed.tree)),
         "cyclomatic": float(cyclomatic(parsed.tree)),

@@ -1,9 +1,9 @@
 """A seeded generator of small Python programs with a difficulty dial.
 
-It makes the seedling's corpus, the archive's seed tasks and the held-out suite (from seeds that
-never meet). A program is a function `f` over int, bool, str, list, tuple and dict, one operation
-a line; the dial (band 1 to 5) sets the number of statements, control flow, nesting and the depth
-of expressions. Bands 6 and 7 go on from there, for the suite `beyond` alone.
+It makes the seedling's corpus, the archive's seed tasks and the suites, from seeds that never meet.
+A program is a function `f` over int, bool, str, list, tuple and dict, one operation a line. The
+dial (band 1 to 5) sets the number of statements, control flow, nesting and depth of expressions.
+Bands 6 and 7 are longer and deeper, for the suite `beyond` alone.
 """
 
 from dataclasses import dataclass, field
@@ -141,12 +141,12 @@ class _Builder:
 
     def pick(self, kind: str, without: str = "") -> str:
         """A variable of a type, the latest ones likelier."""
-        found = [name for name in self.recent if self.types[name] == kind and name != without]
-        if not found:
+        fitting = [name for name in self.recent if self.types[name] == kind and name != without]
+        if not fitting:
             raise GenerationError("no operand")
         if self.rng.random() < 0.7:
-            return found[-1]
-        return self.rng.choice(found)
+            return fitting[-1]
+        return self.rng.choice(fitting)
 
     def expression(self, result: str | None = None) -> tuple[Operation, str, tuple[str, ...]]:
         """An operation with a template over variable names, and those names."""
@@ -365,16 +365,16 @@ def more_inputs(program: Program, count: int, rng: Random) -> list[tuple[tuple[A
     Raises:
         GenerationError: the program fails on too many inputs, or its output never changes.
     """
-    found: dict[str, tuple[tuple[Any, ...], Any]] = {}
+    runs: dict[str, tuple[tuple[Any, ...], Any]] = {}
     for _ in range(6 * count):
         args = tuple(random_value(kind, rng) for kind in program.types)
         try:
             value, _events = execute(program, args)
         except GenerationError:
             continue
-        found.setdefault(repr(args), (args, value))
-        if len(found) == count:
-            if len({repr(value) for _, value in found.values()}) == 1:
+        runs.setdefault(repr(args), (args, value))
+        if len(runs) == count:
+            if len({repr(value) for _, value in runs.values()}) == 1:
                 raise GenerationError("constant")
-            return list(found.values())
+            return list(runs.values())
     raise GenerationError("too few inputs")

@@ -1,8 +1,8 @@
 """Guards against false difficulty in code tasks: tasks that look hard, or valid, and teach nothing.
 
-Each guard is named like the reason it rejects with; `domain.guards` switches them one by one.
-Here are `huge_constant` and `leak`; `lookup` is in `code_lookup`, `constant` in `code_neighbours`,
-and `near_copy`, which needs the archive, in `copies`. docs/curriculum.md states the rules in words.
+Each guard has the name of its reason; the key `guards` switches them one by one. `huge_constant`
+and `leak` are here, `lookup` is in `lookup.py`, `constant` in `neighbours.py`. docs/curriculum.md
+states the rules in words.
 """
 
 import ast

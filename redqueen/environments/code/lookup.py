@@ -60,8 +60,8 @@ def hides_entries(tree: ast.Module, hidden: Sequence[tuple[Any, ...]]) -> bool:
     keys = paths_of(tree).keys
     if len(keys) < MIN_ENTRIES:
         return False
-    known = [key for item in keys for key in item]
-    hit = sum(any(literals_equal(arg, key) for arg in args for key in known) for args in hidden)
+    literals = [key for item in keys for key in item]
+    hit = sum(any(literals_equal(arg, key) for arg in args for key in literals) for args in hidden)
     return 2 * hit >= len(hidden)
 
 
@@ -69,9 +69,9 @@ def paths_of(tree: ast.Module) -> Paths:
     """The paths of `f`; functions that it defines or calls are computed."""
     function = entry(tree)
     reader = _Reader(function)
-    found = list(reader.block(function.body, _Chosen.ALWAYS, ()))
-    kinds = [path.kind for path in found]
-    keys = tuple(path.keys for path in found if path.kind == "entry")
+    paths = list(reader.block(function.body, _Chosen.ALWAYS, ()))
+    kinds = [path.kind for path in paths]
+    keys = tuple(path.keys for path in paths if path.kind == "entry")
     return Paths(keys, kinds.count("default"), kinds.count("computed"))
 
 
@@ -124,10 +124,10 @@ class _Reader:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in self.results:
                     yield from self.value(value, chosen, keys)
                 case ast.If(test=test, body=then, orelse=otherwise):
-                    wanted = self.equality(test)
-                    inner = None if wanted is None else _Chosen.EQUAL
-                    yield from self.block(then, inner, wanted or ())
-                    below = None if wanted is None else _Chosen.OTHERWISE
+                    compared = self.equality(test)
+                    inner = None if compared is None else _Chosen.EQUAL
+                    yield from self.block(then, inner, compared or ())
+                    below = None if compared is None else _Chosen.OTHERWISE
                     yield from self.block(otherwise, below, ())
                 case ast.Match(subject=subject, cases=cases):
                     yield from self.cases(subject, cases)
@@ -152,10 +152,10 @@ class _Reader:
     ) -> Iterator[_Path]:
         """The paths of an expression that becomes the result."""
         if isinstance(node, ast.IfExp):
-            wanted = self.equality(node.test)
-            inner = None if wanted is None else _Chosen.EQUAL
-            yield from self.value(node.body, inner, wanted or ())
-            yield from self.value(node.orelse, None if wanted is None else _Chosen.OTHERWISE, ())
+            compared = self.equality(node.test)
+            inner = None if compared is None else _Chosen.EQUAL
+            yield from self.value(node.body, inner, compared or ())
+            yield from self.value(node.orelse, None if compared is None else _Chosen.OTHERWISE, ())
             return
         table = self.table(node)
         if table is not None:
@@ -196,10 +196,10 @@ class _Reader:
         """The literals that a test compares parameters with, if it does nothing else."""
         match test:
             case ast.BoolOp(values=values):
-                found = [self.equality(item) for item in values]
-                if None in found:
+                parts = [self.equality(item) for item in values]
+                if None in parts:
                     return None
-                return tuple(key for keys in found if keys is not None for key in keys)
+                return tuple(key for keys in parts if keys is not None for key in keys)
             case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]):
                 name, key = (left, right) if self.is_parameter(left) else (right, left)
                 whole = self.is_parameter(name) and is_literal(key)
@@ -208,8 +208,8 @@ class _Reader:
                 if not (self.is_parameter(left) and is_literal(right)):
                     return None
                 values = ast.literal_eval(right)
-                known = isinstance(values, list | tuple | set | dict)
-                return tuple(values) if known else None
+                iterable = isinstance(values, list | tuple | set | dict)
+                return tuple(values) if iterable else None
         return None
 
 
@@ -221,10 +221,10 @@ def _pattern_keys(pattern: ast.pattern) -> tuple[Any, ...] | None:
         case ast.MatchSingleton(value=value):
             return (value,)
         case ast.MatchOr(patterns=patterns):
-            found = [_pattern_keys(item) for item in patterns]
-            if any(not keys for keys in found):
+            parts = [_pattern_keys(item) for item in patterns]
+            if any(not keys for keys in parts):
                 return None
-            return tuple(key for keys in found if keys for key in keys)
+            return tuple(key for keys in parts if keys for key in keys)
         case ast.MatchAs(pattern=None):
             return ()
     return None

@@ -36,24 +36,26 @@ class Probe:
 
 
 @dataclass(slots=True)
-class _Tally:
+class _Response:
+    """What the neighbours of one program's input returned so far."""
+
     returned: int = 0
     moved: bool = False
     failure: Outcome | None = None
 
 
 def find_constant(sandbox: Sandbox, probes: Sequence[Probe]) -> list[bool | Outcome]:
-    """For each program whether its output stays the same; an outcome where the sandbox failed.
+    """Return for each program whether its output stays the same, or how the sandbox failed.
 
     Constant means that at least `ENOUGH` neighbours returned a value and all were equal to the
     proposed output. A neighbour that runs out of time counts as one that moves the output.
     """
-    tallies = [_Tally() for _ in probes]
+    responses = [_Response() for _ in probes]
     for far, count in ((False, NEAR), (True, FAR)):
         open_ones = [
-            (probe, tally)
-            for probe, tally in zip(probes, tallies, strict=True)
-            if not tally.moved and tally.failure is None
+            (probe, response)
+            for probe, response in zip(probes, responses, strict=True)
+            if not response.moved and response.failure is None
         ]
         inputs = [_inputs(probe, count, far) for probe, _ in open_ones]
         calls = [
@@ -62,10 +64,10 @@ def find_constant(sandbox: Sandbox, probes: Sequence[Probe]) -> list[bool | Outc
             for call in calls_of(probe.source, several)
         ]
         outcomes = iter(sandbox.run(calls))
-        for (probe, tally), several in zip(open_ones, inputs, strict=True):
+        for (probe, response), several in zip(open_ones, inputs, strict=True):
             for _ in several:
-                _count(tally, probe.output, next(outcomes))
-    return [item.failure or (not item.moved and item.returned >= ENOUGH) for item in tallies]
+                _take(response, probe.output, next(outcomes))
+    return [item.failure or (not item.moved and item.returned >= ENOUGH) for item in responses]
 
 
 def _inputs(probe: Probe, count: int, far: bool) -> list[tuple[Any, ...]]:
@@ -73,15 +75,15 @@ def _inputs(probe: Probe, count: int, far: bool) -> list[tuple[Any, ...]]:
     return neighbours(probe.args, count, rng, far)
 
 
-def _count(tally: _Tally, output: str, outcome: Outcome) -> None:
+def _take(response: _Response, output: str, outcome: Outcome) -> None:
     if outcome.kind is OutcomeKind.INFRA_ERROR:
-        tally.failure = outcome
+        response.failure = outcome
     elif outcome.kind is OutcomeKind.TIMEOUT:
-        tally.moved = True
+        response.moved = True
     elif outcome.kind is OutcomeKind.VALUE:
-        tally.returned += 1
+        response.returned += 1
         same = literals_equal(parse_literal(output)[1], parse_literal(outcome.text)[1])
-        tally.moved = tally.moved or not same
+        response.moved = response.moved or not same
 
 
 def repr_of(args: tuple[Any, ...]) -> str:
@@ -97,20 +99,20 @@ def neighbours(
     Near: one argument at a time, in turn, changed in one place (an int by 1 to 3, an item or a
     character dropped, doubled or changed). None of them equals `args`.
     """
-    found: list[tuple[Any, ...]] = []
-    known = {repr_of(args)}
+    inputs: list[tuple[Any, ...]] = []
+    seen = {repr_of(args)}
     for index in range(4 * count):
         if far:
             changed = tuple(_elsewhere(item, rng) for item in args)
         else:
             place = index % len(args)
             changed = (*args[:place], _nearby(args[place], rng), *args[place + 1 :])
-        if repr_of(changed) not in known:
-            known.add(repr_of(changed))
-            found.append(changed)
-        if len(found) == count:
+        if repr_of(changed) not in seen:
+            seen.add(repr_of(changed))
+            inputs.append(changed)
+        if len(inputs) == count:
             break
-    return found
+    return inputs
 
 
 _Other = Callable[[Any, Random], Any]

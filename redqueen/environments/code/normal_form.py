@@ -1,4 +1,4 @@
-"""The normal form of a program: what stays when names and, if wanted, constants do not matter."""
+"""The normal form of a program: what is left when names, and on demand constants, do not matter."""
 
 import ast
 import copy

@@ -12,4 +12,5 @@ class DrGrpo(GroupScheme):
 
     def compare(self, rewards: Floats) -> Floats:
         """Return the advantages of one group; see the class."""
-        return rewards - rewards.mean()
+        advantages: Floats = rewards - rewards.mean()
+        return advantages

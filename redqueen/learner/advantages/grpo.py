@@ -11,4 +11,5 @@ class Grpo(GroupScheme):
 
     def compare(self, rewards: Floats) -> Floats:
         """Return the advantages of one group; see the class."""
-        return (rewards - rewards.mean()) / (rewards.std(ddof=1) + EPSILON)
+        advantages: Floats = (rewards - rewards.mean()) / (rewards.std(ddof=1) + EPSILON)
+        return advantages

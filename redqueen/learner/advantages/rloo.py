@@ -12,4 +12,5 @@ class Rloo(GroupScheme):
 
     def compare(self, rewards: Floats) -> Floats:
         """Return the advantages of one group; see the class."""
-        return rewards - (rewards.sum() - rewards) / (len(rewards) - 1)
+        advantages: Floats = rewards - (rewards.sum() - rewards) / (len(rewards) - 1)
+        return advantages
