@@ -3,12 +3,14 @@
 from redqueen.report.heldout import HeldOut, Standing, main_suite, summarize, verdict_sentence
 from redqueen.report.markup import population_text
 from redqueen.report.page import render_page, write_report
+from redqueen.report.queries import RunData, read_run
 from redqueen.report.statistics import Estimate, bootstrap_means, cluster_bootstrap, wilson
 from redqueen.report.terminal import final_table, print_results
 
 __all__ = [
     "Estimate",
     "HeldOut",
+    "RunData",
     "Standing",
     "bootstrap_means",
     "cluster_bootstrap",
@@ -16,6 +18,7 @@ __all__ = [
     "main_suite",
     "population_text",
     "print_results",
+    "read_run",
     "render_page",
     "summarize",
     "verdict_sentence",
