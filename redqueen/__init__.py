@@ -1,3 +1,3 @@
 """Red Queen: co-evolution of LoRA adapters that teach each other to reason."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
