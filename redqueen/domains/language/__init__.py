@@ -1,0 +1,27 @@
+"""The small Python of the embedded base: a typed grammar, a difficulty dial, and worked runs."""
+
+from redqueen.domains.language.constructs import HELD_OUT_PAIRS, constructs, held_out_pairs
+from redqueen.domains.language.programs import (
+    BANDS,
+    BEYOND,
+    GenerationError,
+    Program,
+    draw_program,
+    more_inputs,
+)
+from redqueen.domains.language.trace import Trace, TraceError, trace_call
+
+__all__ = [
+    "BANDS",
+    "BEYOND",
+    "HELD_OUT_PAIRS",
+    "GenerationError",
+    "Program",
+    "Trace",
+    "TraceError",
+    "constructs",
+    "draw_program",
+    "held_out_pairs",
+    "more_inputs",
+    "trace_call",
+]
