@@ -1,9 +1,9 @@
 """The second seedling's corpus: documents of both roles for all task kinds, always worked out.
 
 A document is a prompt of the `traced` style and what a careful player writes. Runs are worked
-forwards in every kind: `code_i` tries inputs and `code_f` tries programs until one fits. A first try
-that does not fit is shown now and then, but its choice is not learnt (weight 0): only what follows
-from it is.
+forwards in every kind: `code_i` tries inputs and `code_f` tries programs until one fits. A first
+try that does not fit is shown now and then, but its choice is not learnt (weight 0): only what
+follows from it is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,8 @@ from typing import Any
 from redqueen.domains.language import GenerationError, Program, draw_program, more_inputs
 from redqueen.domains.language.messages import blurred_message
 from redqueen.domains.language.programs import copied
-from redqueen.domains.language.trace import TraceError, trace_call
+from redqueen.domains.language.trace import trace_call
+from redqueen.domains.language.trace_lines import TraceError
 from redqueen.domains.language.values import random_value
 from redqueen.domains.traced_prompts import ANSWER, INPUT, THINK, TRACED, listing
 

@@ -94,7 +94,8 @@ def handwritten() -> list[Handwritten]:
         if path.name.endswith(".py"):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.FunctionDef):
-                    programs[node.name] = _as_f(node)
+                    name = node.name
+                    programs[name] = _as_f(node)
     for item in exercises():
         source = programs[item.name]
         try:

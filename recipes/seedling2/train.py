@@ -1,19 +1,18 @@
-"""Train the second seedling from scratch. Resumable: run it again with the same arguments.
+"""Train the second seedling. Resumable: run it again with the same arguments; SIGTERM ends a piece.
 
-    python -m recipes.seedling2.train --out build/seedling2 --compile
+    python -m recipes.seedling2.train --out build/seedling2 --first redqueen/seedling
     python -m recipes.seedling2.train --out build/seedling2-final --start build/seedling2 \
-        --decay-tokens 2000000 --compile
+        --decay-tokens 2000000
 
-The first command trains at a constant learning rate and never has to know how long it will go on.
-The second takes up its newest checkpoint, lets the learning rate go down and writes the model that
-`transformers` loads to `OUT/model`. `--start` also takes the checkpoint that is kept in the
-repository (`recipes/seedling2`).
+The first command begins with the weights of the first seedling, which has the same shape, and
+trains at a constant learning rate: it never has to know how long it will go on. The second takes up
+the newest checkpoint, lets the learning rate go down and writes the model that `transformers` loads
+to `OUT/model`. `--start recipes/seedling2` takes the checkpoint that is kept in the repository.
 """
 
 import argparse
 import json
-import os
-import shutil
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,16 +21,25 @@ from pathlib import Path
 from random import Random
 
 import torch
-import torch.nn.functional as F
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from recipes.seedling.train import Batch, load_sharded, save_sharded
+from recipes.common.training import (
+    Batch,
+    build_model,
+    build_optimizers,
+    export_model,
+    find_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    step_optimizers,
+    weighted_loss,
+)
 from recipes.seedling2.corpus import Document, documents
 from recipes.seedling2.tokenizer import build_tokenizer
+from recipes.seedling2.warm_start import warm_start
 from redqueen.rng import derive_seed
 
-CHUNK_DOCUMENTS = 1024
-SAVE_CHUNKS = 8
+CHUNK_DOCUMENTS = 512
+SAVE_CHUNKS = 6
 MAX_TOKENS = 640
 """Documents that are longer are left out."""
 MAX_COMPLETION = 400
@@ -42,8 +50,8 @@ LAST_RATE = 0.04
 
 SHAPE = {
     "hidden_size": 256,
-    "intermediate_size": 512,
-    "num_hidden_layers": 8,
+    "intermediate_size": 768,
+    "num_hidden_layers": 6,
     "num_attention_heads": 4,
     "num_key_value_heads": 4,
     "max_position_embeddings": 1024,
@@ -121,89 +129,36 @@ def stream(seed: int, start: int, batch_tokens: int) -> Iterator[tuple[int, list
 
 
 class Trainer:
-    """Model, two optimizers (Muon for matrices, AdamW for the rest) and the counters."""
+    """Model, optimizers and the counters."""
 
     def __init__(self, args: argparse.Namespace):
         self.args = args
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.tokenizer = build_tokenizer()
         torch.manual_seed(derive_seed(args.seed, "init"))
-        config = LlamaConfig(
-            vocab_size=len(self.tokenizer),
-            bos_token_id=None,
-            eos_token_id=self.tokenizer.eos_token_id,
-            pad_token_id=self.tokenizer.pad_token_id,
-            **SHAPE,
-        )
-        config._attn_implementation = "eager"
-        self.model = LlamaForCausalLM(config).to(self.device)
-        matrices = {n: p for n, p in self.model.model.layers.named_parameters() if p.ndim == 2}
-        chosen = {id(p) for p in matrices.values()}
-        rest = [p for p in self.model.parameters() if id(p) not in chosen]
-        self.optimizers = (
-            torch.optim.Muon(
-                matrices.values(), lr=args.lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(rest, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0),
-        )
+        self.model = build_model(self.tokenizer, SHAPE).to(self.device)
+        self.optimizers = build_optimizers(self.model, args.lr)
         self.state = {"tokens": 0, "documents": 0, "chunk": 0, "seconds": 0.0, "step": 0}
         self.forward = torch.compile(self.model, dynamic=True) if args.compile else self.model
+        self.stopped = False
 
     def save(self) -> None:
-        """Checkpoint written aside, then renamed. Muon's momentum is kept in bfloat16."""
-        aside = self.args.out / "checkpoint.new"
-        aside.mkdir(parents=True, exist_ok=True)
-        for stale in aside.iterdir():
-            stale.unlink()
-        weights = {k: v for k, v in self.model.state_dict().items() if k != "lm_head.weight"}
-        save_sharded(weights, aside, "model")
-        for index, optimizer in enumerate(self.optimizers):
-            flat = {
-                f"{key}.{name}": torch.as_tensor(value)
-                for key, entry in optimizer.state_dict()["state"].items()
-                for name, value in entry.items()
-            }
-            if index == 0:
-                flat = {name: value.to(torch.bfloat16) for name, value in flat.items()}
-            save_sharded(flat, aside, f"optimizer{index}")
-        (aside / "state.json").write_text(json.dumps(self.state))
-        final, old = self.args.out / "checkpoint", self.args.out / "checkpoint.old"
-        if final.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(final, old)
-        os.replace(aside, final)
-        shutil.rmtree(old, ignore_errors=True)
+        """Write the checkpoint; Muon's momentum in bfloat16, to keep it small."""
+        text = json.dumps(self.state)
+        save_checkpoint(self.args.out, self.model, self.optimizers, text, torch.bfloat16)
 
     def restore(self) -> None:
-        """Take up the newest checkpoint of `out`, else that of `start`, if there is one."""
-        places = [self.args.out / "checkpoint", self.args.out / "checkpoint.old"]
-        if self.args.start is not None:
-            places.append(self.args.start / "checkpoint")
-        folder = next((place for place in places if (place / "state.json").exists()), None)
-        if folder is None:
-            if self.args.start is not None:
-                raise SystemExit(f"there is no checkpoint in {self.args.start}")
-            return
-        self.state = json.loads((folder / "state.json").read_text())
-        if self.args.decay_tokens:
-            self.state.setdefault("decay_from", self.state["tokens"])
-        self.model.load_state_dict(load_sharded(folder, "model"), strict=False)
-        for index, optimizer in enumerate(self.optimizers):
-            state: dict[int, dict[str, torch.Tensor]] = {}
-            for key, value in load_sharded(folder, f"optimizer{index}").items():
-                number, name = key.split(".", 1)
-                state.setdefault(int(number), {})[name] = value.float()
-            whole = optimizer.state_dict()
-            whole["state"] = state
-            optimizer.load_state_dict(whole)
-
-    def export(self) -> None:
-        """Write the checkpoint that `transformers` loads, in bfloat16."""
-        folder = self.args.out / "model"
-        copy = LlamaForCausalLM(self.model.config)
-        copy.load_state_dict(self.model.state_dict())
-        copy.to(torch.bfloat16).save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        """Take up the newest checkpoint of `out`, else that of `start`, else begin."""
+        start = [] if self.args.start is None else [self.args.start]
+        folder = find_checkpoint(self.args.out, *start)
+        if folder is None and start:
+            raise SystemExit(f"there is no checkpoint in {self.args.start}")
+        if folder is not None:
+            self.state = json.loads(load_checkpoint(folder, self.model, self.optimizers))
+            if self.args.decay_tokens:
+                self.state.setdefault("decay_from", self.state["tokens"])
+        elif self.args.first is not None:
+            warm_start(self.model, self.tokenizer, self.args.first)
 
     def rate(self) -> float:
         """The learning rate: a short warm-up, constant, and linearly down in a decay."""
@@ -222,22 +177,14 @@ class Trainer:
         """One update; returns the weighted loss."""
         with torch.autocast(self.device, dtype=torch.bfloat16):
             logits = self.forward(input_ids=batch.ids_BT, use_cache=False).logits
-        losses = F.cross_entropy(
-            logits[:, :-1].float().flatten(0, 1), batch.ids_BT[:, 1:].flatten(), reduction="none"
-        )
-        weight = batch.weight_BT[:, 1:].flatten()
-        loss = (losses * weight).sum() / weight.sum()
+        loss = weighted_loss(logits, batch)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.rate()
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        step_optimizers(self.model, self.optimizers, self.rate())
         return loss.item()
 
     def run(self) -> None:
         """Train until the budget or the piece's minutes are used up; then export."""
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopped", True))
         begun, before = time.time(), self.state["seconds"]
         losses: list[float] = []
         mark = (begun, self.state["tokens"])
@@ -251,6 +198,9 @@ class Trainer:
                     self.save()
                 if late or self.finished():
                     break
+            if self.stopped:  # the chunk that was begun is begun again by the next piece
+                self.save()
+                break
             batch = collate(rows, self.tokenizer.pad_token_id, self.device)
             losses.append(self.train_step(batch))
             self.state["step"] += 1
@@ -268,7 +218,7 @@ class Trainer:
                     flush=True,
                 )
         source.close()
-        self.export()
+        export_model(self.model, self.tokenizer, self.args.out / "model")
 
 
 def main() -> None:
@@ -276,10 +226,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/seedling2"))
     parser.add_argument("--start", type=Path, help="take up the checkpoint of this folder")
+    parser.add_argument("--first", type=Path, help="begin with the weights of the first seedling")
     parser.add_argument("--tokens", type=int, default=100_000_000)
-    parser.add_argument("--decay-tokens", type=int, default=0, help="let the rate go down over so many")
+    parser.add_argument(
+        "--decay-tokens", type=int, default=0, help="let the rate go down over so many"
+    )
     parser.add_argument("--batch-tokens", type=int, default=6144)
-    parser.add_argument("--lr", type=float, default=4e-3)
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--warmup-steps", type=int, default=60)
     parser.add_argument("--minutes", type=float, default=1e9, help="end this piece after these")
     parser.add_argument("--seed", type=int, default=2)

@@ -60,7 +60,8 @@ def test_solutions_are_worked_out(sample: list[Document]) -> None:
     for item in sample:
         if item.kind.startswith("solve"):
             run = item.completion.partition("\n<answer>")[0]
-            assert run.count("\n#") > 1 and "return " in run.rpartition("\n#")[2]
+            assert run.count("\n#") > 1
+            assert "return " in run.rpartition("\n#")[2]
 
 
 def test_proposals_can_be_read(sample: list[Document]) -> None:
@@ -69,11 +70,14 @@ def test_proposals_can_be_read(sample: list[Document]) -> None:
             pair = TRACED.read_program_and_input(item.completion)
             assert pair is not None
             parsed = parse_program(pair[0], 1200)
-            assert not isinstance(parsed, str) and parsed.source == pair[0]
+            assert not isinstance(parsed, str)
+            assert parsed.source == pair[0]
             call(*pair)
         elif item.kind == "propose_f":
             found = TRACED.read_inputs_and_message(item.completion)
-            assert found is not None and len(found[0]) == 6 and found[1]
+            assert found is not None
+            assert len(found[0]) == 6
+            assert found[1]
 
 
 def test_the_choice_of_a_wrong_try_is_not_learnt(sample: list[Document]) -> None:

@@ -9,7 +9,8 @@ from redqueen.domains.language.programs import (
     draw_program,
     more_inputs,
 )
-from redqueen.domains.language.trace import Trace, TraceError, trace_call
+from redqueen.domains.language.trace import trace_call
+from redqueen.domains.language.trace_lines import Trace, TraceError
 
 __all__ = [
     "BANDS",

@@ -28,7 +28,9 @@ HELD_OUT_PAIRS: frozenset[tuple[str, str]] = frozenset(
 )
 """Each half is common in the corpus; the two together are only in the *middle* suite."""
 
-_STR_METHODS = frozenset("upper lower replace count find startswith endswith join split".split())
+_STR_METHODS = frozenset(
+    {"upper", "lower", "replace", "count", "find", "startswith", "endswith", "join", "split"}
+)
 
 
 def constructs(source: str) -> frozenset[str]:

@@ -26,12 +26,13 @@ PRODUCTIONS: dict[str, tuple[tuple[float, str], ...]] = {
     "int": (
         (4.0, "<int> + <int>"), (3.0, "<int> + <#>"), (3.0, "<int> - <int>"), (2.0, "<int> - <#>"),
         (2.5, "<int> * <k>"), (0.4, "<int> * <int>"), (0.8, "<int> // <k>"), (1.2, "<int> % <k>"),
-        (0.5, "abs(<int>)"), (0.4, "-<int>"), (0.7, "max(<int>, <int>)"), (0.7, "min(<int>, <int>)"),
+        (0.5, "abs(<int>)"), (0.4, "-<int>"), (0.7, "max(<int>, <int>)"),
+        (0.7, "min(<int>, <int>)"),
         (1.0, "len(<ints>)"), (1.0, "len(<str>)"), (0.4, "len(<strs>)"), (0.3, "len(<table>)"),
         (1.0, "sum(<ints>)"), (0.6, "max(<ints>)"), (0.6, "min(<ints>)"), (1.5, "<ints>[<i>]"),
         (0.3, "<ints>[<int>]"), (1.2, "<pair>[0]"), (1.2, "<pair>[1]"), (0.8, "<table>[<key>]"),
         (0.9, "<table>.get(<key>, <#>)"), (0.5, "<str>.count(<c>)"), (0.4, "<str>.find(<c>)"),
-        (0.3, "<ints>.count(<int>)"), (0.3, "<int> if <bool> else <int>"),
+        (0.3, "<ints>.count(<int>)"), (0.6, "<int> if <bool> else <int>"),
         (0.3, "sum(<table>.values())"),
     ),
     "bool": (
@@ -57,12 +58,13 @@ PRODUCTIONS: dict[str, tuple[tuple[float, str], ...]] = {
         (0.8, "[<int>] + <ints>"), (0.8, "<ints> + <ints>"), (1.6, "<ints>[<s>]"),
         (1.0, "<ints>[::-1]"), (1.1, "sorted(<ints>)"), (0.3, "sorted(<ints>, reverse=True)"),
         (0.5, "list(range(<#>))"), (0.4, "list(range(<int>))"), (0.3, "<ints> * 2"),
-        (0.3, "list(<table>.values())"), (0.2, "<ints> if <bool> else <ints>"), (1.8, "map"),
+        (0.3, "list(<table>.values())"), (0.2, "<ints> if <bool> else <ints>"), (4.0, "map"),
     ),
     "strs": (
         (1.0, "[<str>, <str>]"), (0.5, "[<str>]"), (1.2, "<strs> + [<str>]"), (1.2, "list(<str>)"),
-        (1.2, "<strs>[<s>]"), (0.8, "sorted(<strs>)"), (0.5, "<strs>[::-1]"), (0.4, "sorted(<str>)"),
-        (0.4, "list(<table>)"), (0.3, "<str>.split(<c>)"), (1.2, "map"),
+        (1.2, "<strs>[<s>]"), (0.8, "sorted(<strs>)"), (0.5, "<strs>[::-1]"),
+        (0.4, "sorted(<str>)"),
+        (0.4, "list(<table>)"), (0.3, "<str>.split(<c>)"), (2.4, "map"),
     ),
     "pair": ((1.0, "(<int>, <int>)"), (0.3, "<pair>[::-1]")),
     "table": ((1.0, "{<key>: <int>, <key>: <int>}"), (0.5, "{<key>: <int>}")),
@@ -172,7 +174,9 @@ def condition(scope: Scope, rng: Random, depth: int) -> str:
 @cache
 def _slot_types(template: str) -> tuple[str, ...]:
     """The types of a production's operands."""
-    return ("ints",) if template == "map" else tuple(s for s in _SLOT.findall(template) if s in TYPES)
+    return (
+        ("ints",) if template == "map" else tuple(s for s in _SLOT.findall(template) if s in TYPES)
+    )
 
 
 def _fit(template: str, scope: Scope) -> float:

@@ -5,6 +5,13 @@ from random import Random
 
 from redqueen.domains.language.operations import BINARY, COMPARISONS
 
+_TOLD = """
+    len sum max min sorted abs range list str int bool tuple dict enumerate zip any all reversed ord
+    chr
+"""
+TOLD = frozenset(_TOLD.split())
+"""Builtins that are told by their names."""
+
 
 def operation_words(source: str) -> list[str]:
     """The signs and words of a program's operations, each once, in the order of the text."""
@@ -99,9 +106,3 @@ class _Words(ast.NodeVisitor):
                 self.words.append(name if name in TOLD else "def")
         for arg in node.args:
             self.visit(arg)
-
-
-TOLD = frozenset(
-    "len sum max min sorted abs range list str int bool tuple dict enumerate zip any all reversed "
-    "ord chr".split()
-)

@@ -31,14 +31,16 @@ COMPARISONS: Mapping[type[ast.cmpop], tuple[str, Callable[[Any, Any], bool]]] = 
 MUTATORS = frozenset(
     {"append", "extend", "insert", "pop", "remove", "sort", "reverse", "clear", "update"}
 )
+_STR_METHODS = """
+    upper lower replace count find index startswith endswith isdigit isalpha isupper islower join
+    split strip title capitalize swapcase
+"""
+_LIST_METHODS = "append extend insert pop remove sort reverse clear count index copy"
 METHODS: Mapping[type, frozenset[str]] = {
-    str: frozenset(
-        "upper lower replace count find index startswith endswith isdigit isalpha isupper islower "
-        "join split strip title capitalize swapcase".split()
-    ),
-    list: frozenset("append extend insert pop remove sort reverse clear count index copy".split()),
+    str: frozenset(_STR_METHODS.split()),
+    list: frozenset(_LIST_METHODS.split()),
     tuple: frozenset({"count", "index"}),
-    dict: frozenset("get values keys items pop update copy".split()),
+    dict: frozenset({"get", "values", "keys", "items", "pop", "update", "copy"}),
 }
 _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "len": len, "sum": sum, "max": max, "min": min, "sorted": sorted, "abs": abs, "list": list,

@@ -13,13 +13,14 @@ from typing import Any
 from redqueen.domains.language.constructs import held_out_pairs
 from redqueen.domains.language.expressions import Scope
 from redqueen.domains.language.statements import Writer
-from redqueen.domains.language.trace import Trace, TraceError, trace_call
+from redqueen.domains.language.trace import trace_call
+from redqueen.domains.language.trace_lines import Trace, TraceError
 from redqueen.domains.language.values import random_value
 
 BANDS = (1, 2, 3, 4, 5)
 BEYOND = (6, 7)
 """Longer and deeper than band 5: no corpus has them."""
-_TRIES = 400
+_TRIES = 2000
 _TIDY = 0.75
 """Share of programs from which statements that do nothing for the value are taken out."""
 _PROBES = 5
@@ -46,14 +47,14 @@ class Dial:
 
 DIALS = {
     1: Dial((1, 2), 1, 1, (3, 6), 300, 0.05),
-    2: Dial((2, 4), 1, 2, (4, 10), 340, 0.12),
+    2: Dial((2, 4), 1, 2, (4, 11), 340, 0.12),
     3: Dial((3, 6), 2, 2, (7, 16), 480, 0.15),
     4: Dial((5, 8), 2, 3, (11, 24), 640, 0.15),
     5: Dial((6, 11), 3, 3, (17, 34), 740, 0.2),
     6: Dial((8, 14), 3, 3, (26, 48), 900, 0.2),
-    7: Dial((9, 16), 3, 3, (34, 64), 1020, 0.2),
+    7: Dial((11, 18), 3, 3, (33, 64), 1040, 0.2),
 }
-_PARAMETERS = {"int": 0.42, "ints": 0.27, "str": 0.17, "strs": 0.05, "pair": 0.02, "table": 0.04,
+_PARAMETERS = {"int": 0.38, "ints": 0.27, "str": 0.17, "strs": 0.06, "pair": 0.03, "table": 0.06,
                "bool": 0.03}  # fmt: skip
 _RESULTS = {"int": 0.42, "ints": 0.22, "str": 0.2, "bool": 0.07, "strs": 0.05, "pair": 0.03,
             "table": 0.01}  # fmt: skip
@@ -81,7 +82,7 @@ def draw_program(band: int, rng: Random, held_out: bool = False) -> Program:
         GenerationError: many draws led nowhere.
     """
     dial = DIALS[band]
-    for _ in range(_TRIES * (10 if held_out else 1)):
+    for _ in range(_TRIES * (5 if held_out else 1)):
         source, types = _draw_source(dial, rng)
         if held_out and not held_out_pairs(source):
             continue
@@ -93,7 +94,7 @@ def draw_program(band: int, rng: Random, held_out: bool = False) -> Program:
             probes = [args, *([random_value(kind, rng) for kind in types] for _ in range(_PROBES))]
             if not _depends_on_input(source, probes):
                 continue
-            if rng.random() < _TIDY:
+            if band in BANDS and rng.random() < _TIDY:
                 source = without_idle_statements(source, probes)
                 trace = _run(source, args, dial.steps[1])
             if trace is None or not _fits(dial, trace):
@@ -175,7 +176,7 @@ def _draw_source(dial: Dial, rng: Random) -> tuple[str, tuple[str, ...]]:
     scope.types = {scope.new_name(rng): kind for kind in types}
     head = f"def f({', '.join(scope.types)}):"
     result = rng.choices(list(_RESULTS), list(_RESULTS.values()))[0]
-    nesting = dial.nesting if dial.nesting > 1 or rng.random() < 0.5 else 0
+    nesting = dial.nesting if dial.statements[1] > 2 or rng.random() < 0.5 else 0
     writer = Writer(rng, scope, rng.randint(*dial.statements), nesting, dial.depth, result)
     texts.append("\n".join([head, *writer.body()]))
     return ast.unparse(ast.parse("\n".join(texts))), types

@@ -66,13 +66,13 @@ class Writer:
         choices = {
             self.new: 3.0 if level == 1 else 0.8,
             self.rebind: 2.5,
-            self.augment: 2.0 if level == 1 else 3.5,
+            self.augment: 1.2 if level == 1 else 2.8,
             self.mutate: 1.0,
             self.swap: 0.3,
-            self.branch: 2.2 if blocks else 0.0,
-            self.loop_over: 2.2 if blocks else 0.0,
+            self.branch: 3.4 if blocks else 0.0,
+            self.loop_over: 2.6 if blocks else 0.0,
             self.loop_while: 1.2 if blocks else 0.0,
-            self.leave: 0.5 if self.in_loop and level > 2 else 0.0,
+            self.leave: 0.9 if self.in_loop and level > 1 else 0.0,
         }
         while True:
             write = self.rng.choices(list(choices), list(choices.values()))[0]
@@ -203,7 +203,7 @@ class Writer:
             self.final_return(level + 1, scope)
         else:
             self.block(level + 1, scope, 2)
-        if self.budget > 0 and self.rng.random() < 0.25:
+        if self.budget > 0 and self.rng.random() < 0.35:
             self.line(level, f"elif {condition(scope, self.rng, 1)}:")
             self.block(level + 1, scope, 2)
         if self.budget > 0 and self.rng.random() < 0.5:
@@ -228,7 +228,7 @@ class Writer:
             second = scope.new_name(self.rng)
             head, source = f"for {first}, {second} in ", f"{source}.items()"
             inner.types[second] = "int"
-        elif kind != "table" and self.rng.random() < 0.18:
+        elif kind != "table" and self.rng.random() < 0.28:
             second = scope.new_name(self.rng)
             head, source = f"for {first}, {second} in ", f"enumerate({source})"
             inner.types[second], item_type = item_type, "int"

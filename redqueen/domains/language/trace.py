@@ -16,8 +16,6 @@ line before it. Constructs outside the language raise `TraceError`.
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from redqueen.domains.language.operations import (
@@ -28,31 +26,15 @@ from redqueen.domains.language.operations import (
     apply_builtin,
     check_size,
 )
+from redqueen.domains.language.trace_lines import (
+    Jump,
+    Trace,
+    TraceError,
+    TraceWriter,
+    read_program,
+)
 
 MAX_STEPS = 120
-
-
-class TraceError(Exception):
-    """The run cannot be written down: a construct outside the language, an exception, too long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """A run: the value that `f` returns and the lines of the trace."""
-
-    value: Any
-    lines: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """The lines, each after a newline."""
-        return "".join(f"\n{line}" for line in self.lines)
-
-
-def listing_labels(source: str) -> dict[int, int]:
-    """Line number → label: the lines of a program that are not blank, numbered from 1."""
-    texts = enumerate(source.split("\n"), 1)
-    return {number: label for label, number in enumerate((n for n, t in texts if t.strip()), 1)}
 
 
 def trace_call(source: str, args: Sequence[Any], max_steps: int = MAX_STEPS) -> Trace:
@@ -73,76 +55,13 @@ def trace_call(source: str, args: Sequence[Any], max_steps: int = MAX_STEPS) -> 
     return Trace(value, tuple(run.lines))
 
 
-@lru_cache(256)
-def _read(source: str) -> tuple[dict[str, ast.FunctionDef], dict[int, int]]:
-    """The functions of a program by name, and the labels of its lines."""
-    tree = ast.parse(source)
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return functions, listing_labels(source)
-
-
-class _Jump(Exception):
-    """Leaves a block: `word` is break, continue or return."""
-
-    def __init__(self, word: str, value: Any = None):
-        self.word, self.value = word, value
-
-
-class _Run:
+class _Run(TraceWriter):
     """Walks the syntax tree; `lines` is what it has written."""
 
     def __init__(self, source: str, max_steps: int):
-        self.functions, self.labels = _read(source)
-        self.max_steps = max_steps
-        self.lines: list[str] = []
-        self.parts: list[str] = []
+        super().__init__(max_steps)
+        self.functions, self.labels = read_program(source)
         self.names: dict[str, Any] = {}
-        self.label = 0
-        self.pending: tuple[str, Any] | None = None
-        """An operation whose result is not written yet."""
-        self.fresh = False
-        """Whether the value just computed is that of the pending operation."""
-
-    # ── writing ─────────────────────────────────────────────────────────────────────────────────
-
-    def settle(self) -> None:
-        """Write the pending operation with its result."""
-        if self.pending is not None:
-            text, value = self.pending
-            self.parts.append(f"{text} = {value!r}")
-            self.pending = None
-
-    def operation(self, text: str, value: Any) -> Any:
-        """An operation was done; returns its value."""
-        self.settle()
-        check_size(value)
-        self.pending, self.fresh = (text, value), True
-        return value
-
-    def note(self, text: str) -> None:
-        """A part that is no operation."""
-        self.settle()
-        self.parts.append(text)
-
-    def end_line(self) -> None:
-        """Finish the line of the current statement."""
-        self.settle()
-        self.lines.append(f"#{self.label} {'; '.join(self.parts)}")
-        self.parts = []
-        if len(self.lines) > self.max_steps:
-            raise TraceError("too many steps")
-
-    def conclude(self, text: str) -> None:
-        """The part that says what becomes of the value just computed, and the end of the line."""
-        self.result_to(text)
-        self.end_line()
-
-    def result_to(self, text: str) -> None:
-        """As `conclude`, but the line goes on."""
-        if self.pending is not None and self.fresh:
-            self.parts.append(self.pending[0])
-            self.pending = None
-        self.note(text)
 
     # ── functions and statements ────────────────────────────────────────────────────────────────
 
@@ -158,7 +77,7 @@ class _Run:
         self.end_line()
         try:
             self.block(node.body)
-        except _Jump as jump:
+        except Jump as jump:
             self.names, self.label = outer
             self.fresh = False
             return jump.value
@@ -181,7 +100,7 @@ class _Run:
             case ast.Return(value=value):
                 result = None if value is None else self.value(value)
                 self.conclude(f"return {result!r}")
-                raise _Jump("return", result)
+                raise Jump("return", result)
             case ast.If(test=test, body=body, orelse=orelse):
                 truth = bool(self.value(test))
                 self.conclude(f"if {truth}")
@@ -197,7 +116,7 @@ class _Run:
                 word = type(node).__name__.lower()
                 self.conclude(word)
                 if word != "pass":
-                    raise _Jump(word)
+                    raise Jump(word)
             case _:
                 raise TraceError(f"no statement of the language: {type(node).__name__}")
 
@@ -302,7 +221,7 @@ class _Run:
         """Run the body of a loop once; whether a `break` ended the loop."""
         try:
             self.block(body)
-        except _Jump as jump:
+        except Jump as jump:
             if jump.word == "return":
                 raise
             return jump.word == "break"
@@ -379,9 +298,7 @@ class _Run:
                 return self.operation(f"{first} + {second}", first + second)
         return self.operation(text, compute(left, right))
 
-    def compare(
-        self, left: ast.expr, ops: Sequence[ast.cmpop], rights: Sequence[ast.expr]
-    ) -> Any:
+    def compare(self, left: ast.expr, ops: Sequence[ast.cmpop], rights: Sequence[ast.expr]) -> Any:
         """A comparison, or a chain of them up to the first that fails."""
         first = self.value(left)
         for op, node in zip(ops, rights, strict=True):

@@ -18,7 +18,7 @@ from redqueen.domains.language import (
     trace_call,
 )
 from redqueen.domains.language.programs import copied
-from redqueen.domains.language.trace import listing_labels
+from redqueen.domains.language.trace_lines import listing_labels
 
 BINDING = re.compile(r"([A-Za-z_]\w*) = (.*)")
 
@@ -99,9 +99,7 @@ def test_runs_are_those_of_cpython(band: int, held_out: bool) -> None:
         assert labels == watch.lines, program.source
         tree = ast.parse(program.source)
         firsts = {watch.labels[node.lineno] for node in tree.body}
-        for known, held in zip(
-            states(program.trace.lines, firsts), watch.before, strict=True
-        ):
+        for known, held in zip(states(program.trace.lines, firsts), watch.before, strict=True):
             assert held.items() <= known.items(), program.source
 
 
@@ -113,7 +111,13 @@ def test_operations_say_what_they_give() -> None:
         for line in program.trace.lines:
             for part in line.partition(" ")[2].split("; "):
                 left, sign, right = part.rpartition(" = ")
-                if sign and not left.isidentifier() and ".items()" not in left and left[0] != "." and not re.fullmatch(r"\[\S+\]", left):
+                if (
+                    sign
+                    and not left.isidentifier()
+                    and ".items()" not in left
+                    and left[0] != "."
+                    and not re.fullmatch(r"\[\S+\]", left)
+                ):
                     assert repr(eval(left, {})) == right, part  # text of our own generator
                     checked += 1
     assert checked > 30
