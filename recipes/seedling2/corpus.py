@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from redqueen.domains.language import GenerationError, Program, draw_program, more_inputs
+from redqueen.domains.language.cases import arguments
 from redqueen.domains.language.messages import blurred_message
 from redqueen.domains.language.programs import copied
 from redqueen.domains.language.trace import trace_call
@@ -48,11 +49,6 @@ class Document:
     def completion(self) -> str:
         """The completion as one text."""
         return "".join(text for text, _ in self.pieces)
-
-
-def arguments(args: Sequence[Any]) -> str:
-    """The arguments of a call as text."""
-    return ", ".join(map(repr, args))
 
 
 def solve_o(program: Program, rng: Random) -> Document:

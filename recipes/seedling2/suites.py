@@ -13,24 +13,14 @@ from importlib.resources import files
 from random import Random
 
 from redqueen.benchmarks.handwritten import exercises
-from redqueen.domains.code import CodeDomain, arguments_text, value_text
-from redqueen.domains.language import (
-    BANDS,
-    BEYOND,
-    GenerationError,
-    Program,
-    TraceError,
-    draw_program,
-    more_inputs,
-    trace_call,
-)
+from redqueen.domains.code import CodeDomain
+from redqueen.domains.language import BEYOND, GenerationError, TraceError, trace_call
+from redqueen.domains.language.cases import bands_of, draw_case
 from redqueen.domains.language.messages import full_message
 from redqueen.rng import derive_seed
 from redqueen.types import Task
 
 SUITES = ("near", "middle", "far")
-FUNCTION_BANDS = (1, 2)
-"""Of `code_f`: programs that can be found from examples."""
 FAR_CHARS = 1000
 """Longest trace of a task of `far`, in characters."""
 
@@ -43,32 +33,25 @@ def _generated(
     while True:
         band = bands[turn % len(bands)]
         try:
-            program = draw_program(band, rng, held_out)
-            cases = _cases(program, kind, domain.config.code_f_inputs, rng)
+            case = draw_case(kind, band, domain.config.code_f_inputs, rng, held_out)
         except GenerationError:
             continue
         turn += 1
-        task = domain.written_task(kind, program.source, cases, full_message(program.source))
+        task = domain.written_task(kind, case.program, case.runs, case.message)
         yield replace(task, features={**task.features, "band": float(band)})
-
-
-def _cases(program: Program, kind: str, inputs: int, rng: Random) -> list[tuple[str, str]]:
-    if kind != "code_f":
-        return [(arguments_text(program.args), value_text(program.trace.value))]
-    return [(arguments_text(a), value_text(v)) for a, v in more_inputs(program, inputs, rng)]
 
 
 def near(domain: CodeDomain, kind: str, seed: int) -> Iterator[Task]:
     """Tasks of the grammar."""
     rng = Random(derive_seed(seed, "near", kind))
-    return _generated(domain, kind, FUNCTION_BANDS if kind == "code_f" else BANDS, False, rng)
+    return _generated(domain, kind, bands_of(kind), False, rng)
 
 
 def middle(domain: CodeDomain, kind: str, seed: int) -> Iterator[Task]:
     """Tasks of unseen pairs of constructs and of unseen lengths, in turn; `code_f`: only pairs."""
     rng = Random(derive_seed(seed, "middle", kind))
     if kind == "code_f":
-        yield from _generated(domain, kind, FUNCTION_BANDS, True, rng)
+        yield from _generated(domain, kind, bands_of(kind), True, rng)
     pairs = _generated(domain, kind, (2, 3, 4), True, rng)
     longer = _generated(domain, kind, BEYOND, False, rng)
     while True:

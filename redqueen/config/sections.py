@@ -136,9 +136,9 @@ class DomainConfig(Section):
 
     name: Literal["code"] = "code"
     """The family's name."""
-    style: Literal["auto", "compact", "instruct"] = "auto"
-    """Prompts: `compact` (what the seedling speaks), `instruct` (English, chat template);
-    `auto` takes compact for the seedling, instruct for any other model."""
+    style: Literal["auto", "compact", "traced", "instruct"] = "auto"
+    """Prompts: `compact` and `traced` (what the first and the second seedling speak), `instruct`
+    (English, chat template); `auto` takes compact for the seedling, instruct for any other model."""
     kinds: tuple[Literal["code_o", "code_i", "code_f"], ...] = Field(
         ("code_o", "code_i", "code_f"), min_length=1
     )

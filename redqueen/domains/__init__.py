@@ -11,6 +11,7 @@ from redqueen.domains.code_instruct import INSTRUCT
 from redqueen.domains.code_prompts import COMPACT
 from redqueen.domains.copies import CopyIndex
 from redqueen.domains.references import REFERENCES
+from redqueen.domains.traced_prompts import TRACED
 from redqueen.sandbox import Sandbox
 
 __all__ = [
@@ -43,7 +44,7 @@ def _code(config: Config, sandbox: Sandbox, tokenizer: Any) -> Domain:
     style = config.domain.style
     if style == "auto":
         style = "compact" if config.policy.base == "seedling" else "instruct"
-    spoken = COMPACT if style == "compact" else INSTRUCT
+    spoken = {"compact": COMPACT, "traced": TRACED, "instruct": INSTRUCT}[style]
     return CodeDomain(config.domain, sandbox, spoken, _chat_wrapper(tokenizer))
 
 

@@ -26,13 +26,7 @@ from redqueen.domains.language.operations import (
     apply_builtin,
     check_size,
 )
-from redqueen.domains.language.trace_lines import (
-    Jump,
-    Trace,
-    TraceError,
-    TraceWriter,
-    read_program,
-)
+from redqueen.domains.language.trace_lines import Jump, Trace, TraceError, TraceWriter, read_program
 
 MAX_STEPS = 120
 
