@@ -138,7 +138,7 @@ class DomainConfig(Section):
     """The family's name."""
     style: Literal["auto", "compact", "traced", "instruct"] = "auto"
     """Prompts: `compact` and `traced` (what the first and the second seedling speak), `instruct`
-    (English, chat template); `auto` takes compact for the seedling, instruct for any other model."""
+    (English, chat template); `auto`: compact for the seedling, instruct for any other model."""
     kinds: tuple[Literal["code_o", "code_i", "code_f"], ...] = Field(
         ("code_o", "code_i", "code_f"), min_length=1
     )
