@@ -6,7 +6,8 @@ READY := $(VENV)/.ready
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
-.PHONY: run test lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 bench-main-job bench-sandbox bench-guards \
+.PHONY: run test lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
+        bench-main-job bench-sandbox bench-guards \
         bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
         bench-limits bench-peers bench-gpu bench clean
 
