@@ -1,5 +1,5 @@
-"""How far a training has come, in a minute: the model reads documents that it has not seen, and each
-next token is compared with its likeliest one. No sampling.
+"""How far a training has come, in a minute, without sampling: the model reads documents that it has
+not seen, and each next token is compared with its likeliest one.
 
     python -m recipes.seedling2.diagnose build/seedling2
 
