@@ -7,7 +7,7 @@
 The first command begins with the weights of the first seedling, which has the same shape, and
 trains at a constant learning rate: it never has to know how long it will go on. The second takes up
 the newest checkpoint, lets the learning rate go down and writes the model that `transformers` loads
-to `OUT/model`. `--start recipes/seedling2` takes the checkpoint that is kept in the repository.
+to `OUT/model`.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from recipes.seedling2.warm_start import warm_start
 from redqueen.rng import derive_seed
 
 CHUNK_DOCUMENTS = 512
-SAVE_CHUNKS = 6
+SAVE_CHUNKS = 2
 MAX_TOKENS = 640
 """Documents that are longer are left out."""
 MAX_COMPLETION = 400
