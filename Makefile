@@ -6,7 +6,8 @@ READY := $(VENV)/.ready
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
-.PHONY: run test lint seedling eval-seedling bench-main-job bench-sandbox bench-guards \
+.PHONY: run test lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
+        bench-main-job bench-sandbox bench-guards \
         bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
         bench-limits bench-peers bench-gpu bench clean
 
@@ -28,6 +29,16 @@ $(READY): pyproject.toml constraints.txt
 
 seedling: $(READY)  ## make the base again into build/seedling/model (an hour and more on a CPU)
 	$(BIN)/python -m recipes.seedling.train --out build/seedling --compile
+
+seedling2: $(READY)  ## train the second seedling into build/seedling2; goes on until it is stopped
+	$(BIN)/python -m recipes.seedling2.train --out build/seedling2 --first redqueen/seedling
+
+seedling2-model: $(READY)  ## decay a branch of that training into build/seedling2-final/model
+	$(BIN)/python -m recipes.seedling2.train --out build/seedling2-final --start build/seedling2 \
+		--decay-tokens 2000000
+
+eval-seedling2: $(READY)  ## measure that model on the suites near, middle and far
+	$(BIN)/python -m recipes.seedling2.evaluate --model build/seedling2-final/model
 
 eval-seedling: $(READY)  ## measure the seedling that ships with the package
 	$(BIN)/python -m recipes.seedling.evaluate

@@ -9,8 +9,6 @@ checkpoint whose files stay below 16 MiB each.
 import argparse
 import json
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,15 +18,22 @@ from pathlib import Path
 from random import Random
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig, LlamaForCausalLM
 
+from recipes.common.training import (
+    Batch,
+    build_model,
+    build_optimizers,
+    export_model,
+    find_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    step_optimizers,
+    weighted_loss,
+)
 from recipes.seedling.corpus import MIXES, documents
 from recipes.seedling.tokenizer import build_tokenizer
 from redqueen.rng import derive_seed
 
-SHARD_BYTES = 12 * 2**20
 CHUNK_DOCUMENTS = 4096
 PROMPT_WEIGHT = {"learn": 0.1, "anneal": 0.3, "finish": 0.3}
 PROPOSAL_WEIGHT = {"learn": 0.5, "anneal": 1.0, "finish": 1.0}
@@ -44,14 +49,6 @@ SHAPE = {
     "rope_theta": 10000.0,
     "tie_word_embeddings": True,
 }
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Right-padded ids `[B, T]` and the loss weight of each id."""
-
-    ids_BT: torch.Tensor
-    weight_BT: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -120,28 +117,6 @@ def schedule(done: float, warmup: float, decay: float) -> float:
     return max(0.05, (1 - done) / decay)
 
 
-def save_sharded(tensors: dict[str, torch.Tensor], directory: Path, stem: str) -> None:
-    """Write tensors over several safetensors files, each below 16 MiB."""
-    shards: list[dict[str, torch.Tensor]] = [{}]
-    size = 0
-    for name, tensor in tensors.items():
-        size += tensor.numel() * tensor.element_size()
-        if size > SHARD_BYTES and shards[-1]:
-            shards.append({})
-            size = tensor.numel() * tensor.element_size()
-        shards[-1][name] = tensor.detach().cpu().contiguous()
-    for index, shard in enumerate(shards):
-        save_file(shard, directory / f"{stem}-{index:03d}.safetensors")
-
-
-def load_sharded(directory: Path, stem: str) -> dict[str, torch.Tensor]:
-    """Read back what `save_sharded` wrote."""
-    found: dict[str, torch.Tensor] = {}
-    for path in sorted(directory.glob(f"{stem}-*.safetensors")):
-        found.update(load_file(path))
-    return found
-
-
 class Trainer:
     """Model, two optimizers (Muon for matrices, AdamW for the rest) and the counters."""
 
@@ -150,75 +125,21 @@ class Trainer:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.tokenizer = build_tokenizer()
         torch.manual_seed(derive_seed(args.seed, "init"))
-        config = LlamaConfig(
-            vocab_size=len(self.tokenizer),
-            bos_token_id=None,
-            eos_token_id=self.tokenizer.eos_token_id,
-            pad_token_id=self.tokenizer.pad_token_id,
-            **SHAPE,
-        )
-        config._attn_implementation = "eager"
-        self.model = LlamaForCausalLM(config).to(self.device)
-        matrices = {n: p for n, p in self.model.model.layers.named_parameters() if p.ndim == 2}
-        chosen = {id(p) for p in matrices.values()}
-        rest = [p for p in self.model.parameters() if id(p) not in chosen]
-        self.optimizers = (
-            torch.optim.Muon(
-                matrices.values(), lr=args.lr, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"
-            ),
-            torch.optim.AdamW(rest, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0),
-        )
+        self.model = build_model(self.tokenizer, SHAPE).to(self.device)
+        self.optimizers = build_optimizers(self.model, args.lr)
         self.state = {"tokens": 0, "documents": 0, "chunk": 0, "seconds": 0.0, "step": 0}
         self.forward = torch.compile(self.model, dynamic=True) if args.compile else self.model
 
     def save(self) -> None:
-        """Checkpoint written aside, then renamed."""
-        aside = self.args.out / "checkpoint.new"
-        aside.mkdir(parents=True, exist_ok=True)
-        for stale in aside.iterdir():
-            stale.unlink()
-        weights = {k: v for k, v in self.model.state_dict().items() if k != "lm_head.weight"}
-        save_sharded(weights, aside, "model")
-        for index, optimizer in enumerate(self.optimizers):
-            flat = {
-                f"{key}.{name}": torch.as_tensor(value)
-                for key, entry in optimizer.state_dict()["state"].items()
-                for name, value in entry.items()
-            }
-            save_sharded(flat, aside, f"optimizer{index}")
-        (aside / "state.json").write_text(json.dumps(self.state))
-        final, old = self.args.out / "checkpoint", self.args.out / "checkpoint.old"
-        if final.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(final, old)
-        os.replace(aside, final)
-        shutil.rmtree(old, ignore_errors=True)
+        """Write the checkpoint."""
+        text = json.dumps(self.state)
+        save_checkpoint(self.args.out, self.model, self.optimizers, text, torch.float32)
 
     def restore(self) -> None:
-        """Take up the checkpoint, if there is one; `.old` if a save broke off half-way."""
-        folder = self.args.out / "checkpoint"
-        if not folder.exists():
-            folder = self.args.out / "checkpoint.old"
-        if not (folder / "state.json").exists():
-            return
-        self.state = json.loads((folder / "state.json").read_text())
-        self.model.load_state_dict(load_sharded(folder, "model"), strict=False)
-        for index, optimizer in enumerate(self.optimizers):
-            state: dict[int, dict[str, torch.Tensor]] = {}
-            for key, value in load_sharded(folder, f"optimizer{index}").items():
-                number, name = key.split(".", 1)
-                state.setdefault(int(number), {})[name] = value
-            whole = optimizer.state_dict()
-            whole["state"] = state
-            optimizer.load_state_dict(whole)
-
-    def export(self) -> None:
-        """Write the checkpoint that `transformers` loads, in bfloat16."""
-        folder = self.args.out / "model"
-        copy = LlamaForCausalLM(self.model.config)
-        copy.load_state_dict(self.model.state_dict())
-        copy.to(torch.bfloat16).save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        """Take up the checkpoint, if there is one."""
+        folder = find_checkpoint(self.args.out)
+        if folder is not None:
+            self.state = json.loads(load_checkpoint(folder, self.model, self.optimizers))
 
     def stage(self) -> str:
         """The corpus mix: `learn`, then `anneal` while the learning rate goes down, `finish`."""
@@ -231,18 +152,9 @@ class Trainer:
         rate = self.args.lr * schedule(done, self.args.warmup, self.args.decay)
         with torch.autocast(self.device, dtype=torch.bfloat16):
             logits = self.forward(input_ids=batch.ids_BT, use_cache=False).logits
-        losses = F.cross_entropy(
-            logits[:, :-1].float().flatten(0, 1), batch.ids_BT[:, 1:].flatten(), reduction="none"
-        )
-        weight = batch.weight_BT[:, 1:].flatten()
-        loss = (losses * weight).sum() / weight.sum()
+        loss = weighted_loss(logits, batch)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        step_optimizers(self.model, self.optimizers, rate)
         return loss.item()
 
     def run(self) -> None:
@@ -276,7 +188,7 @@ class Trainer:
                     flush=True,
                 )
         source.close()
-        self.export()
+        export_model(self.model, self.tokenizer, self.args.out / "model")
 
 
 def main() -> None:

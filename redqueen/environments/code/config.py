@@ -16,9 +16,9 @@ Band = Annotated[int, Field(ge=1, le=5)]
 class Code(EnvironmentConfig):
     """Tasks over Python functions: predict the output, find an input, write the function."""
 
-    style: Literal["auto", "compact", "instruct"] = "auto"
-    """Prompts: `compact` (what the seedling speaks), `instruct` (English, for chat models); `auto`
-    takes what the base speaks."""
+    style: Literal["auto", "compact", "traced", "instruct"] = "auto"
+    """Prompts: `compact` and `traced` (what the first and the second seedling speak), `instruct`
+    (English, for chat models); `auto` takes what the base speaks."""
     kinds: tuple[Literal["code_o", "code_i", "code_f"], ...] = Field(
         ("code_o", "code_i", "code_f"), min_length=1
     )

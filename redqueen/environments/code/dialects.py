@@ -6,9 +6,10 @@ from redqueen.environments.code.instruct import INSTRUCT
 from redqueen.environments.code.language import Language
 from redqueen.environments.code.small_python import SmallPython
 from redqueen.environments.code.styles import COMPACT, Style
+from redqueen.environments.code.traced.prompts import TRACED
 from redqueen.errors import ConfigError
 
-STYLES: dict[str, Style] = {"compact": COMPACT, "instruct": INSTRUCT}
+STYLES: dict[str, Style] = {"compact": COMPACT, "traced": TRACED, "instruct": INSTRUCT}
 """By the name that the key `style` takes."""
 
 

@@ -1,0 +1,196 @@
+"""Measure the second seedling on its graded suites, by kind and band, with the quality of its
+proposals.
+
+    python -m recipes.seedling2.evaluate --model build/seedling2-final/model --tasks 300
+
+Prints Markdown tables; `--write CARD` puts them between the marks of a card.
+"""
+
+import argparse
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from redqueen.engines.policy import Policy
+
+from recipes.seedling.evaluate import MARKS, percent
+from recipes.seedling2.suites import SOURCES, SUITES
+from redqueen.config import Config, load_config
+from redqueen.environments.base import Attempt, Draft
+from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.code.traced import draw_program, held_out_pairs
+from redqueen.environments.code.traced.messages import full_message
+from redqueen.environments.code.traced.prompts import ANSWER, TRACED
+from redqueen.rng import derive_seed
+from redqueen.sandbox import make_sandbox
+from redqueen.types import Rejection, Request, Task, Verdict
+
+SEED = 90_001
+REFERENCE_BANDS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One attempt."""
+
+    suite: str
+    kind: str
+    band: int
+    mode: str
+    right: bool
+    answered: bool
+    """Whether there is an answer; else the text was cut or has none."""
+    tokens: int
+
+
+def solve(
+    policy: Policy, domain: CodeDomain, suite: str, tasks: Sequence[Task], mode: str, longest: int
+) -> tuple[list[Result], list[str]]:
+    """One attempt at each task, and the texts."""
+    requests = [Request(None, domain.pose(task), derive_seed(SEED, task.id)) for task in tasks]
+    temperature = 1.0 if mode == "sampled" else 0.0
+    texts = policy.generate(requests, max_new_tokens=longest, temperature=temperature)
+    attempts = [Attempt(task, item.text) for task, item in zip(tasks, texts, strict=True)]
+    verdicts = [item.verdict for item in domain.verify(attempts)]
+    if Verdict.INFRA_ERROR in verdicts:
+        raise SystemExit("the sandbox failed; run `redqueen doctor`")
+    results = [
+        Result(
+            suite,
+            task.kind,
+            int(task.features.get("band", 0)),
+            mode,
+            verdict is Verdict.CORRECT,
+            ANSWER in item.text,
+            len(item.tokens),
+        )
+        for task, verdict, item in zip(tasks, verdicts, texts, strict=True)
+    ]
+    return results, [item.text for item in texts]
+
+
+def solve_tables(results: Sequence[Result]) -> list[str]:
+    """Markdown lines: a row for each suite, kind and mode, a column for each band."""
+    bands = sorted({item.band for item in results})
+    heads = ["by hand" if band == 0 else f"band {band}" for band in bands]
+    lines = [
+        "| % solved | " + " | ".join(heads) + " | all | answered | tokens |",
+        "|---|" + "---:|" * (len(bands) + 3),
+    ]
+    groups: dict[tuple[str, str, str], list[Result]] = defaultdict(list)
+    for item in results:
+        groups[item.suite, item.kind, item.mode].append(item)
+    for (suite, kind, mode), items in groups.items():
+        cells = []
+        for band in bands:
+            some = [item for item in items if item.band == band]
+            cells.append(f"{100 * sum(i.right for i in some) / len(some):.0f}" if some else "–")
+        cells.append(percent(sum(item.right for item in items), len(items)))
+        cells.append(f"{100 * sum(item.answered for item in items) / len(items):.0f}")
+        cells.append(f"{sum(item.tokens for item in items) / len(items):.0f}")
+        lines.append(f"| {suite}, {kind}, {mode} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def propose(policy: Policy, domain: CodeDomain, config: Config, count: int) -> list[Draft]:
+    """`count` proposals at temperature 1, kinds in turn, none to two references."""
+    rng = Random(derive_seed(SEED, "references"))
+    drafts, requests = [], []
+    for index in range(count):
+        kind = domain.kinds[index % len(domain.kinds)]
+        number = domain.references_for(kind, index // len(domain.kinds) % 3)
+        shown = tuple(_reference(domain, rng) for _ in range(number))
+        drafts.append((kind, shown))
+        requests.append(Request(None, domain.ask(kind, shown), derive_seed(SEED, "draft", index)))
+    texts = policy.generate(requests, max_new_tokens=config.rollout.propose_tokens, temperature=1.0)
+    pairs = zip(drafts, texts, strict=True)
+    return [Draft(kind, item.text, shown, None, 0) for (kind, shown), item in pairs]
+
+
+def _reference(domain: CodeDomain, rng: Random) -> Task:
+    program = draw_program(rng.choice(REFERENCE_BANDS), rng)
+    case = (", ".join(map(repr, program.args)), repr(program.trace.value))
+    return domain.written_task("code_o", program.source, [case], full_message(program.source))
+
+
+def proposal_lines(outcomes: Sequence[Task | Rejection], drafts: Sequence[Draft]) -> list[str]:
+    """What became of the proposals, in words."""
+    tasks = [item for item in outcomes if isinstance(item, Task)]
+    reasons = Counter(item.reason for item in outcomes if isinstance(item, Rejection))
+    shown = {ref.payload["program"] for draft in drafts for ref in draft.references}
+    fresh = [task for task in tasks if task.kind != "code_f"]
+    copies = sum(task.payload["program"] in shown for task in fresh)
+    unseen = sum(bool(held_out_pairs(task.payload["program"])) for task in fresh)
+    kinds = Counter(draft.kind for draft in drafts)
+    valid = Counter(task.kind for task in tasks)
+    return [
+        f"Of {len(outcomes)} proposals at temperature 1, {percent(len(tasks), len(outcomes))} % "
+        "are valid ("
+        + ", ".join(f"{kind} {percent(valid[kind], total)}" for kind, total in kinds.items())
+        + f"); {len({task.id for task in tasks})} of the {len(tasks)} valid ones are distinct, "
+        f"{copies} have the program of a reference, {unseen} of {len(fresh)} programs have a pair "
+        "of constructs that the corpus never has. Rejected: "
+        + ", ".join(f"{name} {count}" for name, count in reasons.most_common())
+        + "."
+    ]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="build/seedling2-final/model")
+    parser.add_argument("--tasks", type=int, default=300, help="of each suite and kind")
+    parser.add_argument("--proposals", type=int, default=300)
+    parser.add_argument("--longest", type=int, default=384, help="tokens of an answer; far: 512")
+    parser.add_argument("--modes", nargs="+", default=["greedy", "sampled"])
+    parser.add_argument("--suites", nargs="+", default=list(SUITES))
+    parser.add_argument("--texts", type=Path, help="write prompts and texts to this file")
+    parser.add_argument("--write", type=Path, help="the card to update")
+    args = parser.parse_args()
+    config = load_config(None, [("policy.base", args.model), ("policy.dtype", "bfloat16")])
+    policy = Policy.load(config.policy, slots=1, seed=0)
+    lines: list[str] = []
+    with make_sandbox(config.sandbox) as sandbox:
+        domain = CodeDomain(config.domain, sandbox, TRACED)
+        results: list[Result] = []
+        for suite in args.suites:
+            longest = args.longest if suite == "near" else max(args.longest, 512)
+            for kind in domain.kinds:
+                tasks = list(islice(SOURCES[suite](domain, kind, SEED), args.tasks))
+                for mode in args.modes:
+                    some, texts = solve(policy, domain, suite, tasks, mode, longest)
+                    results += some
+                    if args.texts:
+                        _keep(args.texts, domain, tasks, some, texts)
+        lines += [*solve_tables(results), ""] if results else []
+        if args.proposals:
+            drafts = propose(policy, domain, config, args.proposals)
+            lines += proposal_lines(domain.validate(drafts), drafts)
+    table = "\n".join(lines)
+    print(table)
+    if args.write:
+        before, rest = args.write.read_text(encoding="utf-8").split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        text = f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}"
+        args.write.write_text(text, encoding="utf-8")
+
+
+def _keep(
+    path: Path,
+    domain: CodeDomain,
+    tasks: Sequence[Task],
+    results: Sequence[Result],
+    texts: Sequence[str],
+) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        for task, result, text in zip(tasks, results, texts, strict=True):
+            file.write(f"===== {result}\n{domain.pose(task)}¦{text}\n")
+            if task.kind == "code_o":
+                file.write(f"----- right: {task.payload['output']}\n")
+
+
+if __name__ == "__main__":
+    main()
