@@ -6,6 +6,7 @@ from redqueen.environments.code.instruct import INSTRUCT
 from redqueen.environments.code.language import Language
 from redqueen.environments.code.small_python import SmallPython
 from redqueen.environments.code.styles import COMPACT, Style
+from redqueen.environments.code.traced.language import TracedPython
 from redqueen.environments.code.traced.prompts import TRACED
 from redqueen.errors import ConfigError
 
@@ -23,6 +24,7 @@ class Dialect:
 
 DIALECTS: dict[str, Dialect] = {
     "seedling": Dialect("compact", SmallPython()),
+    "seedling2": Dialect("traced", TracedPython()),
     "chat": Dialect("instruct", SmallPython()),
 }
 """By what a base speaks (`Services.dialect`)."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from redqueen.environments.code.language import GenerationError
 from redqueen.environments.code.traced.constructs import held_out_pairs
 from redqueen.environments.code.traced.expressions import Scope
 from redqueen.environments.code.traced.statements import Writer
@@ -25,10 +26,6 @@ _TIDY = 0.75
 """Share of programs from which statements that do nothing for the value are taken out."""
 _PROBES = 5
 """Other inputs on which a program runs: most must return, and not all of them the same value."""
-
-
-class GenerationError(Exception):
-    """No program or input was found."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,5 +71,4 @@ TRACED = Style(
     read_program_and_input=_read_program_and_input,
     read_inputs_and_message=_read_inputs_and_message,
     read_answer=_read_answer,
-    chat=False,
 )
