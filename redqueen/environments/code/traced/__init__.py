@@ -1,10 +1,10 @@
 """The small Python of the embedded base: a typed grammar, a difficulty dial, and worked runs."""
 
+from redqueen.environments.code.language import GenerationError
 from redqueen.environments.code.traced.constructs import HELD_OUT_PAIRS, constructs, held_out_pairs
 from redqueen.environments.code.traced.programs import (
     BANDS,
     BEYOND,
-    GenerationError,
     Program,
     draw_program,
     more_inputs,
