@@ -1,0 +1,68 @@
+"""An engine that writes what a script says, with the log-probabilities of the real model."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import torch
+
+from redqueen.engines.base import EngineConfig, OnFinished, Sampling, ignore
+from redqueen.models.adapters import AdapterStack
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Completion, Request
+
+
+def sums(request: Request, rng: Random) -> str:
+    """Proposals and answers for the arithmetic environment; some of both are bad."""
+    prompt = request.messages[0].content
+    if prompt.startswith("Write one"):
+        sign = "+" if "sum" in prompt else "*"
+        return f"{rng.randint(1, 120)} {sign} {rng.randint(1, 99)}"
+    first, sign, second = prompt.split(" = ?")[0].split()[:3]
+    value = int(first) + int(second) if sign == "+" else int(first) * int(second)
+    return rng.choice([str(value), str(value + 1), "no idea"])
+
+
+class ScriptedEngine:
+    """Writes the script's text for each request."""
+
+    def __init__(self, model: PopulationModel, script: Callable[[Request, Random], str]) -> None:
+        self.model, self.script = model, script
+        self.version = 0
+
+    @torch.no_grad()
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, on_finished: OnFinished = ignore
+    ) -> list[Completion]:
+        completions = []
+        for number, request in enumerate(requests):
+            text = self.script(request, Random(request.seed))
+            prompt = self.model.encode(request.messages)
+            tokens = tuple(self.model.tokenizer(text, add_special_tokens=False)["input_ids"])
+            heat = request.temperature or sampling.temperature or 1.0
+            scores = self.model.score([request.slot], [prompt], [tokens], temperature=heat)
+            logprobs = tuple(scores.logprobs_BT[0].tolist())
+            completions.append(
+                Completion(
+                    request.slot,
+                    prompt,
+                    tokens,
+                    logprobs,
+                    text,
+                    True,
+                    0 if request.slot is None else self.version,
+                )  # fmt: skip
+            )
+            on_finished({number: completions[-1]})
+        return completions
+
+    def sync(self, slots: Sequence[int], adapters: AdapterStack, version: int) -> None:
+        self.version = version
+
+    def close(self) -> None: ...
+
+
+class Sums(EngineConfig):
+    """The scripted engine for the arithmetic environment."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, sums)
