@@ -58,7 +58,7 @@ def test_the_example_trains_with_teachers_reports_and_resumes(
         verified = verify_run(opened, environments, None, lambda done, total: None)
     assert verified.agrees, verified
     with RunStore.open(run, read_only=True) as store:
-        reasons = {count.reason for count in store.load_outcome_counts()}
+        reasons = {count.reason for count in store.load_outcomes()}
         assert None in reasons  # valid tasks
         assert store.suites() == ["held-out"]
     page = Path(write_report(run)).read_text(encoding="utf-8")
