@@ -41,16 +41,9 @@ class ScriptedEngine:
             heat = request.temperature or sampling.temperature or 1.0
             scores = self.model.score([request.slot], [prompt], [tokens], temperature=heat)
             logprobs = tuple(scores.logprobs_BT[0].tolist())
+            version = 0 if request.slot is None else self.version
             completions.append(
-                Completion(
-                    request.slot,
-                    prompt,
-                    tokens,
-                    logprobs,
-                    text,
-                    True,
-                    0 if request.slot is None else self.version,
-                )  # fmt: skip
+                Completion(request.slot, prompt, tokens, logprobs, text, True, version)
             )
             on_finished({number: completions[-1]})
         return completions
