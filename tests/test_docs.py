@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from redqueen import registry
 from redqueen.alarms import CAUSES
 from redqueen.cli import main
 from redqueen.config import Config, PolicyConfig, Section, build_config
-from redqueen.evolution import FITNESS
 from redqueen.models.loading import load_base
 from redqueen.store import config_toml
 from studies.claims import main as claims_main
@@ -79,7 +79,9 @@ claims = [{ claim = "mean-beats", of = "a", against = "b" }]
 
 def small_study(path: Path, tiny: dict[str, Any]) -> None:
     """Put a study that a test can afford in the place of `path`; all are planned in test_study."""
-    (path.parent / "tiny.toml").write_text(config_toml(build_config(tiny)), encoding="utf-8")
+    (path.parent / "tiny.toml").write_text(
+        config_toml(build_config(tiny).model_dump(mode="json")), encoding="utf-8"
+    )
     path.write_text(SMALL_STUDY, encoding="utf-8")
 
 
@@ -105,7 +107,7 @@ def test_the_keys_and_files_that_method_names_are_there() -> None:
     for cell in re.findall(r"^\| (`[a-z_`, ]+`) \| .*? \| `alarms", text, re.MULTILINE):
         assert set(re.findall("[a-z_]+", cell)) <= CAUSES.keys()
     rows = re.findall(r"^\| `([a-z_]+)` \|[^|]*\|$", text, re.MULTILINE)
-    assert set(rows) == FITNESS.keys()
+    assert set(rows) == registry.COMPONENTS["fitness"].keys()
 
 
 @pytest.mark.slow
@@ -123,7 +125,7 @@ def test_shown_commands_work(
     verdicts = [words[3:] for words in shown if words[:3] == ["python", "-m", "studies.claims"]]
     assert len(used) + len(verdicts) == len(shown)
     assert {words[0] for words in used} == {
-        "train", "resume", "eval", "report", "compare", "export", "doctor",
+        "train", "resume", "eval", "report", "verify", "compare", "export", "doctor",
     }  # fmt: skip
     for words in used:
         assert main(small(words, tiny_values)) == 0, words

@@ -181,7 +181,9 @@ def test_the_style_is_what_the_base_speaks_unless_the_config_names_it(
 
 
 def test_a_base_that_speaks_something_else_is_a_clear_error() -> None:
-    with pytest.raises(ConfigError, match="no style for 'esperanto'; it has: seedling, seedling2, chat"):
+    with pytest.raises(
+        ConfigError, match="no style for 'esperanto'; it has: seedling, seedling2, chat"
+    ):
         Code().build(Services(pytest.fail, "esperanto"))
 
 
