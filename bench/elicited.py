@@ -15,12 +15,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import redqueen
-from redqueen.benchmarks import heldout_tasks
+from redqueen.benchmarks import tasks_of_suite
+from redqueen.build import open_environments
 from redqueen.config import Config
-from redqueen.environments import build_domain
-from redqueen.environments.base import Attempt, Domain
+from redqueen.environments.base import Attempt
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.report.statistics import wilson
-from redqueen.sandbox import make_sandbox
 from redqueen.types import Task, Verdict
 
 SEEDLING = Path(redqueen.__file__).parent / "seedling"
@@ -59,19 +59,19 @@ class Base:
 
 
 def solve(
-    base: Base, domain: Domain, tasks: Sequence[Task], *, forced: bool, samples: int
+    base: Base, code: CodeEnvironment, tasks: Sequence[Task], *, forced: bool, samples: int
 ) -> dict[str, list[bool]]:
     """Whether each attempt is right, by kind; no `samples`: one greedy attempt at each task."""
     right: dict[str, list[bool]] = defaultdict(list)
-    for kind in domain.kinds:
+    for kind in code.kinds:
         planned = [task for task in tasks if task.kind == kind for _ in range(samples or 1)]
         texts = base.write(
-            [domain.pose(task) for task in planned],
+            [code.prompt(task)[0].content for task in planned],
             forced=forced and kind != "code_f",
             sample=samples > 0,
         )
         attempts = [Attempt(task, text) for task, text in zip(planned, texts, strict=True)]
-        right[kind] = [item.verdict is Verdict.CORRECT for item in domain.verify(attempts)]
+        right[kind] = [item.verdict is Verdict.CORRECT for item in code.verify(attempts)]
     return right
 
 
@@ -89,16 +89,17 @@ def main() -> None:
     config = Config()
     torch.manual_seed(0)
     base = Base(config.rollout.solve_tokens)
-    with make_sandbox(config.sandbox) as sandbox:
-        domain = build_domain(config, sandbox, base.tokenizer)
-        tasks = heldout_tasks(domain, args.tasks, config.eval.seed)
-        print(f"| % of {args.tasks} tasks solved | all | {' | '.join(domain.kinds)} |")
-        print("|---|" + "---:|" * (1 + len(domain.kinds)))
+    with open_environments(config) as environments:
+        code = environments["code"]
+        assert isinstance(code, CodeEnvironment)
+        tasks = tasks_of_suite(environments, "held-out", args.tasks, config.eval.seed)
+        print(f"| % of {args.tasks} tasks solved | all | {' | '.join(code.kinds)} |")
+        print("|---|" + "---:|" * (1 + len(code.kinds)))
         for samples in (0, args.samples):
             for forced in (False, True):
-                right = solve(base, domain, tasks, forced=forced, samples=samples)
+                right = solve(base, code, tasks, forced=forced, samples=samples)
                 every = [item for kind in right.values() for item in kind]
-                cells = [show(every), *(show(right[kind]) for kind in domain.kinds)]
+                cells = [show(every), *(show(right[kind]) for kind in code.kinds)]
                 mode, trace = "sampled" if samples else "greedy", "forced" if forced else "free"
                 print(f"| {mode}, {trace} | {' | '.join(cells)} |", flush=True)
 

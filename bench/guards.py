@@ -12,18 +12,18 @@ valid.
 import argparse
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from random import Random
 
-from redqueen.engines.policy import Policy
-
 from recipes.seedling.evaluate import propose
-from redqueen.config import Config, load_config
-from redqueen.curriculum.archive import Archive
-from redqueen.curriculum.near_copies import CopyIndex
-from redqueen.environments import build_domain
-from redqueen.environments.base import Domain, Draft
+from redqueen.build import open_engine, open_environments
+from redqueen.config import Config, build_config, load_config, merge
+from redqueen.curriculum import Archive, CopyIndex
+from redqueen.environments.base import SEED, Draft, sources_of
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.generator import BANDS, random_value
+from redqueen.models.population_model import PopulationModel
 from redqueen.rng import derive_seed
 from redqueen.sandbox import Call, Sandbox, make_sandbox, parse_arguments
 from redqueen.types import Rejection, Task
@@ -43,11 +43,13 @@ def as_draft(task: Task) -> Draft:
     return Draft(task.kind, f"{payload['program']}\n<input>\n{payload['input']}", (), None, 0)
 
 
-def reasons(domain: Domain, config: Config, outcomes: Sequence[Task | Rejection]) -> Counter[str]:
+def reasons(
+    code: CodeEnvironment, config: Config, outcomes: Sequence[Task | Rejection]
+) -> Counter[str]:
     """How often each reason, `duplicate` and `near_copy` included, and `valid`."""
-    archive = Archive(10**6, domain.cell, domain.cells)
-    archive.add(domain.seed_tasks(config.domain.seed_tasks, seed=1))
-    copies = CopyIndex(domain.form, config.domain.program_repeats)
+    archive = Archive(10**6, code)
+    archive.add(sources_of(code)[SEED].tasks(config.curriculum.seed_tasks, seed=1))
+    copies = CopyIndex(code.fingerprint, config.curriculum.family_repeats)
     copies.follow(archive.tasks)
     counts: Counter[str] = Counter()
     for outcome in outcomes:
@@ -64,12 +66,12 @@ def reasons(domain: Domain, config: Config, outcomes: Sequence[Task | Rejection]
     return counts
 
 
-def generated(domain: Domain, kind: str, count: int) -> list[Task]:
+def generated(code: CodeEnvironment, kind: str, count: int) -> list[Task]:
     """Distinct tasks of the generator, bands in turn."""
     tasks: dict[str, Task] = {}
     rng = Random(derive_seed(11, "guards", kind))
     while len(tasks) < count:
-        task = domain.generated_task(kind, BANDS[len(tasks) % len(BANDS)], rng)
+        task = code.maker.draw(kind, BANDS[len(tasks) % len(BANDS)], rng)
         tasks[task.id] = task
     return list(tasks.values())
 
@@ -105,22 +107,30 @@ def plain(outcomes: Sequence[Task | Rejection]) -> Counter[str]:
     return Counter(item.reason if isinstance(item, Rejection) else "valid" for item in outcomes)
 
 
-def replace_guards(config: Config, guards: tuple[str, ...]) -> Config:
-    """The configuration with other guards."""
-    return config.model_copy(update={"domain": config.domain.model_copy(update={"guards": guards})})
+@contextmanager
+def open_code(config: Config) -> Iterator[CodeEnvironment]:
+    """The code environment of a configuration."""
+    with open_environments(config) as environments:
+        code = environments["code"]
+        assert isinstance(code, CodeEnvironment)
+        yield code
 
 
-def measure_generator(sandbox: Sandbox, config: Config, count: int) -> list[str]:
+def without_guards(config: Config) -> Config:
+    """The configuration with every guard off."""
+    return build_config(merge(config.model_dump(), {"environments": {"code": {"guards": ()}}}))
+
+
+def measure_generator(code: CodeEnvironment, config: Config, count: int) -> list[str]:
     """Print the first table; returns what misses its bar."""
-    domain = build_domain(config, sandbox, None)
     columns, still, missed, seconds = {}, [], [], 0.0
-    for kind in domain.kinds:
-        tasks = generated(domain, kind, count)
+    for kind in code.kinds:
+        tasks = generated(code, kind, count)
         drafts = [as_draft(task) for task in tasks]
         begun = time.perf_counter()
-        made = domain.validate(drafts)
+        made = code.validate(drafts)
         seconds += time.perf_counter() - begun
-        counts = columns[kind] = reasons(domain, config, made)
+        counts = columns[kind] = reasons(code, config, made)
         still += [
             task
             for task, item in zip(tasks, made, strict=True)
@@ -130,21 +140,22 @@ def measure_generator(sandbox: Sandbox, config: Config, count: int) -> list[str]
         if fallen >= FALSE_BELOW * count:
             missed.append(f"{fallen} of {count} sound {kind} tasks were turned down")
     print(f"{count} tasks of the generator of each kind, all guards on\n\n{table(columns)}")
-    same = really_constant(sandbox, still, INPUTS)
+    with make_sandbox(config.sandbox) as sandbox:
+        same = really_constant(sandbox, still, INPUTS)
     print(f"\n{same} of {len(still)} `constant` ones never change on {INPUTS} other inputs")
-    print(f"{1000 * seconds / (len(domain.kinds) * count):.1f} ms of validation a proposal")
+    print(f"{1000 * seconds / (len(code.kinds) * count):.1f} ms of validation a proposal")
     return missed
 
 
-def measure_seedling(sandbox: Sandbox, config: Config, count: int) -> list[str]:
+def measure_seedling(code: CodeEnvironment, config: Config, count: int) -> list[str]:
     """Print the second table; returns what misses its bar."""
-    policy = Policy.load(config.policy, slots=1, seed=0)
-    columns = {}
-    for name, guards in (("guards on", config.domain.guards), ("off", ())):
-        settings = replace_guards(config, guards)
-        domain = build_domain(settings, sandbox, policy.tokenizer)
-        outcomes = domain.validate(propose(policy, domain, settings, count))
-        columns[name] = reasons(domain, settings, outcomes) if guards else plain(outcomes)
+    model = PopulationModel.load(config.policy, slots=1, seed=0)
+    with open_engine(config, model) as engine, open_code(without_guards(config)) as free:
+        drafts = propose(engine, code, config, count)
+        columns = {
+            "guards on": reasons(code, config, code.validate(drafts)),
+            "off": plain(free.validate(drafts)),
+        }
     valid = columns["guards on"]["valid"] / count
     print(f"\n{count} proposals of the seedling at temperature 1\n\n{table(columns)}")
     return [f"only {valid:.1%} of the seedling's are valid"] if valid < VALID_FROM else []
@@ -155,13 +166,13 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=1000, help="of each kind; 0: none")
     parser.add_argument("--proposals", type=int, default=600, help="of the seedling; 0: none")
     args = parser.parse_args()
-    config = load_config(None, [("domain.style", "compact")])
+    config = load_config(None, [("environments.code.style", "compact")])
     missed: list[str] = []
-    with make_sandbox(config.sandbox) as sandbox:
+    with open_code(config) as code:
         if args.tasks:
-            missed += measure_generator(sandbox, config, args.tasks)
+            missed += measure_generator(code, config, args.tasks)
         if args.proposals:
-            missed += measure_seedling(sandbox, config, args.proposals)
+            missed += measure_seedling(code, config, args.proposals)
     for sentence in missed:
         print(f"missed: {sentence}")
     return 1 if missed else 0

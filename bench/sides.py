@@ -12,38 +12,52 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from redqueen.build import start
+from redqueen.callbacks.base import Callback
 from redqueen.config import load_config
 from redqueen.trainer import Trainer
 from redqueen.types import StepRecord
 
 
+class Turns(Callback):
+    """Waits for a turn before each step, and writes the step's line after it."""
+
+    def __init__(self) -> None:
+        self.trainer: Trainer | None = None
+        self._begun = 0.0
+
+    def is_over(self) -> bool:
+        """Wait for a line; True if there are no more."""
+        line = sys.stdin.readline()
+        self._begun = time.perf_counter()
+        return not line
+
+    def on_step(self, record: StepRecord) -> None:
+        """Write what the step came to."""
+        assert self.trainer is not None
+        self.trainer.flush()  # a run goes on meanwhile, but then it is the other's turn
+        engine: Any = self.trainer.engine
+        line = {
+            "seconds": time.perf_counter() - self._begun,
+            "phases": dict(record.seconds),
+            "attempts": len(record.rollouts),
+            "proposals": len(record.proposals),
+            "tokens": record.metrics["sampled_tokens"],
+            "children": len(record.events),
+            "memory": engine.peak_memory(),
+        }
+        print(json.dumps(line), flush=True)
+
+
 def attend(config: Path, directory: Path, overrides: Sequence[tuple[str, str]]) -> None:
     """A population's process: one step for every line of standard input, one JSON line for each."""
-    begun = 0.0
-
-    def go_on() -> bool:
-        nonlocal begun
-        asked = sys.stdin.readline()
-        begun = time.perf_counter()
-        return not asked
-
-    def done(phase: str, record: StepRecord | None) -> None:
-        if record is not None:
-            trainer.flush()  # a run goes on meanwhile, but then it is the other's turn
-            line = {
-                "seconds": time.perf_counter() - begun,
-                "phases": dict(record.seconds),
-                "attempts": len(record.rollouts),
-                "proposals": len(record.proposals),
-                "tokens": record.metrics["sampled_tokens"],
-                "children": len(record.events),
-                "memory": trainer.engine.peak_memory(),
-            }
-            print(json.dumps(line), flush=True)
-
-    with Trainer.start(load_config(config, overrides), directory) as trainer:
+    turns = Turns()
+    # Standard output is for the lines alone.
+    keys = [*overrides, ("callbacks", "[]")]
+    with start(load_config(config, keys), directory, callbacks=[turns]) as trainer:
+        turns.trainer = trainer
         print(json.dumps({"members": len(trainer.population)}), flush=True)
-        trainer.run(done, go_on)
+        trainer.run(turns.is_over)
 
 
 class Side:

@@ -11,14 +11,17 @@ from collections import defaultdict
 
 import numpy as np
 import torch
-from redqueen.engines.policy import Policy
 
-from redqueen.benchmarks import SUITES, Subject, evaluate, suite_tasks
+from redqueen.benchmarks import Subject, evaluate, tasks_of_suite
+from redqueen.build import open_engine, open_environments
 from redqueen.config import load_config
-from redqueen.environments import build_domain
+from redqueen.models.population_model import PopulationModel
 from redqueen.report import cluster_bootstrap
 from redqueen.rng import numpy_rng
-from redqueen.sandbox import make_sandbox
+from redqueen.rollouts.collect import verifier_of
+from redqueen.types import Verdict
+
+SUITES = ("held-out", "beyond", "handwritten")
 
 
 def interval(rates: dict[str, list[float]]) -> str:
@@ -37,20 +40,20 @@ def interval(rates: dict[str, list[float]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--suite", action="append", choices=list(SUITES))
+    parser.add_argument("--suite", action="append", choices=SUITES)
     parser.add_argument("--tasks", type=int, help="default: 600, and all of handwritten")
     args = parser.parse_args()
     config = load_config(None, [("policy.dtype", "float32")])
-    policy = Policy.load(config.policy, slots=1, seed=0)
-    with make_sandbox(config.sandbox) as sandbox:
-        domain = build_domain(config, sandbox, policy.tokenizer)
+    model = PopulationModel.load(config.policy, slots=1, seed=0)
+    with open_engine(config, model) as engine, open_environments(config) as environments:
         for name in args.suite or SUITES:
             count = args.tasks or (2000 if name == "handwritten" else 600)
-            tasks = suite_tasks(name, domain, count, config.eval.seed)
-            program = {task.id: str(task.payload["program"]) for task in tasks}
-            rows = evaluate(
-                policy,
-                domain,
+            tasks = tasks_of_suite(environments, name, count, config.eval.seed)
+            by_id = {task.id: task for task in tasks}
+            attempts = evaluate(
+                engine,
+                verifier_of(environments),
+                environments,
                 name,
                 tasks,
                 [Subject("base", None)],
@@ -61,11 +64,15 @@ def main() -> None:
             cells: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(
                 lambda: defaultdict(list)
             )
-            for row in rows:
-                for kind in (row.kind, "all kinds"):
-                    for band in {"", f"band {row.band}" if row.band else ""}:
-                        cells[kind, band][program[row.task_id]].append(row.correct / row.samples)
-            print(f"{name}: {len(tasks)} tasks, {len(set(program.values()))} programs")
+            for attempt in attempts:
+                task = by_id[attempt.task_id]
+                program, right = task.payload["program"], attempt.verdict is Verdict.CORRECT
+                number = task.features.get("band")
+                for kind in (task.kind, "all kinds"):
+                    for band in {"", f"band {number:.0f}" if number else ""}:
+                        cells[kind, band][program].append(float(right))
+            programs = {task.payload["program"] for task in tasks}
+            print(f"{name}: {len(tasks)} tasks, {len(programs)} programs")
             for (kind, band), rates in sorted(cells.items()):
                 print(f"  {kind:10}{band:8}{interval(rates)}", flush=True)
     print(f"{torch.get_num_threads()} threads, greedy, float32")

@@ -12,7 +12,8 @@ from random import Random
 from typing import Any
 
 from redqueen.environments.code.generator import generate_program, more_inputs
-from redqueen.environments.code.program import Event, GenerationError, Program, execute
+from redqueen.environments.code.language import GenerationError
+from redqueen.environments.code.program import Event, Program, execute
 from redqueen.environments.code.styles import ANSWER, COMPACT, INPUT, MESSAGE
 
 

@@ -11,19 +11,20 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from redqueen.engines.policy import Policy
-
 import redqueen
-from redqueen.benchmarks import SUITE, Subject, evaluate, heldout_tasks
-from redqueen.config import Config, build_config, load_config
-from redqueen.curriculum.archive import Archive
-from redqueen.environments import build_domain
-from redqueen.environments.base import Domain, Draft
+from redqueen.benchmarks import Subject, evaluate, tasks_of_suite
+from redqueen.build import open_engine, open_environments
+from redqueen.config import Config, build_config, load_config, merge
+from redqueen.curriculum import Archive
+from redqueen.engines.base import Engine, Sampling
+from redqueen.environments.base import SEED, Draft, sources_of
+from redqueen.environments.code.environment import CodeEnvironment
+from redqueen.models.population_model import PopulationModel
 from redqueen.report import wilson
 from redqueen.rng import derive_seed, numpy_rng
-from redqueen.sandbox import make_sandbox
-from redqueen.store import EvaluationRow
-from redqueen.types import Rejection, Request, Task
+from redqueen.rollouts.collect import verifier_of
+from redqueen.store import EvaluationAttempt
+from redqueen.types import Rejection, Request, Task, Verdict
 
 GREEDY_BANDS = {"code_o": (0.40, 0.70), "code_i": (0.30, 0.70), "code_f": (0.15, 0.60)}
 HARDEST_BELOW, VALID_FROM, DISTINCT_FROM = 0.25, 0.80, 0.60
@@ -37,48 +38,53 @@ def percent(right: int, total: int) -> str:
     return f"{100 * right / total:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def propose(policy: Policy, domain: Domain, config: Config, count: int) -> list[Draft]:
+def propose(engine: Engine, code: CodeEnvironment, config: Config, count: int) -> list[Draft]:
     """`count` proposals at temperature 1, kinds in turn, references as in a run."""
-    archive = Archive(10**6, domain.cell, domain.cells)
-    archive.add(domain.seed_tasks(config.domain.seed_tasks, seed=1))
+    archive = Archive(10**6, code)
+    archive.add(sources_of(code)[SEED].tasks(config.curriculum.seed_tasks, seed=1))
     drafts, requests = [], []
     for index in range(count):
-        kind = domain.kinds[index % len(domain.kinds)]
-        wanted = domain.references_for(kind, index // len(domain.kinds) % 3)
-        shown = tuple(archive.sample(wanted, numpy_rng(7, "references", index)))
+        kind = code.kinds[index % len(code.kinds)]
+        number = code.references_for(kind, index // len(code.kinds) % 3)
+        shown = tuple(archive.sample(number, numpy_rng(7, "references", index)))
         drafts.append((kind, shown))
-        requests.append(Request(None, domain.ask(kind, shown), derive_seed(7, "propose", index)))
-    texts = policy.generate(requests, max_new_tokens=config.rollout.propose_tokens, temperature=1.0)
+        requests.append(Request(None, code.ask(kind, shown), derive_seed(7, "propose", index)))
+    texts = engine.generate(requests, Sampling(config.rollout.propose_tokens, 1.0))
     return [
         Draft(kind, text.text, shown, None, 0)
         for (kind, shown), text in zip(drafts, texts, strict=True)
     ]
 
 
-def solve_table(rows: Sequence[EvaluationRow]) -> tuple[list[str], dict[str, float], list[float]]:
+def solve_table(
+    tasks: Sequence[Task], attempts: Sequence[EvaluationAttempt]
+) -> tuple[list[str], dict[str, float], list[float]]:
     """Markdown lines; greedy rate by kind; greedy rate by band, of the kinds with all bands."""
     counts: dict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
-    for row in rows:
-        for kind in (row.kind, "all"):
-            for band in (row.band, 0):
-                counts[row.mode, kind, band].update(right=row.correct, total=row.samples)
-    bands = sorted({row.band for row in rows})
-    kinds = [*sorted({row.kind for row in rows}), "all"]
+    cells = {task.id: (task.kind, int(task.features["band"])) for task in tasks}
+    for attempt in attempts:
+        right = attempt.verdict is Verdict.CORRECT
+        task_kind, task_band = cells[attempt.task_id]
+        for kind in (task_kind, "all"):
+            for band in (task_band, 0):
+                counts[attempt.mode, kind, band].update(right=right, total=1)
+    bands = sorted({band for _, band in cells.values()})
+    kinds = [*sorted({kind for kind, _ in cells.values()}), "all"]
     lines = [
         "| % solved | " + " | ".join(f"band {band}" for band in bands) + " | all bands |",
         "|---|" + "---:|" * (len(bands) + 1),
     ]
     for mode in ("greedy", "sampled"):
         for kind in kinds:
-            cells = []
+            shares = []
             for band in (*bands, 0):
-                found = counts[mode, kind, band]
-                cells.append(percent(found["right"], found["total"]) if found["total"] else "–")
-            lines.append(f"| {kind}, {mode} | " + " | ".join(cells) + " |")
+                count = counts[mode, kind, band]
+                shares.append(percent(count["right"], count["total"]) if count["total"] else "–")
+            lines.append(f"| {kind}, {mode} | " + " | ".join(shares) + " |")
 
     def rate(kind: str, band: int) -> float:
-        found = counts["greedy", kind, band]
-        return found["right"] / found["total"]
+        count = counts["greedy", kind, band]
+        return count["right"] / count["total"]
 
     # The dial is judged on the kinds that have every band, so that the mix of kinds stays equal.
     whole = [kind for kind in kinds if all(counts["greedy", kind, band] for band in bands)]
@@ -115,29 +121,37 @@ def main() -> int:
     parser.add_argument("--proposals", type=int, default=600)
     parser.add_argument("--write", action="store_true", help="update the card")
     args = parser.parse_args()
-    config = load_config(
-        None,
-        [("policy.base", args.model), ("domain.style", "compact"), ("policy.dtype", "bfloat16")],
-    )
-    policy = Policy.load(config.policy, slots=1, seed=0)
-    with make_sandbox(config.sandbox) as sandbox:
-        domain = build_domain(config, sandbox, policy.tokenizer)
-        rows = evaluate(
-            policy,
-            domain,
-            SUITE,
-            heldout_tasks(domain, args.tasks, config.eval.seed),
+    keys = {"policy.base": args.model, "policy.dtype": "bfloat16"}
+    keys["environments.code.style"] = "compact"
+    config = load_config(None, list(keys.items()))
+    # Whether a task can be posed at all; what the guards then take is a matter of the run.
+    no_guards = {"environments": {"code": {"guards": ()}}}
+    lenient = build_config(merge(config.model_dump(), no_guards))
+    model = PopulationModel.load(config.policy, slots=1, seed=0)
+    with (
+        open_engine(config, model) as engine,
+        open_environments(config) as environments,
+        open_environments(lenient) as unguarded,
+    ):
+        code, free = environments["code"], unguarded["code"]
+        assert isinstance(code, CodeEnvironment)
+        assert isinstance(free, CodeEnvironment)
+        suite = tasks_of_suite(environments, "held-out", args.tasks, config.eval.seed)
+        attempts = evaluate(
+            engine,
+            verifier_of(environments),
+            environments,
+            "held-out",
+            suite,
             [Subject("base", None)],
             samples=args.samples,
             max_new_tokens=config.rollout.solve_tokens,
             seed=config.eval.seed,
         )
-        drafts = propose(policy, domain, config, args.proposals)
-        guarded = sum(isinstance(outcome, Task) for outcome in domain.validate(drafts))
-        # Whether a task can be posed at all; what the guards then take is a matter of the run.
-        lenient = build_config({"policy": config.policy, "domain": {"guards": ()}})
-        outcomes = build_domain(lenient, sandbox, policy.tokenizer).validate(drafts)
-    lines, kinds, bands = solve_table(rows)
+        drafts = propose(engine, code, config, args.proposals)
+        guarded = sum(isinstance(outcome, Task) for outcome in code.validate(drafts))
+        outcomes = free.validate(drafts)
+    lines, kinds, bands = solve_table(suite, attempts)
     tasks = [outcome for outcome in outcomes if isinstance(outcome, Task)]
     reasons = Counter(item.reason for item in outcomes if isinstance(item, Rejection))
     distinct = len({task.id for task in tasks})

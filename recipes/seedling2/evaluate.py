@@ -14,19 +14,20 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from redqueen.engines.policy import Policy
-
 from recipes.seedling.evaluate import MARKS, percent
 from recipes.seedling2.suites import SOURCES, SUITES
+from redqueen.build import open_engine, open_environments
 from redqueen.config import Config, load_config
+from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Attempt, Draft
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.code.environment import CodeEnvironment
+from redqueen.environments.code.tasks import written_task
 from redqueen.environments.code.traced import draw_program, held_out_pairs
 from redqueen.environments.code.traced.messages import full_message
-from redqueen.environments.code.traced.prompts import ANSWER, TRACED
+from redqueen.environments.code.traced.prompts import ANSWER
+from redqueen.models.population_model import PopulationModel
 from redqueen.rng import derive_seed
-from redqueen.sandbox import make_sandbox
-from redqueen.types import Rejection, Request, Task, Verdict
+from redqueen.types import Completion, Rejection, Request, Task, Verdict
 
 SEED = 90_001
 REFERENCE_BANDS = (1, 2, 3, 4)
@@ -47,14 +48,18 @@ class Result:
 
 
 def solve(
-    policy: Policy, domain: CodeDomain, suite: str, tasks: Sequence[Task], mode: str, longest: int
-) -> tuple[list[Result], list[str]]:
+    engine: Engine,
+    code: CodeEnvironment,
+    suite: str,
+    tasks: Sequence[Task],
+    mode: str,
+    longest: int,
+) -> tuple[list[Result], list[Completion]]:
     """One attempt at each task, and the texts."""
-    requests = [Request(None, domain.pose(task), derive_seed(SEED, task.id)) for task in tasks]
-    temperature = 1.0 if mode == "sampled" else 0.0
-    texts = policy.generate(requests, max_new_tokens=longest, temperature=temperature)
+    requests = [Request(None, code.prompt(task), derive_seed(SEED, task.id)) for task in tasks]
+    texts = engine.generate(requests, Sampling(longest, 1.0 if mode == "sampled" else 0.0))
     attempts = [Attempt(task, item.text) for task, item in zip(tasks, texts, strict=True)]
-    verdicts = [item.verdict for item in domain.verify(attempts)]
+    verdicts = [item.verdict for item in code.verify(attempts)]
     if Verdict.INFRA_ERROR in verdicts:
         raise SystemExit("the sandbox failed; run `redqueen doctor`")
     results = [
@@ -65,11 +70,11 @@ def solve(
             mode,
             verdict is Verdict.CORRECT,
             ANSWER in item.text,
-            len(item.tokens),
+            len(item.token_ids),
         )
         for task, verdict, item in zip(tasks, verdicts, texts, strict=True)
     ]
-    return results, [item.text for item in texts]
+    return results, texts
 
 
 def solve_tables(results: Sequence[Result]) -> list[str]:
@@ -95,25 +100,26 @@ def solve_tables(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def propose(policy: Policy, domain: CodeDomain, config: Config, count: int) -> list[Draft]:
+def propose(engine: Engine, code: CodeEnvironment, config: Config, count: int) -> list[Draft]:
     """`count` proposals at temperature 1, kinds in turn, none to two references."""
     rng = Random(derive_seed(SEED, "references"))
     drafts, requests = [], []
     for index in range(count):
-        kind = domain.kinds[index % len(domain.kinds)]
-        number = domain.references_for(kind, index // len(domain.kinds) % 3)
-        shown = tuple(_reference(domain, rng) for _ in range(number))
+        kind = code.kinds[index % len(code.kinds)]
+        number = code.references_for(kind, index // len(code.kinds) % 3)
+        shown = tuple(_reference(code, rng) for _ in range(number))
         drafts.append((kind, shown))
-        requests.append(Request(None, domain.ask(kind, shown), derive_seed(SEED, "draft", index)))
-    texts = policy.generate(requests, max_new_tokens=config.rollout.propose_tokens, temperature=1.0)
+        requests.append(Request(None, code.ask(kind, shown), derive_seed(SEED, "draft", index)))
+    texts = engine.generate(requests, Sampling(config.rollout.propose_tokens, 1.0))
     pairs = zip(drafts, texts, strict=True)
     return [Draft(kind, item.text, shown, None, 0) for (kind, shown), item in pairs]
 
 
-def _reference(domain: CodeDomain, rng: Random) -> Task:
+def _reference(code: CodeEnvironment, rng: Random) -> Task:
     program = draw_program(rng.choice(REFERENCE_BANDS), rng)
     case = (", ".join(map(repr, program.args)), repr(program.trace.value))
-    return domain.written_task("code_o", program.source, [case], full_message(program.source))
+    message = full_message(program.source)
+    return written_task(code.name, "code_o", program.source, [case], message)
 
 
 def proposal_lines(outcomes: Sequence[Task | Rejection], drafts: Sequence[Draft]) -> list[str]:
@@ -150,25 +156,28 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, help="write prompts and texts to this file")
     parser.add_argument("--write", type=Path, help="the card to update")
     args = parser.parse_args()
-    config = load_config(None, [("policy.base", args.model), ("policy.dtype", "bfloat16")])
-    policy = Policy.load(config.policy, slots=1, seed=0)
+    keys = {"policy.base": args.model, "policy.dtype": "bfloat16"}
+    keys["environments.code.style"] = "traced"
+    config = load_config(None, list(keys.items()))
+    model = PopulationModel.load(config.policy, slots=1, seed=0)
     lines: list[str] = []
-    with make_sandbox(config.sandbox) as sandbox:
-        domain = CodeDomain(config.domain, sandbox, TRACED)
+    with open_engine(config, model) as engine, open_environments(config) as environments:
+        code = environments["code"]
+        assert isinstance(code, CodeEnvironment)
         results: list[Result] = []
         for suite in args.suites:
             longest = args.longest if suite == "near" else max(args.longest, 512)
-            for kind in domain.kinds:
-                tasks = list(islice(SOURCES[suite](domain, kind, SEED), args.tasks))
+            for kind in code.kinds:
+                tasks = list(islice(SOURCES[suite](code, kind, SEED), args.tasks))
                 for mode in args.modes:
-                    some, texts = solve(policy, domain, suite, tasks, mode, longest)
+                    some, texts = solve(engine, code, suite, tasks, mode, longest)
                     results += some
                     if args.texts:
-                        _keep(args.texts, domain, tasks, some, texts)
+                        _keep(args.texts, model, tasks, some, texts)
         lines += [*solve_tables(results), ""] if results else []
         if args.proposals:
-            drafts = propose(policy, domain, config, args.proposals)
-            lines += proposal_lines(domain.validate(drafts), drafts)
+            drafts = propose(engine, code, config, args.proposals)
+            lines += proposal_lines(code.validate(drafts), drafts)
     table = "\n".join(lines)
     print(table)
     if args.write:
@@ -180,14 +189,15 @@ def main() -> None:
 
 def _keep(
     path: Path,
-    domain: CodeDomain,
+    model: PopulationModel,
     tasks: Sequence[Task],
     results: Sequence[Result],
-    texts: Sequence[str],
+    texts: Sequence[Completion],
 ) -> None:
     with path.open("a", encoding="utf-8") as file:
         for task, result, text in zip(tasks, results, texts, strict=True):
-            file.write(f"===== {result}\n{domain.pose(task)}¦{text}\n")
+            prompt = model.base.decode(text.prompt_ids)
+            file.write(f"===== {result}\n{prompt}¦{text.text}\n")
             if task.kind == "code_o":
                 file.write(f"----- right: {task.payload['output']}\n")
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from random import Random
 
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.handwritten import exercises
+from redqueen.environments.code.tasks import written_task
 from redqueen.environments.code.traced import BEYOND, GenerationError, TraceError, trace_call
 from redqueen.environments.code.traced.cases import bands_of, draw_case
 from redqueen.environments.code.traced.messages import full_message
@@ -26,34 +27,34 @@ FAR_CHARS = 1000
 
 
 def _generated(
-    domain: CodeDomain, kind: str, bands: tuple[int, ...], held_out: bool, rng: Random
+    code: CodeEnvironment, kind: str, bands: tuple[int, ...], held_out: bool, rng: Random
 ) -> Iterator[Task]:
     """Endless tasks of a kind, bands in turn."""
     turn = 0
     while True:
         band = bands[turn % len(bands)]
         try:
-            case = draw_case(kind, band, domain.config.code_f_inputs, rng, held_out)
+            case = draw_case(kind, band, code.config.code_f_inputs, rng, held_out)
         except GenerationError:
             continue
         turn += 1
-        task = domain.written_task(kind, case.program, case.runs, case.message)
+        task = written_task(code.name, kind, case.program, case.runs, case.message)
         yield replace(task, features={**task.features, "band": float(band)})
 
 
-def near(domain: CodeDomain, kind: str, seed: int) -> Iterator[Task]:
+def near(code: CodeEnvironment, kind: str, seed: int) -> Iterator[Task]:
     """Tasks of the grammar."""
     rng = Random(derive_seed(seed, "near", kind))
-    return _generated(domain, kind, bands_of(kind), False, rng)
+    return _generated(code, kind, bands_of(kind), False, rng)
 
 
-def middle(domain: CodeDomain, kind: str, seed: int) -> Iterator[Task]:
+def middle(code: CodeEnvironment, kind: str, seed: int) -> Iterator[Task]:
     """Tasks of unseen pairs of constructs and of unseen lengths, in turn; `code_f`: only pairs."""
     rng = Random(derive_seed(seed, "middle", kind))
     if kind == "code_f":
-        yield from _generated(domain, kind, bands_of(kind), True, rng)
-    pairs = _generated(domain, kind, (2, 3, 4), True, rng)
-    longer = _generated(domain, kind, BEYOND, False, rng)
+        yield from _generated(code, kind, bands_of(kind), True, rng)
+    pairs = _generated(code, kind, (2, 3, 4), True, rng)
+    longer = _generated(code, kind, BEYOND, False, rng)
     while True:
         yield next(pairs)
         yield next(longer)
@@ -71,7 +72,7 @@ class Handwritten:
 def handwritten() -> list[Handwritten]:
     """The exercises that keep to the language, with the names that their authors gave."""
     chosen = []
-    folder = files("redqueen.benchmarks").joinpath("exercises")
+    folder = files("redqueen.environments.code").joinpath("exercises")
     programs = {}
     for path in folder.iterdir():
         if path.name.endswith(".py"):
@@ -99,22 +100,22 @@ def _as_f(function: ast.FunctionDef) -> str:
     return ast.unparse(function)
 
 
-def far(domain: CodeDomain, kind: str, seed: int) -> Iterator[Task]:
+def far(code: CodeEnvironment, kind: str, seed: int) -> Iterator[Task]:
     """Tasks of hand-written functions; ends when each call was asked for once."""
     items = handwritten()
     Random(derive_seed(seed, "far", kind)).shuffle(items)
     if kind == "code_f":
         for item in items:
-            cases = item.cases[: domain.config.code_f_inputs]
-            yield domain.written_task(kind, item.program, cases, item.message)
+            cases = item.cases[: code.config.code_f_inputs]
+            yield written_task(code.name, kind, item.program, cases, item.message)
         return
     for place in range(max(len(item.cases) for item in items)):
         for item in items:
             if place < len(item.cases):
                 case = item.cases[place : place + 1]
-                yield domain.written_task(kind, item.program, case, item.message)
+                yield written_task(code.name, kind, item.program, case, item.message)
 
 
-SOURCES: dict[str, Callable[[CodeDomain, str, int], Iterator[Task]]] = {
+SOURCES: dict[str, Callable[[CodeEnvironment, str, int], Iterator[Task]]] = {
     "near": near, "middle": middle, "far": far,
 }  # fmt: skip

@@ -18,14 +18,13 @@ from recipes.seedling.corpus import (
     forward_trace,
     make_document,
 )
-from redqueen.config import DomainConfig
-from redqueen.environments.base import Attempt, Draft
-from redqueen.environments.code.environment import CodeDomain
+from redqueen.environments.base import Attempt, Draft, Services
+from redqueen.environments.code.config import Code
 from redqueen.environments.code.generator import generate_program
 from redqueen.environments.code.program import Program, execute
-from redqueen.environments.code.styles import ANSWER, COMPACT
+from redqueen.environments.code.styles import ANSWER
 from redqueen.sandbox import Call, Outcome, OutcomeKind, render_literal
-from redqueen.types import Task, Verdict
+from redqueen.types import Task, Verdict, user
 
 GOLDEN = "a880e1de20513ba9df9bb6f790629441"
 """Of the first 300 documents of seed 7: the language that the shipped seedling was taught."""
@@ -67,24 +66,24 @@ class _CPython:
 
 GUARDS = ("huge_constant", "leak", "lookup")
 """Not `constant`: some generated programs are, and it runs inputs on which they may raise."""
-DOMAIN = CodeDomain(DomainConfig(code_f_inputs=INPUTS, guards=GUARDS), _CPython(), COMPACT)
+CODE = Code(code_f_inputs=INPUTS, guards=GUARDS).build(Services(_CPython, "seedling"))
 BASE = Task("t", "code", "code_o", {"program": "def f(a):\n    return a", "arity": 1})
 
 
 def test_solutions_are_correct_and_proposals_valid(first: list[Document]) -> None:
     for item in first:
         if item.kind == "propose":
-            [made] = DOMAIN.validate([Draft("code_o", item.completion, (), None, 0)])
+            [made] = CODE.validate([Draft("code_o", item.completion, (), None, 0)])
             assert isinstance(made, Task), (item, made)
         elif item.kind == "propose_f":
             program = item.prompt.removeprefix("<propose_f>\n").removesuffix(f"\n{ANSWER}")
             base = Task("t", "code", "code_o", {"program": program, "arity": 1})
-            [made] = DOMAIN.validate([Draft("code_f", item.completion, (base,), None, 0)])
+            [made] = CODE.validate([Draft("code_f", item.completion, (base,), None, 0)])
             assert isinstance(made, Task), (item, made)
         else:
             task = _task(item)
-            assert DOMAIN.pose(task) == item.prompt
-            [judged] = DOMAIN.verify([Attempt(task, item.completion)])
+            assert CODE.prompt(task) == user(item.prompt)
+            [judged] = CODE.verify([Attempt(task, item.completion)])
             assert judged.verdict is Verdict.CORRECT, item
 
 
