@@ -63,4 +63,4 @@ def test_the_example_trains_with_teachers_reports_and_resumes(
         assert store.suites() == ["held-out"]
     page = Path(write_report(run)).read_text(encoding="utf-8")
     assert "Digits of the answer" in page
-    assert "multiply" in page
+    assert "product" in page

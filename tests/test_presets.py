@@ -271,7 +271,11 @@ def test_rlvr_trains_on_the_streams_tasks(tmp_path: Path) -> None:
 def test_a_kind_without_a_band_is_an_error_before_the_run(
     tiny: Callable[..., Config], tmp_path: Path
 ) -> None:
-    config = tiny(population={"teachers": 0}, environments={"code": {"stream_bands": [4, 5]}})
+    config = tiny(
+        population={"teachers": 0},
+        environments={"code": {"stream_bands": [4, 5]}},
+        evolution={"enabled": False},
+    )
     with (
         pytest.raises(ConfigError, match=r"stream_bands has no band of code_f"),
         build.start(config, tmp_path / "run"),

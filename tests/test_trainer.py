@@ -564,4 +564,4 @@ def test_everything_that_a_generation_judges_is_resumed_exactly(tiny: Make, tmp_
     with RunStore.open(tmp_path / "cut", read_only=True) as store:
         living = [m for m in store.load_members() if m.died is None]
         kept = {m.id: (m.learning_rate_factor, m.temperature) for m in living}
-    assert kept == {m.id: (m.learning_rate_factor, m.temperature) for m in whole[2].members}
+    assert kept == {m.id: (m.learning_rate_factor, m.temperature) for m in members}

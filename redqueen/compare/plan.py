@@ -95,8 +95,8 @@ def entry_config(study: Study, entry: Entry, seed: int) -> Config:
     return build_config(values, f"entry {entry.name}")
 
 
-SAME_TASKS = ("name", "kinds", "code_f_inputs", "max_program_chars", "max_value_chars")
-"""Keys of `domain` that decide what tasks a suite has."""
+SAME_TASKS = {"kinds", "code_f_inputs", "max_program_chars", "max_value_chars"}
+"""Keys of an environment that decide what tasks a suite has."""
 
 
 def plan(study: Study) -> Plan:

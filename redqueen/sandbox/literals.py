@@ -191,6 +191,9 @@ def _render(value: object) -> str:
     # Depth is at most MAX_DEPTH here, so recursion is safe.
     if isinstance(value, float) and math.isinf(value):
         return _INFINITY if value > 0 else f"-{_INFINITY}"
+    if isinstance(value, complex):
+        # No literal holds the sign of a zero part, so none is written.
+        return repr(complex(value.real + 0.0, value.imag + 0.0))
     if isinstance(value, list):
         return f"[{', '.join(map(_render, value))}]"
     if isinstance(value, tuple):

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 TOY = {
     "rollout.matches": "1", "rollout.tasks_per_match": "2", "rollout.attempts": "2",
     "rollout.propose_tokens": "32", "rollout.solve_tokens": "32", "policy.rank": "1",
-    "domain.seed_tasks": "3", "sandbox.workers": "1", "threads": "1",
+    "curriculum.seed_tasks": "3", "sandbox.workers": "1", "threads": "1",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from redqueen.store import RunStore, checkpoint_steps, config_toml
 
 SMALL = {
     "rollout": {"attempts": 2, "propose_tokens": 48, "solve_tokens": 32},
-    "domain": {"seed_tasks": 3},
+    "curriculum": {"seed_tasks": 3},
 }
 STUDY = """
 name = "tiny"

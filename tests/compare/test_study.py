@@ -85,7 +85,12 @@ def bad(**over: Any) -> dict[str, Any]:
             "view 'v' matches attempts per student, but four plans 3,840 and one 15,360",
         ),
         (
-            bad(entries=[{"name": "a"}, {"name": "b", "overrides": {"domain.code_f_inputs": 4}}]),
+            bad(
+                entries=[
+                    {"name": "a"},
+                    {"name": "b", "overrides": {"environments.code.code_f_inputs": 4}},
+                ]
+            ),
             "measured on different tasks",
         ),
     ],

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from redqueen.environments.code.analysis import parse_program
+from redqueen.environments.code.language import GenerationError
 from redqueen.environments.code.traced import (
     BANDS,
     BEYOND,
@@ -66,11 +67,17 @@ def test_the_grammar_is_spanned() -> None:
 
 
 def test_more_inputs(programs: list[Program]) -> None:
+    made = 0
     for item in programs[:40]:
-        runs = more_inputs(item, 4, Random(1), tries=40)
+        try:
+            runs = more_inputs(item, 4, Random(1), tries=40)
+        except GenerationError:  # a program of few inputs, such as f(flag: bool)
+            continue
+        made += 1
         assert runs[0] == (item.args, item.trace.value)
         assert len({repr(args) for args, _ in runs}) == 4
         assert len({repr(value) for _, value in runs}) > 1
+    assert made > 30
 
 
 def test_idle_statements_are_taken_out() -> None:
