@@ -103,8 +103,8 @@ def plan(study: Study) -> Plan:
     """Resolve and check a study before anything expensive.
 
     Raises:
-        ConfigError: a name is used twice or unknown, entries of a view differ in their work, or
-            entries would be measured on different tasks.
+        ConfigError: a name is used twice or unknown, a suite is not there, entries of a view differ
+            in their work, or entries would be measured on different tasks.
     """
     names = [entry.name for entry in study.entries]
     for name in names:
@@ -116,6 +116,7 @@ def plan(study: Study) -> Plan:
     work = {name: planned_work(config) for name, config in configs.items()}
     for view in study.views:
         check_view(view, work)
+    _check_suites(study, configs)
     _check_tasks(study, configs)
     together = [entry for entry in study.entries if not entry.alone]
     alone = [entry for entry in study.entries if entry.alone]
@@ -150,6 +151,17 @@ def check_view(view: View, work: Mapping[str, Work]) -> None:
                     f"view {view.name!r} matches {key.replace('_', ' ')}, but {first} plans "
                     f"{one:,.0f} and {name} {two:,.0f}; change steps or rollout.matches"
                 )
+
+
+def _check_suites(study: Study, configs: Mapping[str, Config]) -> None:
+    # Makes environments, whose imports take a second.
+    from redqueen.build import open_environments
+    from redqueen.curriculum import check_sources
+
+    for entry in study.entries:
+        config = configs[entry.name]
+        with open_environments(config) as environments:
+            check_sources(environments, config.eval.suites, f"entry {entry.name}: eval.suites")
 
 
 def _check_tasks(study: Study, configs: Mapping[str, Config]) -> None:
