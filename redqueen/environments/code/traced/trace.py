@@ -211,10 +211,14 @@ class _Run(TraceWriter):
                 shown = source if isinstance(source, str | range) else list(source)
                 pairs = [(item, repr(shown[i + 1 :])) for i, item in enumerate(shown)]
         self.fresh = False
-        size = len(source) if isinstance(node, ast.Name) else 0
-        for pair in pairs:
-            if isinstance(node, ast.Name) and len(source) != size:
-                raise TraceError("a sequence that changes while a loop runs over it")
+        inner = node.args if isinstance(node, ast.Call) else [node]
+        named = [self.names[item.id] for item in inner if isinstance(item, ast.Name)]
+        watched = [value for value in named if isinstance(value, list | dict)]
+        before = [list(sequence) for sequence in watched]
+        for place, pair in enumerate(pairs):
+            for sequence, items in zip(watched, before, strict=True):
+                if len(sequence) != len(items) or list(sequence)[place:] != items[place:]:
+                    raise TraceError("a sequence that changes while a loop runs over it")
             yield pair
 
     def leaves(self, body: Sequence[ast.stmt]) -> bool:

@@ -197,6 +197,13 @@ def test_what_is_outside_the_language(body: str) -> None:
         trace_call(f"def f(a):\n    {body}", [3])
 
 
+@pytest.mark.parametrize("items", ["a", "enumerate(a)", "zip(a, [3, 4])"])
+def test_a_list_that_grows_under_its_loop_is_outside_the_language(items: str) -> None:
+    """CPython goes over the new items too, for ever in the first two."""
+    with pytest.raises(TraceError, match="changes while a loop"):
+        trace_call(f"def f(a):\n    for b in {items}:\n        a += [1]\n    return a", [[1, 2]])
+
+
 def test_corpus_programs_have_no_held_out_pair() -> None:
     rng = Random(4)
     assert not any(held_out_pairs(draw_program(3, rng).source) for _ in range(40))
