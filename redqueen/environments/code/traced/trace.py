@@ -211,8 +211,8 @@ class _Run(TraceWriter):
                 shown = source if isinstance(source, str | range) else list(source)
                 pairs = [(item, repr(shown[i + 1 :])) for i, item in enumerate(shown)]
         self.fresh = False
-        inner = node.args if isinstance(node, ast.Call) else [node]
-        named = [self.names[item.id] for item in inner if isinstance(item, ast.Name)]
+        sources = node.args if isinstance(node, ast.Call) else [node]
+        named = [self.names[item.id] for item in sources if isinstance(item, ast.Name)]
         watched = [value for value in named if isinstance(value, list | dict)]
         before = [list(sequence) for sequence in watched]
         for place, pair in enumerate(pairs):
