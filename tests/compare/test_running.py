@@ -99,7 +99,10 @@ def check_against_the_database(run: Any, directory: Path) -> None:
     answers = run.answers["held-out", "greedy"]
     assert answers.rates_MT.shape == (2, 3)
     assert answers.base_T is not None
-    total = "SELECT sum(correct) FROM evaluations WHERE mode = 'greedy' AND subject != 'base'"
+    total = (
+        "SELECT sum(verdict = 'correct') FROM evaluations "
+        "WHERE mode = 'greedy' AND subject != 'base'"
+    )
     assert answers.rates_MT.sum() == db.execute(total).fetchone()[0]
     assert run.proposals == db.execute("SELECT count(*) FROM proposals").fetchone()[0] == 12
     assert run.attempts == db.execute("SELECT count(*) FROM rollouts").fetchone()[0]
@@ -114,7 +117,8 @@ def check_against_the_database(run: Any, directory: Path) -> None:
         "SELECT t.features FROM proposals p JOIN tasks t ON t.id = p.task_id")]  # fmt: skip
     rows = [row for rows in run.kinds.values() for row in rows if row.tasks]
     assert sum(row.tasks * row.features["lines"] for row in rows) == pytest.approx(sum(lines))
-    seconds = db.execute("SELECT sum(seconds) FROM phases WHERE step = 2").fetchone()[0]
+    total = "SELECT sum(seconds) FROM phases WHERE step = 2 AND NOT background"
+    seconds = db.execute(total).fetchone()[0]
     assert run.step_seconds == pytest.approx(seconds)
     assert run.last == 2
     db.close()
