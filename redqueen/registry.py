@@ -51,6 +51,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "conservative": "redqueen.evolution.fitness:Conservative",
         "solve_rate": "redqueen.evolution.fitness:SolveRate",
         "novelty": "redqueen.evolution.fitness:Novelty",
+        "dominated_novelty": "redqueen.evolution.fitness:DominatedNovelty",
+        "probe": "redqueen.evolution.fitness:Probe",
     },
     "selection": {
         "truncation": "redqueen.evolution.selection:Truncation",

@@ -16,16 +16,18 @@ from redqueen.background import Background
 from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Snapshot
 from redqueen.config import Config
-from redqueen.curriculum import Archive, CopyIndex, HeldOut, admit, draw_stream
+from redqueen.curriculum import Archive, CopyIndex, HeldOut, SeedRegion, admit, draw_stream
 from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Draft, Environment, TaskSource, TaskSpace
 from redqueen.errors import InfrastructureError
 from redqueen.evolution import (
     BehaviourLog,
     Evolution,
+    probe_result,
     removed_members,
     step_activity,
     survey,
+    with_probe,
 )
 from redqueen.learner import Learner, assign_rewards, make_samples, step_metrics
 from redqueen.models.adapters import AdapterStack
@@ -39,6 +41,7 @@ from redqueen.types import (
     Match,
     Proposal,
     Rejection,
+    Role,
     Rollout,
     StepRecord,
     Task,
@@ -89,6 +92,8 @@ class World:
     stream: TaskSource | None
     share: float
     """Its share of matches."""
+    seeds: SeedRegion | None = None
+    """None: the environment does not say what tasks are built of, or has no seed tasks."""
 
 
 @dataclass(slots=True)
@@ -210,6 +215,10 @@ class Trainer:
     def train_step(self) -> StepRecord:
         """Return the record of one pass through the phases (docs/design.md), not yet stored."""
         config, step, clock = self.config, self.step + 1, Clock()
+        # Newborns of the last step would be measured before they have learnt anything.
+        due = self.evolution.is_due(step) and step < config.steps
+        probe = self.evolution.probe_at(step) if due else None
+        tasks = probe.tasks if probe else config.rollout.tasks_per_match
 
         @contextmanager
         def phase(name: str) -> Iterator[None]:
@@ -220,27 +229,29 @@ class Trainer:
         with phase("match"):
             shares = {name: world.share for name, world in self.worlds.items()}
             rng = numpy_rng(config.seed, step, "match")
+            teachers = len(self.population.by_role(Role.TEACHER))
             matches = make_matches(
                 self.population,
                 config.population.matchmaking,
                 self.ratings,
-                count=config.rollout.matches,
-                students_per_task=config.rollout.students_per_task,
+                count=max(config.rollout.matches, teachers) if probe else config.rollout.matches,
+                students_per_task="all" if probe else config.rollout.students_per_task,
                 shares=shares,
                 step=step,
                 rng=rng,
             )
-        proposals = self._propose(step, matches, phase, clock)
-        streamed = self._stream(step, matches)
+        proposals = self._propose(step, matches, tasks, phase, clock)
+        streamed = self._stream(step, matches, tasks)
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
-            rollouts = self._solve(step, matches, posed, clock)
+            attempts = probe.attempts if probe else config.rollout.attempts
+            rollouts = self._solve(step, matches, posed, attempts, clock)
         with phase("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
             members = self.population.members
             update = self.learner.update(
-                make_samples(matches, proposals, rollouts, rewards, members),
+                make_samples(matches, proposals, rollouts, rewards, members, config.learner.frozen),
                 step,
                 versions={m.slot: self.step for m in members},
                 rate_factors={m.slot: m.learning_rate_factor for m in members},
@@ -249,18 +260,21 @@ class Trainer:
             for _, task in posed:
                 self._archives[task.environment].add([task])
         before, events = self.population, tuple[EvolutionEvent, ...]()
+        measured: Mapping[str, float] = {}
         with phase("evolve"):
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
-            # Newborns of the last step would be measured before they have learnt anything.
-            if self.evolution.is_due(step) and step < config.steps:
+            if probe:
+                result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
+                seen, measured = with_probe(seen, result), result.metrics()
+            if due:
                 self.population, events = self.evolution.evolve(
                     before, seen, self.adapters, self.learner.optimizer, step
                 )
                 self.behaviour.begin_generation([m.id for m in self.population.members])
             self.engine.sync(range(len(self.population)), self.adapters, step)
-        metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics()
-        metrics |= archive_metrics(self._archives)
+        metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
+        metrics |= archive_metrics(self._archives) | self._outside_seeds(proposals)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
             clock.seconds["propose"] + clock.seconds["solve"]
         )
@@ -280,7 +294,7 @@ class Trainer:
         )
 
     def _propose(
-        self, step: int, matches: Sequence[Match], phase: Any, clock: Clock
+        self, step: int, matches: Sequence[Match], tasks: int, phase: Any, clock: Clock
     ) -> tuple[Proposal, ...]:
         """The teachers write; what is written is validated while others still write."""
         rollout = self.config.rollout
@@ -291,8 +305,10 @@ class Trainer:
                 self._spaces,
                 self._archives,
                 self.config.curriculum.references,
-                tasks_per_match=rollout.tasks_per_match,
+                tasks_per_match=tasks,
                 reference_count=rollout.references,
+                temperature=rollout.propose_temperature,
+                dropout=rollout.vocabulary_dropout,
                 step=step,
                 seed=self.config.seed,
             )
@@ -341,6 +357,13 @@ class Trainer:
                 for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
             )
 
+    def _outside_seeds(self, proposals: Sequence[Proposal]) -> dict[str, float]:
+        """Return the share of valid tasks with a construct, or a pair, that no seed task has."""
+        regions = {name: world.seeds for name, world in self.worlds.items() if world.seeds}
+        tasks = [p.outcome for p in proposals if isinstance(p.outcome, Task)]
+        new = [bool(regions[t.environment].novelties(t)) for t in tasks if t.environment in regions]
+        return {"outside_seeds": sum(new) / len(new)} if new else {}
+
     def _cell_of(self, task: Task) -> str:
         """Return the name of the archive cell of a task, whatever its environment."""
         return str(self._archives[task.environment].cell(task))
@@ -354,7 +377,7 @@ class Trainer:
             results.update(zip(places, validated, strict=True))
         return [results[place] for place in range(len(drafts))]
 
-    def _stream(self, step: int, matches: Sequence[Match]) -> list[tuple[Match, Task]]:
+    def _stream(self, step: int, matches: Sequence[Match], count: int) -> list[tuple[Match, Task]]:
         """The tasks of every match without a teacher, in the order of matches."""
         streamed = []
         for match in matches:
@@ -363,20 +386,24 @@ class Trainer:
             world = self.worlds[match.environment]
             seed = derive_seed(self.config.seed, "stream", step, match.index)
             tasks = draw_stream(
-                match.environment, world.stream, self.config.rollout.tasks_per_match, seed,
-                world.held_out, step,
+                match.environment, world.stream, count, seed, world.held_out, step,
             )  # fmt: skip
             streamed += [(match, task) for task in tasks]
         return streamed
 
     def _solve(
-        self, step: int, matches: Sequence[Match], posed: Sequence[tuple[Match, Task]], clock: Clock
+        self,
+        step: int,
+        matches: Sequence[Match],
+        posed: Sequence[tuple[Match, Task]],
+        attempts: int,
+        clock: Clock,
     ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
         rollout = self.config.rollout
         posings = plan_posings(posed, matches, self.population, self._environments)
         rollouts, seconds = run_interaction(
-            rollout.interaction.begin(posings, rollout.attempts, step, self.config.seed),
+            rollout.interaction.begin(posings, attempts, step, self.config.seed),
             self.engine,
             Sampling(rollout.solve_tokens, rollout.temperature, rollout.top_p),
             self._checks,

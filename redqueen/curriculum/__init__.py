@@ -5,6 +5,7 @@ from redqueen.curriculum.archive import Archive, Cell
 from redqueen.curriculum.held_out import RESERVED, HeldOut, check_sources, suite_tasks
 from redqueen.curriculum.near_copies import CopyIndex
 from redqueen.curriculum.samplers import ReferenceRule
+from redqueen.curriculum.seed_region import SeedRegion
 from redqueen.curriculum.stream import draw_stream
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "CopyIndex",
     "HeldOut",
     "ReferenceRule",
+    "SeedRegion",
     "admit",
     "check_sources",
     "draw_stream",

@@ -129,6 +129,9 @@ class TaskSpace(Protocol):
         """What describes a task; those with edges span the archive's cells."""
         ...
 
+    # An attribute `proposal_format`, if there is one, names texts that proposals cannot do without:
+    # vocabulary dropout spares their tokens.
+
     def references_for(self, kind: str, count: int) -> int:
         """Return how many archive tasks a proposal prompt of this kind shows, `count` at most."""
         ...
@@ -143,6 +146,15 @@ class TaskSpace(Protocol):
 
     def fingerprint(self, task: Task) -> Fingerprint:
         """Return the normal form of a task, to tell near copies and held-out tasks by."""
+        ...
+
+
+@runtime_checkable
+class ConstructSpace(Protocol):
+    """A task space that can say what its tasks are built of."""
+
+    def constructs(self, task: Task) -> frozenset[str]:
+        """Return the names of a task's constructs, for code those of its program."""
         ...
 
 

@@ -9,9 +9,11 @@ from redqueen.store.checkpoint import (
 from redqueen.store.configfile import config_toml
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
+    AnswerCount,
     Attempt,
     EvaluationAttempt,
     EvaluationRow,
+    GroupCount,
     MatrixCell,
     OutcomeCount,
     PhaseTime,
@@ -26,11 +28,13 @@ from redqueen.store.replay import Replay
 from redqueen.store.run import EvaluationStore, RunStore
 
 __all__ = [
+    "AnswerCount",
     "Attempt",
     "Checkpoint",
     "EvaluationAttempt",
     "EvaluationRow",
     "EvaluationStore",
+    "GroupCount",
     "MatrixCell",
     "OutcomeCount",
     "PhaseTime",

@@ -85,6 +85,28 @@ class SolveCount:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerCount:
+    """Answers of one step; `truncated` ones were cut off by the limit of tokens."""
+
+    step: int
+    attempts: int
+    malformed: int
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCount:
+    """Groups of answers that the learner compares, in one step.
+
+    In a `mixed` group some answers are correct and some are not.
+    """
+
+    step: int
+    groups: int
+    mixed: int
+
+
+@dataclass(frozen=True, slots=True)
 class OutcomeCount:
     """Proposals of one step with one outcome; `reason` None: valid."""
 

@@ -26,6 +26,7 @@ from redqueen.types import (
     Request,
     Rollout,
     StepRecord,
+    Suppression,
     Task,
     Verdict,
 )
@@ -41,7 +42,12 @@ TEXT_COLUMNS = "q.messages, q.token_ids AS prompt_ids"
 
 def _request(row: sqlite3.Row) -> Request:
     messages = tuple(Message(**turn) for turn in json.loads(row["messages"]))
-    return Request(row["slot"], messages, row["seed"], row["temperature"])
+    suppression = None
+    if row["suppression"] is not None:
+        kept = {k: tuple(v) if isinstance(v, list) else v
+                for k, v in json.loads(row["suppression"]).items()}  # fmt: skip
+        suppression = Suppression(**kept)
+    return Request(row["slot"], messages, row["seed"], row["temperature"], suppression)
 
 
 def _completion(row: sqlite3.Row) -> Completion:

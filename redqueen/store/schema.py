@@ -167,6 +167,7 @@ CREATE UNIQUE INDEX evaluations_attempt
     slot INTEGER,                   -- of the adapter, NULL: the base alone
     seed INTEGER NOT NULL,
     temperature REAL,               -- NULL: the run's
+    suppression TEXT,               -- JSON: tokens that it was written without, NULL: none
     text TEXT NOT NULL,
     tokens INTEGER NOT NULL,
     finished INTEGER NOT NULL,

@@ -140,7 +140,8 @@ class RecordWriter:
         """Return the columns that everything a model wrote has."""
         return {
             "prompt": digest_of(messages_json(request.messages)),
-            **row_of(request, "messages"),
+            **row_of(request, "messages", "suppression"),
+            "suppression": request.suppression and row_of(request.suppression),
             **row_of(completion, "slot", "prompt_ids"),
             "tokens": len(completion.token_ids),
             "token_ids": pack(completion.token_ids, "<i4") if self._keep_tokens else None,

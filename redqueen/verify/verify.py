@@ -275,7 +275,7 @@ class _Rows:
         self, row: str, request: Request, completion: Completion, temperature: float | None = None
     ) -> Scored:
         heat = temperature or request.temperature or self._config.rollout.temperature
-        return Scored(row, request.messages, completion, heat)
+        return Scored(row, request.messages, completion, heat, request.suppression)
 
 
 def _was_turned_down(outcome: Task | Rejection) -> bool:

@@ -16,6 +16,8 @@ from redqueen.population import Population
 from redqueen.types import Role
 from tests.evolution.toy_slots import Slots
 
+HEAT = dict.fromkeys(Role, 1.0)
+
 
 def setup(
     mus: dict[int, float] | None = None, sizes: dict | None = None, **evolution: Any
@@ -25,7 +27,7 @@ def setup(
     population = population.updated(
         [replace(population.by_id(i), mu=mu, sigma=1.0) for i, mu in (mus or {}).items()]
     )
-    return population, Evolution(EvolutionConfig(**evolution), newcomers, temperature=1.0, seed=0)
+    return population, Evolution(EvolutionConfig(**evolution), newcomers, HEAT, seed=0)
 
 
 def run(population: Population, evolution: Evolution, step: int = 10, seed: int = 0):

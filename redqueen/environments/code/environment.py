@@ -27,6 +27,7 @@ from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_RE
 from redqueen.environments.code.sources import SeedTasks, Stream, beyond, held_out
 from redqueen.environments.code.tasks import DIFFICULTY, MEASURES, TaskMaker
 from redqueen.environments.code.texts import task_id
+from redqueen.environments.code.traced.constructs import constructs
 from redqueen.environments.code.validation import validate
 from redqueen.sandbox import parse_module
 from redqueen.types import Messages, Rejection, Task, user
@@ -88,6 +89,7 @@ class CodeEnvironment:
         self.config = config
         self.kinds: tuple[str, ...] = config.kinds
         self.style, language = dialect_for(services.dialect, config.style)
+        self.proposal_format = self.style.proposal_format
         self._sandbox = services.sandbox
         self.maker = maker = TaskMaker(self.name, config, language)
         self.sources: Mapping[str, TaskSource] = {
@@ -157,6 +159,10 @@ class CodeEnvironment:
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
         """Return a task or a named rejection for each draft; every input runs twice."""
         return validate(drafts, self.name, self.config, self.style, self._sandbox())
+
+    def constructs(self, task: Task) -> frozenset[str]:
+        """Return the constructs of the task's program; that of code_f was not the teacher's."""
+        return frozenset() if task.kind == "code_f" else constructs(task.payload["program"])
 
     def fingerprint(self, task: Task) -> Fingerprint:
         """Return the program up to names, and up to constants if so configured, with its inputs.

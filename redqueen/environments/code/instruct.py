@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from redqueen.environments.code.styles import Pair, Style
+from redqueen.environments.code.styles import PROGRAM_FORMAT, Pair, Style
 
 _RULES = """\
 Rules for the function:
@@ -115,4 +115,5 @@ INSTRUCT = Style(
     read_program_and_input=_read_program_and_input,
     read_inputs_and_message=_read_inputs_and_message,
     read_answer=_read_answer,
+    proposal_format=("```python\n", "\n```\n", "```input\n", "```message\n", *PROGRAM_FORMAT),
 )

@@ -33,6 +33,12 @@ class Style:
     read_program_and_input: Callable[[str], Pair | None]
     read_inputs_and_message: Callable[[str], tuple[list[str], str] | None]
     read_answer: Callable[[str], str | None]
+    proposal_format: tuple[str, ...] = ()
+    """Texts that proposals cannot do without, for vocabulary dropout."""
+
+
+PROGRAM_FORMAT = ("def f(a, b):\n    return a\n", "\n        ", ", ", "(", ")")
+"""What no program can do without."""
 
 
 def _compact_propose(kind: str, references: Sequence[Pair]) -> str:
@@ -83,4 +89,5 @@ COMPACT = Style(
     read_program_and_input=_compact_program_and_input,
     read_inputs_and_message=_compact_inputs_and_message,
     read_answer=_compact_answer,
+    proposal_format=(INPUT, MESSAGE, *PROGRAM_FORMAT),
 )
