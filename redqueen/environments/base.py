@@ -115,6 +115,32 @@ class Environment(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Elicited:
+    """How a task is put to an untrained base with every help that needs no training."""
+
+    messages: Messages
+    """With a few worked examples, where they help."""
+    openings: tuple[str, ...] = ()
+    """Texts with whose first token the answer may not begin, so that it is worked out first."""
+
+
+@runtime_checkable
+class Elicits(Protocol):
+    """An environment that knows how to help an untrained base."""
+
+    def elicit(self, task: Task) -> Elicited:
+        """Return how the base is asked."""
+        ...
+
+
+def elicit(environment: Environment, task: Task) -> Elicited:
+    """Return how the elicited base is asked; as everybody, if the environment knows no help."""
+    if isinstance(environment, Elicits):
+        return environment.elicit(task)
+    return Elicited(environment.prompt(task))
+
+
 @runtime_checkable
 class TaskSpace(Protocol):
     """What an environment adds so that teachers can propose tasks."""

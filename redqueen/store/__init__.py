@@ -9,6 +9,8 @@ from redqueen.store.checkpoint import (
 from redqueen.store.configfile import config_toml
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
+    BASE,
+    ELICITED,
     AnswerCount,
     Attempt,
     EvaluationAttempt,
@@ -28,6 +30,8 @@ from redqueen.store.replay import Replay
 from redqueen.store.run import EvaluationStore, RunStore
 
 __all__ = [
+    "BASE",
+    "ELICITED",
     "AnswerCount",
     "Attempt",
     "Checkpoint",

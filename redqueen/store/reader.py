@@ -366,7 +366,7 @@ class RunReader:
         """Return the earliest step at which a member was measured in `suite`; None: never."""
         rows = self.rows(
             "SELECT min(step) AS step FROM evaluations "
-            "WHERE suite = ? AND subject != 'base' AND NOT staged",
+            "WHERE suite = ? AND subject LIKE 'member:%' AND NOT staged",
             (suite,),
         )
         step: int | None = rows[0]["step"]

@@ -4,12 +4,16 @@ from dataclasses import dataclass
 
 from redqueen.types import Completion, Request, Task, Verdict
 
+BASE, ELICITED = "base", "elicited"
+"""Subjects of evaluations that are no members: the base alone, and with every help that needs no
+training."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationAttempt:
     """One verified attempt of one subject at one task of a suite.
 
-    `subject` is `base` or `member:<id>`; `mode` is `greedy` or `sampled`.
+    `subject` is `base`, `elicited` or `member:<id>`; `mode` is `greedy` or `sampled`.
     """
 
     suite: str

@@ -38,13 +38,13 @@ def test_crossed_reliability_is_the_mean_of_all_split_halves(seed: int) -> None:
 
 def test_reliability_is_the_share_of_true_variance() -> None:
     """Means over T tasks with noise s: true variance / (true variance + s^2 / T)."""
-    M, T, true, noise = 400, 20, 0.5, 2.0
+    M, T, true, noise = 4000, 20, 0.5, 2.0
     skill_M1 = RNG.normal(0, true, (M, 1))
     scores_MT = skill_M1 + RNG.normal(0, 1, T) + RNG.normal(0, noise, (M, T))
     expected = true**2 / (true**2 + noise**2 / T)
-    assert crossed_reliability(scores_MT) == pytest.approx(expected, abs=0.06)
+    assert crossed_reliability(scores_MT) == pytest.approx(expected, abs=0.03)
     nested = [row - scores_MT.mean(0) for row in scores_MT]
-    assert nested_reliability(nested) == pytest.approx(expected, abs=0.06)
+    assert nested_reliability(nested) == pytest.approx(expected, abs=0.03)
 
 
 def test_reliability_of_noise_and_of_equals() -> None:

@@ -13,6 +13,7 @@ from redqueen.environments.base import (
     Attempt,
     Description,
     Draft,
+    Elicited,
     Fingerprint,
     Services,
     Suite,
@@ -30,7 +31,7 @@ from redqueen.environments.code.texts import task_id
 from redqueen.environments.code.traced.constructs import constructs
 from redqueen.environments.code.validation import validate
 from redqueen.sandbox import parse_module
-from redqueen.types import Messages, Rejection, Task, user
+from redqueen.types import Message, Messages, Rejection, Task, user
 
 if TYPE_CHECKING:
     from redqueen.environments.code.config import Code
@@ -111,6 +112,16 @@ class CodeEnvironment:
             return user(style.solve_i(payload["program"], payload["output"]))
         shown = [(args, output) for args, output in payload["examples"]]
         return user(style.solve_f(payload["message"], shown))
+
+    def elicit(self, task: Task) -> Elicited:
+        """Return the task after worked examples of its kind; the answer may not come at once."""
+        style = self.style
+        turns = [
+            turn
+            for prompt, answer in style.worked.get(task.kind, ())
+            for turn in (Message("user", prompt), Message("assistant", answer))
+        ]
+        return Elicited((*turns, *self.prompt(task)), style.openings.get(task.kind, ()))
 
     def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
         """Return verifications in the order of the attempts; the sandbox runs all calls at once.

@@ -4,8 +4,8 @@ A style writes the prompts of both roles and cuts a completion into its named pa
 raises; it returns None if a part is missing.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 THINK, ANSWER = "<think>\n", "<answer>\n"
 INPUT, OUTPUT, MESSAGE, EXAMPLES, TASK = (
@@ -35,6 +35,10 @@ class Style:
     read_answer: Callable[[str], str | None]
     proposal_format: tuple[str, ...] = ()
     """Texts that proposals cannot do without, for vocabulary dropout."""
+    worked: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
+    """Kind -> prompts with model answers, for the elicited base."""
+    openings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Kind -> texts that open an answer which is not worked out, for the elicited base."""
 
 
 PROGRAM_FORMAT = ("def f(a, b):\n    return a\n", "\n        ", ", ", "(", ")")
@@ -90,4 +94,5 @@ COMPACT = Style(
     read_inputs_and_message=_compact_inputs_and_message,
     read_answer=_compact_answer,
     proposal_format=(INPUT, MESSAGE, *PROGRAM_FORMAT),
+    openings={"code_o": (ANSWER,), "code_i": (ANSWER,)},
 )

@@ -72,4 +72,5 @@ TRACED = Style(
     read_inputs_and_message=_read_inputs_and_message,
     read_answer=_read_answer,
     proposal_format=(INPUT, *PROGRAM_FORMAT),
+    openings=dict.fromkeys(("code_o", "code_i", "code_f"), (ANSWER,)),
 )
