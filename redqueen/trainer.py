@@ -240,7 +240,7 @@ class Trainer:
                 step=step,
                 rng=rng,
             )
-        proposals = self._propose(step, matches, tasks, phase, clock)
+        proposals, shown = self._propose(step, matches, tasks, phase, clock)
         streamed = self._stream(step, matches, tasks)
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
@@ -260,7 +260,7 @@ class Trainer:
             for _, task in posed:
                 self._archives[task.environment].add([task])
         before, events = self.population, tuple[EvolutionEvent, ...]()
-        measured: Mapping[str, float] = {}
+        measured: dict[str, float] = {}
         with phase("evolve"):
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
@@ -291,12 +291,14 @@ class Trainer:
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
             streamed=tuple(task for _, task in streamed),
+            shown=shown,
         )
 
     def _propose(
         self, step: int, matches: Sequence[Match], tasks: int, phase: Any, clock: Clock
-    ) -> tuple[Proposal, ...]:
-        """The teachers write; what is written is validated while others still write."""
+    ) -> tuple[tuple[Proposal, ...], tuple[Task, ...]]:
+        """The teachers write; what is written is validated while others still write. Also returns
+        the references that are in no archive."""
         rollout = self.config.rollout
         with phase("propose"):
             planned = plan_proposals(
@@ -312,6 +314,13 @@ class Trainer:
                 step=step,
                 seed=self.config.seed,
             )
+
+            shown = {
+                task.id: task
+                for plan in planned
+                for task in plan.references
+                if task.id not in self._archives[plan.match.environment]
+            }
 
             def draft(number: int, completion: Completion) -> tuple[str, Draft]:
                 plan = planned[number]
@@ -340,10 +349,11 @@ class Trainer:
                     world.archive,
                     world.copies,
                     world.held_out,
+                    shown,
                 )
                 outcomes.update(zip(places, admitted, strict=True))
             _check_validated(list(outcomes.values()))
-            return tuple(
+            proposals = tuple(
                 Proposal(
                     step=step,
                     match=plan.match.index,
@@ -353,9 +363,11 @@ class Trainer:
                     request=plan.request,
                     completion=completion,
                     outcome=outcomes[number],
+                    novelty=self._archives[plan.match.environment].novelty(outcomes[number]),
                 )
                 for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
             )
+            return proposals, tuple(shown.values())
 
     def _outside_seeds(self, proposals: Sequence[Proposal]) -> dict[str, float]:
         """Return the share of valid tasks with a construct, or a pair, that no seed task has."""

@@ -202,6 +202,9 @@ class Proposal:
     request: Request
     completion: Completion
     outcome: Task | Rejection
+    novelty: float = 1.0
+    """1 / sqrt(1 + n), n the archived tasks in the cell of the task when it was proposed; 1 for a
+    rejection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,3 +306,6 @@ class StepRecord:
     streamed: tuple[Task, ...] = ()
     """Tasks that came from the stream, in the order of their matches; teachers' tasks are in the
     proposals."""
+    shown: tuple[Task, ...] = ()
+    """References that no archive holds: variants of archived tasks. Reading a run back leaves this
+    empty; the proposals name them."""

@@ -102,7 +102,13 @@ def final_files(directory: Path, step: int) -> dict[str, bytes]:
 SIGNALS: dict[str, Any] = {
     "evolution": {"interval": 2, "fitness": {"type": "dominated_novelty", "by": "probe"}},
     "rollout": {"propose_temperature": 1.2, "vocabulary_dropout": 0.05},
-    "learner": {"teacher": {"advantage": {"type": "reinforce++", "pooled": True, "window": 3}}},
+    "learner": {
+        "teacher": {
+            "advantage": {"type": "reinforce++", "pooled": True, "window": 3},
+            "reward": "novelty",
+        }
+    },
+    "curriculum": {"references": {"type": "varied", "by": "rare", "share": 0.8}},
 }
 """What teachers and selection go by, all of it unlike the defaults."""
 

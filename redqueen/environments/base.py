@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
 from pydantic import Field
 
 from redqueen.config.component import Component
@@ -181,6 +182,18 @@ class ConstructSpace(Protocol):
 
     def constructs(self, task: Task) -> frozenset[str]:
         """Return the names of a task's constructs, for code those of its program."""
+        ...
+
+
+@runtime_checkable
+class Varies(Protocol):
+    """A task space that can make new references of archived tasks."""
+
+    def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
+        """Return a valid task that is a small change away from `task`, or None if none came of it.
+
+        `donors` are other tasks to take parts of.
+        """
         ...
 
 

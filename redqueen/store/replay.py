@@ -44,9 +44,10 @@ def _request(row: sqlite3.Row) -> Request:
     messages = tuple(Message(**turn) for turn in json.loads(row["messages"]))
     suppression = None
     if row["suppression"] is not None:
-        kept = {k: tuple(v) if isinstance(v, list) else v
-                for k, v in json.loads(row["suppression"]).items()}  # fmt: skip
-        suppression = Suppression(**kept)
+        kept: dict[str, Any] = json.loads(row["suppression"])
+        suppression = Suppression(
+            kept["share"], kept["seed"], tuple(kept["keep"]), tuple(kept["opening"])
+        )
     return Request(row["slot"], messages, row["seed"], row["temperature"], suppression)
 
 
@@ -79,6 +80,7 @@ def _proposal(row: sqlite3.Row, tasks: dict[str, sqlite3.Row]) -> Proposal:
         request=_request(row),
         completion=_completion(row),
         outcome=outcome,
+        novelty=row["novelty"],
     )
 
 

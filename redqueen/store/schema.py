@@ -108,6 +108,7 @@ CREATE TABLE proposals (
     malformed INTEGER NOT NULL,
     infra INTEGER NOT NULL,
     detail TEXT NOT NULL,
+    novelty REAL NOT NULL,          -- of the task, by its cell of the archive
     reward REAL,                    -- NULL: not trained on
     TEXT_COLUMNS
 );

@@ -77,6 +77,7 @@ class RecordWriter:
             for result in record.matches
         ]
         insert(db, "matches", matches)
+        self.tasks(step, record.shown)
         self._proposals(record)
         self._rollouts(record)
         self.tasks(step, record.streamed)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from redqueen.environments.base import (
     Attempt,
     Description,
@@ -29,12 +31,16 @@ from redqueen.environments.code.sources import SeedTasks, Stream, beyond, held_o
 from redqueen.environments.code.tasks import DIFFICULTY, MEASURES, TaskMaker
 from redqueen.environments.code.texts import task_id
 from redqueen.environments.code.traced.constructs import constructs
-from redqueen.environments.code.validation import validate
+from redqueen.environments.code.validation import make_tasks, read_program, validate
+from redqueen.environments.code.variation import vary_program
 from redqueen.sandbox import parse_module
 from redqueen.types import Message, Messages, Rejection, Task, user
 
 if TYPE_CHECKING:
     from redqueen.environments.code.config import Code
+
+VARIANTS = 4
+"""Variants of a program that are tried for one varied reference."""
 
 DESCRIPTION = Description(
     title="Python functions",
@@ -170,6 +176,22 @@ class CodeEnvironment:
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
         """Return a task or a named rejection for each draft; every input runs twice."""
         return validate(drafts, self.name, self.config, self.style, self._sandbox())
+
+    def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
+        """Return a code_o task whose program has a statement added, removed or swapped.
+
+        It is validated like a teacher's, on the input that the task shows. The first of a few
+        variants that is valid is taken.
+        """
+        others = [str(donor.payload["program"]) for donor in donors]
+        drawn = (vary_program(task.payload["program"], others, rng) for _ in range(VARIANTS))
+        inputs = [_first_input(task)]
+        candidates = [
+            read_program("code_o", program, inputs, "", self.config) for program in drawn if program
+        ]
+        drafts = [Draft("code_o", "", (), None, 0)] * len(candidates)
+        made = make_tasks(drafts, candidates, self.name, self.config, self._sandbox())
+        return next((item for item in made if isinstance(item, Task)), None)
 
     def constructs(self, task: Task) -> frozenset[str]:
         """Return the constructs of the task's program; that of code_f was not the teacher's."""
