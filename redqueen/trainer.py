@@ -6,7 +6,7 @@ The parts come from `redqueen.build`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,16 @@ from redqueen.background import Background
 from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Snapshot
 from redqueen.config import Config
-from redqueen.curriculum import Archive, CopyIndex, HeldOut, SeedRegion, admit, draw_stream
+from redqueen.config.rollout import RolloutConfig
+from redqueen.curriculum import (
+    Archive,
+    CopyIndex,
+    HeldOut,
+    SeedRegion,
+    admit,
+    draw_stream,
+    outside_share,
+)
 from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Draft, Environment, TaskSource, TaskSpace
 from redqueen.errors import InfrastructureError
@@ -135,6 +144,7 @@ class Trainer:
         environments = {name: world.environment for name, world in self.worlds.items()}
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
+        self._regions = {name: world.seeds for name, world in self.worlds.items() if world.seeds}
         self._archives = {name: world.archive for name, world in self.worlds.items()}
         self._verify = verifier_of(environments)
         self._checks, self._writes = Background("checks"), Background("store")
@@ -218,7 +228,8 @@ class Trainer:
         # Newborns of the last step would be measured before they have learnt anything.
         due = self.evolution.is_due(step) and step < config.steps
         probe = self.evolution.probe_at(step) if due else None
-        tasks = probe.tasks if probe else config.rollout.tasks_per_match
+        teachers = len(self.population.by_role(Role.TEACHER))
+        rollout = probe.step(config.rollout, teachers) if probe else config.rollout
 
         @contextmanager
         def phase(name: str) -> Iterator[None]:
@@ -227,25 +238,21 @@ class Trainer:
                 yield
 
         with phase("match"):
-            shares = {name: world.share for name, world in self.worlds.items()}
-            rng = numpy_rng(config.seed, step, "match")
-            teachers = len(self.population.by_role(Role.TEACHER))
             matches = make_matches(
                 self.population,
                 config.population.matchmaking,
                 self.ratings,
-                count=max(config.rollout.matches, teachers) if probe else config.rollout.matches,
-                students_per_task="all" if probe else config.rollout.students_per_task,
-                shares=shares,
+                count=rollout.matches,
+                students_per_task=rollout.students_per_task,
+                shares={name: world.share for name, world in self.worlds.items()},
                 step=step,
-                rng=rng,
+                rng=numpy_rng(config.seed, step, "match"),
             )
-        proposals, shown = self._propose(step, matches, tasks, phase, clock)
-        streamed = self._stream(step, matches, tasks)
+        proposals, shown = self._propose(step, matches, rollout, phase, clock)
+        streamed = self._stream(step, matches, rollout.tasks_per_match)
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
-            attempts = probe.attempts if probe else config.rollout.attempts
-            rollouts = self._solve(step, matches, posed, attempts, clock)
+            rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
         with phase("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
@@ -274,7 +281,9 @@ class Trainer:
                 self.behaviour.begin_generation([m.id for m in self.population.members])
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
-        metrics |= archive_metrics(self._archives) | self._outside_seeds(proposals)
+        metrics |= archive_metrics(self._archives)
+        valid = [p.outcome for p in proposals if isinstance(p.outcome, Task)]
+        metrics |= outside_share(self._regions, valid)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
             clock.seconds["propose"] + clock.seconds["solve"]
         )
@@ -295,11 +304,15 @@ class Trainer:
         )
 
     def _propose(
-        self, step: int, matches: Sequence[Match], tasks: int, phase: Any, clock: Clock
+        self,
+        step: int,
+        matches: Sequence[Match],
+        rollout: RolloutConfig,
+        phase: Any,
+        clock: Clock,
     ) -> tuple[tuple[Proposal, ...], tuple[Task, ...]]:
         """The teachers write; what is written is validated while others still write. Also returns
         the references that are in no archive."""
-        rollout = self.config.rollout
         with phase("propose"):
             planned = plan_proposals(
                 matches,
@@ -307,7 +320,7 @@ class Trainer:
                 self._spaces,
                 self._archives,
                 self.config.curriculum.references,
-                tasks_per_match=tasks,
+                tasks_per_match=rollout.tasks_per_match,
                 reference_count=rollout.references,
                 temperature=rollout.propose_temperature,
                 dropout=rollout.vocabulary_dropout,
@@ -338,21 +351,9 @@ class Trainer:
                 partial(self.callbacks.on_texts, "propose"),
             )
         with phase("validate"):
-            validated = checks.results()
+            names = [plan.match.environment for plan in planned]
+            outcomes = self._admit(names, checks.results(), completions, shown)
             clock.seconds["beside/validate"] = checks.busy_seconds
-            outcomes: dict[int, Task | Rejection] = {}
-            for name, world in self.worlds.items():
-                places = [i for i, plan in enumerate(planned) if plan.match.environment == name]
-                admitted = admit(
-                    [validated[i] for i in places],
-                    [completions[i].finished for i in places],
-                    world.archive,
-                    world.copies,
-                    world.held_out,
-                    shown,
-                )
-                outcomes.update(zip(places, admitted, strict=True))
-            _check_validated(list(outcomes.values()))
             proposals = tuple(
                 Proposal(
                     step=step,
@@ -369,12 +370,28 @@ class Trainer:
             )
             return proposals, tuple(shown.values())
 
-    def _outside_seeds(self, proposals: Sequence[Proposal]) -> dict[str, float]:
-        """Return the share of valid tasks with a construct, or a pair, that no seed task has."""
-        regions = {name: world.seeds for name, world in self.worlds.items() if world.seeds}
-        tasks = [p.outcome for p in proposals if isinstance(p.outcome, Task)]
-        new = [bool(regions[t.environment].novelties(t)) for t in tasks if t.environment in regions]
-        return {"outside_seeds": sum(new) / len(new)} if new else {}
+    def _admit(
+        self,
+        names: Sequence[str],
+        validated: Sequence[Task | Rejection],
+        completions: Sequence[Completion],
+        shown: Collection[str],
+    ) -> list[Task | Rejection]:
+        """Return what becomes of each proposal, in the environment of its name."""
+        outcomes: dict[int, Task | Rejection] = {}
+        for name, world in self.worlds.items():
+            places = [i for i, other in enumerate(names) if other == name]
+            admitted = admit(
+                [validated[i] for i in places],
+                [completions[i].finished for i in places],
+                world.archive,
+                world.copies,
+                world.held_out,
+                shown,
+            )
+            outcomes.update(zip(places, admitted, strict=True))
+        _check_validated(list(outcomes.values()))
+        return [outcomes[place] for place in range(len(names))]
 
     def _cell_of(self, task: Task) -> str:
         """Return the name of the archive cell of a task, whatever its environment."""

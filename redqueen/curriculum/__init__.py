@@ -5,7 +5,7 @@ from redqueen.curriculum.archive import Archive, Cell
 from redqueen.curriculum.held_out import RESERVED, HeldOut, check_sources, suite_tasks
 from redqueen.curriculum.near_copies import CopyIndex
 from redqueen.curriculum.samplers import ReferenceRule
-from redqueen.curriculum.seed_region import SeedRegion
+from redqueen.curriculum.seed_region import SeedRegion, outside_share
 from redqueen.curriculum.stream import draw_stream
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "admit",
     "check_sources",
     "draw_stream",
+    "outside_share",
     "suite_tasks",
 ]

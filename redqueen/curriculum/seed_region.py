@@ -1,6 +1,6 @@
 """What the seed tasks are built of, to tell which tasks of teachers leave their region."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations
 
 from redqueen.types import Task
@@ -24,3 +24,12 @@ class SeedRegion:
     def novelties(self, task: Task) -> set[Construct]:
         """Return the constructs and pairs of a task that no seed task has."""
         return self._of(task) - self._region
+
+
+def outside_share(regions: Mapping[str, SeedRegion], tasks: Iterable[Task]) -> dict[str, float]:
+    """Return the metric `outside_seeds`, the share of tasks with something new to their region.
+
+    `regions` are by environment; tasks of others do not count, and without any there is no metric.
+    """
+    new = [bool(regions[t.environment].novelties(t)) for t in tasks if t.environment in regions]
+    return {"outside_seeds": sum(new) / len(new)} if new else {}

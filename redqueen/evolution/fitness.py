@@ -7,6 +7,7 @@ from pydantic import Field
 
 from redqueen.config.component import Component, Of
 from redqueen.config.evolution import EvolutionConfig, SharingConfig
+from redqueen.config.rollout import RolloutConfig
 from redqueen.evolution.diversity import Floats, Group
 from redqueen.types import Role
 
@@ -105,6 +106,17 @@ class Probe(Fitness):
     def probe(self) -> "Probe":
         """The probe that it goes by: this one."""
         return self
+
+    def step(self, rollout: RolloutConfig, teachers: int) -> RolloutConfig:
+        """Return the size of the step that is the probe."""
+        return rollout.model_copy(
+            update={
+                "matches": max(rollout.matches, teachers),
+                "students_per_task": "all",
+                "tasks_per_match": self.tasks,
+                "attempts": self.attempts,
+            }
+        )
 
     def of(self, group: Group, sigma: float) -> Floats:
         """Return the mean scores or rewards.
