@@ -91,7 +91,8 @@ def _write(
                 logits_RV = written.decode(token_R, route)
             while True:
                 if suppressor is not None:
-                    logits_RV = suppressor(logits_RV, here_R, torch.full_like(here_R, not step) > 0)
+                    first_H = torch.full_like(here_R, step == 0, dtype=torch.bool)
+                    logits_RV = suppressor(logits_RV, here_R, first_H)
                 token_R, logprob_R = draw(
                     logits_RV, uniform_RT[here_R, step], sampling, temperature_H
                 )

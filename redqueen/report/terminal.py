@@ -70,8 +70,8 @@ def _table(result: HeldOut, mode: str) -> Table:
 def final_table(result: HeldOut) -> RenderableType:
     """Verdict sentence, one table a mode, and how the figures were made.
 
-    Rows: base, population mean, best student, weakest; columns: task kinds, all, and the paired
-    difference to the base over all tasks. Fits 80 columns with three task kinds.
+    Rows: base, elicited base, population mean, best student, weakest; columns: task kinds, all, and
+    the paired difference to the base over all tasks. Fits 80 columns with three task kinds.
     """
     note = (
         f"n: tasks. {result.students} living students. Intervals: bootstrap over tasks; "
