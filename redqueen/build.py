@@ -15,11 +15,12 @@ import torch
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, build_config, merge
-from redqueen.curriculum import RESERVED, Archive, CopyIndex, HeldOut, check_sources
+from redqueen.curriculum import RESERVED, Archive, CopyIndex, HeldOut, SeedRegion, check_sources
 from redqueen.engines.base import Engine
 from redqueen.environments.base import (
     SEED,
     STREAM,
+    ConstructSpace,
     Environment,
     Services,
     TaskSpace,
@@ -102,6 +103,10 @@ def _world(name: str, environment: Environment, config: Config, population: Popu
     if isinstance(environment, TaskSpace) and curriculum.near_copies:
         copies = CopyIndex(environment.fingerprint, curriculum.family_repeats)
     held_out = HeldOut(environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED)
+    seeds = None
+    if isinstance(environment, ConstructSpace) and SEED in sources:
+        tasks = sources[SEED].tasks(curriculum.seed_tasks, config.seed)
+        seeds = SeedRegion(environment.constructs, tasks)
     return World(
         environment,
         Archive(curriculum.archive_size, environment),
@@ -109,6 +114,7 @@ def _world(name: str, environment: Environment, config: Config, population: Popu
         copies,
         sources.get(STREAM),
         config.environments[name].share,
+        seeds,
     )
 
 
@@ -179,7 +185,14 @@ def _parts(
         ratings=RatingSystem(config.population),
         population=population,
         evolution=Evolution(
-            config.evolution, config.population, config.rollout.temperature, config.seed
+            config.evolution,
+            config.population,
+            {
+                Role.TEACHER: config.rollout.propose_temperature or config.rollout.temperature,
+                Role.STUDENT: config.rollout.temperature,
+            },
+            config.seed,
+            config.learner.frozen,
         ),
         behaviour=behaviour,
         callbacks=callbacks,

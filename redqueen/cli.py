@@ -1,4 +1,4 @@
-"""The command line: train, resume, eval, report, verify, compare, export, doctor."""
+"""The command line: train, resume, eval, report, status, verify, compare, export, doctor."""
 
 import argparse
 import logging
@@ -69,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
     report.add_argument("run", type=Path)
+
+    status = command("status", "Say how far a run is, and whether it works.")
+    status.add_argument("run", type=Path)
 
     verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
     verify.add_argument("run", type=Path)
@@ -265,6 +268,17 @@ def _report(args: argparse.Namespace) -> int:
     return 0
 
 
+def _status(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from redqueen.report import print_status
+    from redqueen.store import RunStore
+
+    with RunStore.open(args.run, read_only=True) as run:
+        print_status(run, Console(highlight=False))
+    return 0
+
+
 def _verify(args: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -370,6 +384,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "resume": _resume,
     "eval": _eval,
     "report": _report,
+    "status": _status,
     "verify": _verify,
     "compare": _compare,
     "export": _export,

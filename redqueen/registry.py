@@ -34,10 +34,12 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "rare": "redqueen.curriculum.samplers:RareReferences",
         "recent": "redqueen.curriculum.samplers:RecentReferences",
         "azr": "redqueen.curriculum.samplers:AzrReferences",
+        "varied": "redqueen.curriculum.samplers:VariedReferences",
     },
     "teacher_reward": {
         "one_minus": "redqueen.learner.teacher_rewards:OneMinus",
         "variance": "redqueen.learner.teacher_rewards:Variance",
+        "novelty": "redqueen.learner.teacher_rewards:Novelty",
     },
     "advantage": {
         "grpo": "redqueen.learner.advantages.grpo:Grpo",
@@ -51,6 +53,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "conservative": "redqueen.evolution.fitness:Conservative",
         "solve_rate": "redqueen.evolution.fitness:SolveRate",
         "novelty": "redqueen.evolution.fitness:Novelty",
+        "dominated_novelty": "redqueen.evolution.fitness:DominatedNovelty",
+        "probe": "redqueen.evolution.fitness:Probe",
     },
     "selection": {
         "truncation": "redqueen.evolution.selection:Truncation",

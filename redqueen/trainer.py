@@ -6,7 +6,7 @@ The parts come from `redqueen.build`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,16 +16,27 @@ from redqueen.background import Background
 from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Snapshot
 from redqueen.config import Config
-from redqueen.curriculum import Archive, CopyIndex, HeldOut, admit, draw_stream
+from redqueen.config.rollout import RolloutConfig
+from redqueen.curriculum import (
+    Archive,
+    CopyIndex,
+    HeldOut,
+    SeedRegion,
+    admit,
+    draw_stream,
+    outside_share,
+)
 from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Draft, Environment, TaskSource, TaskSpace
 from redqueen.errors import InfrastructureError
 from redqueen.evolution import (
     BehaviourLog,
     Evolution,
+    probe_result,
     removed_members,
     step_activity,
     survey,
+    with_probe,
 )
 from redqueen.learner import Learner, assign_rewards, make_samples, step_metrics
 from redqueen.models.adapters import AdapterStack
@@ -39,6 +50,7 @@ from redqueen.types import (
     Match,
     Proposal,
     Rejection,
+    Role,
     Rollout,
     StepRecord,
     Task,
@@ -89,6 +101,8 @@ class World:
     stream: TaskSource | None
     share: float
     """Its share of matches."""
+    seeds: SeedRegion | None = None
+    """None: the environment does not say what tasks are built of, or has no seed tasks."""
 
 
 @dataclass(slots=True)
@@ -130,6 +144,7 @@ class Trainer:
         environments = {name: world.environment for name, world in self.worlds.items()}
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
+        self._regions = {name: world.seeds for name, world in self.worlds.items() if world.seeds}
         self._archives = {name: world.archive for name, world in self.worlds.items()}
         self._verify = verifier_of(environments)
         self._checks, self._writes = Background("checks"), Background("store")
@@ -210,6 +225,11 @@ class Trainer:
     def train_step(self) -> StepRecord:
         """Return the record of one pass through the phases (docs/design.md), not yet stored."""
         config, step, clock = self.config, self.step + 1, Clock()
+        # Newborns of the last step would be measured before they have learnt anything.
+        due = self.evolution.is_due(step) and step < config.steps
+        probe = self.evolution.probe_at(step) if due else None
+        teachers = len(self.population.by_role(Role.TEACHER))
+        rollout = probe.step(config.rollout, teachers) if probe else config.rollout
 
         @contextmanager
         def phase(name: str) -> Iterator[None]:
@@ -218,29 +238,27 @@ class Trainer:
                 yield
 
         with phase("match"):
-            shares = {name: world.share for name, world in self.worlds.items()}
-            rng = numpy_rng(config.seed, step, "match")
             matches = make_matches(
                 self.population,
                 config.population.matchmaking,
                 self.ratings,
-                count=config.rollout.matches,
-                students_per_task=config.rollout.students_per_task,
-                shares=shares,
+                count=rollout.matches,
+                students_per_task=rollout.students_per_task,
+                shares={name: world.share for name, world in self.worlds.items()},
                 step=step,
-                rng=rng,
+                rng=numpy_rng(config.seed, step, "match"),
             )
-        proposals = self._propose(step, matches, phase, clock)
-        streamed = self._stream(step, matches)
+        proposals, shown = self._propose(step, matches, rollout, phase, clock)
+        streamed = self._stream(step, matches, rollout.tasks_per_match)
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
-            rollouts = self._solve(step, matches, posed, clock)
+            rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
         with phase("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
             members = self.population.members
             update = self.learner.update(
-                make_samples(matches, proposals, rollouts, rewards, members),
+                make_samples(matches, proposals, rollouts, rewards, members, config.learner.frozen),
                 step,
                 versions={m.slot: self.step for m in members},
                 rate_factors={m.slot: m.learning_rate_factor for m in members},
@@ -249,18 +267,23 @@ class Trainer:
             for _, task in posed:
                 self._archives[task.environment].add([task])
         before, events = self.population, tuple[EvolutionEvent, ...]()
+        measured: dict[str, float] = {}
         with phase("evolve"):
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
-            # Newborns of the last step would be measured before they have learnt anything.
-            if self.evolution.is_due(step) and step < config.steps:
+            if probe:
+                result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
+                seen, measured = with_probe(seen, result), result.metrics()
+            if due:
                 self.population, events = self.evolution.evolve(
                     before, seen, self.adapters, self.learner.optimizer, step
                 )
                 self.behaviour.begin_generation([m.id for m in self.population.members])
             self.engine.sync(range(len(self.population)), self.adapters, step)
-        metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics()
+        metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= archive_metrics(self._archives)
+        valid = [p.outcome for p in proposals if isinstance(p.outcome, Task)]
+        metrics |= outside_share(self._regions, valid)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
             clock.seconds["propose"] + clock.seconds["solve"]
         )
@@ -277,13 +300,19 @@ class Trainer:
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
             streamed=tuple(task for _, task in streamed),
+            shown=shown,
         )
 
     def _propose(
-        self, step: int, matches: Sequence[Match], phase: Any, clock: Clock
-    ) -> tuple[Proposal, ...]:
-        """The teachers write; what is written is validated while others still write."""
-        rollout = self.config.rollout
+        self,
+        step: int,
+        matches: Sequence[Match],
+        rollout: RolloutConfig,
+        phase: Any,
+        clock: Clock,
+    ) -> tuple[tuple[Proposal, ...], tuple[Task, ...]]:
+        """The teachers write; what is written is validated while others still write. Also returns
+        the references that are in no archive."""
         with phase("propose"):
             planned = plan_proposals(
                 matches,
@@ -293,9 +322,18 @@ class Trainer:
                 self.config.curriculum.references,
                 tasks_per_match=rollout.tasks_per_match,
                 reference_count=rollout.references,
+                temperature=rollout.propose_temperature,
+                dropout=rollout.vocabulary_dropout,
                 step=step,
                 seed=self.config.seed,
             )
+
+            shown = {
+                task.id: task
+                for plan in planned
+                for task in plan.references
+                if task.id not in self._archives[plan.match.environment]
+            }
 
             def draft(number: int, completion: Completion) -> tuple[str, Draft]:
                 plan = planned[number]
@@ -313,21 +351,10 @@ class Trainer:
                 partial(self.callbacks.on_texts, "propose"),
             )
         with phase("validate"):
-            validated = checks.results()
+            names = [plan.match.environment for plan in planned]
+            outcomes = self._admit(names, checks.results(), completions, shown)
             clock.seconds["beside/validate"] = checks.busy_seconds
-            outcomes: dict[int, Task | Rejection] = {}
-            for name, world in self.worlds.items():
-                places = [i for i, plan in enumerate(planned) if plan.match.environment == name]
-                admitted = admit(
-                    [validated[i] for i in places],
-                    [completions[i].finished for i in places],
-                    world.archive,
-                    world.copies,
-                    world.held_out,
-                )
-                outcomes.update(zip(places, admitted, strict=True))
-            _check_validated(list(outcomes.values()))
-            return tuple(
+            proposals = tuple(
                 Proposal(
                     step=step,
                     match=plan.match.index,
@@ -337,9 +364,34 @@ class Trainer:
                     request=plan.request,
                     completion=completion,
                     outcome=outcomes[number],
+                    novelty=self._archives[plan.match.environment].novelty(outcomes[number]),
                 )
                 for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
             )
+            return proposals, tuple(shown.values())
+
+    def _admit(
+        self,
+        names: Sequence[str],
+        validated: Sequence[Task | Rejection],
+        completions: Sequence[Completion],
+        shown: Collection[str],
+    ) -> list[Task | Rejection]:
+        """Return what becomes of each proposal, in the environment of its name."""
+        outcomes: dict[int, Task | Rejection] = {}
+        for name, world in self.worlds.items():
+            places = [i for i, other in enumerate(names) if other == name]
+            admitted = admit(
+                [validated[i] for i in places],
+                [completions[i].finished for i in places],
+                world.archive,
+                world.copies,
+                world.held_out,
+                shown,
+            )
+            outcomes.update(zip(places, admitted, strict=True))
+        _check_validated(list(outcomes.values()))
+        return [outcomes[place] for place in range(len(names))]
 
     def _cell_of(self, task: Task) -> str:
         """Return the name of the archive cell of a task, whatever its environment."""
@@ -354,7 +406,7 @@ class Trainer:
             results.update(zip(places, validated, strict=True))
         return [results[place] for place in range(len(drafts))]
 
-    def _stream(self, step: int, matches: Sequence[Match]) -> list[tuple[Match, Task]]:
+    def _stream(self, step: int, matches: Sequence[Match], count: int) -> list[tuple[Match, Task]]:
         """The tasks of every match without a teacher, in the order of matches."""
         streamed = []
         for match in matches:
@@ -363,20 +415,24 @@ class Trainer:
             world = self.worlds[match.environment]
             seed = derive_seed(self.config.seed, "stream", step, match.index)
             tasks = draw_stream(
-                match.environment, world.stream, self.config.rollout.tasks_per_match, seed,
-                world.held_out, step,
+                match.environment, world.stream, count, seed, world.held_out, step,
             )  # fmt: skip
             streamed += [(match, task) for task in tasks]
         return streamed
 
     def _solve(
-        self, step: int, matches: Sequence[Match], posed: Sequence[tuple[Match, Task]], clock: Clock
+        self,
+        step: int,
+        matches: Sequence[Match],
+        posed: Sequence[tuple[Match, Task]],
+        attempts: int,
+        clock: Clock,
     ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
         rollout = self.config.rollout
         posings = plan_posings(posed, matches, self.population, self._environments)
         rollouts, seconds = run_interaction(
-            rollout.interaction.begin(posings, rollout.attempts, step, self.config.seed),
+            rollout.interaction.begin(posings, attempts, step, self.config.seed),
             self.engine,
             Sampling(rollout.solve_tokens, rollout.temperature, rollout.top_p),
             self._checks,

@@ -39,6 +39,7 @@ class ToyModel:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float] = 1.0,
+        suppressions: Any = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         heat = [temperature] * len(slots) if isinstance(temperature, float | int) else temperature
         width = max(map(len, token_ids))
@@ -54,7 +55,12 @@ class ToyModel:
         return torch.stack(rows), mask
 
     def base_score(
-        self, prompt_ids: Any, token_ids: Any, *, temperature: float | Sequence[float] = 1.0
+        self,
+        prompt_ids: Any,
+        token_ids: Any,
+        *,
+        temperature: float | Sequence[float] = 1.0,
+        suppressions: Any = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self.score([None] * len(prompt_ids), prompt_ids, token_ids, temperature=temperature)
 

@@ -7,13 +7,13 @@ from functools import partial
 from redqueen.background import Background
 from redqueen.curriculum import check_sources, suite_tasks
 from redqueen.engines.base import Engine, Sampling
-from redqueen.environments.base import Attempt, Environment, Verification, sources_of
+from redqueen.environments.base import Attempt, Environment, Verification, elicit, sources_of
 from redqueen.errors import InfrastructureError
 from redqueen.population import Population
 from redqueen.rng import derive_seed
 from redqueen.rollouts.collect import Verifier, generate_and_check, verifier_of
-from redqueen.store import EvaluationAttempt, EvaluationStore
-from redqueen.types import Completion, Request, Role, Task, Verdict
+from redqueen.store import BASE, ELICITED, EvaluationAttempt, EvaluationStore
+from redqueen.types import Completion, Request, Role, Suppression, Task, Verdict
 
 OnProgress = Callable[[int, int], None]
 """Receives how many attempts are made, and of how many."""
@@ -21,10 +21,24 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is measured: `base` or `member:<id>`, and the adapter's slot (None: the base alone)."""
+    """Who is measured: `base`, `elicited` (the base with every help that needs no training) or
+    `member:<id>`; and the adapter's slot (None: the base alone)."""
 
     name: str
     slot: int | None
+
+    @property
+    def elicited(self) -> bool:
+        """Whether it is asked as `redqueen.environments.base.elicit` says, with twice the room."""
+        return self.name == ELICITED
+
+    def request(self, environment: Environment, task: Task, seed: int) -> Request:
+        """Return what puts a task to the subject."""
+        if not self.elicited:
+            return Request(self.slot, environment.prompt(task), seed)
+        asked = elicit(environment, task)
+        suppression = Suppression(opening=asked.openings) if asked.openings else None
+        return Request(self.slot, asked.messages, seed, suppression=suppression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +57,13 @@ def modes_of(samples: int) -> tuple[Mode, ...]:
 
 
 def subjects_of(population: Population) -> list[Subject]:
-    """Return the base and every living student."""
+    """Return the base, the elicited base and every living student."""
     students = population.by_role(Role.STUDENT)
-    return [Subject("base", None), *(Subject(f"member:{m.id}", m.slot) for m in students)]
+    return [
+        Subject(BASE, None),
+        Subject(ELICITED, None),
+        *(Subject(f"member:{m.id}", m.slot) for m in students),
+    ]
 
 
 def tasks_of_suite(
@@ -107,11 +125,7 @@ def evaluate(
         for subject, mode in plan:
             planned = [(task, number) for task in tasks for number in range(mode.attempts)]
             requests = [
-                Request(
-                    subject.slot,
-                    prompts[task.environment].prompt(task),
-                    derive_seed(seed, task.id, number),
-                )
+                subject.request(prompts[task.environment], task, derive_seed(seed, task.id, number))
                 for task, number in planned
             ]
 
@@ -128,7 +142,7 @@ def evaluate(
             completions, checks = generate_and_check(
                 engine,
                 requests,
-                Sampling(max_new_tokens, mode.temperature),
+                Sampling(max_new_tokens * (2 if subject.elicited else 1), mode.temperature),
                 background,
                 partial(_verify_twice, verify),
                 attempt,

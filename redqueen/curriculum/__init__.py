@@ -5,6 +5,7 @@ from redqueen.curriculum.archive import Archive, Cell
 from redqueen.curriculum.held_out import RESERVED, HeldOut, check_sources, suite_tasks
 from redqueen.curriculum.near_copies import CopyIndex
 from redqueen.curriculum.samplers import ReferenceRule
+from redqueen.curriculum.seed_region import SeedRegion, outside_share
 from redqueen.curriculum.stream import draw_stream
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "CopyIndex",
     "HeldOut",
     "ReferenceRule",
+    "SeedRegion",
     "admit",
     "check_sources",
     "draw_stream",
+    "outside_share",
     "suite_tasks",
 ]

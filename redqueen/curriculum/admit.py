@@ -1,6 +1,6 @@
 """Which validated proposals become tasks of the run."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from redqueen.curriculum.archive import Archive
 from redqueen.curriculum.held_out import HeldOut
@@ -14,14 +14,16 @@ def admit(
     archive: Archive,
     copies: CopyIndex | None,
     held_out: HeldOut,
+    shown: Collection[str] = (),
 ) -> list[Task | Rejection]:
     """Return what becomes of each proposal of a step: its task, or a rejection with a reason.
 
     `outcomes` is what validation says, `finished` whether the text came to its end. A task of a
     held-out suite, should a teacher hit on it, is never trained on. What the archive or this step
-    has already is a duplicate, or a near copy if `copies` says so (None: nothing is one).
+    has already, or teachers were shown (`shown`, ids), is a duplicate, or a near copy if `copies`
+    says so (None: nothing is one).
     """
-    seen: set[str] = set()
+    seen = set(shown)
     if copies is not None:
         copies.follow(archive.tasks)
     admitted: list[Task | Rejection] = []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
 from pydantic import Field
 
 from redqueen.config.component import Component
@@ -115,6 +116,32 @@ class Environment(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Elicited:
+    """How a task is put to an untrained base with every help that needs no training."""
+
+    messages: Messages
+    """With a few worked examples, where they help."""
+    openings: tuple[str, ...] = ()
+    """Texts with whose first token the answer may not begin, so that it is worked out first."""
+
+
+@runtime_checkable
+class Elicits(Protocol):
+    """An environment that knows how to help an untrained base."""
+
+    def elicit(self, task: Task) -> Elicited:
+        """Return how the base is asked."""
+        ...
+
+
+def elicit(environment: Environment, task: Task) -> Elicited:
+    """Return how the elicited base is asked; as everybody, if the environment knows no help."""
+    if isinstance(environment, Elicits):
+        return environment.elicit(task)
+    return Elicited(environment.prompt(task))
+
+
 @runtime_checkable
 class TaskSpace(Protocol):
     """What an environment adds so that teachers can propose tasks."""
@@ -128,6 +155,9 @@ class TaskSpace(Protocol):
     def measures(self) -> tuple[Measure, ...]:
         """What describes a task; those with edges span the archive's cells."""
         ...
+
+    # An attribute `proposal_format`, if there is one, names texts that proposals cannot do without:
+    # vocabulary dropout spares their tokens.
 
     def references_for(self, kind: str, count: int) -> int:
         """Return how many archive tasks a proposal prompt of this kind shows, `count` at most."""
@@ -143,6 +173,27 @@ class TaskSpace(Protocol):
 
     def fingerprint(self, task: Task) -> Fingerprint:
         """Return the normal form of a task, to tell near copies and held-out tasks by."""
+        ...
+
+
+@runtime_checkable
+class ConstructSpace(Protocol):
+    """A task space that can say what its tasks are built of."""
+
+    def constructs(self, task: Task) -> frozenset[str]:
+        """Return the names of a task's constructs, for code those of its program."""
+        ...
+
+
+@runtime_checkable
+class Varies(Protocol):
+    """A task space that can make new references of archived tasks."""
+
+    def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
+        """Return a valid task that is a small change away from `task`, or None if none came of it.
+
+        `donors` are other tasks to take parts of.
+        """
         ...
 
 

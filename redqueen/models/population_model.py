@@ -19,7 +19,7 @@ from redqueen.models.loading import SEEDLING, Base, load_base
 from redqueen.models.memory import keep_freed_memory, peak_memory
 from redqueen.models.routing import Router, find_targets, layer_shape
 from redqueen.models.scoring import Scores
-from redqueen.types import Messages
+from redqueen.types import Messages, Suppression
 
 PROMPTS_KEPT = 4096
 """Conversations whose tokens are kept: many requests share one."""
@@ -125,11 +125,13 @@ class PopulationModel:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float] = 1.0,
+        suppressions: Sequence[Suppression | None] | None = None,
     ) -> Scores:
         """Return `(logprobs_BT, mask_BT)` of completions; see `redqueen.models.scoring.score`."""
         return scoring.score(
-            self.base, self.router, slots, prompt_ids, token_ids, temperature=temperature
-        )
+            self.base, self.router, slots, prompt_ids, token_ids,
+            temperature=temperature, suppressions=suppressions,
+        )  # fmt: skip
 
     @torch.no_grad()
     def base_score(
@@ -138,11 +140,13 @@ class PopulationModel:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float] = 1.0,
+        suppressions: Sequence[Suppression | None] | None = None,
     ) -> Scores:
         """Return `(logprobs_BT, mask_BT)` under the base alone."""
         return scoring.score(
-            self.base, self.router, None, prompt_ids, token_ids, temperature=temperature
-        )
+            self.base, self.router, None, prompt_ids, token_ids,
+            temperature=temperature, suppressions=suppressions,
+        )  # fmt: skip
 
     def micro_batches(
         self,

@@ -11,6 +11,8 @@ from redqueen.models.batching import slot_order
 from redqueen.models.loading import Base
 from redqueen.models.packing import Packing, Text
 from redqueen.models.routing import Router
+from redqueen.models.suppression import Suppressor
+from redqueen.types import Suppression
 
 
 class Scores(NamedTuple):
@@ -37,6 +39,7 @@ def score(
     token_ids: Sequence[Sequence[int]],
     *,
     temperature: float | Sequence[float] = 1.0,
+    suppressions: Sequence[Suppression | None] | None = None,
 ) -> Scores:
     """log_softmax(logits / temperature) of each completion token, given prompt and predecessors.
 
@@ -47,6 +50,7 @@ def score(
         prompt_ids: B prompts of at least one token.
         token_ids: B completions; T is the longest.
         temperature: divides the logits, as in sampling; one for all rows, or B of them.
+        suppressions: B of them: tokens that the rows were written without; None: all tokens.
 
     Rows of one slot and prompt share its computation, where the base allows it; the result and its
     gradient are those of each row on its own. The output head runs at completion positions only.
@@ -70,6 +74,9 @@ def score(
     at = (torch.tensor(row_M, device=base.device), torch.tensor(column_M, device=base.device))
     scale_M = torch.tensor([temperatures[row] for row in row_M], device=base.device)
     scaled_MV = logits_MV.float() / scale_M[:, None]
+    suppressor = Suppressor.of(base, suppressions, scaled_MV.shape[-1])
+    if suppressor is not None:
+        scaled_MV = suppressor(scaled_MV, at[0], at[1] == 0)
     target = torch.tensor(target_M, dtype=torch.long, device=base.device)
     logprob_M = scaled_MV.gather(1, target[:, None])[:, 0] - scaled_MV.logsumexp(-1)
     longest = max(len(tokens) for tokens in token_ids)

@@ -5,7 +5,7 @@ from redqueen.report.markup import population_text
 from redqueen.report.page import render_page, write_report
 from redqueen.report.queries import RunData, read_run
 from redqueen.report.statistics import Estimate, bootstrap_means, cluster_bootstrap, wilson
-from redqueen.report.terminal import final_table, print_results
+from redqueen.report.terminal import final_table, print_results, print_status
 
 __all__ = [
     "Estimate",
@@ -18,6 +18,7 @@ __all__ = [
     "main_suite",
     "population_text",
     "print_results",
+    "print_status",
     "read_run",
     "render_page",
     "summarize",

@@ -9,6 +9,7 @@ from redqueen.files import write_text
 from redqueen.formatting import duration
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
+from redqueen.report.health import Word
 from redqueen.report.heldout import verdict_sentence
 from redqueen.report.markup import document, population_text, section
 from redqueen.report.population import lineage, matrix, ratings
@@ -26,6 +27,7 @@ from redqueen.store import RunReader, RunStore, config_toml
 from redqueen.types import Role
 
 CHAPTERS = (
+    ("working", "Is it working?"),
     ("results", "Results"),
     ("students", "Students"),
     ("teachers", "Teachers"),
@@ -75,6 +77,27 @@ def _header(run: RunData) -> str:
         tag("nav", *(tag("a", esc(name), href=f"#{key}") for key, name in CHAPTERS)),
         class_="top",
     )
+
+
+WORD_CLASSES = {Word.FINE: "up", Word.WATCH: "odd", Word.BROKEN: "down", Word.UNKNOWN: None}
+
+
+def _working(run: RunData) -> str:
+    """The run's vital signs, each with a word and what to change."""
+    head = [tag("th", name, scope="col") for name in ("", "value", "", "what to change")]
+    rows = [
+        tag(
+            "tr",
+            tag("th", esc(sign.title), scope="row"),
+            tag("td", esc(sign.text or "\u2013")),
+            tag("td", esc(sign.word.value), class_=WORD_CLASSES[sign.word]),
+            tag("td", esc(sign.advice), class_="words"),
+        )
+        for sign in run.signs
+    ]
+    body = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows))
+    lead = "The last third of the steps. The same table: redqueen status."
+    return section("working", "Is it working?", lead, tag("div", body, class_="full scroll signs"))
 
 
 def _results(run: RunData) -> str:
@@ -150,6 +173,7 @@ def render_page(reader: RunReader) -> str:
     body = tag(
         "main",
         _header(run),
+        _working(run),
         _results(run),
         section("students", "Students", students, solve_rates(run), matrix(run)),
         section(

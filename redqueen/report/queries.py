@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from redqueen.alarms import CAUSES
+from redqueen.report.health import Sign, health
 from redqueen.report.heldout import HeldOut, ordered_suites, summarize
 from redqueen.store import (
     Attempt,
@@ -96,6 +97,8 @@ class RunData:
     """Cause -> steps in which it rang."""
     mismatch: Sequence[float]
     """Of log-probabilities, by step."""
+    signs: Sequence[Sign]
+    """Whether it works."""
     results: Sequence[HeldOut]
     """The main suite first."""
     stages: Sequence[Stage]
@@ -223,6 +226,7 @@ def read_run(run: RunReader) -> RunData:
         diversity={key: points for key, points in diversity.items() if points},
         alarms={name: steps for name, steps in alarms.items() if steps},
         mismatch=[value for _, value in run.load_metrics("logprob_mismatch")],
+        signs=health(run),
         results=results_of(run),
         stages=_stages(run),
     )

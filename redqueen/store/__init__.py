@@ -9,9 +9,13 @@ from redqueen.store.checkpoint import (
 from redqueen.store.configfile import config_toml
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
+    BASE,
+    ELICITED,
+    AnswerCount,
     Attempt,
     EvaluationAttempt,
     EvaluationRow,
+    GroupCount,
     MatrixCell,
     OutcomeCount,
     PhaseTime,
@@ -26,11 +30,15 @@ from redqueen.store.replay import Replay
 from redqueen.store.run import EvaluationStore, RunStore
 
 __all__ = [
+    "BASE",
+    "ELICITED",
+    "AnswerCount",
     "Attempt",
     "Checkpoint",
     "EvaluationAttempt",
     "EvaluationRow",
     "EvaluationStore",
+    "GroupCount",
     "MatrixCell",
     "OutcomeCount",
     "PhaseTime",

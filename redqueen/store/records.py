@@ -4,12 +4,16 @@ from dataclasses import dataclass
 
 from redqueen.types import Completion, Request, Task, Verdict
 
+BASE, ELICITED = "base", "elicited"
+"""Subjects of evaluations that are no members: the base alone, and with every help that needs no
+training."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationAttempt:
     """One verified attempt of one subject at one task of a suite.
 
-    `subject` is `base` or `member:<id>`; `mode` is `greedy` or `sampled`.
+    `subject` is `base`, `elicited` or `member:<id>`; `mode` is `greedy` or `sampled`.
     """
 
     suite: str
@@ -82,6 +86,28 @@ class SolveCount:
     kind: str
     correct: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCount:
+    """Answers of one step; `truncated` ones were cut off by the limit of tokens."""
+
+    step: int
+    attempts: int
+    malformed: int
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCount:
+    """Groups of answers that the learner compares, in one step.
+
+    In a `mixed` group some answers are correct and some are not.
+    """
+
+    step: int
+    groups: int
+    mixed: int
 
 
 @dataclass(frozen=True, slots=True)

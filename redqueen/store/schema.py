@@ -108,6 +108,7 @@ CREATE TABLE proposals (
     malformed INTEGER NOT NULL,
     infra INTEGER NOT NULL,
     detail TEXT NOT NULL,
+    novelty REAL NOT NULL,          -- of the task, by its cell of the archive
     reward REAL,                    -- NULL: not trained on
     TEXT_COLUMNS
 );
@@ -150,7 +151,7 @@ CREATE TABLE evaluations (
     step INTEGER NOT NULL,          -- the run's step that was measured
     staged INTEGER NOT NULL,        -- 1: of an evaluation that has not ended
     suite TEXT NOT NULL,
-    subject TEXT NOT NULL,          -- 'base' or 'member:<id>'
+    subject TEXT NOT NULL,          -- 'base', 'elicited' or 'member:<id>'
     mode TEXT NOT NULL,             -- 'greedy' or 'sampled'
     task_id TEXT NOT NULL REFERENCES tasks,
     attempt INTEGER NOT NULL,
@@ -167,6 +168,7 @@ CREATE UNIQUE INDEX evaluations_attempt
     slot INTEGER,                   -- of the adapter, NULL: the base alone
     seed INTEGER NOT NULL,
     temperature REAL,               -- NULL: the run's
+    suppression TEXT,               -- JSON: tokens that it was written without, NULL: none
     text TEXT NOT NULL,
     tokens INTEGER NOT NULL,
     finished INTEGER NOT NULL,

@@ -77,6 +77,7 @@ class RecordWriter:
             for result in record.matches
         ]
         insert(db, "matches", matches)
+        self.tasks(step, record.shown)
         self._proposals(record)
         self._rollouts(record)
         self.tasks(step, record.streamed)
@@ -140,7 +141,8 @@ class RecordWriter:
         """Return the columns that everything a model wrote has."""
         return {
             "prompt": digest_of(messages_json(request.messages)),
-            **row_of(request, "messages"),
+            **row_of(request, "messages", "suppression"),
+            "suppression": request.suppression and row_of(request.suppression),
             **row_of(completion, "slot", "prompt_ids"),
             "tokens": len(completion.token_ids),
             "token_ids": pack(completion.token_ids, "<i4") if self._keep_tokens else None,

@@ -9,10 +9,10 @@ import pytest
 from redqueen.benchmarks import Subject, evaluate, measure, tasks_of_suite
 from redqueen.config import Config
 from redqueen.engines.base import OnFinished, Sampling, ignore
-from redqueen.environments.base import Attempt, TaskSource, Verification
+from redqueen.environments.base import Attempt, Elicited, TaskSource, Verification
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.store import EvaluationAttempt, EvaluationStore, RunStore
-from redqueen.types import Completion, Messages, Request, Task, Verdict, user
+from redqueen.types import Completion, Messages, Request, Suppression, Task, Verdict, user
 
 
 class Sums:
@@ -216,3 +216,33 @@ def test_a_new_evaluation_replaces_the_old_one(directory: Path) -> None:
     measured(directory, lambda request, temperature: "?")
     with RunStore.open(directory, read_only=True) as store:
         assert {row.correct for row in store.load_evaluations()} == {0}
+
+
+def test_the_elicited_base_gets_the_environments_help_and_twice_the_room() -> None:
+    class Helped(Sums):
+        def elicit(self, task: Task) -> Elicited:
+            return Elicited((*user("1 + 1 = 2"), *self.prompt(task)), ("4",))
+
+    asked: list[tuple[Request, Sampling]] = []
+
+    class Noting(Scripted):
+        def generate(self, requests, sampling, on_finished=ignore):  # type: ignore[no-untyped-def]
+            asked.extend((request, sampling) for request in requests)
+            return super().generate(requests, sampling, on_finished)
+
+    for environment, suppression, turns in (
+        (Helped(), Suppression(opening=("4",)), 2),
+        (Sums(), None, 1),
+    ):
+        asked.clear()
+        tasks = environment.tasks(2, 0)
+        evaluate(
+            Noting(lambda request, temperature: "1"), environment.verify, {"sums": environment},
+            "six", tasks, [Subject("base", None), Subject("elicited", None)],
+            samples=0, max_new_tokens=8, seed=3,
+        )  # fmt: skip
+        (base, plain), (helped, doubled) = asked[0], asked[2]
+        assert (plain.max_new_tokens, doubled.max_new_tokens) == (8, 16)
+        assert (base.suppression, helped.suppression) == (None, suppression)
+        assert (len(base.messages), len(helped.messages)) == (1, turns)
+        assert (base.slot, helped.slot, base.seed) == (None, None, helped.seed)

@@ -41,6 +41,15 @@ def test_held_out_duplicate_near_copy() -> None:
     assert outcomes(sum_task(5, 6), sum_task(6, 5), copies=False) == ["5+6", "6+5"]
 
 
+def test_a_reference_that_is_in_no_archive_is_a_duplicate_too() -> None:
+    environment = TaughtSums()
+    made = admit(
+        [sum_task(5, 6), sum_task(5, 7)], [True, True], Archive(9, environment), None,
+        HeldOut(environment, seed=0), {"5+6"},
+    )  # fmt: skip
+    assert made == [Rejection("duplicate", malformed=False), sum_task(5, 7)]
+
+
 def test_a_family_is_full_after_its_repeats() -> None:
     several = [sum_task(5, n) for n in (6, 7, 8)]
     assert outcomes(*several, repeats=2) == ["5+6", "5+7", "near_copy"]

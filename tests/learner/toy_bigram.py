@@ -45,12 +45,12 @@ class Bigram:
         return torch.stack(rows), mask
 
     def score(
-        self, slots, prompt_ids, token_ids, *, temperature
+        self, slots, prompt_ids, token_ids, *, temperature, suppressions=None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self._score(slots, prompt_ids, token_ids, temperature)
 
     def base_score(
-        self, prompt_ids, token_ids, *, temperature
+        self, prompt_ids, token_ids, *, temperature, suppressions=None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self._score([None] * len(prompt_ids), prompt_ids, token_ids, temperature)
 

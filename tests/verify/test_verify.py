@@ -108,7 +108,7 @@ class Model:
     def encode(self, messages: Messages) -> tuple[int, ...]:
         return tuple(map(ord, messages[-1].content))
 
-    def score(self, slots, prompt_ids, token_ids, *, temperature):
+    def score(self, slots, prompt_ids, token_ids, *, temperature, suppressions=None):
         width = max(map(len, token_ids))
         rows = torch.zeros(len(slots), width)
         for i, (slot, ids) in enumerate(zip(slots, token_ids, strict=True)):
@@ -116,7 +116,7 @@ class Model:
             rows[i, : len(ids)] = -scale * torch.tensor(ids).float() / temperature[i]
         return rows, rows != 0
 
-    def base_score(self, prompt_ids, token_ids, *, temperature):
+    def base_score(self, prompt_ids, token_ids, *, temperature, suppressions=None):
         return self.score([None] * len(token_ids), prompt_ids, token_ids, temperature=temperature)
 
     def micro_batches(self, slots, prompt_ids, token_ids):

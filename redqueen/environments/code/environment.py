@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from redqueen.environments.base import (
     Attempt,
     Description,
     Draft,
+    Elicited,
     Fingerprint,
     Services,
     Suite,
@@ -27,12 +30,17 @@ from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_RE
 from redqueen.environments.code.sources import SeedTasks, Stream, beyond, held_out
 from redqueen.environments.code.tasks import DIFFICULTY, MEASURES, TaskMaker
 from redqueen.environments.code.texts import task_id
-from redqueen.environments.code.validation import validate
+from redqueen.environments.code.traced.constructs import constructs
+from redqueen.environments.code.validation import make_tasks, read_program, validate
+from redqueen.environments.code.variation import vary_program
 from redqueen.sandbox import parse_module
-from redqueen.types import Messages, Rejection, Task, user
+from redqueen.types import Message, Messages, Rejection, Task, user
 
 if TYPE_CHECKING:
     from redqueen.environments.code.config import Code
+
+VARIANTS = 4
+"""Variants of a program that are tried for one varied reference."""
 
 DESCRIPTION = Description(
     title="Python functions",
@@ -88,6 +96,7 @@ class CodeEnvironment:
         self.config = config
         self.kinds: tuple[str, ...] = config.kinds
         self.style, language = dialect_for(services.dialect, config.style)
+        self.proposal_format = self.style.proposal_format
         self._sandbox = services.sandbox
         self.maker = maker = TaskMaker(self.name, config, language)
         self.sources: Mapping[str, TaskSource] = {
@@ -109,6 +118,16 @@ class CodeEnvironment:
             return user(style.solve_i(payload["program"], payload["output"]))
         shown = [(args, output) for args, output in payload["examples"]]
         return user(style.solve_f(payload["message"], shown))
+
+    def elicit(self, task: Task) -> Elicited:
+        """Return the task after worked examples of its kind; the answer may not come at once."""
+        style = self.style
+        turns = [
+            turn
+            for prompt, answer in style.worked.get(task.kind, ())
+            for turn in (Message("user", prompt), Message("assistant", answer))
+        ]
+        return Elicited((*turns, *self.prompt(task)), style.openings.get(task.kind, ()))
 
     def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
         """Return verifications in the order of the attempts; the sandbox runs all calls at once.
@@ -157,6 +176,26 @@ class CodeEnvironment:
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
         """Return a task or a named rejection for each draft; every input runs twice."""
         return validate(drafts, self.name, self.config, self.style, self._sandbox())
+
+    def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
+        """Return a code_o task whose program has a statement added, removed or swapped.
+
+        It is validated like a teacher's, on the input that the task shows. The first of a few
+        variants that is valid is taken.
+        """
+        others = [str(donor.payload["program"]) for donor in donors]
+        drawn = (vary_program(task.payload["program"], others, rng) for _ in range(VARIANTS))
+        inputs = [_first_input(task)]
+        candidates = [
+            read_program("code_o", program, inputs, "", self.config) for program in drawn if program
+        ]
+        drafts = [Draft("code_o", "", (), None, 0)] * len(candidates)
+        made = make_tasks(drafts, candidates, self.name, self.config, self._sandbox())
+        return next((item for item in made if isinstance(item, Task)), None)
+
+    def constructs(self, task: Task) -> frozenset[str]:
+        """Return the constructs of the task's program; that of code_f was not the teacher's."""
+        return frozenset() if task.kind == "code_f" else constructs(task.payload["program"])
 
     def fingerprint(self, task: Task) -> Fingerprint:
         """Return the program up to names, and up to constants if so configured, with its inputs.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from redqueen.environments.code.styles import Pair, Style
+from redqueen.environments.code.styles import PROGRAM_FORMAT, Pair, Style
 
 _RULES = """\
 Rules for the function:
@@ -106,6 +106,58 @@ def _read_answer(text: str) -> str | None:
     return (fenced[-1] if fenced else answer).strip("\n") or None
 
 
+_KEEP = """\
+def f(words, limit):
+    kept = []
+    for word in words:
+        if len(word) <= limit:
+            kept.append(word[::-1])
+    return kept"""
+_DIGITS = """\
+def f(n):
+    total = 0
+    while n > 0:
+        total += n % 10
+        n //= 10
+    return total"""
+
+WORKED = {
+    "code_o": (
+        (
+            _solve_o(_KEEP, "['tea', 'lemon', 'ice'], 3"),
+            "The loop visits each word.\n- 'tea' has 3 letters and 3 <= 3, so 'aet' is appended.\n"
+            "- 'lemon' has 5 letters, so it is skipped.\n- 'ice' has 3 letters, so 'eci' is "
+            "appended.\n<answer>['aet', 'eci']</answer>",
+        ),
+        (
+            _solve_o(_DIGITS, "407"),
+            "n = 407: total = 0 + 7 = 7, n = 40.\nn = 40: total = 7 + 0 = 7, n = 4.\n"
+            "n = 4: total = 7 + 4 = 11, n = 0, and the loop ends.\n<answer>11</answer>",
+        ),
+    ),
+    "code_i": (
+        (
+            _solve_i(_KEEP, "['nus']"),
+            "Kept words are reversed, so one word must be 'sun', and the limit at least 3. No "
+            "other word is needed.\nCheck: len('sun') = 3 <= 3, and 'sun' reversed is 'nus'.\n"
+            "<answer>['sun'], 3</answer>",
+        ),
+        (
+            _solve_i(_DIGITS, "12"),
+            "The function adds up decimal digits. Digits with the sum 12 are 3 and 9, so n = 39.\n"
+            "Check: 9 + 3 = 12.\n<answer>39</answer>",
+        ),
+    ),
+    "code_f": (
+        (
+            _solve_f("adds up decimal digits", [("407", "11"), ("39", "12"), ("0", "0")]),
+            "407 gives 4 + 0 + 7 = 11 and 39 gives 3 + 9 = 12, as the message says.\n"
+            f"<answer>\n{_fence('python', _DIGITS)}\n</answer>",
+        ),
+    ),
+}
+"""Kind -> prompts with model answers."""
+
 INSTRUCT = Style(
     propose=_propose,
     propose_f=_propose_f,
@@ -115,4 +167,7 @@ INSTRUCT = Style(
     read_program_and_input=_read_program_and_input,
     read_inputs_and_message=_read_inputs_and_message,
     read_answer=_read_answer,
+    worked=WORKED,
+    openings=dict.fromkeys(WORKED, ("<answer>",)),
+    proposal_format=("```python\n", "\n```\n", "```input\n", "```message\n", *PROGRAM_FORMAT),
 )

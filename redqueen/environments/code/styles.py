@@ -4,8 +4,8 @@ A style writes the prompts of both roles and cuts a completion into its named pa
 raises; it returns None if a part is missing.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 THINK, ANSWER = "<think>\n", "<answer>\n"
 INPUT, OUTPUT, MESSAGE, EXAMPLES, TASK = (
@@ -33,6 +33,16 @@ class Style:
     read_program_and_input: Callable[[str], Pair | None]
     read_inputs_and_message: Callable[[str], tuple[list[str], str] | None]
     read_answer: Callable[[str], str | None]
+    proposal_format: tuple[str, ...] = ()
+    """Texts that proposals cannot do without, for vocabulary dropout."""
+    worked: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
+    """Kind -> prompts with model answers, for the elicited base."""
+    openings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Kind -> texts that open an answer which is not worked out, for the elicited base."""
+
+
+PROGRAM_FORMAT = ("def f(a, b):\n    return a\n", "\n        ", ", ", "(", ")")
+"""What no program can do without."""
 
 
 def _compact_propose(kind: str, references: Sequence[Pair]) -> str:
@@ -83,4 +93,6 @@ COMPACT = Style(
     read_program_and_input=_compact_program_and_input,
     read_inputs_and_message=_compact_inputs_and_message,
     read_answer=_compact_answer,
+    proposal_format=(INPUT, MESSAGE, *PROGRAM_FORMAT),
+    openings={"code_o": (ANSWER,), "code_i": (ANSWER,)},
 )

@@ -39,6 +39,17 @@ def validate(
 ) -> list[Task | Rejection]:
     """Return a task or a named rejection for each draft. The sandbox runs them all together."""
     candidates = [read_draft(draft, config, style) for draft in drafts]
+    return make_tasks(drafts, candidates, environment, config, sandbox)
+
+
+def make_tasks(
+    drafts: Sequence[Draft],
+    candidates: Sequence[Candidate | Rejection],
+    environment: str,
+    config: "Code",
+    sandbox: Sandbox,
+) -> list[Task | Rejection]:
+    """Return what becomes of the candidates, whose kind, author and step are their drafts'."""
     calls: list[Call] = []
     for item in candidates:
         if isinstance(item, Candidate):
@@ -82,10 +93,17 @@ def read_draft(draft: Draft, config: "Code", style: Style) -> Candidate | Reject
         if pair is None:
             return reject("unparsable")
         program, inputs, message = pair[0], [pair[1]], ""
+    return read_program(draft.kind, program, inputs, message, config)
+
+
+def read_program(
+    kind: str, program: str, inputs: Sequence[str], message: str, config: "Code"
+) -> Candidate | Rejection:
+    """Return a program with its inputs as a candidate, or why it may not run."""
     parsed = parse_program(program, config.max_program_chars)
     if isinstance(parsed, str):
         return reject(parsed)
-    return _read_inputs(draft.kind, parsed, inputs, message, config)
+    return _read_inputs(kind, parsed, inputs, message, config)
 
 
 def _read_inputs(
