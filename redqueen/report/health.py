@@ -92,7 +92,8 @@ RULES: Mapping[str, Rule] = {
         0.5,
         0.3,
         "Below 0.3 less than a third of what selection acts on is a difference between members.",
-        "Raise rollout.tasks_per_match or evolution.interval; or switch evolution.enabled off.",
+        'Measure more: evolution.fitness = {type = "probe", tasks = 16}; or select less often '
+        "(evolution.interval), or not at all (evolution.enabled).",
         'Set evolution.fitness = "probe".',
     ),
     "outside": Rule(
