@@ -62,7 +62,7 @@ class Archive:
         if isinstance(outcome, Rejection):
             return 1.0
         cell = self.cell(outcome)
-        return (1 + sum(other == cell for other in self._cells.values())) ** -0.5
+        return 1.0 / math.sqrt(1 + sum(other == cell for other in self._cells.values()))
 
     @property
     def cells_of_a_kind(self) -> int:

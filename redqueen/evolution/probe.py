@@ -33,9 +33,9 @@ def crossed_reliability(scores_MT: Floats) -> float | None:
     if np.ptp(member_M1) == 0.0:
         return 0.0
     rest_MT = scores_MT - member_M1 - task_T + scores_MT.mean()
-    between = T * float(member_M1.var(ddof=1))
-    residual = float((rest_MT**2).sum()) / ((M - 1) * (T - 1))
-    return 1.0 - residual / between
+    between = T * member_M1.var(ddof=1)
+    residual = (rest_MT**2).sum() / ((M - 1) * (T - 1))
+    return float(1.0 - residual / between)
 
 
 def nested_reliability(values: Sequence[Floats]) -> float | None:

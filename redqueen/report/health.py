@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 import numpy as np
 
@@ -91,7 +92,8 @@ RULES: Mapping[str, Rule] = {
         0.5,
         0.3,
         "Below 0.3 less than a third of what selection acts on is a difference between members.",
-        "Raise rollout.tasks_per_match or evolution.interval; or switch evolution.enabled off.",
+        'Measure more: evolution.fitness = {type = "probe", tasks = 16}; or select less often '
+        "(evolution.interval), or not at all (evolution.enabled).",
         'Set evolution.fitness = "probe".',
     ),
     "outside": Rule(
@@ -177,17 +179,13 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _reliability(run: RunReader, late: frozenset[int]) -> Reading | None:
-    """The weakest group's, over all generations: there are few of them."""
-    means = {
-        group: mean
-        for group in ("teacher", "student", "self_play")
-        if (mean := _mean([v for _, v in run.load_metrics(f"fitness_reliability/{group}")]))
-        is not None
-    }
-    if not means:
+    """The weakest group's median over all generations: they are few, and noise goes far below 0."""
+    courses = {g: run.load_metrics(f"fitness_reliability/{g}") for g in ("teacher", "student")}
+    middle = {g: median(v for _, v in points) for g, points in courses.items() if points}
+    if not middle:
         return None
-    text = ", ".join(f"{group}s {mean:.2f}" for group, mean in means.items())
-    return Reading(min(means.values()), text)
+    text = ", ".join(f"{group}s {value:.2f}" for group, value in middle.items())
+    return Reading(min(middle.values()), text)
 
 
 def _outside(run: RunReader, late: frozenset[int]) -> Reading | None:

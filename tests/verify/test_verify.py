@@ -16,6 +16,7 @@ from rich.console import Console
 
 from redqueen.environments.base import Attempt, Draft, Verification
 from redqueen.learner.assign import assign_rewards
+from redqueen.learner.teacher_rewards import OneMinus
 from redqueen.store import EvaluationAttempt, RunStore, save_checkpoint
 from redqueen.types import (
     Completion,
@@ -40,9 +41,7 @@ LIMIT = 0.05
 LEARNER = SimpleNamespace(
     malformed_reward=-1.0,
     student=SimpleNamespace(wrong_reward=-0.5),
-    teacher=SimpleNamespace(
-        invalid_reward=-0.5, reward=SimpleNamespace(of=lambda rate: 1 - rate if rate else 0.0)
-    ),
+    teacher=SimpleNamespace(invalid_reward=-0.5, reward=OneMinus()),
     max_logprob_mismatch=LIMIT,
 )
 CONFIG = SimpleNamespace(learner=LEARNER, rollout=SimpleNamespace(temperature=1.0))
