@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 
+from redqueen import registry
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, build_config, merge
@@ -63,8 +64,10 @@ def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
             return started[0]
 
         dialect = SEEDLING if config.policy.base == SEEDLING else "chat"
+        backend = registry.load("sandbox", config.sandbox.backend)
+        python = getattr(backend, "python", "pure")
         yield {
-            name: item.build(Services(sandbox, dialect, name))
+            name: item.build(Services(sandbox, dialect, python, name))
             for name, item in config.environments.items()
         }
 

@@ -193,6 +193,8 @@ class Services:
     """Starts the run's sandbox at the first call; the same one for all environments."""
     dialect: str
     """What the base speaks: `chat`, or the name of an embedded base's own language."""
+    python: str = "pure"
+    """What of Python the sandbox runs: `pure`, functions over plain values; or `stdlib`, all."""
     name: str = ""
     """The environment's table in the config; empty: the environment's usual name."""
 
