@@ -126,7 +126,9 @@ def earlier_turns(task: str, inputs: int) -> Messages:
         shown = (_CALLS * (1 + inputs // len(_CALLS)))[:inputs]
         calls = "\n".join(f"f({args})" for args in shown)
         request = _propose_f(_WORDS, inputs)
-        reply = f"Message: keeps the words that are longer than a size, in capitals\n{_python(calls)}"
+        reply = (
+            f"Message: keeps the words that are longer than a size, in capitals\n{_python(calls)}"
+        )
     else:
         request, reply = _EXAMPLES[task]
     return (Message("user", request), Message("assistant", reply))

@@ -53,7 +53,7 @@ def read_arguments(text: str) -> Arguments | None:
         calls = [item for item in (node.left, *node.comparators) if _is_call(item)]
         node = calls[0] if len(calls) == 1 else None
     if not _is_call(node):
-        node = _expression(f"f({text.strip()}\n)") if "#" not in text else None
+        node = _expression(f"f({text.strip()}\n)") if text.strip() and "#" not in text else None
     if _is_call(node):
         assert isinstance(node, ast.Call)
         return _call_arguments(node)
@@ -80,9 +80,7 @@ def _expression(text: str) -> ast.expr | None:
 
 
 def _is_call(node: ast.expr | None) -> bool:
-    return (
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "f"
-    )
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "f"
 
 
 def _call_arguments(call: ast.Call) -> Arguments | None:

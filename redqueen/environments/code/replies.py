@@ -78,10 +78,10 @@ def read_program_and_input(text: str) -> tuple[str, str] | None:
     or call of `f`, in its block or after it."""
     text = plain_lines(text)
     blocks = blocks_of(text)
-    programs = [block for block in blocks if re.search(r"^def f\(", block.text, re.MULTILINE)]
+    programs = [block for block in blocks if re.search(r"^def ", block.text, re.MULTILINE)]
     if not programs:
         return None
-    program = programs[-1]
+    program = next((block for block in reversed(programs) if _defines(block.text)), programs[-1])
     inputs = [block.text.strip() for block in blocks if block.language == "input"]
     if not inputs:
         after = "\n".join(text.split("\n")[program.end :])
@@ -139,15 +139,18 @@ def read_answer(kind: str, text: str) -> str | None:
     """Return the answer of a reply: what the last readable pair of tags holds; without tags, what
     the reply ends with."""
     text = plain_lines(text)
-    tagged = [part.partition(CLOSE)[0] for part in text.split(OPEN)[1:]]
+    parts = [part.partition(CLOSE) for part in text.split(OPEN)[1:]]
+    # Pairs before a tag that was left open, and in each of the two the last word first.
+    tagged = [inside for inside, close, _ in reversed(parts) if close]
+    tagged += [inside for inside, close, _ in parts[-1:] if not close]
     if kind == "code_f":
-        return _program(tagged[-1] if tagged else text) or _program(text)
-    readable = (_readable(kind, part) for part in reversed(tagged))
+        return next(filter(None, map(_program, [*tagged, text])), None)
+    readable = (_readable(kind, part) for part in tagged)
     answer = next((item for item in readable if item is not None), None)
-    if answer is None and not any(part.strip() for part in tagged):
-        answer = _ending(kind, text)
-    last = next((part.strip() for part in reversed(tagged) if part.strip()), None)
-    return last if answer is None else answer
+    filled = [part.strip() for part in tagged if part.strip()]
+    if answer is None:
+        return filled[0] if filled else _ending(kind, text)
+    return answer
 
 
 def _program(text: str) -> str | None:
