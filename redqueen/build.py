@@ -188,6 +188,7 @@ def _parts(
         callbacks=callbacks,
         base_parameters=model.num_parameters,
         step=saved.step if saved else 0,
+        leaves_room=model.leaves_room,
     )
 
 

@@ -37,6 +37,7 @@ from redqueen.types import (
     Completion,
     EvolutionEvent,
     Match,
+    Messages,
     Proposal,
     Rejection,
     Rollout,
@@ -108,6 +109,8 @@ class Parts:
     base_parameters: int
     step: int = 0
     """Steps done."""
+    leaves_room: Callable[[Messages, int], bool] = lambda messages, new_tokens: True
+    """Whether the base's context holds a prompt and so many new tokens."""
 
 
 class Trainer:
@@ -127,6 +130,7 @@ class Trainer:
         self.callbacks = parts.callbacks
         self.base_parameters = parts.base_parameters
         self.step = parts.step
+        self._leaves_room = parts.leaves_room
         environments = {name: world.environment for name, world in self.worlds.items()}
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
@@ -293,6 +297,7 @@ class Trainer:
                 self.config.curriculum.references,
                 tasks_per_match=rollout.tasks_per_match,
                 reference_count=rollout.references,
+                fits=lambda messages: self._leaves_room(messages, rollout.propose_tokens),
                 step=step,
                 seed=self.config.seed,
             )
@@ -324,6 +329,7 @@ class Trainer:
                     world.archive,
                     world.copies,
                     world.held_out,
+                    self._can_be_posed,
                 )
                 outcomes.update(zip(places, admitted, strict=True))
             _check_validated(list(outcomes.values()))
@@ -340,6 +346,11 @@ class Trainer:
                 )
                 for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
             )
+
+    def _can_be_posed(self, task: Task) -> bool:
+        """Return whether a task's prompt leaves room for an attempt."""
+        prompt = self._environments[task.environment].prompt(task)
+        return self._leaves_room(prompt, self.config.rollout.solve_tokens)
 
     def _cell_of(self, task: Task) -> str:
         """Return the name of the archive cell of a task, whatever its environment."""
@@ -366,7 +377,7 @@ class Trainer:
                 match.environment, world.stream, self.config.rollout.tasks_per_match, seed,
                 world.held_out, step,
             )  # fmt: skip
-            streamed += [(match, task) for task in tasks]
+            streamed += [(match, task) for task in tasks if self._can_be_posed(task)]
         return streamed
 
     def _solve(

@@ -221,6 +221,7 @@ class EnvironmentConfig(Component):
 
 REASONS: Mapping[str, str] = {
     "unfinished": "The text reached the limit of tokens before it ended.",
+    "too_long": "The prompt of the task leaves no room for an answer in the base's context.",
     "held_out": "The task belongs to a suite that is kept from training.",
     "duplicate": "The archive, or this step, has the same task already.",
     "near_copy": "The archive, or this step, has the task already but for what does not matter, "
