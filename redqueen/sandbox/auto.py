@@ -3,7 +3,7 @@
 Monty answers small calls twenty times as fast, but differs in places that nothing marks. Its word
 counts when the call is one on which both agree (see `agreement`). Everything else CPython is asked
 for by `auto`, and so whenever monty has no value: it says that the program raised, took too long or
-uses what it does not have. Alone, as the backend `monty`, it calls everything else unsupported.
+uses what it does not have. Alone, as the backend `monty`, it calls unsupported what it is known to do otherwise (see `differences`).
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,10 @@ from redqueen.config.sandbox import SandboxConfig
 from redqueen.sandbox.agreement import agrees
 from redqueen.sandbox.base import Call, Outcome, OutcomeKind, Sandbox
 from redqueen.sandbox.cpython import CPythonSandbox
+from redqueen.sandbox.differences import difference
 from redqueen.sandbox.monty import MontySandbox
 
-_DISAGREES = Outcome(
-    OutcomeKind.UNSUPPORTED,
-    message="monty may not answer this as CPython does; set sandbox.backend to auto or cpython",
-)
+_DISAGREES = "monty may not do this as CPython does ({}); set sandbox.backend to auto or cpython"
 
 
 class AutoSandbox:
@@ -46,7 +44,8 @@ class AutoSandbox:
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """See `Sandbox.run`."""
         outcomes: dict[int, Outcome] = {}
-        for number, outcome in _agreed(self._first, calls).items():
+        quick = [n for n, call in enumerate(calls) if agrees(call.code, call.args)]
+        for number, outcome in zip(quick, self._first.run([calls[n] for n in quick]), strict=True):
             if outcome.kind is OutcomeKind.VALUE:
                 outcomes[number] = outcome
         rest = [number for number in range(len(calls)) if number not in outcomes]
@@ -72,13 +71,13 @@ class AutoSandbox:
 
 
 class MontyAlone:
-    """Asks monty where it agrees with CPython; everything else is unsupported."""
+    """Asks monty but for what it is known to do otherwise than CPython: that is unsupported."""
 
     python = "pure"
 
     @classmethod
     def start(cls, config: SandboxConfig) -> "MontyAlone":
-        """Return monty behind the list of what it agrees on; see `Backend.start`."""
+        """Return monty behind the list of what differs; see `Backend.start`."""
         return cls(MontySandbox(config))
 
     def __init__(self, monty: Sandbox) -> None:
@@ -86,8 +85,15 @@ class MontyAlone:
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """See `Sandbox.run`."""
-        outcomes = _agreed(self._monty, calls)
-        return [outcomes.get(number, _DISAGREES) for number in range(len(calls))]
+        kinds = [difference(call.code, call.args) for call in calls]
+        asked = [call for call, kind in zip(calls, kinds, strict=True) if kind is None]
+        made = iter(self._monty.run(asked))
+        return [
+            next(made)
+            if kind is None
+            else Outcome(OutcomeKind.UNSUPPORTED, message=_DISAGREES.format(kind))
+            for kind in kinds
+        ]
 
     def close(self) -> None:
         """End all worker processes. Safe to call twice."""
@@ -104,8 +110,3 @@ class MontyAlone:
     ) -> None:
         self.close()
 
-
-def _agreed(monty: Sandbox, calls: Sequence[Call]) -> dict[int, Outcome]:
-    """Return what monty makes of the calls on which both agree, by their numbers."""
-    numbers = [n for n, call in enumerate(calls) if agrees(call.code, call.args)]
-    return dict(zip(numbers, monty.run([calls[n] for n in numbers]), strict=True))

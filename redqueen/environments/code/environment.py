@@ -20,8 +20,8 @@ from redqueen.environments.base import (
     Verification,
 )
 from redqueen.environments.code.answers import Check, check_answer
-from redqueen.environments.code.dialects import dialect_for
-from redqueen.environments.code.handwritten import Handwritten
+from redqueen.environments.code.dialects import STYLES, dialect_for
+from redqueen.environments.code.handwritten import Handwritten, seed_functions
 from redqueen.environments.code.normal_form import normal_form
 from redqueen.environments.code.policy import PROFILES
 from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_REASONS
@@ -94,7 +94,9 @@ class CodeEnvironment:
         self._sandbox = services.sandbox
         self.maker = maker = TaskMaker(self.name, config, language)
         self.sources: Mapping[str, TaskSource] = {
-            "seed": SeedTasks(maker),
+            "seed": Handwritten(self.name, config.kinds, config.code_f_inputs, seed_functions)
+            if self.style is STYLES["instruct"]
+            else SeedTasks(maker),
             "stream": Stream(maker),
             "held-out": held_out(maker),
             "beyond": beyond(maker),
