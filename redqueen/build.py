@@ -30,7 +30,7 @@ from redqueen.environments.base import (
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_rated
 from redqueen.learner import Learner, Scorer, StackedAdamW
-from redqueen.models.loading import SEEDLING, absolute_base
+from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.population_model import PopulationModel
 from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import Sandbox, make_sandbox
@@ -63,7 +63,7 @@ def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
                 started.append(stack.enter_context(make_sandbox(config.sandbox)))
             return started[0]
 
-        dialect = SEEDLING if config.policy.base == SEEDLING else "chat"
+        dialect = dialect_of(config.policy.base)
         backend = registry.load("sandbox", config.sandbox.backend)
         python = getattr(backend, "python", "pure")
         yield {

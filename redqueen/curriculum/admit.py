@@ -20,8 +20,8 @@ def admit(
 
     `outcomes` is what validation says, `finished` whether the text came to its end. A task of a
     held-out suite, should a teacher hit on it, is never trained on. What the archive or this step
-    has already is a duplicate, or a near copy if `copies` says so (None: nothing is one). What cannot
-    be posed, since its prompt fills the base's context, is too long.
+    has already is a duplicate, or a near copy if `copies` says so (None: nothing is one). What
+    cannot be posed, since its prompt fills the base's context, is too long.
     """
     seen: set[str] = set()
     if copies is not None:

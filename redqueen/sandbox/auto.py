@@ -1,9 +1,9 @@
 """The backends `auto` and `monty`: monty for what it is known to do as CPython does.
 
-Monty answers small calls twenty times as fast, but differs in places that nothing marks. Its word
-counts when the call is one on which both agree (see `agreement`). Everything else CPython is asked
-for by `auto`, and so whenever monty has no value: it says that the program raised, took too long or
-uses what it does not have. Alone, as the backend `monty`, it calls unsupported what it is known to do otherwise (see `differences`).
+Monty answers small calls twenty times as fast, but differs in places that nothing marks. For `auto`
+its word counts when the call is one on which both agree (see `agreement`) and it ends with a value;
+everything else CPython is asked. Alone, as the backend `monty`, it is asked everything but what it
+is known to do otherwise (see `differences`), which is unsupported.
 """
 
 from collections.abc import Sequence
@@ -109,4 +109,3 @@ class MontyAlone:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-

@@ -81,8 +81,9 @@ def _differences(tree: ast.Module) -> Iterator[str]:
                 yield SETS
             case ast.Name(id=name) if name in named_sets and _shows_order(node, parent):
                 yield SETS
-            case ast.Call(func=ast.Name(id="round"), args=[_, _, *_]) | ast.Call(
-                func=ast.Name(id="round"), keywords=[_, *_]
+            case (
+                ast.Call(func=ast.Name(id="round"), args=[_, _, *_])
+                | ast.Call(func=ast.Name(id="round"), keywords=[_, *_])
             ):
                 yield DIGITS
             case ast.ExceptHandler(name=str()):

@@ -214,7 +214,9 @@ def literals_equal(left: object, right: object, tolerance: float = 0.0) -> bool:
     """Python's `==` on literals, except that NaN equals nothing, however deep it sits.
 
     With a `tolerance`, floats are equal too that differ by no more than it, relative to the larger,
-    or near zero by a thousandth of it; not so keys of dicts and items of sets. `1 == 1.0 == True`; a list never equals a tuple. Never raises and never recurses; shared and
+    or near zero by a thousandth of it; not so keys of dicts and items of sets.
+
+    `1 == 1.0 == True`; a list never equals a tuple. Never raises and never recurses; shared and
     cyclic structures are compared once for each pair of objects, so it cannot hang on them.
     Two objects of any other type than those of plain values (and frozenset) are unequal.
     """
@@ -257,7 +259,9 @@ def _pairs(a: object, b: object, tolerance: float) -> list[tuple[object, object]
 
 
 def _close(a: complex, b: complex, tolerance: float) -> bool:
-    if tolerance == 0 or not isinstance(a, float | complex) and not isinstance(b, float | complex):
+    if tolerance == 0 or (
+        not isinstance(a, float | complex) and not isinstance(b, float | complex)
+    ):
         return False
     return cmath.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance / 1000)
 

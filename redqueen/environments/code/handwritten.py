@@ -1,11 +1,11 @@
 """Small functions as people write them, with nothing of the generator: a suite and seed tasks.
 
 `exercises/` (the suite) and `seeds/` (for chat models) hold one Python file for each theme. They
-are data: parsed with `ast`, never imported and never run by us. A function's docstring has a sentence on what it does and several
-calls with their values in doctest's form. The values are stored, not computed when a suite is
-built: a reader sees what is asked, `python -m doctest` checks a file, building needs no sandbox,
-and a suite cannot change under another interpreter. The tests compare every value with CPython
-and with the sandbox.
+are data: parsed with `ast`, never imported and never run by us. A function's docstring has a
+sentence on what it does and several calls with their values in doctest's form. The values are
+stored, not computed when tasks are made: a reader sees what is asked, `python -m doctest` checks a
+file, building needs no sandbox, and a suite cannot change under another interpreter. The tests
+compare every value with CPython and with the sandbox.
 """
 
 import ast

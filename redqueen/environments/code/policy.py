@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 import string
-from collections.abc import Callable, Mapping, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType

@@ -90,8 +90,8 @@ def read_program_and_input(text: str) -> tuple[str, str] | None:
 
 
 def read_inputs_and_message(text: str) -> tuple[list[str], str] | None:
-    """Return the inputs and the message of a code_f proposal: ```input blocks or calls of `f`, and a
-    ```message block or a line that begins with `Message:`."""
+    """Return the inputs and the message of a code_f proposal: ```input blocks or calls of `f`, and
+    a ```message block or a line that begins with `Message:`."""
     text = plain_lines(text)
     blocks = blocks_of(text)
     messages = [block.text for block in blocks if block.language == "message"]

@@ -18,7 +18,7 @@ from redqueen.environments.code.texts import arguments_text
 from redqueen.errors import ConfigError
 from redqueen.sandbox import Call, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import Task, Verdict
-from tests.code_cases import STYLES, cpython, draft, make_code, make_task
+from tests.code_cases import cpython, draft, make_code, make_task
 
 
 def _cases(task: Task) -> list[tuple[str, str]]:

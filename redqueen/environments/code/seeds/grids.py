@@ -86,7 +86,7 @@ def fill_rows(width, values):
     """
     rows = []
     for start in range(0, len(values), width):
-        row = values[start:start + width]
+        row = values[start : start + width]
         rows.append(row + [0] * (width - len(row)))
     return rows
 
@@ -148,7 +148,7 @@ def walk(moves):
     >>> walk('UURDDL')
     ((0, 0), 6)
     """
-    steps = {'U': (0, 1), 'D': (0, -1), 'L': (-1, 0), 'R': (1, 0)}
+    steps = {"U": (0, 1), "D": (0, -1), "L": (-1, 0), "R": (1, 0)}
     x = y = 0
     visited = {(0, 0)}
     for move in moves:

@@ -55,7 +55,7 @@ def chunks(values, size):
     >>> chunks([5, 5, 5, 5, 5], 4)
     [[5, 5, 5, 5], [5]]
     """
-    return [values[i:i + size] for i in range(0, len(values), size)]
+    return [values[i : i + size] for i in range(0, len(values), size)]
 
 
 def rotate(values, steps):

@@ -155,8 +155,8 @@ def in_base(number, base):
     '1000000'
     """
     if number == 0:
-        return '0'
-    digits = ''
+        return "0"
+    digits = ""
     while number > 0:
         digits = str(number % base) + digits
         number //= base
@@ -187,9 +187,9 @@ def clock_add(time, minutes):
     >>> clock_add('00:01', 59)
     '01:00'
     """
-    hours, mins = time.split(':')
+    hours, mins = time.split(":")
     total = (int(hours) * 60 + int(mins) + minutes) % (24 * 60)
-    return f'{total // 60:02d}:{total % 60:02d}'
+    return f"{total // 60:02d}:{total % 60:02d}"
 
 
 def roman(number):
@@ -216,8 +216,8 @@ def roman(number):
     >>> roman(17)
     'XVII'
     """
-    signs = [(10, 'X'), (9, 'IX'), (5, 'V'), (4, 'IV'), (1, 'I')]
-    text = ''
+    signs = [(10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")]
+    text = ""
     for value, sign in signs:
         while number >= value:
             text += sign

@@ -26,10 +26,10 @@ def parse_query(text):
     {'page': '3', 'sort': 'up', 'all': True}
     """
     table = {}
-    for part in text.split('&'):
+    for part in text.split("&"):
         if not part:
             continue
-        key, mark, value = part.partition('=')
+        key, mark, value = part.partition("=")
         table[key] = value if mark else True
     return table
 
@@ -59,9 +59,9 @@ def read_ranges(text):
     [1, 2, 3, 4, 5]
     """
     numbers = []
-    for part in text.split(','):
-        if '-' in part:
-            low, high = part.split('-')
+    for part in text.split(","):
+        if "-" in part:
+            low, high = part.split("-")
             numbers.extend(range(int(low), int(high) + 1))
         elif part:
             numbers.append(int(part))
@@ -92,14 +92,14 @@ def parse_duration(text):
     >>> parse_duration('12x7s')
     127
     """
-    units = {'h': 3600, 'm': 60, 's': 1}
-    total, number = 0, ''
+    units = {"h": 3600, "m": 60, "s": 1}
+    total, number = 0, ""
     for char in text:
         if char.isdigit():
             number += char
         elif char in units and number:
             total += int(number) * units[char]
-            number = ''
+            number = ""
     return total
 
 
@@ -125,12 +125,12 @@ def csv_column(text, name):
     >>> csv_column('z,z\\n0,1', 'z')
     ['0']
     """
-    lines = text.split('\n')
-    header = lines[0].split(',')
+    lines = text.split("\n")
+    header = lines[0].split(",")
     if name not in header:
         return None
     place = header.index(name)
-    return [line.split(',')[place] for line in lines[1:] if line]
+    return [line.split(",")[place] for line in lines[1:] if line]
 
 
 def version_key(version):
@@ -157,7 +157,7 @@ def version_key(version):
     >>> version_key('0')
     []
     """
-    numbers = [int(part) for part in version.split('.')]
+    numbers = [int(part) for part in version.split(".")]
     while numbers and numbers[-1] == 0:
         numbers.pop()
     return numbers

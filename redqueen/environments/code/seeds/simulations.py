@@ -89,7 +89,7 @@ def rock_paper(first, second):
     >>> rock_paper('PPP', 'RRS')
     [2, 1]
     """
-    beats = {'R': 'S', 'S': 'P', 'P': 'R'}
+    beats = {"R": "S", "S": "P", "P": "R"}
     wins = [0, 0]
     for a, b in zip(first, second):
         if beats[a] == b:
@@ -125,15 +125,15 @@ def stack_machine(commands):
     """
     stack = []
     for command in commands.split():
-        if command.lstrip('-').isdigit():
+        if command.lstrip("-").isdigit():
             stack.append(int(command))
         elif len(stack) >= 2:
             right, left = stack.pop(), stack.pop()
-            if command == 'add':
+            if command == "add":
                 stack.append(left + right)
-            elif command == 'sub':
+            elif command == "sub":
                 stack.append(left - right)
-            elif command == 'mul':
+            elif command == "mul":
                 stack.append(left * right)
             else:
                 stack.extend([right, left])

@@ -181,7 +181,7 @@ def flatten_table(table):
     for outer, inner in table.items():
         if isinstance(inner, dict):
             for key, value in inner.items():
-                flat[outer + '.' + key] = value
+                flat[outer + "." + key] = value
         else:
             flat[outer] = inner
     return flat

@@ -27,7 +27,7 @@ def count_vowels(text):
     """
     counts = {}
     for char in text.lower():
-        if char in 'aeiou':
+        if char in "aeiou":
             counts[char] = counts.get(char, 0) + 1
     return counts
 
@@ -59,13 +59,13 @@ def shorten(text, limit):
     if len(text) <= limit:
         return text
     words = text.split()
-    kept = ''
+    kept = ""
     for word in words:
-        candidate = (kept + ' ' + word).strip()
+        candidate = (kept + " " + word).strip()
         if len(candidate) > limit - 3:
             break
         kept = candidate
-    return kept + '...'
+    return kept + "..."
 
 
 def caesar(text, shift):
@@ -94,12 +94,12 @@ def caesar(text, shift):
     """
     result = []
     for char in text:
-        if 'a' <= char <= 'z':
-            moved = (ord(char) - ord('a') + shift) % 26
-            result.append(chr(moved + ord('a')))
+        if "a" <= char <= "z":
+            moved = (ord(char) - ord("a") + shift) % 26
+            result.append(chr(moved + ord("a")))
         else:
             result.append(char)
-    return ''.join(result)
+    return "".join(result)
 
 
 def acronym(phrase):
@@ -126,9 +126,9 @@ def acronym(phrase):
     >>> acronym('self')
     'S.'
     """
-    small = {'of', 'the', 'and', 'for'}
+    small = {"of", "the", "and", "for"}
     letters = [word[0].upper() for word in phrase.split() if word.lower() not in small]
-    return '.'.join(letters) + ('.' if letters else '')
+    return ".".join(letters) + ("." if letters else "")
 
 
 def compress(text):
@@ -156,17 +156,17 @@ def compress(text):
     'o2'
     """
     if not text:
-        return ''
+        return ""
     parts = []
     current, length = text[0], 1
     for char in text[1:]:
         if char == current:
             length += 1
         else:
-            parts.append(current + (str(length) if length > 1 else ''))
+            parts.append(current + (str(length) if length > 1 else ""))
             current, length = char, 1
-    parts.append(current + (str(length) if length > 1 else ''))
-    return ''.join(parts)
+    parts.append(current + (str(length) if length > 1 else ""))
+    return "".join(parts)
 
 
 def title_case(text):
@@ -193,11 +193,11 @@ def title_case(text):
     >>> title_case('brave new world')
     'Brave new World'
     """
-    words = text.lower().split(' ')
+    words = text.lower().split(" ")
     for i, word in enumerate(words):
         if i == 0 or len(word) > 3:
             words[i] = word.capitalize()
-    return ' '.join(words)
+    return " ".join(words)
 
 
 def find_all(text, part):
@@ -256,10 +256,10 @@ def is_balanced(text):
     >>> is_balanced('()[]{}')
     True
     """
-    pairs = {')': '(', ']': '[', '}': '{'}
+    pairs = {")": "(", "]": "[", "}": "{"}
     stack = []
     for char in text:
-        if char in '([{':
+        if char in "([{":
             stack.append(char)
         elif char in pairs:
             if not stack or stack.pop() != pairs[char]:
@@ -292,5 +292,5 @@ def swap_halves(text):
     ' mepswa'
     """
     half = len(text) // 2
-    middle = text[half] if len(text) % 2 else ''
-    return text[len(text) - half:] + middle + text[:half]
+    middle = text[half] if len(text) % 2 else ""
+    return text[len(text) - half :] + middle + text[:half]
