@@ -21,7 +21,7 @@ Left out with reason, as far as the reasons are known:
 
 import ast
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from redqueen.sandbox.syntax import parse_module
 
@@ -154,18 +154,29 @@ def _methods_are_called(nodes: Iterable[ast.AST]) -> bool:
     return all(id(node) in called for node in nodes if isinstance(node, ast.Attribute))
 
 
-def changes_what_it_reads(loop: ast.For) -> bool:
-    """Whether the body of a loop may change the value that the loop goes through, under whatever
-    name: two names may stand for one list."""
+def changes_what_it_reads(loop: ast.For, aliases: Container[str] | None = None) -> bool:
+    """Whether the body of a loop may change the value that the loop goes through.
+
+    Two names may stand for one list: those in `aliases`, or without it any two.
+    """
     if _is_fresh(loop.iter):
         return False
     sources = {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
+
+    def is_source(owner: ast.expr) -> bool:
+        while isinstance(owner, ast.Subscript | ast.Attribute | ast.Call):
+            owner = owner.func if isinstance(owner, ast.Call) else owner.value
+        if aliases is None or not isinstance(owner, ast.Name):
+            return True
+        return owner.id in sources or owner.id in aliases
+
     for statement in loop.body:
         for node in ast.walk(statement):
             match node:
-                case ast.Call(func=ast.Attribute(attr=name)) if name in _CHANGES:
-                    return True
-                case ast.Subscript(ctx=ast.Store()):
+                case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _CHANGES:
+                    if is_source(owner):
+                        return True
+                case ast.Subscript(value=owner, ctx=ast.Store() | ast.Del()) if is_source(owner):
                     return True
                 case ast.AugAssign(target=ast.Name(id=name)) if name in sources:
                     return True

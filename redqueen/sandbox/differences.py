@@ -12,7 +12,8 @@ three). The kinds:
 - *exceptions*: the texts of exceptions and of their classes;
 - *letters* beyond ASCII: two versions of Unicode;
 - *modules*: `re` treats empty matches differently, others are there in part;
-- *changes* of what a loop goes through: CPython may raise where monty goes on.
+- *changes* of what a loop goes through by way of `items()`, `enumerate` and the like: CPython may
+  raise, or see the change, where monty goes on with what was there before.
 """
 
 import ast
@@ -66,6 +67,13 @@ def _program_difference(code: str) -> str | None:
 def _differences(tree: ast.Module) -> Iterator[str]:
     parents = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     named_sets = _names_of_sets(tree)
+    aliases = {
+        name.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name)
+        for name in (*node.targets, node.value)
+        if isinstance(name, ast.Name)
+    }
     for node in ast.walk(tree):
         parent = parents.get(id(node))
         match node:
@@ -94,7 +102,7 @@ def _differences(tree: ast.Module) -> Iterator[str]:
                 yield MODULES
             case ast.ImportFrom(module=module) if module not in _SAFE_MODULES:
                 yield MODULES
-            case ast.For() if changes_what_it_reads(node):
+            case ast.For(iter=ast.Call()) if changes_what_it_reads(node, aliases):
                 yield CHANGES
 
 
@@ -139,19 +147,29 @@ def _names_of_sets(tree: ast.Module) -> set[str]:
             case ast.AugAssign(target=ast.Name(id=name), value=value) if _makes_set(value, names):
                 names.add(name)
             case ast.FunctionDef(name=name) if name != "f" and any(
-                isinstance(item, ast.Return) and item.value and _makes_set(item.value, names)
+                isinstance(item, ast.Return) and _makes_set(item.value, names)
                 for item in ast.walk(node)
             ):
                 names.add(name)
     return names
 
 
-def _makes_set(value: ast.expr, names: set[str]) -> bool:
-    return any(
-        isinstance(node, ast.Set | ast.SetComp)
-        or (isinstance(node, ast.Name) and node.id in (names | {"set", "frozenset"}))
-        for node in ast.walk(value)
-    )
+def _makes_set(value: ast.AST | None, names: set[str]) -> bool:
+    """Whether an expression is a set, by its form or since a name in it stands for one."""
+    match value:
+        case ast.Set() | ast.SetComp():
+            return True
+        case ast.Name(id=name):
+            return name in names
+        case ast.Call(func=ast.Name(id=name)):
+            return name in names or name in ("set", "frozenset")
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)):
+            return name in _SET_METHODS and _makes_set(owner, names)
+        case ast.BinOp(left=left, right=right) | ast.IfExp(body=left, orelse=right):
+            return _makes_set(left, names) or _makes_set(right, names)
+        case ast.BoolOp(values=values):
+            return any(_makes_set(item, names) for item in values)
+    return False
 
 
 def _shows_order(node: ast.expr, parent: ast.AST | None) -> bool:

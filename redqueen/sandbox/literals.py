@@ -259,9 +259,7 @@ def _pairs(a: object, b: object, tolerance: float) -> list[tuple[object, object]
 
 
 def _close(a: complex, b: complex, tolerance: float) -> bool:
-    if tolerance == 0 or (
-        not isinstance(a, float | complex) and not isinstance(b, float | complex)
-    ):
+    if tolerance == 0 or {type(a), type(b)} <= {int, bool}:
         return False
     return cmath.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance / 1000)
 

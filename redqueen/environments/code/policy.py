@@ -137,9 +137,9 @@ def _alien_import(profile: Profile, node: ast.Import, _: Any) -> bool:
 
 
 def _alien_member(profile: Profile, node: ast.ImportFrom, _: Any) -> bool:
-    if node.level != 0 or node.module not in profile.modules or _rebinds(node.names):
-        return True
-    return any(item.name not in profile.modules[node.module] for item in node.names)
+    members = profile.modules.get(node.module or "", frozenset())
+    alien = node.level != 0 or any(item.name not in members for item in node.names)
+    return alien or _rebinds(node.names)
 
 
 def _misuses_module(node: ast.AST, modules: Mapping[str, str]) -> bool:

@@ -262,7 +262,7 @@ def test_hidden_cases_alone_are_run_and_shown_cases_alone_are_posed(
     judge(make_code(fake, "compact", code_f_partial_credit=True), task, "def f(b):\n    return 0")
     assert [call.args for call in fake.calls] == [("ab",), ([0],), ((1, 2),)]
     for style in STYLES:
-        prompt = make_code(fake, style).prompt(task)[0].content
+        prompt = make_code(fake, style).prompt(task)[-1].content
         assert "6" in prompt  # f(3)
         assert "'abab'" not in prompt
         assert "a * 2" not in prompt
