@@ -23,6 +23,8 @@ _STATED = re.compile(
 _LABEL = re.compile(r"^[#*\s]*message[*\s]*:[*\s]*(.+)$", re.IGNORECASE | re.MULTILINE)
 _LINES = 3
 """Lines at the end of a reply in which an answer without tags is looked for."""
+_ENDS = 8
+"""Places that are tried as the end of a block or a call."""
 _FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)
 
 
@@ -50,7 +52,7 @@ def blocks_of(text: str) -> list[Block]:
         if opened is None:
             continue
         indent, fence, language = opened.groups()
-        ends = [n for n in range(line, len(lines)) if lines[n].rstrip() == indent + fence]
+        ends = [n for n in range(line, len(lines)) if lines[n].rstrip() == indent + fence][:_ENDS]
         bodies = [_body(lines[line:end], indent) for end in [*ends, len(lines)]]
         whole = next((n for n, body in enumerate(bodies) if "def " in body and _parses(body)), 0)
         line = [*ends, len(lines)][whole] + 1
@@ -125,7 +127,7 @@ def calls_in_prose(text: str) -> Iterator[str]:
         place = 0
         while match := re.compile(r"\bf\(").search(line, place):
             place = match.end()
-            for end in [m.end() for m in re.finditer(r"\)", line) if m.start() >= place][:20]:
+            for end in [m.end() for m in re.finditer(r"\)", line) if m.start() >= place][:_ENDS]:
                 if read_arguments(line[match.start() : end]) is not None:
                     yield line[match.start() : end]
                     place = end
@@ -195,7 +197,7 @@ def _stated(kind: str, line: str) -> str | None:
     and the like up to its end."""
     if kind == "code_i" and (calls := list(calls_in_prose(line))):
         return calls[-1]
-    spans = [one or two for one, two in _SPAN.findall(line)]
+    spans: list[str] = [one or two for one, two in _SPAN.findall(line)]
     if readable := [span.strip() for span in spans if _reads(kind, span)]:
         return readable[-1]
     if line.strip()[:1] in "[({'\"-0123456789TFN" and _reads(kind, line):
