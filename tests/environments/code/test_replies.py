@@ -23,8 +23,9 @@ PROPOSALS = {
     "call in the text": f"```python\n{F}\n```\nCall it as `f(2, 3)`, which gives 6.",
     "other line ends": f"```python\n{F}\n\nf(2, 3)\n```".replace("\n", "\r\n"),
     "open fence": f"```python\n{F}\n\nf(2, 3)",
-    "indented fence": "1. So:\n   ```python\n   def f(a, b):\n       return a * b\n   f(2, 3)\n   ```",
-}
+    "indented fence":
+        "1. So:\n   ```python\n   def f(a, b):\n       return a * b\n   f(2, 3)\n   ```",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PROPOSALS)
