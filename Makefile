@@ -7,6 +7,7 @@ PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
 .PHONY: run test lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
+        base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-guards \
         bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
         bench-limits bench-peers bench-gpu bench clean
@@ -42,6 +43,14 @@ eval-seedling2: $(READY)  ## measure that model on the suites near, middle and f
 
 eval-seedling: $(READY)  ## measure the seedling that ships with the package
 	$(BIN)/python -m recipes.seedling.evaluate
+
+base-smollm2 base-qwen-coder: base-%: $(READY)  ## make a real base into build/bases (98, 491 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gguf]'
+	$(BIN)/python -m recipes.real_bases $*
+
+BASE ?= qwen-coder
+bench-prompts: base-$(BASE)  ## what a real base makes of the instruct prompts (BASE=smollm2)
+	$(BIN)/python -m bench.prompts --base build/bases/$(BASE) $(if $(CRUXEVAL),--cruxeval $(CRUXEVAL))
 
 bench-main-job: $(READY)  ## the default run with three seeds, measured on 1,000 held-out tasks
 	$(BIN)/python -m bench.main_job

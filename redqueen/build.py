@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 
+from redqueen import registry
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, build_config, merge
@@ -64,8 +65,10 @@ def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
             return started[0]
 
         dialect = dialect_of(config.policy.base)
+        backend = registry.load("sandbox", config.sandbox.backend)
+        python = getattr(backend, "python", "pure")
         yield {
-            name: item.build(Services(sandbox, dialect, name))
+            name: item.build(Services(sandbox, dialect, python, name))
             for name, item in config.environments.items()
         }
 
@@ -198,6 +201,7 @@ def _parts(
         callbacks=callbacks,
         base_parameters=model.num_parameters,
         step=saved.step if saved else 0,
+        leaves_room=model.leaves_room,
     )
 
 

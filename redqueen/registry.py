@@ -20,7 +20,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "auto": "redqueen.engines.auto:Auto",
     },
     "sandbox": {
-        "monty": "redqueen.sandbox.monty:MontySandbox",
+        "monty": "redqueen.sandbox.auto:MontyAlone",
         "cpython": "redqueen.sandbox.cpython:CPythonSandbox",
         "auto": "redqueen.sandbox.auto:AutoSandbox",
     },

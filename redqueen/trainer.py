@@ -48,6 +48,7 @@ from redqueen.types import (
     Completion,
     EvolutionEvent,
     Match,
+    Messages,
     Proposal,
     Rejection,
     Role,
@@ -122,6 +123,8 @@ class Parts:
     base_parameters: int
     step: int = 0
     """Steps done."""
+    leaves_room: Callable[[Messages, int], bool] = lambda messages, new_tokens: True
+    """Whether the base's context holds a prompt and so many new tokens."""
 
 
 class Trainer:
@@ -141,6 +144,7 @@ class Trainer:
         self.callbacks = parts.callbacks
         self.base_parameters = parts.base_parameters
         self.step = parts.step
+        self._leaves_room = parts.leaves_room
         environments = {name: world.environment for name, world in self.worlds.items()}
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
@@ -324,6 +328,7 @@ class Trainer:
                 reference_count=rollout.references,
                 temperature=rollout.propose_temperature,
                 dropout=rollout.vocabulary_dropout,
+                fits=lambda messages: self._leaves_room(messages, rollout.propose_tokens),
                 step=step,
                 seed=self.config.seed,
             )
@@ -388,10 +393,16 @@ class Trainer:
                 world.copies,
                 world.held_out,
                 shown,
+                self._can_be_posed,
             )
             outcomes.update(zip(places, admitted, strict=True))
         _check_validated(list(outcomes.values()))
         return [outcomes[place] for place in range(len(names))]
+
+    def _can_be_posed(self, task: Task) -> bool:
+        """Return whether a task's prompt leaves room for an attempt."""
+        prompt = self._environments[task.environment].prompt(task)
+        return self._leaves_room(prompt, self.config.rollout.solve_tokens)
 
     def _cell_of(self, task: Task) -> str:
         """Return the name of the archive cell of a task, whatever its environment."""
@@ -417,7 +428,7 @@ class Trainer:
             tasks = draw_stream(
                 match.environment, world.stream, count, seed, world.held_out, step,
             )  # fmt: skip
-            streamed += [(match, task) for task in tasks]
+            streamed += [(match, task) for task in tasks if self._can_be_posed(task)]
         return streamed
 
     def _solve(

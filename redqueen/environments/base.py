@@ -244,6 +244,8 @@ class Services:
     """Starts the run's sandbox at the first call; the same one for all environments."""
     dialect: str
     """What the base speaks: `chat`, or what its config.json calls `redqueen_dialect`."""
+    python: str = "pure"
+    """What of Python the sandbox runs: `pure`, functions over plain values; or `stdlib`, all."""
     name: str = ""
     """The environment's table in the config; empty: the environment's usual name."""
 
@@ -270,6 +272,7 @@ class EnvironmentConfig(Component):
 
 REASONS: Mapping[str, str] = {
     "unfinished": "The text reached the limit of tokens before it ended.",
+    "too_long": "The prompt of the task leaves no room for an answer in the base's context.",
     "held_out": "The task belongs to a suite that is kept from training.",
     "duplicate": "The archive, or this step, has the same task already.",
     "near_copy": "The archive, or this step, has the task already but for what does not matter, "

@@ -72,9 +72,15 @@ class Base:
         return ids if ids[: len(prefix)] == prefix else prefix + ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of sampled tokens, without special tokens and otherwise as written."""
+        """The text of sampled tokens as written, without those that end or pad a text.
+
+        Other special tokens stay: some bases have answer tags among them.
+        """
+        silent = {*self.eos_ids, self.tokenizer.pad_token_id}
         text: str = self.tokenizer.decode(
-            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            [token for token in token_ids if token not in silent],
+            skip_special_tokens=False,
+            clean_up_tokenization_spaces=False,
         )
         return text
 

@@ -15,6 +15,7 @@ from redqueen.errors import ConfigError
 from redqueen.models import peft_io, scoring
 from redqueen.models.adapters import AdapterStack
 from redqueen.models.batching import packed_batches, padded_batches
+from redqueen.models.conversation import Conversations
 from redqueen.models.loading import SEEDLING, Base, load_base
 from redqueen.models.memory import keep_freed_memory, peak_memory
 from redqueen.models.routing import Router, find_targets, layer_shape
@@ -34,6 +35,7 @@ class PopulationModel:
         shapes = {name: layer_shape(module) for name, module in modules.items()}
         self.config = config
         self.base = base
+        self.conversations = Conversations(base.tokenizer, f"policy.base = {config.base!r}")
         self.adapters = AdapterStack(
             {name: shape for name, shape in shapes.items() if shape is not None},
             slots,
@@ -89,26 +91,10 @@ class PopulationModel:
     def render(self, messages: Messages) -> str:
         """Return the text that a conversation is for the base, ready to be continued.
 
-        Through the tokenizer's chat template; a tokenizer without one gets the contents as they
-        are, one after the other.
-
         Raises:
             ConfigError: the chat template does not take the conversation.
         """
-        if not getattr(self.tokenizer, "chat_template", None):
-            return "".join(message.content for message in messages)
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            text = self.tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True
-            )
-        except Exception as error:  # a template is code that came with the base
-            roles = ", ".join(message.role for message in messages)
-            raise ConfigError(
-                f"policy.base = {self.config.base!r}: its chat template does not take a "
-                f"conversation of the roles {roles}: {error}"
-            ) from error
-        return str(text)
+        return self.conversations.render(messages)
 
     def _encode(self, messages: Messages) -> tuple[int, ...]:
         """Return the tokens of a conversation, ready to be continued; kept for the next request.
@@ -116,7 +102,15 @@ class PopulationModel:
         Raises:
             ConfigError: as `render`, or the tokenizer gives a token that the base does not have.
         """
-        return self.base.encode(self.render(messages))
+        return self.conversations.encode(messages, self.base.encode)
+
+    def leaves_room(self, messages: Messages, new_tokens: int) -> bool:
+        """Return whether the base's context holds a prompt and `new_tokens` more tokens, or as many
+        more as half of the context."""
+        context = self.base.context
+        if context is None:
+            return True
+        return len(self.encode(messages)) + min(new_tokens, context // 2) <= context
 
     def score(
         self,

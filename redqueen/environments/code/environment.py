@@ -23,9 +23,10 @@ from redqueen.environments.base import (
     Verification,
 )
 from redqueen.environments.code.answers import Check, check_answer
-from redqueen.environments.code.dialects import dialect_for
-from redqueen.environments.code.handwritten import Handwritten
+from redqueen.environments.code.dialects import STYLES, dialect_for
+from redqueen.environments.code.handwritten import Handwritten, seed_functions
 from redqueen.environments.code.normal_form import normal_form
+from redqueen.environments.code.policy import PROFILES
 from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_REASONS
 from redqueen.environments.code.sources import SeedTasks, Stream, beyond, held_out
 from redqueen.environments.code.tasks import DIFFICULTY, MEASURES, TaskMaker
@@ -97,10 +98,14 @@ class CodeEnvironment:
         self.kinds: tuple[str, ...] = config.kinds
         self.style, language = dialect_for(services.dialect, config.style)
         self.proposal_format = self.style.proposal_format
+        python = services.python if config.profile == "auto" else config.profile
+        self.profile = PROFILES[python]
         self._sandbox = services.sandbox
         self.maker = maker = TaskMaker(self.name, config, language)
         self.sources: Mapping[str, TaskSource] = {
-            "seed": SeedTasks(maker),
+            "seed": Handwritten(self.name, config.kinds, config.code_f_inputs, seed_functions)
+            if self.style is STYLES["instruct"]
+            else SeedTasks(maker),
             "stream": Stream(maker),
             "held-out": held_out(maker),
             "beyond": beyond(maker),
@@ -113,11 +118,16 @@ class CodeEnvironment:
         """Return the conversation that gives a student a task."""
         payload, style = task.payload, self.style
         if task.kind == "code_o":
-            return user(style.solve_o(payload["program"], payload["input"]))
-        if task.kind == "code_i":
-            return user(style.solve_i(payload["program"], payload["output"]))
-        shown = [(args, output) for args, output in payload["examples"]]
-        return user(style.solve_f(payload["message"], shown))
+            text = style.solve_o(payload["program"], payload["input"])
+        elif task.kind == "code_i":
+            text = style.solve_i(payload["program"], payload["output"])
+        else:
+            shown = [(args, output) for args, output in payload["examples"]]
+            text = style.solve_f(payload["message"], shown)
+        return self._conversation(f"solve_{task.kind[-1]}", text)
+
+    def _conversation(self, task: str, text: str) -> Messages:
+        return (*self.style.earlier_turns(task, self.config.code_f_inputs), *user(text))
 
     def elicit(self, task: Task) -> Elicited:
         """Return the task after worked examples of its kind; the answer may not come at once."""
@@ -134,7 +144,8 @@ class CodeEnvironment:
 
         Equal answers to one task are verified once: nothing else enters a verdict.
         """
-        keys = [(attempt.task.id, self.style.read_answer(attempt.text)) for attempt in attempts]
+        read = self.style.read_answer
+        keys = [(attempt.task.id, read(attempt.task.kind, attempt.text)) for attempt in attempts]
         tasks = {key: attempt.task for key, attempt in zip(keys, attempts, strict=True)}
         limit = self.config.max_program_chars
         checks = {key: check_answer(task, key[1], limit) for key, task in tasks.items()}
@@ -167,15 +178,17 @@ class CodeEnvironment:
             if not references:
                 raise ValueError("code_f needs a reference, whose program it takes")
             program = references[0].payload["program"]
-            return user(self.style.propose_f(program, self.config.code_f_inputs))
+            text = self.style.propose_f(program, self.config.code_f_inputs)
+            return self._conversation("propose_f", text)
         shown = [
             (reference.payload["program"], _first_input(reference)) for reference in references
         ]
-        return user(self.style.propose(kind, shown))
+        return self._conversation(f"propose_{kind[-1]}", self.style.propose(kind, shown))
 
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
         """Return a task or a named rejection for each draft; every input runs twice."""
-        return validate(drafts, self.name, self.config, self.style, self._sandbox())
+        sandbox = self._sandbox()
+        return validate(drafts, self.name, self.config, self.profile, self.style, sandbox)
 
     def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
         """Return a code_o task whose program has a statement added, removed or swapped.
@@ -187,7 +200,9 @@ class CodeEnvironment:
         drawn = (vary_program(task.payload["program"], others, rng) for _ in range(VARIANTS))
         inputs = [_first_input(task)]
         candidates = [
-            read_program("code_o", program, inputs, "", self.config) for program in drawn if program
+            read_program("code_o", program, inputs, "", self.config, self.profile)
+            for program in drawn
+            if program
         ]
         drafts = [Draft("code_o", "", (), None, 0)] * len(candidates)
         made = make_tasks(drafts, candidates, self.name, self.config, self._sandbox())

@@ -7,6 +7,8 @@ raises; it returns None if a part is missing.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from redqueen.types import Messages
+
 THINK, ANSWER = "<think>\n", "<answer>\n"
 INPUT, OUTPUT, MESSAGE, EXAMPLES, TASK = (
     "\n<input>\n", "\n<output>\n", "<message>\n", "\n<examples>\n", "<task>\n",
@@ -14,6 +16,11 @@ INPUT, OUTPUT, MESSAGE, EXAMPLES, TASK = (
 
 Pair = tuple[str, str]
 """A program with the text of one input."""
+
+
+def no_turns(task: str, inputs: int) -> Messages:
+    """Return no worked example."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,10 @@ class Style:
     """(message, pairs of input and output) -> prompt for the program."""
     read_program_and_input: Callable[[str], Pair | None]
     read_inputs_and_message: Callable[[str], tuple[list[str], str] | None]
-    read_answer: Callable[[str], str | None]
+    read_answer: Callable[[str, str], str | None]
+    """(kind, text) -> the answer in it."""
+    earlier_turns: Callable[[str, int], Messages] = no_turns
+    """(`propose_o`, `solve_f` …, number of inputs) -> a worked example before the prompt."""
     proposal_format: tuple[str, ...] = ()
     """Texts that proposals cannot do without, for vocabulary dropout."""
     worked: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
@@ -79,7 +89,7 @@ def _compact_inputs_and_message(text: str) -> tuple[list[str], str] | None:
     return [line for line in rest.split("\n") if line.strip()], head.removeprefix(MESSAGE).strip()
 
 
-def _compact_answer(text: str) -> str | None:
+def _compact_answer(kind: str, text: str) -> str | None:
     _, mark, answer = text.rpartition(ANSWER)
     return answer.strip("\n") if mark and answer.strip() else None
 

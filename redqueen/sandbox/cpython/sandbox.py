@@ -54,6 +54,8 @@ class CPythonSandbox:
         InfrastructureError: bubblewrap is missing or a jail cannot start.
     """
 
+    python = "stdlib"
+
     @classmethod
     def start(cls, config: SandboxConfig) -> "CPythonSandbox":
         """Return the sandbox that `config` describes; see `Backend.start`."""

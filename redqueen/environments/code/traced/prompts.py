@@ -57,7 +57,7 @@ def _read_inputs_and_message(text: str) -> tuple[list[str], str] | None:
     return [line for line in rest.split("\n") if line.strip()], message.strip()
 
 
-def _read_answer(text: str) -> str | None:
+def _read_answer(kind: str, text: str) -> str | None:
     _, mark, answer = text.rpartition(ANSWER)
     return answer.strip("\n") if mark and answer.strip() else None
 
