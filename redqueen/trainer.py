@@ -106,6 +106,8 @@ class Parts:
     behaviour: BehaviourLog
     callbacks: Callbacks
     base_parameters: int
+    base_digest: str
+    """Tells the base's weights from others under the same name."""
     step: int = 0
     """Steps done."""
 

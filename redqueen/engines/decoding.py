@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from redqueen.models.attention import PackedAttention, PackedModel, dense_attention
-from redqueen.models.cache import GrowingLayer, new_cache
+from redqueen.models.cache import GrowingLayer, new_cache, select_rows
 from redqueen.models.loading import Base
 from redqueen.models.packing import Packing, Text, bias_of, spread
 from redqueen.models.routing import Prepared, Route, Router, decode_strategy
@@ -219,7 +219,7 @@ class PaddedRows:
         return logits[:, -1]
 
     def _select(self, keep: Tensor) -> None:
-        self.cache.batch_select_indices(keep)
+        select_rows(self.cache, keep)
         self.mask_RL = self.mask_RL.index_select(0, keep)
         self.position_R = self.position_R.index_select(0, keep)
 

@@ -4,6 +4,7 @@ Writing texts is the engines' business; they work on the same base and adapters.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from redqueen.config.policy import PolicyConfig
 from redqueen.errors import ConfigError
 from redqueen.models import peft_io, scoring
 from redqueen.models.adapters import AdapterStack
-from redqueen.models.batching import packed_batches, padded_batches
+from redqueen.models.batching import MOST_TOKENS, packed_batches, padded_batches
 from redqueen.models.loading import SEEDLING, Base, load_base
 from redqueen.models.memory import keep_freed_memory, peak_memory
 from redqueen.models.routing import Router, find_targets, layer_shape
@@ -32,8 +33,8 @@ class PopulationModel:
         """Hook the base's target layers and make `slots` fresh adapters; see `load`."""
         modules = find_targets(base.model, config.targets)
         shapes = {name: layer_shape(module) for name, module in modules.items()}
-        self.config = config
         self.base = base
+        self.configure(config)
         self.adapters = AdapterStack(
             {name: shape for name, shape in shapes.items() if shape is not None},
             slots,
@@ -57,6 +58,11 @@ class PopulationModel:
         if base.device.type == "cpu":
             keep_freed_memory()
         return cls(config, base, slots, seed)
+
+    def configure(self, config: PolicyConfig) -> None:
+        """Take up what `config` says of learning; the rest of it must be that of loading."""
+        self.config = config
+        self.base = replace(self.base, recompute=config.gradient_checkpointing is True)
 
     @property
     def tokenizer(self) -> Any:
@@ -149,14 +155,18 @@ class PopulationModel:
         slots: Sequence[int],
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
+        parts: int = 1,
+        *,
         workers: int = 1,
     ) -> list[list[int]]:
         """Split sequences into batches for one pass each, of at most `learn_tokens` tokens.
 
-        `workers` processes share that number. If the base can share prompts, a prompt counts once
+        `workers` processes share that number, and `parts` divides it. If the base can share prompts, a prompt counts once
         for its sequences; otherwise padding counts as tokens.
         """
-        most = max(1, self.config.learn_tokens // workers)
+        tokens = self.config.learn_tokens
+        # Until `redqueen.models.footprint.settle` has measured what fits.
+        most = max(1, (MOST_TOKENS if tokens == "auto" else tokens) // (workers * parts))
         if self.base.packed is not None:
             return packed_batches(slots, prompt_ids, token_ids, most, workers)
         lengths = [len(p) + len(t) for p, t in zip(prompt_ids, token_ids, strict=True)]

@@ -6,8 +6,8 @@ untouched base's, bit for bit.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -145,6 +145,8 @@ class Route:
         self._index = torch.tensor(self.slots, device=device)
         self._whole = self.slots == list(range(adapters.slots))
         self._prepared = {} if prepared is None else prepared
+        self.again: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Routes the forward passes of a block this way again, once the first block has ended."""
         if strategy == "padded":
             self._pad(routed, round_size(max(sizes)))
 
@@ -199,6 +201,11 @@ class Route:
             return out_NO
         return self._apply(names, widths, x_NI[:, None], out_NO[:, None])[:, 0]
 
+    def prepare(self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype) -> None:
+        """Make the factors of layers side by side now; what is computed again must find them."""
+        if any(name in self.adapters.A for name in names):
+            self._factors(names, widths, dtype)
+
     def segments(
         self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
     ) -> tuple[list[tuple[int, int]], list[tuple[Tensor, Tensor]]]:
@@ -213,16 +220,18 @@ class Route:
 
     def apply(self, name: str, x_BTI: Tensor, out_BTO: Tensor) -> Tensor:
         """Add each row's adapter to a layer's output. May write into `out_BTO`."""
-        if self.packed and x_BTI.shape[:-1] == (1, self.rows):
-            x, out = x_BTI.transpose(0, 1), out_BTO.transpose(0, 1)
-            return self._apply((name,), (out.shape[-1],), x, out).transpose(0, 1)
-        if self.packed or x_BTI.ndim != 3 or x_BTI.shape[0] != self.rows:
+        shape, width = x_BTI.shape, out_BTO.shape[-1]
+        if self.packed and shape[:-1].numel() == self.rows:
+            x, out = (tensor.reshape(self.rows, 1, -1) for tensor in (x_BTI, out_BTO))
+        elif not self.packed and len(shape) >= 3 and shape[0] == self.rows:
+            x, out = (tensor.reshape(self.rows, -1, tensor.shape[-1]) for tensor in (x_BTI, out_BTO))
+        else:
             raise ValueError(
-                f"layer {name} received a tensor of shape {tuple(x_BTI.shape)} instead of "
+                f"layer {name} received a tensor of shape {tuple(shape)} instead of "
                 f"[{self.rows}, tokens, features], so its rows cannot be told apart; "
                 "leave it out of policy.targets"
             )
-        return self._apply((name,), (out_BTO.shape[-1],), x_BTI, out_BTO)
+        return self._apply((name,), (width,), x, out).view(out_BTO.shape)
 
     def _apply(
         self, names: tuple[str, ...], widths: Sequence[int], x: Tensor, out: Tensor
@@ -325,12 +334,18 @@ class Router:
         Raises:
             IndexError: a slot is not in the stack.
         """
+        route = None
+        if slots and any(slot is not None for slot in slots):
+            route = Route(self.adapters, slots, strategy, packed, prepared)
+            route.again = partial(self._routed, route)
+        with self._routed(route):
+            yield route
+
+    @contextmanager
+    def _routed(self, route: Route | None) -> Iterator[None]:
         before = self._current.route
-        routed = slots is not None and any(slot is not None for slot in slots)
-        self._current.route = (
-            Route(self.adapters, slots, strategy, packed, prepared) if routed and slots else None
-        )
+        self._current.route = route
         try:
-            yield self._current.route
+            yield
         finally:
             self._current.route = before
