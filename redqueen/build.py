@@ -29,9 +29,12 @@ from redqueen.environments.base import (
 )
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_rated
+from redqueen.evolution.frames import weighted_sum
 from redqueen.learner import Learner, Scorer, StackedAdamW
+from redqueen.models.adapters import Factors
 from redqueen.models.footprint import settle
 from redqueen.models.loading import SEEDLING, absolute_base
+from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
 from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import Sandbox, make_sandbox
@@ -165,6 +168,9 @@ def _parts(
     model = _load(config, len(population), digest)
     if saved:
         model.adapters.load_state_dict(saved.tensors["adapters"])
+    elif sources := config.population.from_:
+        for slot in range(len(population)):
+            model.import_adapter(slot, sources[slot % len(sources)])
     longest = max(config.rollout.propose_tokens, config.rollout.solve_tokens)
     settle(model, PROMPT_ROOM + longest)
     if model.base.digest.startswith("commit:"):
@@ -234,8 +240,11 @@ def start(
         InfrastructureError: the sandbox, the disk or a process failed.
     """
     RunStore.check_vacant(directory)
-    base = absolute_base(config.policy.base)
-    config = build_config(merge(config.model_dump(), {"policy": {"base": base}}))
+    places = {
+        "policy": {"base": absolute_base(config.policy.base)},
+        "population": {"from": [str(Path(p).resolve()) for p in config.population.from_]},
+    }
+    config = build_config(merge(config.model_dump(), places))
     with ExitStack() as stack:
         parts = _parts(config, directory, None, None, stop, callbacks, stack)
         environments = {name: world.environment for name, world in parts.worlds.items()}
@@ -298,9 +307,23 @@ class OpenRun:
     population: Population
     model: PopulationModel
 
+    def average(self, exact: bool) -> tuple[dict[str, Factors], float]:
+        """Return factors and alpha of the average of all students' updates.
 
-def open_run(directory: Path, base: str | None = None) -> OpenRun:
+        `exact`: of the sum of their ranks; else the nearest of a member's rank (Eckart-Young).
+        """
+        adapters = self.model.adapters
+        students = [adapters.get(member.slot) for member in self.population.by_role(Role.STUDENT)]
+        if exact:
+            return summed(students, adapters.alpha)
+        mean = weighted_sum(students, [1.0 / len(students)] * len(students))
+        return {name: Factors(*pair) for name, pair in mean.items()}, adapters.alpha
+
+
+def open_run(directory: Path, base: str | None = None, spare_slots: int = 0) -> OpenRun:
     """Load base, adapters and population of a run's newest checkpoint; takes no lock.
+
+    `spare_slots` adapters that change nothing follow those of the members.
 
     Raises:
         ConfigError: there is no run, or no checkpoint; or the base cannot be loaded.
@@ -309,6 +332,11 @@ def open_run(directory: Path, base: str | None = None) -> OpenRun:
         config, digest = _changed(store.config(), None, base), store.meta(BASE_DIGEST)
     saved = load_checkpoint(directory)
     population = Population.from_json(saved.state["population"])
-    model = _load(config, len(population), digest)
-    model.adapters.load_state_dict(saved.tensors["adapters"])
+    model = _load(config, len(population) + spare_slots, digest)
+    model.adapters.load_state_dict(
+        {
+            name: torch.cat((tensor, tensor.new_zeros(spare_slots, *tensor.shape[1:])))
+            for name, tensor in saved.tensors["adapters"].items()
+        }
+    )
     return OpenRun(directory, config, saved.step, population, model)

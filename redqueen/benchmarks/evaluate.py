@@ -21,7 +21,8 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is measured: `base` or `member:<id>`, and the adapter's slot (None: the base alone)."""
+    """Who is measured: `base`, `member:<id>` or `average`, and the adapter's slot (None: the base
+    alone)."""
 
     name: str
     slot: int | None

@@ -52,7 +52,9 @@ def _texts(model: PopulationModel) -> list[tuple[int, ...]]:
     return texts
 
 
-def _alone(model: PopulationModel, slot: int | None, texts: Sequence[tuple[int, ...]]) -> list[Tensor]:
+def _alone(
+    model: PopulationModel, slot: int | None, texts: Sequence[tuple[int, ...]]
+) -> list[Tensor]:
     """Return the library's logits [T, V] of each text by itself."""
     logits = []
     for text in texts:

@@ -3,7 +3,7 @@
 Writing texts is the engines' business; they work on the same base and adapters.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +13,8 @@ import torch
 
 from redqueen.config.policy import PolicyConfig
 from redqueen.errors import ConfigError
-from redqueen.models import peft_io, scoring
-from redqueen.models.adapters import AdapterStack
+from redqueen.models import merging, peft_io, scoring
+from redqueen.models.adapters import AdapterStack, Factors
 from redqueen.models.batching import MOST_TOKENS, packed_batches, padded_batches
 from redqueen.models.loading import SEEDLING, Base, load_base
 from redqueen.models.memory import keep_freed_memory, peak_memory
@@ -161,8 +161,8 @@ class PopulationModel:
     ) -> list[list[int]]:
         """Split sequences into batches for one pass each, of at most `learn_tokens` tokens.
 
-        `workers` processes share that number, and `parts` divides it. If the base can share prompts, a prompt counts once
-        for its sequences; otherwise padding counts as tokens.
+        `workers` processes share that number, and `parts` divides it. If the base can share
+        prompts, a prompt counts once for its sequences; otherwise padding counts as tokens.
         """
         tokens = self.config.learn_tokens
         # Until `redqueen.models.footprint.settle` has measured what fits.
@@ -178,14 +178,35 @@ class PopulationModel:
         """Return `function(model, job)` for all jobs; the gradients that they leave add up."""
         return [function(self, job) for job in jobs]
 
+    @property
+    def base_name(self) -> str:
+        """The base's name for others: a hub id, or where it lies."""
+        return f"redqueen/{SEEDLING}" if self.config.base == SEEDLING else self.config.base
+
     def export(self, slot: int, directory: Path | str) -> None:
         """Write one slot as a PEFT adapter directory that names the base.
 
         Raises:
             InfrastructureError: the files cannot be written.
         """
-        name = f"redqueen/{SEEDLING}" if self.config.base == SEEDLING else self.config.base
-        peft_io.export_adapter(self.base.model, self.adapters, slot, Path(directory), name)
+        factors, alpha = self.adapters.get(slot), self.adapters.alpha
+        self.export_factors(factors, alpha, directory)
+
+    def export_factors(
+        self, factors: Mapping[str, Factors], alpha: float, directory: Path | str
+    ) -> None:
+        """Write any adapter on the base's target layers, of any rank, likewise."""
+        peft_io.export_adapter(self.base.model, factors, alpha, Path(directory), self.base_name)
+
+    def export_merged(
+        self, factors: Mapping[str, Factors], alpha: float, directory: Path | str
+    ) -> None:
+        """Write base + adapter as a model that plain transformers load, in the base's type.
+
+        Raises:
+            InfrastructureError: the files cannot be written.
+        """
+        merging.write_merged(self.base, factors, alpha, Path(directory))
 
     def import_adapter(self, slot: int, directory: Path | str) -> None:
         """Read a PEFT LoRA directory into one slot.

@@ -224,7 +224,9 @@ class Route:
         if self.packed and shape[:-1].numel() == self.rows:
             x, out = (tensor.reshape(self.rows, 1, -1) for tensor in (x_BTI, out_BTO))
         elif not self.packed and len(shape) >= 3 and shape[0] == self.rows:
-            x, out = (tensor.reshape(self.rows, -1, tensor.shape[-1]) for tensor in (x_BTI, out_BTO))
+            x, out = (
+                tensor.reshape(self.rows, -1, tensor.shape[-1]) for tensor in (x_BTI, out_BTO)
+            )
         else:
             raise ValueError(
                 f"layer {name} received a tensor of shape {tuple(shape)} instead of "

@@ -42,6 +42,10 @@ class EvaluatedRun(Protocol):
         ...
 
 
+AVERAGE = "average"
+"""The subject that is made of all students: the average of their updates."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One line of the result table.
@@ -184,16 +188,19 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
     rows = run.load_evaluations(suite)
     modes = tuple(mode for mode in ("sampled", "greedy") if any(r.mode == mode for r in rows))
     tables = {
-        mode: _tabulate([r for r in rows if r.mode == mode], ["base", *students]) for mode in modes
+        mode: _tabulate([r for r in rows if r.mode == mode], ["base", AVERAGE, *students])
+        for mode in modes
     }
     tables = {
-        mode: t for mode, t in tables.items() if t.rates_nS.size and set(t.subjects) - {"base"}
+        mode: t
+        for mode, t in tables.items()
+        if t.rates_nS.size and set(t.subjects) - {"base", AVERAGE}
     }
     if not tables:
         return None
     modes = tuple(tables)
     first = tables[modes[0]]
-    measured = [s for s in first.subjects if s != "base"]
+    measured = [s for s in first.subjects if s not in ("base", AVERAGE)]
     means = first.rates_nS.mean(axis=0)
     order = sorted(measured, key=lambda s: (-means[first.subjects.index(s)], s))
     chosen: dict[str, list[str]] = {"base": ["base"]} if "base" in first.subjects else {}
@@ -201,6 +208,8 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
         chosen["student"] = measured
     else:
         chosen |= {"population mean": measured, "best student": order[:1], "weakest": order[-1:]}
+    if AVERAGE in first.subjects:
+        chosen["average adapter"] = [AVERAGE]
     rates: dict[str, dict[tuple[str, str], Estimate]] = {label: {} for label in chosen}
     gains: dict[str, dict[tuple[str, str], Estimate]] = {label: {} for label in chosen}
     for mode, table in tables.items():
@@ -230,7 +239,7 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
             Standing(
                 label,
                 int(members[0].removeprefix("member:"))
-                if len(members) == 1 and members[0] != "base"
+                if len(members) == 1 and members[0] not in ("base", AVERAGE)
                 else None,
                 rates[label],
                 gains[label],

@@ -150,7 +150,7 @@ CREATE TABLE evaluations (
     step INTEGER NOT NULL,          -- the run's step that was measured
     staged INTEGER NOT NULL,        -- 1: of an evaluation that has not ended
     suite TEXT NOT NULL,
-    subject TEXT NOT NULL,          -- 'base' or 'member:<id>'
+    subject TEXT NOT NULL,          -- 'base', 'member:<id>' or 'average'
     mode TEXT NOT NULL,             -- 'greedy' or 'sampled'
     task_id TEXT NOT NULL REFERENCES tasks,
     attempt INTEGER NOT NULL,
