@@ -1,4 +1,4 @@
-"""Gradient checkpointing (arXiv 1604.06174): layers keep their input, the rest is computed again."""
+"""Gradient checkpointing (arXiv 1604.06174): layers keep their input and are computed again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -9,7 +9,8 @@ from redqueen.types import Completion, Request, Task, Verdict
 class EvaluationAttempt:
     """One verified attempt of one subject at one task of a suite.
 
-    `subject` is `base`, `member:<id>` or `average` (of all students); `mode` is `greedy` or `sampled`.
+    `subject` is `base`, `member:<id>` or `average` (of all students); `mode` is `greedy` or
+    `sampled`.
     """
 
     suite: str
