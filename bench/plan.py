@@ -1,6 +1,6 @@
 """What `redqueen plan` says of memory against what a step takes.
 
-    python -m bench.plan seedling build/bases/smollm2 build/bases/qwen-coder
+python -m bench.plan seedling build/bases/smollm2 build/bases/qwen-coder
 """
 
 import argparse

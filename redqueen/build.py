@@ -33,7 +33,7 @@ from redqueen.evolution.frames import weighted_sum
 from redqueen.learner import Learner, Scorer, StackedAdamW
 from redqueen.models.adapters import Factors
 from redqueen.models.footprint import settle
-from redqueen.models.loading import SEEDLING, absolute_base
+from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
 from redqueen.population import Population, RatingSystem
@@ -72,7 +72,7 @@ def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
                 started.append(stack.enter_context(make_sandbox(config.sandbox)))
             return started[0]
 
-        dialect = SEEDLING if config.policy.base == SEEDLING else "chat"
+        dialect = dialect_of(config.policy.base)
         yield {
             name: item.build(Services(sandbox, dialect, name))
             for name, item in config.environments.items()
