@@ -72,9 +72,7 @@ def shapes_of(values: Mapping[str, Any] | Any, targets: Sequence[str] | str) -> 
         ConfigError: the library does not know such a model.
     """
     try:
-        config = values
-        if isinstance(values, Mapping):
-            config = AutoConfig.for_model(**values)
+        config: Any = AutoConfig.for_model(**values) if isinstance(values, Mapping) else values
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     except Exception as error:  # the library's, about a file of somebody else
@@ -297,7 +295,7 @@ def print_plan(config: Config, console: Console) -> None:
         "24 GB card": (config, shapes, card, float(CARD)),
         "Llama 3 8B, 100 adapters, 24 GB card": (hundred, llama, card, float(CARD)),
     }
-    budgets = {name: budget_of(*column[:1], *column[1:]) for name, column in columns.items()}
+    budgets = {name: budget_of(*column) for name, column in columns.items()}
     table = Table(title=f"{config.policy.base}: {shapes.parameters / 1e6:,.0f} M parameters")
     table.add_column("GiB")
     for name in columns:

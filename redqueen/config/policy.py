@@ -33,7 +33,8 @@ class PolicyConfig(Section):
     alpha: float = Field(16.0, gt=0)
     """LoRA alpha: the update is (alpha / rank) B A."""
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    """Suffixes of the linear layers that carry adapters, or all of them but the output head."""
+    """Suffixes of the linear layers that carry adapters, or all of them but the output head; of
+    either, those that text reaches. Suffixes after a minus sign are left out: `["-gate"]`."""
     init_noise: float = Field(0.0, ge=0)
     """Standard deviation of the founders' B (0: every founder starts as the base, as in LoRA)."""
     learn_tokens: Annotated[int | Literal["auto"], BeforeValidator(_tokens_or_auto)] = "auto"

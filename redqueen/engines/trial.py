@@ -73,7 +73,8 @@ def _written(
     """Return the logits [V] before each written token of every text, as an engine has them."""
     rows = make(model.base, slots, [text[:-_WRITTEN] for text in texts], _WRITTEN)
     logits_RV = rows.prefill(model.router)
-    here, seen = list(range(len(texts))), [[] for _ in texts]
+    here = list(range(len(texts)))
+    seen: list[list[Tensor]] = [[] for _ in texts]
     for step in range(_WRITTEN):
         for place, row in enumerate(here):
             seen[row].append(logits_RV[place].float())
@@ -159,6 +160,6 @@ def try_base(model: PopulationModel, make: MakeRows = make_rows) -> None:
         raise ConfigError(
             f"{where} cannot be used with many adapters: writing a few tokens fails with: {text}"
         ) from error
-    for name, error in errors.items():
-        if not error <= TOLERANCE:
-            raise ConfigError(f"{where} {_WRONG[name].format(error)}")
+    for name, deviation in errors.items():
+        if not deviation <= TOLERANCE:
+            raise ConfigError(f"{where} {_WRONG[name].format(deviation)}")

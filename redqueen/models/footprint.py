@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ _SHORT, _LONG, _SCORED = 64, 192, 8
 """Tokens of the prompts of the measured passes, and how many follow them."""
 
 
-class PeakTracker(TorchDispatchMode):
+class PeakTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Inside the block, the most bytes in tensors made there that were alive at one time.
 
     Of any device and allocator; what operations use inside themselves is not seen.
@@ -30,7 +31,7 @@ class PeakTracker(TorchDispatchMode):
 
     def __init__(self, existing: Sequence[Tensor] = ()) -> None:
         """`existing` are tensors that views may be taken of."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.peak = self._alive = 0
         self._seen = {tensor.untyped_storage()._cdata for tensor in existing}
 
@@ -73,7 +74,7 @@ def _peak(model: PopulationModel, run: Callable[[], None]) -> int:
         torch.cuda.reset_peak_memory_stats(model.device)
         before = torch.cuda.memory_allocated(model.device)
         run()
-        return torch.cuda.max_memory_allocated(model.device) - before
+        return int(torch.cuda.max_memory_allocated(model.device)) - before
     tensors = [*model.base.model.parameters(), *model.base.model.buffers(), model.adapters.buffer]
     with PeakTracker(tensors) as tracker:
         run()
@@ -82,7 +83,7 @@ def _peak(model: PopulationModel, run: Callable[[], None]) -> int:
 
 def measure_learning(model: PopulationModel) -> LearningMemory:
     """Return what a pass takes, from two short ones; gradients that are there stay as they are."""
-    short, long = (_peak(model, lambda n=n: _pass(model, n)) for n in (_SHORT, _LONG))
+    short, long = (_peak(model, partial(_pass, model, length)) for length in (_SHORT, _LONG))
     token = (long - short) / (_LONG - _SHORT)
     weight_VD = model.base.head.output.weight_VD
     head = 0

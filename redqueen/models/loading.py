@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging as transformers_logging
 
 import redqueen
@@ -263,6 +263,8 @@ def _read(source: str, config: PolicyConfig) -> tuple[Any, Any, dict[str, Any]]:
     if path.suffix == ".gguf":
         source, options["gguf_file"] = str(path.parent), path.name
     tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    if path.suffix == ".gguf":
+        options["quantization_config"] = GgufConfig(dequantize=True)
     model, loading = AutoModelForCausalLM.from_pretrained(
         source,
         dtype=_DTYPES[config.dtype],

@@ -18,7 +18,7 @@ from redqueen.models.adapters import AdapterStack, Factors
 from redqueen.models.batching import MOST_TOKENS, packed_batches, padded_batches
 from redqueen.models.loading import SEEDLING, Base, load_base
 from redqueen.models.memory import keep_freed_memory, peak_memory
-from redqueen.models.routing import Router, find_targets, layer_shape
+from redqueen.models.routing import Router, find_targets, layer_shape, reached_by_text
 from redqueen.models.scoring import Scores
 from redqueen.types import Messages
 
@@ -31,7 +31,9 @@ class PopulationModel:
 
     def __init__(self, config: PolicyConfig, base: Base, slots: int, seed: int) -> None:
         """Hook the base's target layers and make `slots` fresh adapters; see `load`."""
-        modules = find_targets(base.model, config.targets)
+        modules = reached_by_text(base.model, find_targets(base.model, config.targets))
+        if not modules:
+            raise ConfigError("policy.targets: reading text calls none of these layers")
         shapes = {name: layer_shape(module) for name, module in modules.items()}
         self.base = base
         self.configure(config)

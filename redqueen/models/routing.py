@@ -22,6 +22,7 @@ from redqueen.models.adapters import AdapterStack, LayerShape
 
 Strategy = Literal["auto", "grouped", "segments", "padded"]
 
+ALL_LINEAR = "all-linear"
 SMALL_ROWS = 64
 """Up to so many rows without gradients are routed in float32 on a CPU."""
 
@@ -38,10 +39,11 @@ def layer_shape(module: nn.Module) -> LayerShape | None:
 def find_targets(model: nn.Module, targets: Sequence[str] | str) -> dict[str, nn.Module]:
     """The layers that carry adapters, by module name, in model order.
 
-    `targets` is "all-linear" (every linear layer but the output head) or name suffixes.
+    `targets` is "all-linear" (every linear layer but the output head) or name suffixes. Those that
+    begin with "-" are left out of the others, or of all.
 
     Raises:
-        ConfigError: a suffix matches no linear layer.
+        ConfigError: a suffix matches no linear layer, or nothing is left.
     """
     head = model.get_output_embeddings()  # type: ignore[operator]
     linear = {
@@ -49,19 +51,53 @@ def find_targets(model: nn.Module, targets: Sequence[str] | str) -> dict[str, nn
         for name, module in model.named_modules()
         if module is not head and layer_shape(module) is not None
     }
-    if targets == "all-linear":
-        if not linear:
-            raise ConfigError("policy.targets: the base has no linear layer to adapt")
-        return linear
     suffixes = (targets,) if isinstance(targets, str) else tuple(targets)
     for suffix in suffixes:
-        if not any(_matches(name, suffix) for name in linear):
-            known = sorted({name.rsplit(".", 1)[-1] for name in linear})
+        name = suffix.removeprefix("-")
+        if name != ALL_LINEAR and not any(_matches(layer, name) for layer in linear):
+            present = sorted({layer.rsplit(".", 1)[-1] for layer in linear})
             raise ConfigError(
-                f"policy.targets: no linear layer is called {suffix!r}; "
-                f"this base has {', '.join(known)}"
+                f"policy.targets: no linear layer is called {name!r}; "
+                f"this base has {', '.join(present) or 'none'}"
             )
-    return {n: m for n, m in linear.items() if any(_matches(n, s) for s in suffixes)}
+    asked = [suffix for suffix in suffixes if not suffix.startswith("-")] or [ALL_LINEAR]
+    left_out = [suffix[1:] for suffix in suffixes if suffix.startswith("-")]
+    chosen = {
+        name: module
+        for name, module in linear.items()
+        if any(suffix == ALL_LINEAR or _matches(name, suffix) for suffix in asked)
+        and not any(_matches(name, suffix) for suffix in left_out)
+    }
+    if not chosen:
+        raise ConfigError("policy.targets: the base has no linear layer to adapt")
+    return chosen
+
+
+@torch.no_grad()
+def reached_by_text(model: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """Return those of the layers that reading text calls, in order.
+
+    A layer counts as called if one of the same place in another block is: few experts of a mixture
+    are called by a short text. What is left out belongs to other inputs, images for instance, or
+    is read by the model in another way than calling it.
+    """
+    called: set[str] = set()
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: called.add(_place(name)))
+        for name, module in layers.items()
+    ]
+    try:
+        device = next(model.parameters()).device
+        model(input_ids=torch.arange(1, 9, device=device)[None], use_cache=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: module for name, module in layers.items() if _place(name) in called}
+
+
+def _place(name: str) -> str:
+    """Return a layer's name without the numbers of blocks and experts."""
+    return ".".join("#" if part.isdigit() else part for part in name.split("."))
 
 
 def _matches(name: str, suffix: str) -> bool:
