@@ -76,7 +76,8 @@ def _peak(model: PopulationModel, run: Callable[[], None]) -> int:
         run()
         return int(torch.cuda.max_memory_allocated(model.device)) - before
     tensors = [*model.base.model.parameters(), *model.base.model.buffers(), model.adapters.buffer]
-    with PeakTracker(tensors) as tracker:
+    tracker = PeakTracker(tensors)
+    with tracker:
         run()
     return tracker.peak
 
