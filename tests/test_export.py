@@ -64,13 +64,25 @@ def test_adapters_in_and_out(
         subjects = {row.subject for row in store.load_evaluations("held-out")}
     assert subjects == {"base", "average", "member:2", "member:3"}
 
-    sources = [str(run / "adapters" / name) for name in ("member-3", "member-2")]
+
+@pytest.mark.slow
+def test_founders_from_adapters_and_a_base_that_was_swapped(
+    tiny: Make, tmp_path: Path, base: Path
+) -> None:
+    policy = {"init_noise": 0.1, "dtype": "float32", "base": str(base)}
+    code = {"code": {"style": "compact"}}
+    config = tiny(policy=policy, environments=code)
+    with build.start(config, tmp_path / "run"):
+        pass
+    opened = build.open_run(tmp_path / "run")
+    sources = [str(tmp_path / f"member-{number}") for number in (3, 2)]
+    for source, slot in zip(sources, (3, 2), strict=True):
+        opened.model.export(slot, source)
     again = tiny(policy=policy, population={"from": sources}, environments=code)
     with build.start(again, tmp_path / "again") as trainer:
         assert trainer.config.population.from_ == tuple(sources)
         for name, a in trainer.adapters.A.items():
-            members = opened.model.adapters.A[name]
-            assert torch.equal(a, members[[3, 2, 3, 2]])
+            assert torch.equal(a, opened.model.adapters.A[name][[3, 2, 3, 2]])
 
     # Other weights under the same name: the run does not go on with them.
     path = base / "model.safetensors"
@@ -78,9 +90,9 @@ def test_adapters_in_and_out(
     weights["model.norm.weight"] = weights["model.norm.weight"] * 1.01
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(ConfigError, match=r"has other weights than the run began with"):
-        build.open_run(run)
+        build.open_run(tmp_path / "run")
     with (
         pytest.raises(ConfigError, match=r"put them back, or name the place"),
-        build.resume(run, steps=2),
+        build.resume(tmp_path / "run"),
     ):
         pass

@@ -23,6 +23,7 @@ COLORS = {
     "student": "var(--accent)",
     "best student": "var(--soft)",
     "weakest": "var(--soft)",
+    "average adapter": "var(--soft)",
 }
 
 
