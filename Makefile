@@ -61,7 +61,7 @@ bench-sandbox: $(READY)  ## verdicts a second, and the hostile corpus
 bench-guards: $(READY)  ## what the guards turn down, of sound tasks and of the seedling's
 	$(BIN)/python -m bench.guards
 
-bench-learning: $(READY)  ## one student on a fixed stream of tasks: does the update learn at all?
+bench-learning: $(READY)  ## one student practises 32 hard tasks: does the update teach anything?
 	$(BIN)/python -m bench.learning
 
 bench-evolution: $(READY)  ## one child of a 7B model's adapters by each operator, beside PEFT

@@ -18,6 +18,7 @@ from redqueen.callbacks.database import Database
 from redqueen.config import Config, build_config, merge
 from redqueen.curriculum import RESERVED, Archive, CopyIndex, HeldOut, SeedRegion, check_sources
 from redqueen.engines.base import Engine
+from redqueen.engines.trial import try_base
 from redqueen.environments.base import (
     SEED,
     STREAM,
@@ -30,8 +31,12 @@ from redqueen.environments.base import (
 )
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_rated
+from redqueen.evolution.frames import weighted_sum
 from redqueen.learner import Learner, Scorer, StackedAdamW
+from redqueen.models.adapters import Factors
+from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
+from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
 from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import Sandbox, make_sandbox
@@ -40,6 +45,11 @@ from redqueen.trainer import Parts, Trainer, World
 from redqueen.types import Role, Task
 
 Stop = Callable[[], bool]
+
+BASE_DIGEST = "base_digest"
+"""Where a run's database keeps what its base's weights were."""
+PROMPT_ROOM = 1024
+"""Tokens of a long prompt, where the memory for the longest text is judged."""
 
 
 def never() -> bool:
@@ -131,10 +141,28 @@ def seed_tasks(environments: Mapping[str, Environment], config: Config) -> dict[
     }
 
 
+def _load(config: Config, slots: int, digest: str | None = None) -> PopulationModel:
+    """Load and try the base that a config names.
+
+    Raises:
+        ConfigError: it is not usable, or its weights are not those of this digest.
+    """
+    model = PopulationModel.load(config.policy, slots, config.seed)
+    if digest is not None and digest != model.base.digest:
+        raise ConfigError(
+            f"policy.base = {config.policy.base!r} has other weights than the run began with "
+            f"({model.base.digest[:19]}…, not {digest[:19]}…); put them back, or name the place "
+            "that they have moved to with --policy.base"
+        )
+    try_base(model)
+    return model
+
+
 def _parts(
     config: Config,
     directory: Path,
     saved: Checkpoint | None,
+    digest: str | None,
     stop: Stop,
     extra: Sequence[Callback],
     stack: ExitStack,
@@ -146,9 +174,18 @@ def _parts(
         if saved
         else Population.founders(config.population)
     )
-    model = PopulationModel.load(config.policy, len(population), config.seed)
+    model = _load(config, len(population), digest)
     if saved:
         model.adapters.load_state_dict(saved.tensors["adapters"])
+    elif sources := config.population.from_:
+        for slot in range(len(population)):
+            model.import_adapter(slot, sources[slot % len(sources)])
+    longest = max(config.rollout.propose_tokens, config.rollout.solve_tokens)
+    settle(model, PROMPT_ROOM + longest)
+    if model.base.digest.startswith("commit:"):
+        pinned = {"revision": model.base.digest.removeprefix("commit:")}
+        model.configure(model.config.model_copy(update=pinned))
+    config = config.model_copy(update={"policy": model.config})
     engine = stack.enter_context(open_engine(config, model))
     environments = stack.enter_context(open_environments(config))
     if config.curriculum.held_out != "all":
@@ -200,6 +237,7 @@ def _parts(
         behaviour=behaviour,
         callbacks=callbacks,
         base_parameters=model.num_parameters,
+        base_digest=model.base.digest,
         step=saved.step if saved else 0,
         leaves_room=model.leaves_room,
     )
@@ -219,16 +257,20 @@ def start(
         InfrastructureError: the sandbox, the disk or a process failed.
     """
     RunStore.check_vacant(directory)
-    base = absolute_base(config.policy.base)
-    config = build_config(merge(config.model_dump(), {"policy": {"base": base}}))
+    places = {
+        "policy": {"base": absolute_base(config.policy.base)},
+        "population": {"from": [str(Path(p).resolve()) for p in config.population.from_]},
+    }
+    config = build_config(merge(config.model_dump(), places))
     with ExitStack() as stack:
-        parts = _parts(config, directory, None, stop, callbacks, stack)
+        parts = _parts(config, directory, None, None, stop, callbacks, stack)
         environments = {name: world.environment for name, world in parts.worlds.items()}
         seeds = seed_tasks(environments, config)
         for name, tasks in seeds.items():
             parts.worlds[name].archive.add(tasks)
         declared = {name: describe(item) for name, item in environments.items()}
-        store = stack.enter_context(RunStore.create(directory, config, declared))
+        store = stack.enter_context(RunStore.create(directory, parts.config, declared))
+        store.write_meta(BASE_DIGEST, parts.base_digest)
         store.write_seed_tasks([task for tasks in seeds.values() for task in tasks])
         trainer = stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
         trainer.storage.save(trainer.snapshot())
@@ -259,7 +301,8 @@ def resume(
         if steps is not None and steps < saved.step:
             raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
         store.write_meta("config", config.model_dump(mode="json"))
-        parts = _parts(config, directory, saved, stop, callbacks, stack)
+        digest = store.meta(BASE_DIGEST)
+        parts = _parts(config, directory, saved, digest, stop, callbacks, stack)
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
 
 
@@ -281,17 +324,36 @@ class OpenRun:
     population: Population
     model: PopulationModel
 
+    def average(self, exact: bool) -> tuple[dict[str, Factors], float]:
+        """Return factors and alpha of the average of all students' updates.
 
-def open_run(directory: Path, base: str | None = None) -> OpenRun:
+        `exact`: of the sum of their ranks; else the nearest of a member's rank (Eckart-Young).
+        """
+        adapters = self.model.adapters
+        students = [adapters.get(member.slot) for member in self.population.by_role(Role.STUDENT)]
+        if exact:
+            return summed(students, adapters.alpha)
+        mean = weighted_sum(students, [1.0 / len(students)] * len(students))
+        return {name: Factors(*pair) for name, pair in mean.items()}, adapters.alpha
+
+
+def open_run(directory: Path, base: str | None = None, spare_slots: int = 0) -> OpenRun:
     """Load base, adapters and population of a run's newest checkpoint; takes no lock.
+
+    `spare_slots` adapters that change nothing follow those of the members.
 
     Raises:
         ConfigError: there is no run, or no checkpoint; or the base cannot be loaded.
     """
     with RunStore.open(directory, read_only=True) as store:
-        config = _changed(store.config(), None, base)
+        config, digest = _changed(store.config(), None, base), store.meta(BASE_DIGEST)
     saved = load_checkpoint(directory)
     population = Population.from_json(saved.state["population"])
-    model = PopulationModel.load(config.policy, len(population), config.seed)
-    model.adapters.load_state_dict(saved.tensors["adapters"])
+    model = _load(config, len(population) + spare_slots, digest)
+    model.adapters.load_state_dict(
+        {
+            name: torch.cat((tensor, tensor.new_zeros(spare_slots, *tensor.shape[1:])))
+            for name, tensor in saved.tensors["adapters"].items()
+        }
+    )
     return OpenRun(directory, config, saved.step, population, model)

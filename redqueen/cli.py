@@ -1,4 +1,4 @@
-"""The command line: train, resume, eval, report, status, verify, compare, export, doctor."""
+"""The command line: train, plan, resume, eval, report, status, verify, compare, export, doctor."""
 
 import argparse
 import logging
@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
     train.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
 
+    plan = command(
+        "plan", "Say what a run would take in memory and time. Takes what `train` takes."
+    )
+    plan.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
+
     resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
     resume.add_argument("run", type=Path)
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
@@ -65,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     measure.add_argument("--tasks", type=_positive, help="number of tasks of each suite")
     measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
+    measure.add_argument(
+        "--average", action="store_true", help="measure the average of all students too"
+    )
     _moved_base(measure)
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
@@ -83,11 +91,22 @@ def _parser() -> argparse.ArgumentParser:
         command("compare", "Run configs x seeds at matched work; one table, one page.")
     )
 
-    export = command("export", "Write one member as a PEFT adapter directory.")
+    export = command("export", "Write adapters for PEFT, or merged models for transformers.")
     export.add_argument("run", type=Path)
-    export.add_argument("--member", default="best", help="a member id, or `best` (student)")
+    export.add_argument(
+        "--member",
+        default="best",
+        help="a member id, `best` (student), `all`, or `average` of all students",
+    )
+    export.add_argument(
+        "--rank",
+        choices=("sum", "keep"),
+        default="sum",
+        help="of the average: `sum` is exact, `keep` the nearest of a member's rank",
+    )
+    export.add_argument("--merge", action="store_true", help="a whole model: base and adapter")
     _moved_base(export)
-    export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID")
+    export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID, or RUN/models/…")
 
     command("doctor", "Check what works on this machine.")
     return parser
@@ -127,7 +146,7 @@ def _positive(text: str) -> int:
 
 
 def _split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Take `--section.key value` and `--section.key=value` out of the arguments of `train`.
+    """Take `--section.key value` and `--section.key=value` out of those of `train` and `plan`.
 
     argparse cannot: it would take the value of a flag that it does not know for the config file.
     """
@@ -203,10 +222,15 @@ def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) ->
     from rich.console import Console
 
     from redqueen import build
-    from redqueen.benchmarks import measure, subjects_of, tasks_of_suite
-    from redqueen.store import EvaluationStore
+    from redqueen.benchmarks import Subject, measure, subjects_of, tasks_of_suite
+    from redqueen.store import AVERAGE, EvaluationStore
 
     config, console = run.config, Console(highlight=False)
+    subjects, slots = subjects_of(run.population), run.model.adapters.slots
+    if slots > len(run.population):
+        factors, _ = run.average(exact=False)
+        run.model.adapters.set(slots - 1, factors)
+        subjects.append(Subject(AVERAGE, slots - 1))
     with (
         build.open_environments(config) as environments,
         EvaluationStore.open(run.directory) as store,
@@ -215,7 +239,7 @@ def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) ->
             suite: tasks_of_suite(environments, suite, count, config.eval.seed) for suite in suites
         }
         with build.open_engine(config, run.model) as engine:
-            engine.sync(range(len(run.population)), run.model.adapters, run.step)
+            engine.sync(range(slots), run.model.adapters, run.step)
             for suite, tasks in plans.items():
                 with counting(console, f"{suite} attempts") as counter:
                     measure(
@@ -224,7 +248,7 @@ def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) ->
                         environments,
                         suite,
                         tasks,
-                        subjects_of(run.population),
+                        subjects,
                         step=run.step,
                         samples=samples,
                         max_new_tokens=config.rollout.solve_tokens,
@@ -250,7 +274,7 @@ def _finish(directory: Path) -> int:
 def _eval(args: argparse.Namespace) -> int:
     from redqueen import build
 
-    run = build.open_run(args.run, args.base)
+    run = build.open_run(args.run, args.base, spare_slots=int(args.average))
     plan = run.config.eval
     _measure(
         run,
@@ -364,12 +388,35 @@ def _export(args: argparse.Namespace) -> int:
 
     run = build.open_run(args.run, args.base)
     living = {str(member.id): member for member in run.population.members}
-    name = str(_best_student(run)) if args.member == "best" else args.member
-    if name not in living:
-        raise ConfigError(f"no living member {name!r} in {args.run}; living: {', '.join(living)}")
-    out = args.out or args.run / "adapters" / f"member-{name}"
-    run.model.export(living[name].slot, out)
-    print(out)
+    names = [str(_best_student(run)) if args.member == "best" else args.member]
+    if args.member == "all":
+        names = list(living)
+    kind = "models" if args.merge else "adapters"
+    for name in names:
+        if name == "average":
+            factors, alpha = run.average(exact=args.rank == "sum")
+        elif name in living:
+            factors, alpha = run.model.adapters.get(living[name].slot), run.model.adapters.alpha
+        else:
+            known = ", ".join((*living, "best", "all", "average"))
+            raise ConfigError(f"no living member {name!r} in {args.run}; there are: {known}")
+        place = name if name == "average" else f"member-{name}"
+        out = args.out or args.run / kind / place
+        if args.out and len(names) > 1:
+            out = args.out / place
+        write = run.model.export_merged if args.merge else run.model.export_factors
+        write(factors, alpha, out)
+        print(out)
+    return 0
+
+
+def _plan(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from redqueen.config import load_config
+    from redqueen.plan import print_plan
+
+    print_plan(load_config(args.config, args.overrides), Console(highlight=False))
     return 0
 
 
@@ -381,6 +428,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": _train,
+    "plan": _plan,
     "resume": _resume,
     "eval": _eval,
     "report": _report,
@@ -399,7 +447,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     overrides: list[tuple[str, str]] = []
     try:
-        if words[:1] == ["train"]:
+        if words[:1] in (["train"], ["plan"]):
             words, overrides = _split_overrides(words)
         args = _parser().parse_args(words)
         args.overrides = overrides

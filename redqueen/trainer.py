@@ -121,6 +121,8 @@ class Parts:
     behaviour: BehaviourLog
     callbacks: Callbacks
     base_parameters: int
+    base_digest: str
+    """Tells the base's weights from others under the same name."""
     step: int = 0
     """Steps done."""
     leaves_room: Callable[[Messages, int], bool] = lambda messages, new_tokens: True

@@ -508,7 +508,7 @@ def toy_trainer(storage: Any, steps: int = 2) -> Trainer:
         worlds={"parity": world}, ratings=RatingSystem(config.population),
         population=Population.founders(config.population),
         evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),
-        behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100,
+        behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100, base_digest="",
     )  # fmt: skip
     return Trainer(parts, storage)
 

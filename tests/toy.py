@@ -67,7 +67,9 @@ class ToyModel:
     def map_gradients(self, function: Any, jobs: Sequence[Any]) -> list[Any]:
         return [function(self, job) for job in jobs]
 
-    def micro_batches(self, slots: Any, prompt_ids: Any, token_ids: Any) -> list[list[int]]:
+    def micro_batches(
+        self, slots: Any, prompt_ids: Any, token_ids: Any, parts: int = 1
+    ) -> list[list[int]]:
         return [list(range(len(slots)))] if len(slots) else []
 
 

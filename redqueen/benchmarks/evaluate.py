@@ -21,8 +21,8 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is measured: `base`, `elicited` (the base with every help that needs no training) or
-    `member:<id>`; and the adapter's slot (None: the base alone)."""
+    """Who is measured: `base`, `elicited` (the base with every help that needs no training),
+    `member:<id>` or `average`; and the adapter's slot (None: the base alone)."""
 
     name: str
     slot: int | None

@@ -55,8 +55,13 @@ class Scorer(Protocol):
         slots: Sequence[int],
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
+        parts: int = 1,
     ) -> list[list[int]]:
-        """Split sequences, given as for `score`, into batches for one pass each."""
+        """Split sequences, given as for `score`, into batches for one pass each.
+
+        `parts`: a batch may take this part of the usual memory. One too small for any sequence
+        leaves each on its own.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,11 @@ def mismatch(scorer: Scorer, batch: Batch) -> Floats:
     now_BT, old_BT, mask_BT = _score(scorer, batch)
     sums: Floats = torch.where(mask_BT, (now_BT - old_BT).abs(), 0.0).sum(1).double().cpu().numpy()
     return sums
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch could not get memory, on a GPU or a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def run_pass(scorer: Scorer, job: tuple[Pass, Batch]) -> Floats:

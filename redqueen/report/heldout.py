@@ -15,7 +15,7 @@ from redqueen.report.statistics import (
     rate_estimate,
 )
 from redqueen.rng import numpy_rng
-from redqueen.store import BASE, ELICITED, EvaluationRow
+from redqueen.store import AVERAGE, BASE, ELICITED, EvaluationRow
 from redqueen.types import Member, Role
 
 ALL = "all"
@@ -45,6 +45,10 @@ class EvaluatedRun(Protocol):
     def evaluated_step(self, suite: str) -> int | None:
         """The step that was measured."""
         ...
+
+
+NO_MEMBERS = frozenset({BASE, ELICITED, AVERAGE})
+"""Subjects of an evaluation that are no member of the population."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,19 +194,17 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
     rows = run.load_evaluations(suite)
     modes = tuple(mode for mode in ("sampled", "greedy") if any(r.mode == mode for r in rows))
     tables = {
-        mode: _tabulate([r for r in rows if r.mode == mode], [BASE, ELICITED, *students])
+        mode: _tabulate([r for r in rows if r.mode == mode], [BASE, ELICITED, AVERAGE, *students])
         for mode in modes
     }
     tables = {
-        mode: t
-        for mode, t in tables.items()
-        if t.rates_nS.size and set(t.subjects) - {BASE, ELICITED}
+        mode: t for mode, t in tables.items() if t.rates_nS.size and set(t.subjects) - NO_MEMBERS
     }
     if not tables:
         return None
     modes = tuple(tables)
     first = tables[modes[0]]
-    measured = [s for s in first.subjects if s not in (BASE, ELICITED)]
+    measured = [s for s in first.subjects if s not in NO_MEMBERS]
     means = first.rates_nS.mean(axis=0)
     order = sorted(measured, key=lambda s: (-means[first.subjects.index(s)], s))
     bases = {BASE: [BASE], HELPED: [ELICITED]}
@@ -211,6 +213,8 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
         chosen["student"] = measured
     else:
         chosen |= {"population mean": measured, "best student": order[:1], "weakest": order[-1:]}
+    if AVERAGE in first.subjects:
+        chosen["average adapter"] = [AVERAGE]
     parts: _Parts = {label: ({}, {}, {}) for label in chosen}
     for mode, table in tables.items():
         # A subject that this mode lacks takes its line out of the mode, not a false zero in.
@@ -239,7 +243,7 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
             Standing(
                 label,
                 int(members[0].removeprefix("member:"))
-                if len(members) == 1 and label not in bases
+                if len(members) == 1 and members[0] not in NO_MEMBERS
                 else None,
                 *parts[label],
             )

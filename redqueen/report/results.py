@@ -24,6 +24,7 @@ COLORS = {
     "student": "var(--accent)",
     "best student": "var(--soft)",
     "weakest": "var(--soft)",
+    "average adapter": "var(--soft)",
 }
 
 

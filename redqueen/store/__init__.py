@@ -9,6 +9,7 @@ from redqueen.store.checkpoint import (
 from redqueen.store.configfile import config_toml
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
+    AVERAGE,
     BASE,
     ELICITED,
     AnswerCount,
@@ -30,6 +31,7 @@ from redqueen.store.replay import Replay
 from redqueen.store.run import EvaluationStore, RunStore
 
 __all__ = [
+    "AVERAGE",
     "BASE",
     "ELICITED",
     "AnswerCount",

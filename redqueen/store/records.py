@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from redqueen.types import Completion, Request, Task, Verdict
 
-BASE, ELICITED = "base", "elicited"
-"""Subjects of evaluations that are no members: the base alone, and with every help that needs no
-training."""
+BASE, ELICITED, AVERAGE = "base", "elicited", "average"
+"""Subjects of evaluations that are no members: the base alone, the base with every help that needs
+no training, and the average of all students' updates."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationAttempt:
     """One verified attempt of one subject at one task of a suite.
 
-    `subject` is `base`, `elicited` or `member:<id>`; `mode` is `greedy` or `sampled`.
+    `subject` is `base`, `elicited`, `member:<id>` or `average`; `mode` is `greedy` or `sampled`.
     """
 
     suite: str

@@ -98,9 +98,11 @@ class CpuEngine:
         slots: Sequence[int],
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
+        parts: int = 1,
     ) -> list[list[int]]:
         """See `PopulationModel.micro_batches`; the workers share `learn_tokens`."""
-        return self.model.micro_batches(slots, prompt_ids, token_ids, len(self.workers))
+        workers = len(self.workers)
+        return self.model.micro_batches(slots, prompt_ids, token_ids, parts, workers=workers)
 
     def map_gradients(self, function: Job, jobs: Sequence[Any]) -> list[Any]:
         """See `Workers.map_gradients`."""
