@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from redqueen.terminal import StopRequest, counting, print_error
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from redqueen.benchmarks.base import Benchmark
     from redqueen.build import OpenRun
     from redqueen.compare import Study
     from redqueen.trainer import Trainer
@@ -56,8 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
     _moved_base(resume)
 
-    measure = command("eval", "Measure the base and the living students on held-out suites.")
-    measure.add_argument("run", type=Path)
+    measure = command("eval", "Measure the base and the living students on suites or benchmarks.")
+    measure.add_argument("run", type=Path, help="a run; with --benchmark also a base model")
     measure.add_argument(
         "--suite",
         action="append",
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--tasks", type=_positive, help="number of tasks of each suite")
     measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
     _moved_base(measure)
+    _benchmark_arguments(measure)
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
     report.add_argument("run", type=Path)
@@ -94,6 +96,19 @@ def _moved_base(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
     )
+
+
+def _benchmark_arguments(measure: argparse.ArgumentParser) -> None:
+    given = measure.add_argument_group("benchmarks (docs/benchmarks.md)")
+    given.add_argument("--benchmark", nargs="+", metavar="NAME",
+                       help="measure on these instead of suites; `all` for every one")  # fmt: skip
+    given.add_argument("--files", default="", metavar="DIR",
+                       help="the released files; default: the hub")  # fmt: skip
+    given.add_argument("--temperature", type=float, default=0.6, help="of --samples; default 0.6")
+    given.add_argument("--max-tokens", type=_positive, help="default: the benchmark's own")
+    given.add_argument("--since", help="LiveCodeBench: first contest date, as 2024-08-01")
+    given.add_argument("--until", help="LiveCodeBench: last contest date")
+    given.add_argument("--out", type=Path, help="for a base; default: evaluations/NAME")
 
 
 def _compare_arguments(compare: argparse.ArgumentParser) -> None:
@@ -193,6 +208,8 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
     if config.eval.enabled:
         _measure(build.open_run(directory), config.eval.suites, config.eval.tasks,
                  config.eval.samples)  # fmt: skip
+        if chosen := build.benchmarks_of(config):
+            _measure_benchmarks(build.open_run(directory), chosen)
     return _finish(directory)
 
 
@@ -230,6 +247,84 @@ def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) ->
                     )
 
 
+def _benchmarks(args: argparse.Namespace) -> int:
+    """`eval --benchmark`: a run, or a base in a directory of its own."""
+    from redqueen import build, registry
+    from redqueen.config.component import build_component
+
+    names = registry.names("benchmark") if args.benchmark == ["all"] else args.benchmark
+    window = {"since": args.since, "until": args.until}
+    given = {key: value for key, value in window.items() if value is not None}
+    try:
+        chosen = {
+            name: build_component(
+                "benchmark",
+                {"type": name, "files": args.files} | (given if name == "livecodebench" else {}),
+            )
+            for name in names
+        }
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if (args.run / "run.db").exists():
+        run = build.open_run(args.run, args.base)
+    else:
+        run = build.open_base(str(args.run), args.out or Path("evaluations") / args.run.name)
+    _measure_benchmarks(run, chosen, args.tasks, args.samples or 0, args.temperature,
+                        args.max_tokens)  # fmt: skip
+    return 0
+
+
+def _measure_benchmarks(
+    run: "OpenRun",
+    chosen: "Mapping[str, Benchmark]",
+    tasks: int | None = None,
+    samples: int = 0,
+    temperature: float = 1.0,
+    max_tokens: int | None = None,
+) -> None:
+    """Measure the base and all living students side by side; print, and write the JSON files."""
+    from rich.console import Console
+
+    from redqueen import build
+    from redqueen.benchmarks import TEST, measure, subjects_of
+    from redqueen.environments.base import sources_of
+    from redqueen.report import print_benchmarks, write_harness_json
+    from redqueen.store import EvaluationStore
+
+    config, console = run.config, Console(highlight=False)
+    settings = {"base": config.policy.base, "step": run.step, "limit": tasks, "samples": samples,
+                "temperature": temperature, "seed": config.eval.seed}  # fmt: skip
+    with (
+        build.open_environments(config, chosen) as environments,
+        EvaluationStore.open(run.directory) as store,
+    ):
+        plans = {
+            name: sources_of(environments[name])[TEST].tasks(tasks or sys.maxsize, 0)
+            for name in chosen
+        }
+        with build.open_engine(config, run.model) as engine:
+            engine.sync(range(len(run.population)), run.model.adapters, run.step)
+            for name, planned in plans.items():
+                with counting(console, f"{name} attempts") as counter:
+                    measure(
+                        store,
+                        engine,
+                        environments,
+                        name,
+                        planned,
+                        subjects_of(run.population),
+                        step=run.step,
+                        samples=samples,
+                        max_new_tokens=max_tokens or chosen[name].solve_tokens,
+                        seed=config.eval.seed,
+                        temperature=temperature,
+                        on_progress=counter,
+                    )
+        print_benchmarks(store, console)
+        for path in write_harness_json(store, run.directory / "benchmarks", settings):
+            print(path)
+
+
 def _finish(directory: Path) -> int:
     from rich.console import Console
 
@@ -247,6 +342,8 @@ def _finish(directory: Path) -> int:
 def _eval(args: argparse.Namespace) -> int:
     from redqueen import build
 
+    if args.benchmark:
+        return _benchmarks(args)
     run = build.open_run(args.run, args.base)
     plan = run.config.eval
     _measure(

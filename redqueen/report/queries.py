@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from redqueen.alarms import CAUSES
+from redqueen.report.benchmarks import Line, benchmark_lines
 from redqueen.report.heldout import HeldOut, ordered_suites, summarize
 from redqueen.store import (
     Attempt,
@@ -98,6 +99,7 @@ class RunData:
     """Of log-probabilities, by step."""
     results: Sequence[HeldOut]
     """The main suite first."""
+    benchmarks: Sequence[Line]
     stages: Sequence[Stage]
 
     @property
@@ -224,5 +226,6 @@ def read_run(run: RunReader) -> RunData:
         alarms={name: steps for name, steps in alarms.items() if steps},
         mismatch=[value for _, value in run.load_metrics("logprob_mismatch")],
         results=results_of(run),
+        benchmarks=benchmark_lines(run),
         stages=_stages(run),
     )

@@ -10,6 +10,7 @@ from redqueen.store.configfile import config_toml
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
     Attempt,
+    BenchmarkAttempt,
     EvaluationAttempt,
     EvaluationRow,
     MatrixCell,
@@ -27,6 +28,7 @@ from redqueen.store.run import EvaluationStore, RunStore
 
 __all__ = [
     "Attempt",
+    "BenchmarkAttempt",
     "Checkpoint",
     "EvaluationAttempt",
     "EvaluationRow",
