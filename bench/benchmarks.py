@@ -15,7 +15,6 @@ each file, `--jobs` the processes. Exits 1 when a bar is missed.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -36,6 +35,7 @@ MATHS = ("aime24", "aime25", "amc23", "math500", "minerva", "gsm8k", "olympiadbe
 LEAST_REFERENCES = 0.995
 MUTANTS = 200
 NEAR_MISSES = 300
+ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Result:
 class Bench:
     """Benchmarks read from a directory, with what grades them."""
 
-    def __init__(self, directory: str, tasks: int, jobs: int, stack: ExitStack) -> None:
+    def __init__(self, directory: str, tasks: slice, jobs: int, stack: ExitStack) -> None:
         self.directory, self.tasks = directory, tasks
         self._config = SandboxConfig(backend="cpython", workers=jobs)
         self._stack, self._made = stack, dict[Any, Any]()
@@ -67,7 +67,7 @@ class Bench:
         return benchmark.build(Services(self._no_sandbox, "chat", name, self.shared))
 
     def ids(self, environment: BenchmarkEnvironment) -> list[str]:
-        return list(environment.rows)[: self.tasks]
+        return list(environment.rows)[self.tasks]
 
     def verdicts(self, environment: BenchmarkEnvironment, texts: dict[str, str]) -> dict[str, Any]:
         attempts = [Attempt(environment.task(id_), text) for id_, text in texts.items()]
@@ -150,7 +150,7 @@ def mutated(bench: Bench) -> Iterator[Result]:
             for (id_, _), a, b in zip(jobs, ours, plain, strict=True)
             if a != b
         ]
-    enough = checked >= MUTANTS or bench.tasks < MUTANTS
+    enough = checked >= MUTANTS or bench.tasks != ALL
     yield Result(
         f"mutants: verdicts beside plain CPython's ({caught} of {checked} caught)",
         f"{checked - len(notes)}/{checked}", "all", not notes and enough, tuple(notes),
@@ -187,7 +187,7 @@ def maths(bench: Bench) -> Iterator[Result]:
         f"{right / total:.2%}", f">= {LEAST_REFERENCES:.1%}", right / total >= LEAST_REFERENCES,
         tuple(notes),
     )  # fmt: skip
-    enough = tried >= NEAR_MISSES or bench.tasks < NEAR_MISSES
+    enough = tried >= NEAR_MISSES or bench.tasks != ALL
     yield Result(
         f"mathematics: {tried:,} wrong and near-miss answers",
         f"{wrong_accepted} accepted", "0", not wrong_accepted and enough, tuple(accepted),
@@ -216,19 +216,28 @@ def jail(bench: Bench) -> Iterator[Result]:
         yield Result(f"{backend}: verdicts a second, 2 workers", f"{rate:,.0f}", f">= {bar:,.0f}",
                      rate >= bar)  # fmt: skip
         faults = sandbox.hostile_failures(backend)
-        yield Result(f"{backend}: {len(sandbox.CORPUS)} hostile programs", f"{len(faults)} failures",
-                     "0", not faults, tuple(faults))  # fmt: skip
+        yield Result(f"{backend}: {len(sandbox.CORPUS)} hostile programs",
+                     f"{len(faults)} failures", "0", not faults, tuple(faults))  # fmt: skip
 
 
 PARTS = {"canonical": canonical, "mutants": mutated, "maths": maths, "cruxeval": cruxeval,
          "jail": jail}  # fmt: skip
 
 
+def _slice(text: str) -> slice:
+    return slice(*(int(part) if part else None for part in text.split(":")))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("directory", help="the released files")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--tasks", type=int, default=sys.maxsize, help="first tasks of each file")
+    parser.add_argument(
+        "--tasks",
+        type=_slice,
+        default=ALL,
+        help="of each file: a count, or FIRST:LAST from 0, the last one excluded",
+    )
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     passed = True

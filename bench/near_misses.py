@@ -4,17 +4,18 @@ import re
 from collections.abc import Iterator
 
 TEXTS = (
-    "We work step by step, as in \\boxed{{x}} of an example.\n\nThe answer is $\\boxed{{{answer}}}$.",
+    "Step by step, as in \\boxed{{x}} of an example.\n\nThe answer is $\\boxed{{{answer}}}$.",
     "First $2 + 2 = 4$. Therefore\n\\[\n\\boxed{{{answer}}}\n\\]",
     "**Solution.** After some algebra we find the result.\n\nFinal answer: \\boxed{{{answer}}}",
     "So \\(\\boxed{{{answer}}}\\) is what was asked for.",
 )
 _NUMBER = re.compile(r"\d+")
+_DOLLAR = re.compile(r"(?<!\\)\$")
 
 
 def usual_text(answer: str, number: int) -> str:
     """Return a completion that ends with the answer in a box."""
-    return TEXTS[number % len(TEXTS)].format(answer=answer.strip().strip("$").replace("$", ""))
+    return TEXTS[number % len(TEXTS)].format(answer=_DOLLAR.sub("", answer.strip()))
 
 
 def of(reference: str) -> Iterator[str]:
@@ -30,7 +31,7 @@ def of(reference: str) -> Iterator[str]:
     plain = reference.strip().strip("$")
     if re.fullmatch(r"\d+(\.\d+)?|\\frac\{\d+\}\{\d+\}|\d*\\sqrt\{\d+\}", plain) and plain != "0":
         yield f"-{plain}"
-        yield f"{plain}, {plain}1"
+        yield f"{plain}, 987654"
     if re.fullmatch(r"-?\d+(, ?-?\d+)+", plain):
         yield plain.rpartition(",")[0]
         yield f"{plain}, 987654"

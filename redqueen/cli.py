@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ from redqueen.terminal import StopRequest, counting, print_error
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from redqueen.benchmarks.base import Benchmark
     from redqueen.build import OpenRun
     from redqueen.compare import Study
     from redqueen.trainer import Trainer
@@ -75,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
     verify.add_argument("run", type=Path)
     verify.add_argument("--all", action="store_true", help="every row, not a sample")
+    verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
     verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
     _moved_base(verify)
 
@@ -187,6 +187,7 @@ def _resume(args: argparse.Namespace) -> int:
 def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", directory: Path) -> int:
     """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
     from redqueen import build
+    from redqueen.evaluation import measure_benchmarks, measure_suites
     from redqueen.report import population_text
 
     stop, begun = StopRequest(), time.monotonic()
@@ -206,123 +207,27 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
             return 130
     print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
     if config.eval.enabled:
-        _measure(build.open_run(directory), config.eval.suites, config.eval.tasks,
-                 config.eval.samples)  # fmt: skip
+        run = build.open_run(directory)
+        measure_suites(run, config.eval.suites, config.eval.tasks, config.eval.samples)
         if chosen := build.benchmarks_of(config):
-            _measure_benchmarks(build.open_run(directory), chosen)
+            measure_benchmarks(run, chosen)
     return _finish(directory)
-
-
-def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) -> None:
-    from rich.console import Console
-
-    from redqueen import build
-    from redqueen.benchmarks import measure, subjects_of, tasks_of_suite
-    from redqueen.store import EvaluationStore
-
-    config, console = run.config, Console(highlight=False)
-    with (
-        build.open_environments(config) as environments,
-        EvaluationStore.open(run.directory) as store,
-    ):
-        plans = {
-            suite: tasks_of_suite(environments, suite, count, config.eval.seed) for suite in suites
-        }
-        with build.open_engine(config, run.model) as engine:
-            engine.sync(range(len(run.population)), run.model.adapters, run.step)
-            for suite, tasks in plans.items():
-                with counting(console, f"{suite} attempts") as counter:
-                    measure(
-                        store,
-                        engine,
-                        environments,
-                        suite,
-                        tasks,
-                        subjects_of(run.population),
-                        step=run.step,
-                        samples=samples,
-                        max_new_tokens=config.rollout.solve_tokens,
-                        seed=config.eval.seed,
-                        on_progress=counter,
-                    )
 
 
 def _benchmarks(args: argparse.Namespace) -> int:
     """`eval --benchmark`: a run, or a base in a directory of its own."""
     from redqueen import build, registry
-    from redqueen.config.component import build_component
+    from redqueen.evaluation import measure_benchmarks, named_benchmarks
 
     names = registry.names("benchmark") if args.benchmark == ["all"] else args.benchmark
-    window = {"since": args.since, "until": args.until}
-    given = {key: value for key, value in window.items() if value is not None}
-    try:
-        chosen = {
-            name: build_component(
-                "benchmark",
-                {"type": name, "files": args.files} | (given if name == "livecodebench" else {}),
-            )
-            for name in names
-        }
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    chosen = named_benchmarks(names, args.files, since=args.since, until=args.until)
     if (args.run / "run.db").exists():
         run = build.open_run(args.run, args.base)
     else:
         run = build.open_base(str(args.run), args.out or Path("evaluations") / args.run.name)
-    _measure_benchmarks(run, chosen, args.tasks, args.samples or 0, args.temperature,
-                        args.max_tokens)  # fmt: skip
+    measure_benchmarks(run, chosen, args.tasks, args.samples or 0, args.temperature,
+                       args.max_tokens)  # fmt: skip
     return 0
-
-
-def _measure_benchmarks(
-    run: "OpenRun",
-    chosen: "Mapping[str, Benchmark]",
-    tasks: int | None = None,
-    samples: int = 0,
-    temperature: float = 1.0,
-    max_tokens: int | None = None,
-) -> None:
-    """Measure the base and all living students side by side; print, and write the JSON files."""
-    from rich.console import Console
-
-    from redqueen import build
-    from redqueen.benchmarks import TEST, measure, subjects_of
-    from redqueen.environments.base import sources_of
-    from redqueen.report import print_benchmarks, write_harness_json
-    from redqueen.store import EvaluationStore
-
-    config, console = run.config, Console(highlight=False)
-    settings = {"base": config.policy.base, "step": run.step, "limit": tasks, "samples": samples,
-                "temperature": temperature, "seed": config.eval.seed}  # fmt: skip
-    with (
-        build.open_environments(config, chosen) as environments,
-        EvaluationStore.open(run.directory) as store,
-    ):
-        plans = {
-            name: sources_of(environments[name])[TEST].tasks(tasks or sys.maxsize, 0)
-            for name in chosen
-        }
-        with build.open_engine(config, run.model) as engine:
-            engine.sync(range(len(run.population)), run.model.adapters, run.step)
-            for name, planned in plans.items():
-                with counting(console, f"{name} attempts") as counter:
-                    measure(
-                        store,
-                        engine,
-                        environments,
-                        name,
-                        planned,
-                        subjects_of(run.population),
-                        step=run.step,
-                        samples=samples,
-                        max_new_tokens=max_tokens or chosen[name].solve_tokens,
-                        seed=config.eval.seed,
-                        temperature=temperature,
-                        on_progress=counter,
-                    )
-        print_benchmarks(store, console)
-        for path in write_harness_json(store, run.directory / "benchmarks", settings):
-            print(path)
 
 
 def _finish(directory: Path) -> int:
@@ -341,12 +246,13 @@ def _finish(directory: Path) -> int:
 
 def _eval(args: argparse.Namespace) -> int:
     from redqueen import build
+    from redqueen.evaluation import measure_suites
 
     if args.benchmark:
         return _benchmarks(args)
     run = build.open_run(args.run, args.base)
     plan = run.config.eval
-    _measure(
+    measure_suites(
         run,
         tuple(dict.fromkeys(args.suite or plan.suites)),
         args.tasks or plan.tasks,
@@ -366,11 +272,20 @@ def _verify(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from redqueen import build
+    from redqueen.evaluation import named_benchmarks
+    from redqueen.store import RunStore
     from redqueen.verify import print_verification, verify_run
 
     console = Console(highlight=False)
     run = build.open_run(args.run, args.base)
-    with build.open_environments(run.config) as environments, counting(console, "rows") as counter:
+    benchmarks = build.benchmarks_of(run.config)
+    if args.files is not None:
+        with RunStore.open(args.run, read_only=True) as store:
+            benchmarks |= named_benchmarks(store.benchmarks(), args.files)
+    with (
+        build.open_environments(run.config, benchmarks) as environments,
+        counting(console, "rows") as counter,
+    ):
         report = verify_run(run, environments, None if args.all else args.rows, counter)
     print_verification(report, console)
     return 0 if report.agrees else 1

@@ -15,7 +15,10 @@ STRETCH = 3.0
 """Processor time after which calls that are not finished go on in a new process."""
 MEMORY_MB = 2048.0
 _LINE = 200
-_CALLER = files("redqueen.benchmarks").joinpath("jailed/caller.py").read_text("utf-8")
+_CALLER = files("redqueen.benchmarks").joinpath("jailed/caller.py").read_bytes()
+
+
+Report = Literal["value", "set", "not_none"]
 
 
 class ScriptRunner(Protocol):
@@ -38,7 +41,7 @@ class Calls:
     function: str
     arguments: Sequence[Sequence[Any]]
     seconds: Sequence[float]
-    report: Literal["value", "set", "not_none"] = "value"
+    report: Report = "value"
     """The value; the set of its items; whether it is not None."""
     output_bytes: int = 1 << 22
 
@@ -66,7 +69,11 @@ class _Progress:
         self.limit = START_SECONDS + max([STRETCH, *calls.seconds[len(self.made) :][:1]])
         rest = [tuple(args) for args in calls.arguments[len(self.made) :]]
         packed = marshal.dumps((calls.function, calls.report, rest), 2)
-        files = {"main.py": _CALLER, "program.py": calls.program, "calls": packed}
+        files: dict[str, str | bytes] = {
+            "main.py": _CALLER,
+            "program.py": calls.program,
+            "calls": packed,
+        }
         return Script(files, max_output=calls.output_bytes, seconds=self.limit, memory_mb=MEMORY_MB)
 
     def take(self, outcome: ScriptOutcome, longest: float) -> None:

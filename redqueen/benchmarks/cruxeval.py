@@ -24,10 +24,10 @@ _GIVEN = "redqueen_given"
 
 _OUTPUT = (
     "You are given a Python function and an assertion containing an input to the function. "
-    "Complete the assertion with a literal (no unsimplified expressions, no function calls) containing the "
-    "output when executing the provided code on the given input, even if the function is incorrect "
-    "or incomplete. Do NOT output any extra information. Provide the full assertion with the "
-    "correct output in [ANSWER] and [/ANSWER] tags, following the examples.",
+    "Complete the assertion with a literal (no unsimplified expressions, no function calls) "
+    "containing the output when executing the provided code on the given input, even if the "
+    "function is incorrect or incomplete. Do NOT output any extra information. Provide the full "
+    "assertion with the correct output in [ANSWER] and [/ANSWER] tags, following the examples.",
     (("def f(n):\n    return n", "f(17)", "17"),
      ("def f(s):\n    return s + \"a\"", 'f("x9j")', '"x9ja"')),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from redqueen.benchmarks.base import Benchmark, BenchmarkEnvironment, Row
-from redqueen.benchmarks.calls import Calls, Ending, run_calls
+from redqueen.benchmarks.calls import Calls, Ending, Report, run_calls
 from redqueen.benchmarks.programs import function_program
 from redqueen.environments.base import Attempt, Verification
 from redqueen.errors import InfrastructureError
@@ -140,7 +140,7 @@ class EvalPlus(Benchmark):
     def _calls(self, row: Row, program: str, expected: Expected | None) -> Calls:
         arguments = [*self.inputs(row, "base"), *self.inputs(row, "plus")]
         entry_point = row["entry_point"]
-        report = self.reports.get(entry_point, "value")
+        report: Report = self.reports.get(entry_point, "value")
         if expected is None:
             seconds = [_CANONICAL_SECONDS] * len(arguments)
             return Calls(program, entry_point, arguments, seconds, report, _TEXT_CHARS)

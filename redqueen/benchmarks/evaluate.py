@@ -16,7 +16,7 @@ from redqueen.store import EvaluationAttempt, EvaluationStore
 from redqueen.types import Completion, Messages, Request, Role, Task, Verdict
 
 BATCH = 512
-"""Attempts after which what is verified is kept."""
+"""Attempts that are written side by side, and kept together as soon as they are verified."""
 OnProgress = Callable[[int, int], None]
 """Receives how many attempts are made, and of how many."""
 
@@ -105,6 +105,7 @@ def evaluate(
     seed: int,
     temperature: float = 1.0,
     on_progress: OnProgress = lambda done, total: None,
+    batch: int = BATCH,
     finished: Collection[tuple[str, str, str]] = (),
     on_attempts: Callable[[list[EvaluationAttempt]], None] = lambda attempts: None,
 ) -> list[EvaluationAttempt]:
@@ -128,8 +129,8 @@ def evaluate(
     total, rows = sum(unit.mode.attempts for unit in units), list[EvaluationAttempt]()
     background = Background("evaluation")
     try:
-        for batch in _batches(units):
-            planned = [(unit, number) for unit in batch for number in range(unit.mode.attempts)]
+        for part in _batches(units, batch):
+            planned = [(unit, number) for unit in part for number in range(unit.mode.attempts)]
             requests = [
                 Request(
                     unit.subject.slot,
@@ -152,7 +153,7 @@ def evaluate(
             completions, checks = generate_and_check(
                 engine,
                 requests,
-                Sampling(max_new_tokens, batch[0].mode.temperature),
+                Sampling(max_new_tokens, part[0].mode.temperature),
                 background,
                 partial(_verify_twice, verify),
                 attempt,
@@ -185,17 +186,17 @@ def evaluate(
     return rows
 
 
-def _batches(units: Sequence[_Unit]) -> Iterator[list[_Unit]]:
-    """Yield consecutive units of one mode, `BATCH` attempts or little more at a time."""
-    batch: list[_Unit] = []
+def _batches(units: Sequence[_Unit], size: int) -> Iterator[list[_Unit]]:
+    """Yield consecutive units of one mode, `size` attempts or little more at a time."""
+    part: list[_Unit] = []
     for unit in units:
-        made = sum(item.mode.attempts for item in batch)
-        if batch and (made >= BATCH or unit.mode != batch[0].mode):
-            yield batch
-            batch = []
-        batch.append(unit)
-    if batch:
-        yield batch
+        made = sum(item.mode.attempts for item in part)
+        if part and (made >= size or unit.mode != part[0].mode):
+            yield part
+            part = []
+        part.append(unit)
+    if part:
+        yield part
 
 
 def _verify_twice(verify: Verifier, attempts: Sequence[Attempt]) -> list[Verification]:
@@ -231,6 +232,7 @@ def measure(
     max_new_tokens: int,
     seed: int,
     temperature: float = 1.0,
+    batch: int = BATCH,
     on_progress: OnProgress = lambda done, total: None,
 ) -> None:
     """`evaluate` into a run's database, where an interrupted call is taken up by the next one.
@@ -260,6 +262,7 @@ def measure(
         seed=seed,
         on_progress=on_progress,
         temperature=temperature,
+        batch=batch,
         finished=finished,
         on_attempts=lambda attempts: store.stage_evaluation(attempts, tasks, step=step),
     )

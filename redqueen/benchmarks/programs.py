@@ -29,9 +29,13 @@ def function_program(text: str, prompt: str, entry_point: str) -> str | None:
     imports and the definitions that the entry point uses are kept: no tests, no calls.
     """
     text = text[:_LONGEST]
-    whole = "\n".join(code_blocks(text))
-    for candidate in (*reversed(code_blocks(text)), whole, text, f"{prompt}{text}"):
-        for source in _beginnings(candidate):
+    blocks = code_blocks(text)
+    candidates = [*reversed(blocks), "\n".join(blocks), text]
+    if text.lstrip("\n")[:1] in (" ", "\t"):
+        candidates.append(f"{prompt}{text}")
+    for number, candidate in enumerate(candidates):
+        least = prompt.count("\n") if number == len(blocks) + 2 else 0
+        for source in _beginnings(candidate, least):
             tree = _parse(source)
             if tree is not None:
                 if entry_point in _definitions(tree):
@@ -40,10 +44,11 @@ def function_program(text: str, prompt: str, entry_point: str) -> str | None:
     return None
 
 
-def _beginnings(text: str) -> Iterator[str]:
-    """Yield a text, and what is left of it as lines are taken away from its end."""
+def _beginnings(text: str, least: int) -> Iterator[str]:
+    """Yield a text, and what is left of it as lines are taken away from its end; more than `least`
+    lines stay."""
     lines = text.rstrip().split("\n")
-    for count in range(len(lines), max(0, len(lines) - _TRIES), -1):
+    for count in range(len(lines), max(least, len(lines) - _TRIES), -1):
         yield "\n".join(lines[:count])
 
 

@@ -26,4 +26,4 @@ class CurriculumConfig(Section):
     held_out: tuple[str, ...] | Literal["all"] = "all"
     """Task sources whose tasks are never trained on; `all`: every suite of the environment."""
     held_out_benchmarks: bool = True
-    """Reject proposals that are in a benchmark of `eval.benchmarks`, but for names and constants."""
+    """Reject proposals that a benchmark of `eval.benchmarks` has, but for names and constants."""

@@ -230,7 +230,8 @@ def write_harness_json(run: RunReader, directory: Path, settings: Mapping[str, A
     paths = []
     for subject in subjects:
         results: dict[str, dict[str, Any]] = {}
-        counts, better = {}, {}
+        counts: dict[str, dict[str, int]] = {}
+        better: dict[str, dict[str, bool]] = {}
         for line in lines:
             if subject not in line.estimates:
                 continue

@@ -334,6 +334,10 @@ class RunReader:
             result.append(EvaluationRow(**columns, band=int(band)))
         return result
 
+    def benchmarks(self) -> list[str]:
+        """Return the names of the benchmarks that were measured."""
+        return list(dict.fromkeys(attempt.benchmark for attempt in self.benchmark_attempts()))
+
     def benchmark_attempts(self) -> list[BenchmarkAttempt]:
         """Return all attempts at benchmarks: suites that are an environment of the same name."""
         rows = self.rows(

@@ -8,11 +8,12 @@ namespace. What the program prints is dropped.
 
 import io
 import marshal
-import numbers
 import os
 import sys
 import time
-from collections.abc import Set
+from collections.abc import Callable, Set
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 
@@ -46,6 +47,8 @@ def canonical(value: Any) -> str:
             raise Shapeless
         return float.__repr__(value).replace("inf", "1e309")
     if isinstance(value, complex):
+        if value != value:
+            raise Shapeless
         return complex.__repr__(value)
     if isinstance(value, list):
         return f"[{', '.join(map(canonical, value))}]"
@@ -55,14 +58,12 @@ def canonical(value: Any) -> str:
         return f"{{{', '.join(f'{canonical(k)}: {canonical(v)}' for k, v in value.items())}}}"
     if isinstance(value, Set):
         return f"{{{', '.join(sorted(map(canonical, value)))}}}" if value else "set()"
-    if isinstance(value, numbers.Number):  # a fraction or a decimal
-        plain = float(value)  # type: ignore[arg-type]
-        if plain == value:
-            return canonical(plain)
+    if isinstance(value, Fraction | Decimal) and float(value) == value:
+        return canonical(float(value))
     raise Shapeless
 
 
-REPORTS = {
+REPORTS: dict[str, Callable[[Any], Any]] = {
     "value": lambda value: value,
     "set": set,
     "not_none": lambda value: value if isinstance(value, bool) else value is not None,

@@ -15,6 +15,7 @@ _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.IGNORECA
 _POWER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:\\times|\\cdot|\*)10\^\{?([+-]?\d{1,3})\}?")
 _LOOK = re.compile(r"\\(?:left|right|displaystyle|limits|!|,|;|:| |quad|mathrm\{~\})|[~\s]")
 _FONT = re.compile(r"\\(?:text|mathrm|mathbf|mbox|textbf|mathit|operatorname)\s*\{([^{}]*)\}")
+_UNIT = re.compile(r"(?<=[\d)}])\s*\\(?:text|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?\d\}?)?$")
 _SMALL_FRACTION = re.compile(r"\\frac(\d)(\d)")
 _TAIL = 20_000
 """Characters at the end of a completion that are looked at."""
@@ -54,15 +55,16 @@ def read_answer(text: str, *, several: bool = False) -> str | None:
 
 
 def _without_markup(text: str) -> str:
-    return text.strip().strip("*").rstrip(".").strip("$").removeprefix("\\(").removesuffix("\\)")
+    text = text.strip().strip("*").strip().rstrip(".")
+    return text.strip("$").removeprefix("\\(").removesuffix("\\)")
 
 
 def tidy(text: str) -> str:
-    """Return an answer without what never matters: spaces, sizes of brackets, fonts, dollars."""
+    """Return an answer without what never matters: spaces, sizes of brackets, fonts, units."""
     text = text.strip().rstrip(".").replace("\\$", "").replace("$", "")
     text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("−", "-")
     text = text.replace("\\geqslant", "\\geq").replace("\\leqslant", "\\leq").replace("\\%", "%")
-    text = _LOOK.sub("", _FONT.sub(r"\1", text))
+    text = _LOOK.sub("", _FONT.sub(r"\1", _UNIT.sub("", text)))
     text = _SMALL_FRACTION.sub(r"\\frac{\1}{\2}", text)
     return text.replace(",", "") if _GROUPED.fullmatch(text) else text
 

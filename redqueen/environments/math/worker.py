@@ -50,10 +50,9 @@ def _same(reference: str, answer: str, tolerance: float, absolute: float) -> boo
     if left is not None and right is not None:
         return _near(left, right, tolerance, absolute)
     expected_parts, parts = split_list(reference), split_list(answer)
-    if len(expected_parts) > 1 and "\\pm" not in reference + answer:
-        return len(parts) == len(expected_parts) and _matched(
-            expected_parts, parts, tolerance, absolute
-        )
+    if max(len(expected_parts), len(parts)) > 1 and "\\pm" not in reference + answer:
+        same_length = len(parts) == len(expected_parts)
+        return same_length and _matched(expected_parts, parts, tolerance, absolute)
     return _verified(reference, answer, tolerance, absolute)
 
 
