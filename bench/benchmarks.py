@@ -114,7 +114,7 @@ def contracts(bench: Bench) -> Result:
             row["entry_point"],
             [*row["base_input"], *row["plus_input"]],
             [30.0] * (len(row["base_input"]) + len(row["plus_input"])),
-            output_bytes=1 << 26,
+            output_bytes=1 << 27,
         )
         for row in rows.values()
     ]

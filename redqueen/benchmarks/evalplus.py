@@ -32,7 +32,8 @@ FLOAT_TOLERANCE = 1e-6
 """Absolute tolerance from the first expected float on, where the task has none."""
 _CANONICAL_SECONDS = 30.0
 _ROOM_BYTES = 1 << 20
-_TEXT_CHARS = 1 << 26
+_TEXT_CHARS = 1 << 20
+_MOST_BYTES = 1 << 27
 
 Oracle = Callable[[Sequence[Any], Any, Any, float], bool | None]
 """(arguments, value, expected value, tolerance) -> whether it is right; None: compare."""
@@ -143,7 +144,7 @@ class EvalPlus(Benchmark):
         report: Report = self.reports.get(entry_point, "value")
         if expected is None:
             seconds = [_CANONICAL_SECONDS] * len(arguments)
-            return Calls(program, entry_point, arguments, seconds, report, _TEXT_CHARS)
+            return Calls(program, entry_point, arguments, seconds, report, _MOST_BYTES)
         seconds = [max(LEAST_SECONDS, TIME_FACTOR * item) for item in expected.seconds]
         room = 2 * sum(len(text) for text in expected.texts) + _ROOM_BYTES
         return Calls(program, entry_point, arguments, seconds, report, room)
