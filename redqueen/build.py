@@ -34,7 +34,7 @@ from redqueen.environments.base import (
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_rated
 from redqueen.learner import Learner, Scorer, StackedAdamW
-from redqueen.models.loading import SEEDLING, absolute_base
+from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.population_model import PopulationModel
 from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import Sandbox, make_sandbox
@@ -76,7 +76,7 @@ def open_environments(
                 made[start] = stack.enter_context(start(config.sandbox))
             return made[start]
 
-        dialect = SEEDLING if config.policy.base == SEEDLING else "chat"
+        dialect = dialect_of(config.policy.base)
         yield {
             name: item.build(Services(sandbox, dialect, name, shared))
             for name, item in {**config.environments, **more}.items()

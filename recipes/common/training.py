@@ -1,15 +1,24 @@
-"""What the recipes of both seedlings share: the model, its optimizers, the loss, checkpoints."""
+"""What the recipes of both seedlings share: model, optimizers, loss, checkpoints, the loop."""
 
+import argparse
+import json
 import os
 import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from redqueen.rng import derive_seed
 
 SHARD_BYTES = 12 * 2**20
 Optimizers = tuple[torch.optim.Optimizer, ...]
@@ -143,3 +152,160 @@ def load_checkpoint(folder: Path, model: LlamaForCausalLM, optimizers: Optimizer
         whole["state"] = entries
         optimizer.load_state_dict(whole)
     return (folder / "state.json").read_text()
+
+
+Row = tuple[list[int], list[float]]
+"""Ids of a document and the weight of each one's loss."""
+
+
+def into_batches(rows: list[Row], batch_tokens: int, rng: Random) -> list[list[Row]]:
+    """Rows of like length together, `batch_tokens` at most with padding, in random order."""
+    rows = sorted(rows, key=lambda row: len(row[0]))
+    batches: list[list[Row]] = [[]]
+    for row in rows:
+        if (len(batches[-1]) + 1) * len(row[0]) > batch_tokens:
+            batches.append([])
+        batches[-1].append(row)
+    rng.shuffle(batches)
+    return batches
+
+
+def collate(rows: list[Row], pad: int, device: str) -> Batch:
+    """Pad to a multiple of 16; padding weighs nothing."""
+    width = -(-max(len(ids) for ids, _ in rows) // 16) * 16
+    ids_BT = torch.full((len(rows), width), pad)
+    weight_BT = torch.zeros(len(rows), width)
+    for index, (ids, weights) in enumerate(rows):
+        ids_BT[index, : len(ids)] = torch.tensor(ids)
+        weight_BT[index, : len(ids)] = torch.tensor(weights)
+    return Batch(ids_BT.to(device), weight_BT.to(device))
+
+
+class Pretraining:
+    """A resumable training: model, optimizers, counters and the loop. A recipe says what it reads.
+
+    SIGTERM saves and ends a piece; so do `args.minutes`.
+    """
+
+    shape: Mapping[str, int | float | bool | str]
+    momentum_dtype = torch.float32
+    """How a checkpoint keeps Muon's momentum."""
+    save_chunks = 1
+    """Chunks of the corpus between two checkpoints."""
+
+    def __init__(self, args: argparse.Namespace, tokenizer: PreTrainedTokenizerFast):
+        self.args = args
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.tokenizer = tokenizer
+        torch.manual_seed(derive_seed(args.seed, "init"))
+        self.model = build_model(tokenizer, dict(self.shape)).to(self.device)
+        self.optimizers = build_optimizers(self.model, args.lr)
+        self.state = {"tokens": 0, "documents": 0, "chunk": 0, "seconds": 0.0, "step": 0}
+        self.forward = torch.compile(self.model, dynamic=True) if args.compile else self.model
+        self.stopped = False
+
+    def chunk_maker(self) -> Callable[[int], list[list[Row]]]:
+        """Return what makes chunk `index` of the corpus, in training order; it is pickled."""
+        raise NotImplementedError
+
+    def rate(self) -> float:
+        """Return the learning rate of the next step."""
+        raise NotImplementedError
+
+    def finished(self) -> bool:
+        """Return whether the budget is used up."""
+        return bool(self.state["tokens"] >= self.args.tokens)
+
+    def begin(self) -> None:
+        """Fill the model before its first step; by default it stays random."""
+
+    def restore(self, *starts: Path) -> None:
+        """Take up the newest checkpoint of `args.out`, else of `starts`, else begin.
+
+        Raises:
+            SystemExit: `starts` are given, and have none.
+        """
+        folder = find_checkpoint(self.args.out, *starts)
+        if folder is not None:
+            self.state = json.loads(load_checkpoint(folder, self.model, self.optimizers))
+        elif starts:
+            raise SystemExit(f"there is no checkpoint in {', '.join(map(str, starts))}")
+        else:
+            self.begin()
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        text = json.dumps(self.state)
+        save_checkpoint(self.args.out, self.model, self.optimizers, text, self.momentum_dtype)
+
+    def train_step(self, batch: Batch) -> float:
+        """One update; returns the weighted loss."""
+        with torch.autocast(self.device, dtype=torch.bfloat16):
+            logits = self.forward(input_ids=batch.ids_BT, use_cache=False).logits
+        loss = weighted_loss(logits, batch)
+        loss.backward()
+        step_optimizers(self.model, self.optimizers, self.rate())
+        return loss.item()
+
+    def stream(self) -> Iterator[tuple[int, list[Row]]]:
+        """Batches from the current chunk on; another process makes the next chunk meanwhile."""
+        with ProcessPoolExecutor(1) as pool:
+            index = self.state["chunk"]
+            ahead = pool.submit(self.chunk_maker(), index)
+            while True:
+                chunk = ahead.result()
+                ahead = pool.submit(self.chunk_maker(), index + 1)
+                for rows in chunk:
+                    yield index, rows
+                index += 1
+
+    def run(self) -> None:
+        """Train until the budget or the piece's minutes are used up; then export."""
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopped", True))
+        begun, before = time.time(), self.state["seconds"]
+        losses: list[float] = []
+        mark = (begun, self.state["tokens"])
+        source = self.stream()
+        for chunk, rows in source:
+            if chunk > self.state["chunk"]:
+                self.state["chunk"] = chunk
+                self.state["seconds"] = before + time.time() - begun
+                ends = self.finished() or time.time() - begun > 60 * self.args.minutes
+                if ends or chunk % self.save_chunks == 0:
+                    self.save()
+                if ends:
+                    break
+            if self.stopped:  # the chunk that was begun is begun again by the next piece
+                self.save()
+                break
+            batch = collate(rows, self.tokenizer.pad_token_id, self.device)
+            losses.append(self.train_step(batch))
+            self.state["step"] += 1
+            self.state["documents"] += len(rows)
+            self.state["tokens"] += sum(len(ids) for ids, _ in rows)
+            if self.state["step"] % 25 == 0:
+                now = time.time()
+                speed = (self.state["tokens"] - mark[1]) / (now - mark[0])
+                mark = (now, self.state["tokens"])
+                print(
+                    f"step {self.state['step']:5d}  {self.state['tokens'] / 1e6:7.2f} M tokens"
+                    f"  loss {sum(losses) / len(losses):.4f}  {speed:,.0f} tokens/s",
+                    flush=True,
+                )
+                losses.clear()
+        source.close()
+        export_model(self.model, self.tokenizer, self.args.out / "model")
+
+
+def arguments(description: str | None, **defaults: Any) -> argparse.ArgumentParser:
+    """The command line that every recipe has; `defaults` are its own."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--tokens", type=int)
+    parser.add_argument("--batch-tokens", type=int)
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--minutes", type=float, default=1e9, help="end this piece after these")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--compile", action="store_true")
+    parser.set_defaults(**defaults)
+    return parser

@@ -5,10 +5,9 @@ Byte-level, so any text survives a round trip; no merges, so a token never spans
 
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-END, PAD = "<|end|>", "<|pad|>"
+from recipes.common.tokenizer import word_tokenizer
 
 # Longest first matters in the split expression, not in the ids.
 WORDS = (
@@ -28,39 +27,9 @@ WORDS = (
 )  # fmt: skip
 
 
-def byte_symbols() -> dict[int, str]:
-    """The printable stand-in of each byte that byte-level tokenizers use."""
-    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    table = {byte: chr(byte) for byte in kept}
-    spare = iter(range(256, 512))
-    return {byte: table.get(byte) or chr(next(spare)) for byte in range(256)}
-
-
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """Make the tokenizer (about 370 symbols)."""
-    symbols = byte_symbols()
-    names = [END, PAD, *(symbols[byte] for byte in range(256))]
-    names += ["".join(symbols[byte] for byte in word.encode()) for word in WORDS]
-    assert len(set(names)) == len(names), "a word is listed twice"
-    vocab = {name: index for index, name in enumerate(names)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[], ignore_merges=True))
-    ordered = sorted(WORDS, key=len, reverse=True)
-    words = "|".join("".join(f"\\x{{{ord(c):x}}}" for c in word) for word in ordered)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(f"(?:{words})|[\\s\\S]"), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([END, PAD])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=END,
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-        model_max_length=1024,
-    )
+    return word_tokenizer(WORDS)
 
 
 if __name__ == "__main__":

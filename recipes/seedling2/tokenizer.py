@@ -7,10 +7,9 @@ A word that begins with a letter is only taken at the start of an identifier: `p
 import re
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from recipes.seedling.tokenizer import END, PAD, byte_symbols
+from recipes.common.tokenizer import literal, word_tokenizer
 
 LABELS = tuple(f"\n#{number} " for number in range(1, 41))
 WORDS = (
@@ -35,34 +34,12 @@ WORDS = (
 
 
 def _pattern(word: str) -> str:
-    text = "".join(f"\\x{{{ord(c):x}}}" for c in word)
-    return f"(?<![A-Za-z0-9_]){text}" if re.match(r"[A-Za-z]", word) else text
+    return f"(?<![A-Za-z0-9_]){literal(word)}" if re.match(r"[A-Za-z]", word) else literal(word)
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """Make the tokenizer (about 410 symbols)."""
-    symbols = byte_symbols()
-    names = [END, PAD, *(symbols[byte] for byte in range(256))]
-    names += ["".join(symbols[byte] for byte in word.encode()) for word in WORDS]
-    assert len(set(names)) == len(names), "a word is listed twice"
-    vocab = {name: index for index, name in enumerate(names)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[], ignore_merges=True))
-    words = "|".join(map(_pattern, sorted(WORDS, key=len, reverse=True)))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(f"(?:{words})|[\\s\\S]"), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([END, PAD])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=END,
-        pad_token=PAD,
-        clean_up_tokenization_spaces=False,
-        model_max_length=1024,
-    )
+    return word_tokenizer(WORDS, _pattern)
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ class Services:
     sandbox: "Callable[[], Sandbox]"
     """Starts the run's sandbox at the first call; the same one for all environments."""
     dialect: str
-    """What the base speaks: `chat`, or the name of an embedded base's own language."""
+    """What the base speaks: `chat`, or what its config.json calls `redqueen_dialect`."""
     name: str = ""
     """The environment's table in the config; empty: the environment's usual name."""
     shared: Shared = _start_none

@@ -160,6 +160,16 @@ def resolve_base(base: str) -> str:
     return base
 
 
+def dialect_of(base: str) -> str:
+    """Return what a base speaks: `redqueen_dialect` of its config.json, else `chat`."""
+    folder = Path(redqueen.__file__).parent / base if base == SEEDLING else Path(base).expanduser()
+    try:
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "chat"  # a hub id; or what `resolve_base` reports when the base is loaded
+    return str(values.get("redqueen_dialect", "chat")) if isinstance(values, dict) else "chat"
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 

@@ -15,7 +15,7 @@ from redqueen.config.policy import PolicyConfig
 from redqueen.engines.base import Sampling
 from redqueen.engines.torch import Torch
 from redqueen.errors import ConfigError
-from redqueen.models.loading import load_base, resolve_base, resolve_device
+from redqueen.models.loading import dialect_of, load_base, resolve_base, resolve_device
 from redqueen.models.population_model import PopulationModel
 from redqueen.types import Request, user
 
@@ -169,3 +169,22 @@ def test_several_end_tokens(copy_of: Path) -> None:
     rows = [Request(0, user("f(1)"), i) for i in range(64)]
     done = Torch().build(model).generate(rows, Sampling(60, 2.0))
     assert {c.token_ids[-1] for c in done if c.finished} == {2, 40, 41}
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect"),
+    [
+        ('{"model_type": "llama", "redqueen_dialect": "seedling2"}', "seedling2"),
+        ('{"model_type": "llama"}', "chat"),
+        ("[]", "chat"),
+        ("{", "chat"),
+    ],
+)
+def test_a_base_names_its_dialect(tmp_path: Path, text: str, dialect: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    assert dialect_of(str(tmp_path)) == dialect
+
+
+def test_the_dialects_of_the_seedling_and_of_a_hub_id() -> None:
+    assert dialect_of("seedling") == "seedling"
+    assert dialect_of("Qwen/Qwen2.5-Coder-0.5B-Instruct") == "chat"

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
+from recipes.common.tokenizer import END, PAD, byte_symbols
 from recipes.seedling.corpus import Document, documents
-from recipes.seedling.tokenizer import END, PAD, WORDS, build_tokenizer, byte_symbols
+from recipes.seedling.tokenizer import WORDS, build_tokenizer
 
 GOLDEN = "931c799e570f72c4da1a4a2586ec836c"
 """Of the ids of the corpus's first 300 documents of seed 7."""

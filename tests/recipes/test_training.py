@@ -10,6 +10,7 @@ from recipes.common.training import (
     Optimizers,
     build_model,
     build_optimizers,
+    collate,
     find_checkpoint,
     load_checkpoint,
     load_sharded,
@@ -19,7 +20,6 @@ from recipes.common.training import (
     weighted_loss,
 )
 from recipes.seedling2.tokenizer import build_tokenizer
-from recipes.seedling2.train import collate
 
 SHAPE = {
     "hidden_size": 16,
