@@ -23,15 +23,16 @@ _TAIL = 20_000
 
 def boxes(text: str) -> list[tuple[int, str]]:
     r"""Return place and content of every `\boxed{…}` that is closed, in order."""
-    contents = []
-    for match in _BOX.finditer(text):
-        depth = 0
-        for place in range(match.end(), len(text)):
-            depth += (text[place] == "{") - (text[place] == "}")
-            if depth == 0:
-                contents.append((match.start(), text[match.end() + 1 : place].strip()))
-                break
-    return contents
+    begun = {match.end(): match.start() for match in _BOX.finditer(text)}
+    contents, braces = [], list[int]()
+    for place, sign in enumerate(text):
+        if sign not in "{}" or text[place - 1 : place] == "\\":
+            continue
+        if sign == "{":
+            braces.append(place)
+        elif braces and (brace := braces.pop()) in begun:
+            contents.append((begun[brace], text[brace + 1 : place].strip()))
+    return sorted(contents)
 
 
 def read_answer(text: str, *, several: bool = False) -> str | None:
@@ -75,6 +76,12 @@ def number(text: str) -> Fraction | None:
     if power:
         text = f"{power[1]}e{power[2]}"
     return Fraction(text) if _DECIMAL.fullmatch(text) and len(text) < 1000 else None
+
+
+def near(reference: Fraction, answer: Fraction, tolerance: float, absolute: float) -> bool:
+    """Return whether numbers differ by `tolerance` times the reference at most, or `absolute`."""
+    allowed = max(Fraction(tolerance) * abs(reference), Fraction(absolute))
+    return abs(reference - answer) <= allowed
 
 
 def split_list(text: str) -> list[str]:

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from redqueen.config.sandbox import SandboxConfig
-from redqueen.environments.math.answers import number, tidy
+from redqueen.environments.math.answers import near, number, tidy
 from redqueen.errors import ConfigError
 
 SECONDS = 5.0
@@ -104,14 +104,14 @@ class MathGrader:
 
 
 def _plainly(question: Question) -> bool | None:
-    """Return the answer where both are the same text, or both are whole numbers; else None."""
+    """Return the answer where both are the same text, or both are numbers; else None."""
     reference, answer = tidy(question.reference), tidy(question.answer)
     if reference == answer:
         return bool(reference)
-    numbers = number(reference), number(answer)
-    if question.tolerance or question.absolute or None in numbers:
+    left, right = number(reference), number(answer)
+    if left is None or right is None:
         return None
-    return numbers[0] == numbers[1]
+    return near(left, right, question.tolerance, question.absolute)
 
 
 class _Worker:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 
-from redqueen.environments.math.answers import number, split_list, tidy
+from redqueen.environments.math.answers import near, number, split_list, tidy
 
 MEMORY_BYTES = 4 << 30
 _ASSIGNED = re.compile(r"[a-zA-Z\\_{}]{1,12}(?:\([a-zA-Z,]*\))?=(?!=)(.+)")
@@ -48,7 +48,7 @@ def _same(reference: str, answer: str, tolerance: float, absolute: float) -> boo
         return True
     left, right = number(reference), number(answer)
     if left is not None and right is not None:
-        return _near(left, right, tolerance, absolute)
+        return near(left, right, tolerance, absolute)
     expected_parts, parts = split_list(reference), split_list(answer)
     if max(len(expected_parts), len(parts)) > 1 and "\\pm" not in reference + answer:
         same_length = len(parts) == len(expected_parts)
@@ -65,10 +65,6 @@ def _matched(references: list[str], answers: list[str], tolerance: float, absolu
             return False
         left.remove(match)
     return True
-
-
-def _near(left: Fraction, right: Fraction, tolerance: float, absolute: float) -> bool:
-    return abs(left - right) <= max(Fraction(tolerance) * abs(left), Fraction(absolute))
 
 
 def _verified(reference: str, answer: str, tolerance: float, absolute: float) -> bool:
@@ -94,7 +90,7 @@ def _verified(reference: str, answer: str, tolerance: float, absolute: float) ->
         left, right = (Fraction(float(item[0].evalf())) for item in (gold, said))
     except (TypeError, ValueError, AttributeError, OverflowError):
         return False
-    return _near(left, right, tolerance, absolute)
+    return near(left, right, tolerance, absolute)
 
 
 def _power(match: re.Match[str]) -> str:
