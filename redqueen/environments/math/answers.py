@@ -24,7 +24,8 @@ _TAIL = 20_000
 def boxes(text: str) -> list[tuple[int, str]]:
     r"""Return place and content of every `\boxed{…}` that is closed, in order."""
     begun = {match.end(): match.start() for match in _BOX.finditer(text)}
-    contents, braces = [], list[int]()
+    contents: list[tuple[int, str]] = []
+    braces: list[int] = []
     for place, sign in enumerate(text):
         if sign not in "{}" or text[place - 1 : place] == "\\":
             continue
