@@ -8,7 +8,7 @@ PEERS_READY := $(PEERS)/.ready
 
 .PHONY: run test lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
-        bench-main-job bench-sandbox bench-guards \
+        bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
         bench-limits bench-peers bench-gpu bench clean
 
@@ -57,6 +57,9 @@ bench-main-job: $(READY)  ## the default run with three seeds, measured on 1,000
 
 bench-sandbox: $(READY)  ## verdicts a second, and the hostile corpus
 	$(BIN)/python -m bench.sandbox
+
+bench-benchmarks: $(READY)  ## does the harness grade right? FILES=DIRECTORY of released files
+	$(BIN)/python -m bench.benchmarks $(FILES)
 
 bench-guards: $(READY)  ## what the guards turn down, of sound tasks and of the seedling's
 	$(BIN)/python -m bench.guards

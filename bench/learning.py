@@ -1,16 +1,16 @@
 """One student practises: does the update teach anything that elicitation does not give?
 
-No teachers, ratings or evolution: the same policy, rewards, advantages and update as in a run. Every
-attempt is elicited (`redqueen.environments.base.elicit`, without its examples: where an answer may be
-given in haste, it has to be worked out), so the habit of the format is not what can be learnt.
+No teachers, ratings or evolution: the policy, rewards, advantages and update of a run. Where an
+answer may be given in haste, its first token is forbidden (`redqueen.environments.base.elicit`), so
+the habit of the format is not what can be learnt.
 
-    python -m bench.learning                      32 fixed hard tasks, 100 steps: the gate
-    python -m bench.learning --stream             new tasks in every step, measured on held-out ones
-    python -m bench.learning --shuffle            the control: verdicts dealt anew among the attempts
+    python -m bench.learning                32 fixed hard tasks, 100 steps: the gate
+    python -m bench.learning --stream       new tasks in every step, measured on held-out ones
+    python -m bench.learning --shuffle      the control: verdicts dealt anew among the attempts
 
-A task is hard if the base solves it in 1 to half of its attempts. Whatever is chosen by attempts looks
-worse than it is, so accuracy before and after is of fresh ones. Prints a line for each step and the
-change in accuracy over tasks with its 95 % interval.
+A task is hard if the base solves it in 1 to half of its attempts. What is chosen by attempts looks
+worse than it is, so accuracy before and after is of fresh ones. Prints a line for each step, and
+the change in accuracy over tasks with its 95 % interval.
 """
 
 import argparse

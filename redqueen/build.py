@@ -5,17 +5,20 @@ only what it needs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
 
 from redqueen import registry
+from redqueen.benchmarks.base import Benchmark
+from redqueen.benchmarks.contamination import BenchmarkTasks
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
-from redqueen.config import Config, build_config, merge
+from redqueen.config import Config, SandboxConfig, build_config, merge
 from redqueen.curriculum import RESERVED, Archive, CopyIndex, HeldOut, SeedRegion, check_sources
 from redqueen.engines.base import Engine
 from redqueen.engines.trial import try_base
@@ -24,6 +27,8 @@ from redqueen.environments.base import (
     STREAM,
     ConstructSpace,
     Environment,
+    EnvironmentConfig,
+    KeyedSource,
     Services,
     TaskSpace,
     describe,
@@ -58,9 +63,11 @@ def never() -> bool:
 
 
 @contextmanager
-def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
-    """Make the environments that a config names; at the end their sandbox, if one was started,
-    is closed.
+def open_environments(
+    config: Config, more: Mapping[str, EnvironmentConfig] = MappingProxyType({})
+) -> Iterator[dict[str, Environment]]:
+    """Make the environments that a config names, and `more` (benchmarks) that it does not; at the
+    end what was started for them is closed.
 
     Raises:
         ConfigError: an environment's keys do not work.
@@ -74,12 +81,19 @@ def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
                 started.append(stack.enter_context(make_sandbox(config.sandbox)))
             return started[0]
 
+        made: dict[object, Any] = {}
+
+        def shared(start: Callable[[SandboxConfig], AbstractContextManager[Any]]) -> Any:
+            if start not in made:
+                made[start] = stack.enter_context(start(config.sandbox))
+            return made[start]
+
         dialect = dialect_of(config.policy.base)
         backend = registry.load("sandbox", config.sandbox.backend)
         python = getattr(backend, "python", "pure")
         yield {
-            name: item.build(Services(sandbox, dialect, python, name))
-            for name, item in config.environments.items()
+            name: item.build(Services(sandbox, dialect, python, name, shared))
+            for name, item in {**config.environments, **more}.items()
         }
 
 
@@ -99,7 +113,20 @@ def open_engine(config: Config, model: PopulationModel) -> Iterator[Engine]:
         engine.close()
 
 
-def _world(name: str, environment: Environment, config: Config, population: Population) -> World:
+def benchmarks_of(config: Config) -> dict[str, Benchmark]:
+    """Return the benchmarks that a run names, by their labels."""
+    named: Sequence[Benchmark] = config.eval.benchmarks
+    given = {"files": config.eval.benchmark_files}
+    return {item.label: item if item.files else item.model_copy(update=given) for item in named}
+
+
+def _world(
+    name: str,
+    environment: Environment,
+    config: Config,
+    population: Population,
+    kept_out: Sequence[KeyedSource],
+) -> World:
     """Return an environment with an empty archive, and what must not be trained on."""
     curriculum, sources = config.curriculum, sources_of(environment)
     taught = bool(population.by_role(Role.TEACHER))
@@ -115,7 +142,9 @@ def _world(name: str, environment: Environment, config: Config, population: Popu
     copies = None
     if isinstance(environment, TaskSpace) and curriculum.near_copies:
         copies = CopyIndex(environment.fingerprint, curriculum.family_repeats)
-    held_out = HeldOut(environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED)
+    held_out = HeldOut(
+        environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED, more=kept_out
+    )
     seeds = None
     if isinstance(environment, ConstructSpace) and SEED in sources:
         tasks = sources[SEED].tasks(curriculum.seed_tasks, config.seed)
@@ -191,7 +220,14 @@ def _parts(
     if config.curriculum.held_out != "all":
         check_sources(environments, config.curriculum.held_out, "curriculum.held_out")
     check_sources(environments, config.eval.suites, "eval.suites")
-    worlds = {name: _world(name, item, config, population) for name, item in environments.items()}
+    named = [*benchmarks_of(config).values()]
+    for benchmark in named:
+        benchmark.rows()  # what cannot be read is said now, not after the training
+    kept_out = [BenchmarkTasks(named)] if named and config.curriculum.held_out_benchmarks else []
+    worlds = {
+        name: _world(name, item, config, population, kept_out)
+        for name, item in environments.items()
+    }
     optimizer = StackedAdamW(
         model.adapters.parameters(),
         betas=config.learner.betas,
@@ -357,3 +393,24 @@ def open_run(directory: Path, base: str | None = None, spare_slots: int = 0) -> 
         }
     )
     return OpenRun(directory, config, saved.step, population, model)
+
+
+def open_base(base: str, directory: Path) -> OpenRun:
+    """Load a base alone, to be measured: `directory` becomes a run that nothing was trained in.
+
+    Raises:
+        ConfigError: the base cannot be loaded, or the directory holds a run on another base.
+    """
+    place = absolute_base(base)
+    config = build_config({"name": Path(place).name, "policy": {"base": place}}, "command line")
+    if (directory / "run.db").exists():
+        with RunStore.open(directory, read_only=True) as store:
+            config = store.config()
+        if config.policy.base != place:
+            raise ConfigError(
+                f"{directory} holds results of {config.policy.base}; choose another with --out"
+            )
+    model = _load(config, 1)
+    if not (directory / "run.db").exists():
+        RunStore.create(directory, config).close()
+    return OpenRun(directory, config, 0, Population((), 0), model)

@@ -61,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
     _moved_base(resume)
 
-    measure = command("eval", "Measure the base and the living students on held-out suites.")
-    measure.add_argument("run", type=Path)
+    measure = command("eval", "Measure the base and the living students on suites or benchmarks.")
+    measure.add_argument("run", type=Path, help="a run; with --benchmark also a base model")
     measure.add_argument(
         "--suite",
         action="append",
@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "--average", action="store_true", help="measure the average of all students too"
     )
     _moved_base(measure)
+    _benchmark_arguments(measure)
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
     report.add_argument("run", type=Path)
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
     verify.add_argument("run", type=Path)
     verify.add_argument("--all", action="store_true", help="every row, not a sample")
+    verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
     verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
     _moved_base(verify)
 
@@ -116,6 +118,19 @@ def _moved_base(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
     )
+
+
+def _benchmark_arguments(measure: argparse.ArgumentParser) -> None:
+    given = measure.add_argument_group("benchmarks (docs/benchmarks.md)")
+    given.add_argument("--benchmark", nargs="+", metavar="NAME",
+                       help="measure on these instead of suites; `all` for every one")  # fmt: skip
+    given.add_argument("--files", default="", metavar="DIR",
+                       help="the released files; default: the hub")  # fmt: skip
+    given.add_argument("--temperature", type=float, default=0.6, help="of --samples; default 0.6")
+    given.add_argument("--max-tokens", type=_positive, help="default: the benchmark's own")
+    given.add_argument("--since", help="LiveCodeBench: first contest date, as 2024-08-01")
+    given.add_argument("--until", help="LiveCodeBench: last contest date")
+    given.add_argument("--out", type=Path, help="for a base; default: evaluations/NAME")
 
 
 def _compare_arguments(compare: argparse.ArgumentParser) -> None:
@@ -194,6 +209,7 @@ def _resume(args: argparse.Namespace) -> int:
 def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", directory: Path) -> int:
     """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
     from redqueen import build
+    from redqueen.evaluation import measure_benchmarks, measure_suites
     from redqueen.report import population_text
 
     stop, begun = StopRequest(), time.monotonic()
@@ -213,48 +229,27 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
             return 130
     print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
     if config.eval.enabled:
-        _measure(build.open_run(directory), config.eval.suites, config.eval.tasks,
-                 config.eval.samples)  # fmt: skip
+        run = build.open_run(directory)
+        measure_suites(run, config.eval.suites, config.eval.tasks, config.eval.samples)
+        if chosen := build.benchmarks_of(config):
+            measure_benchmarks(run, chosen)
     return _finish(directory)
 
 
-def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) -> None:
-    from rich.console import Console
+def _benchmarks(args: argparse.Namespace) -> int:
+    """`eval --benchmark`: a run, or a base in a directory of its own."""
+    from redqueen import build, registry
+    from redqueen.evaluation import measure_benchmarks, named_benchmarks
 
-    from redqueen import build
-    from redqueen.benchmarks import Subject, measure, subjects_of, tasks_of_suite
-    from redqueen.store import AVERAGE, EvaluationStore
-
-    config, console = run.config, Console(highlight=False)
-    subjects, slots = subjects_of(run.population), run.model.adapters.slots
-    if slots > len(run.population):
-        factors, _ = run.average(exact=False)
-        run.model.adapters.set(slots - 1, factors)
-        subjects.append(Subject(AVERAGE, slots - 1))
-    with (
-        build.open_environments(config) as environments,
-        EvaluationStore.open(run.directory) as store,
-    ):
-        plans = {
-            suite: tasks_of_suite(environments, suite, count, config.eval.seed) for suite in suites
-        }
-        with build.open_engine(config, run.model) as engine:
-            engine.sync(range(slots), run.model.adapters, run.step)
-            for suite, tasks in plans.items():
-                with counting(console, f"{suite} attempts") as counter:
-                    measure(
-                        store,
-                        engine,
-                        environments,
-                        suite,
-                        tasks,
-                        subjects,
-                        step=run.step,
-                        samples=samples,
-                        max_new_tokens=config.rollout.solve_tokens,
-                        seed=config.eval.seed,
-                        on_progress=counter,
-                    )
+    names = registry.names("benchmark") if args.benchmark == ["all"] else args.benchmark
+    chosen = named_benchmarks(names, args.files, since=args.since, until=args.until)
+    if (args.run / "run.db").exists():
+        run = build.open_run(args.run, args.base, spare_slots=int(args.average))
+    else:
+        run = build.open_base(str(args.run), args.out or Path("evaluations") / args.run.name)
+    measure_benchmarks(run, chosen, args.tasks, args.samples or 0, args.temperature,
+                       args.max_tokens)  # fmt: skip
+    return 0
 
 
 def _finish(directory: Path) -> int:
@@ -273,10 +268,13 @@ def _finish(directory: Path) -> int:
 
 def _eval(args: argparse.Namespace) -> int:
     from redqueen import build
+    from redqueen.evaluation import measure_suites
 
+    if args.benchmark:
+        return _benchmarks(args)
     run = build.open_run(args.run, args.base, spare_slots=int(args.average))
     plan = run.config.eval
-    _measure(
+    measure_suites(
         run,
         tuple(dict.fromkeys(args.suite or plan.suites)),
         args.tasks or plan.tasks,
@@ -307,11 +305,20 @@ def _verify(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from redqueen import build
+    from redqueen.evaluation import named_benchmarks
+    from redqueen.store import RunStore
     from redqueen.verify import print_verification, verify_run
 
     console = Console(highlight=False)
     run = build.open_run(args.run, args.base)
-    with build.open_environments(run.config) as environments, counting(console, "rows") as counter:
+    benchmarks = build.benchmarks_of(run.config)
+    if args.files is not None:
+        with RunStore.open(args.run, read_only=True) as store:
+            benchmarks |= named_benchmarks(store.benchmarks(), args.files)
+    with (
+        build.open_environments(run.config, benchmarks) as environments,
+        counting(console, "rows") as counter,
+    ):
         report = verify_run(run, environments, None if args.all else args.rows, counter)
     print_verification(report, console)
     return 0 if report.agrees else 1

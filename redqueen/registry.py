@@ -12,8 +12,24 @@ from functools import cache
 
 from redqueen.errors import ConfigError
 
+_BENCHMARKS = {
+    "humaneval+": "redqueen.benchmarks.humaneval_plus:HumanEvalPlus",
+    "mbpp+": "redqueen.benchmarks.mbpp_plus:MbppPlus",
+    "cruxeval-i": "redqueen.benchmarks.cruxeval:CruxEvalInput",
+    "cruxeval-o": "redqueen.benchmarks.cruxeval:CruxEvalOutput",
+    "livecodebench": "redqueen.benchmarks.livecodebench:LiveCodeBench",
+    "aime24": "redqueen.benchmarks.aime:Aime24",
+    "aime25": "redqueen.benchmarks.aime:Aime25",
+    "amc23": "redqueen.benchmarks.amc23:Amc23",
+    "math500": "redqueen.benchmarks.math500:Math500",
+    "minerva": "redqueen.benchmarks.minerva:Minerva",
+    "gsm8k": "redqueen.benchmarks.gsm8k:Gsm8k",
+    "olympiadbench": "redqueen.benchmarks.olympiadbench:OlympiadBench",
+}
+
 COMPONENTS: dict[str, dict[str, str]] = {
-    "environment": {"code": "redqueen.environments.code:Code"},
+    "environment": {"code": "redqueen.environments.code:Code", **_BENCHMARKS},
+    "benchmark": _BENCHMARKS,
     "engine": {
         "torch": "redqueen.engines.torch:Torch",
         "cpu": "redqueen.engines.cpu:Cpu",

@@ -26,3 +26,5 @@ class CurriculumConfig(Section):
     no other of the family is accepted."""
     held_out: tuple[str, ...] | Literal["all"] = "all"
     """Task sources whose tasks are never trained on; `all`: every suite of the environment."""
+    held_out_benchmarks: bool = True
+    """Reject proposals that a benchmark of `eval.benchmarks` has, but for names and constants."""

@@ -6,13 +6,16 @@ An environment is one class with `prompt` and `verify`. If teachers are to propo
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from pydantic import Field
 
 from redqueen.config.component import Component
+from redqueen.config.sandbox import SandboxConfig
+from redqueen.errors import InfrastructureError
 from redqueen.types import Messages, Rejection, Task, Verdict
 
 if TYPE_CHECKING:
@@ -46,6 +49,9 @@ class Verification:
     answer: str | None = None
     partial_score: float | None = None
     """None: the environment gives no partial credit."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Further results in [0, 1] by name, which a benchmark reports beside its verdicts (the tests
+    of HumanEval alone, beside HumanEval+)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +242,23 @@ def sources_of(environment: Environment) -> Mapping[str, TaskSource]:
     return sources
 
 
+Resource = TypeVar("Resource")
+
+
+class Shared(Protocol):
+    """Starts what all environments of a run share, and closes it at their end."""
+
+    def __call__(
+        self, start: "Callable[[SandboxConfig], AbstractContextManager[Resource]]"
+    ) -> Resource:
+        """Return what `start` makes with the run's limits; the same for the same `start`."""
+        ...
+
+
+def _start_none(start: "Callable[[SandboxConfig], AbstractContextManager[Resource]]") -> Resource:
+    raise InfrastructureError(f"nothing can be started here that needs {start}")
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What an environment may use of the run that it is built for."""
@@ -248,6 +271,8 @@ class Services:
     """What of Python the sandbox runs: `pure`, functions over plain values; or `stdlib`, all."""
     name: str = ""
     """The environment's table in the config; empty: the environment's usual name."""
+    shared: Shared = _start_none
+    """Starts something else that runs beside us, at the first call that names it; see `Shared`."""
 
 
 class EnvironmentConfig(Component):

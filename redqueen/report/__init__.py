@@ -1,5 +1,6 @@
 """What a person sees of a run: the terminal table and the self-contained page."""
 
+from redqueen.report.benchmarks import print_benchmarks, write_harness_json
 from redqueen.report.heldout import HeldOut, Standing, main_suite, summarize, verdict_sentence
 from redqueen.report.markup import population_text
 from redqueen.report.page import render_page, write_report
@@ -17,6 +18,7 @@ __all__ = [
     "final_table",
     "main_suite",
     "population_text",
+    "print_benchmarks",
     "print_results",
     "print_status",
     "read_run",
@@ -24,5 +26,6 @@ __all__ = [
     "summarize",
     "verdict_sentence",
     "wilson",
+    "write_harness_json",
     "write_report",
 ]

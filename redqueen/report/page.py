@@ -7,6 +7,7 @@ from pathlib import Path
 from redqueen.errors import InfrastructureError
 from redqueen.files import write_text
 from redqueen.formatting import duration
+from redqueen.report.benchmarks import benchmark_figure
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
 from redqueen.report.health import Word
@@ -122,6 +123,13 @@ def _results(run: RunData) -> str:
     return "".join(chapters)
 
 
+def _benchmarks(run: RunData) -> str:
+    if not run.benchmarks:
+        return ""
+    lead = "Public benchmarks, graded as docs/benchmarks.md says."
+    return section("benchmarks", "Benchmarks", lead, benchmark_figure(run.benchmarks))
+
+
 def _health(run: RunData) -> str:
     if not run.mismatch:
         return ""
@@ -175,6 +183,7 @@ def render_page(reader: RunReader) -> str:
         _header(run),
         _working(run),
         _results(run),
+        _benchmarks(run),
         section("students", "Students", students, solve_rates(run), matrix(run)),
         section(
             "teachers",

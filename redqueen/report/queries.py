@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from redqueen.alarms import CAUSES
+from redqueen.report.benchmarks import Line, benchmark_lines
 from redqueen.report.health import Sign, health
 from redqueen.report.heldout import HeldOut, ordered_suites, summarize
 from redqueen.store import (
@@ -101,6 +102,7 @@ class RunData:
     """Whether it works."""
     results: Sequence[HeldOut]
     """The main suite first."""
+    benchmarks: Sequence[Line]
     stages: Sequence[Stage]
 
     @property
@@ -228,5 +230,6 @@ def read_run(run: RunReader) -> RunData:
         mismatch=[value for _, value in run.load_metrics("logprob_mismatch")],
         signs=health(run),
         results=results_of(run),
+        benchmarks=benchmark_lines(run),
         stages=_stages(run),
     )

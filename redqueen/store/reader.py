@@ -12,6 +12,7 @@ from redqueen.store.connection import database_errors
 from redqueen.store.records import (
     AnswerCount,
     Attempt,
+    BenchmarkAttempt,
     EvaluationRow,
     GroupCount,
     MatrixCell,
@@ -330,8 +331,11 @@ class RunReader:
         ]
 
     def suites(self) -> list[str]:
-        """Return the names of the evaluated suites, sorted."""
-        rows = self.rows("SELECT DISTINCT suite FROM evaluations WHERE NOT staged ORDER BY 1")
+        """Return the names of the evaluated suites, benchmarks left out, sorted."""
+        rows = self.rows(
+            "SELECT DISTINCT suite FROM evaluations e JOIN tasks t ON t.id = e.task_id "
+            "WHERE NOT staged AND suite != environment ORDER BY 1"
+        )
         return [row["suite"] for row in rows]
 
     def load_evaluations(self, suite: str | None = None) -> list[EvaluationRow]:
@@ -361,6 +365,29 @@ class RunReader:
             band = json.loads(columns.pop("features")).get(feature, 0)
             result.append(EvaluationRow(**columns, band=int(band)))
         return result
+
+    def benchmarks(self) -> list[str]:
+        """Return the names of the benchmarks that were measured."""
+        return list(dict.fromkeys(attempt.benchmark for attempt in self.benchmark_attempts()))
+
+    def benchmark_attempts(self) -> list[BenchmarkAttempt]:
+        """Return all attempts at benchmarks: suites that are an environment of the same name."""
+        rows = self.rows(
+            "SELECT suite, subject, mode, task_id, verdict, metrics FROM evaluations e "
+            "JOIN tasks t ON t.id = e.task_id WHERE NOT staged AND suite = environment "
+            "ORDER BY suite, mode, subject, task_id, attempt"
+        )
+        return [
+            BenchmarkAttempt(
+                row["suite"],
+                row["subject"],
+                row["mode"],
+                row["task_id"],
+                row["verdict"] == Verdict.CORRECT,
+                json.loads(row["metrics"]),
+            )
+            for row in rows
+        ]
 
     def evaluated_step(self, suite: str) -> int | None:
         """Return the earliest step at which a member was measured in `suite`; None: never."""

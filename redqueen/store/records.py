@@ -1,6 +1,7 @@
 """What the read functions of a run return: small frozen records, no database types."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from redqueen.types import Completion, Request, Task, Verdict
 
@@ -29,6 +30,20 @@ class EvaluationAttempt:
     verdict: Verdict
     answer: str | None = None
     partial_score: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Further results in [0, 1] by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkAttempt:
+    """What came of one attempt at a benchmark's task."""
+
+    benchmark: str
+    subject: str
+    mode: str
+    task_id: str
+    correct: bool
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

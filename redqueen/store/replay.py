@@ -182,6 +182,7 @@ class Replay:
                 verdict=Verdict(row["verdict"]),
                 answer=row["answer"],
                 partial_score=row["partial_score"],
+                metrics=json.loads(row["metrics"]),
             )
             for row in self._texts("evaluations", "NOT x.staged AND x.suite = ?", suite)
         ]

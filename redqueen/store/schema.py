@@ -158,6 +158,7 @@ CREATE TABLE evaluations (
     verdict TEXT NOT NULL,
     answer TEXT,
     partial_score REAL,
+    metrics TEXT NOT NULL,          -- JSON: further results in [0, 1] by name
     TEXT_COLUMNS
 );
 CREATE UNIQUE INDEX evaluations_attempt

@@ -91,11 +91,13 @@ class RecordWriter:
         insert(self._db, "tasks", rows, f"ON CONFLICT (id) {conflict}")
 
     def evaluation(self, attempts: Sequence[EvaluationAttempt], step: int, staged: bool) -> None:
-        """Write attempts in place of earlier ones of the same suite, subject, mode and stage."""
-        keys = {(a.suite, a.subject, a.mode) for a in attempts}
+        """Write attempts in place of earlier ones of the same suite, subject, mode and stage;
+        staged ones of the same task only."""
+        keys = {(a.suite, a.subject, a.mode, a.task_id if staged else None) for a in attempts}
         self._db.executemany(
-            "DELETE FROM evaluations WHERE suite = ? AND subject = ? AND mode = ? AND staged = ?",
-            [(*key, staged) for key in sorted(keys)],
+            "DELETE FROM evaluations WHERE suite = ? AND subject = ? AND mode = ? "
+            "AND task_id = coalesce(?, task_id) AND staged = ?",
+            [(*key, staged) for key in keys],
         )
         # A prompt that a later step uses too must outlive that step's removal.
         self._prompts(

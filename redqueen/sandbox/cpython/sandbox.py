@@ -260,8 +260,8 @@ def _failed(message: str) -> Answer:
     return Answer(FAILED, 0, 0.0, message.encode(), b"", b"")
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
 def _refusal(call: Call) -> Outcome | None:
