@@ -31,8 +31,7 @@ from redqueen.config import Config, load_config
 from redqueen.curriculum import HeldOut, draw_stream, suite_tasks
 from redqueen.engines.base import Sampling
 from redqueen.environments.base import STREAM, Attempt, Environment, elicit, sources_of
-from redqueen.learner import Learner, StackedAdamW, assign_rewards, make_samples
-from redqueen.learner.update import UpdateStats
+from redqueen.learner import Learner, StackedAdamW, UpdateReport, assign_rewards, make_samples
 from redqueen.models.population_model import PopulationModel
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.types import Match, Member, Request, Role, Rollout, Suppression, Task, Verdict
@@ -117,7 +116,7 @@ class Practice:
             )
         ]
 
-    def learn(self, rollouts: Sequence[Rollout], step: int, *, shuffle: bool) -> UpdateStats:
+    def learn(self, rollouts: Sequence[Rollout], step: int, *, shuffle: bool) -> UpdateReport:
         """Update the student; `shuffle` deals the verdicts anew among all attempts first."""
         if shuffle:
             order = numpy_rng(self.config.seed, "shuffle", step).permutation(len(rollouts))
@@ -157,7 +156,7 @@ def hard_tasks(
     return hard
 
 
-def line(step: int, rollouts: Sequence[Rollout], report: UpdateStats, seconds: float) -> str:
+def line(step: int, rollouts: Sequence[Rollout], report: UpdateReport, seconds: float) -> str:
     """Return what a step came to."""
     rates = accuracy(rollouts)
     readable = [item for item in rollouts if item.verdict is not Verdict.MALFORMED]

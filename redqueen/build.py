@@ -43,10 +43,11 @@ from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
+from redqueen.parts import Parts, World
 from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import Sandbox, make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
-from redqueen.trainer import Parts, Trainer, World
+from redqueen.trainer import Trainer
 from redqueen.types import Role, Task
 
 Stop = Callable[[], bool]

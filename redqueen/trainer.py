@@ -6,41 +6,30 @@ The parts come from `redqueen.build`.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from redqueen.background import Background
-from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Snapshot
-from redqueen.config import Config
 from redqueen.config.rollout import RolloutConfig
-from redqueen.curriculum import (
-    Archive,
-    CopyIndex,
-    HeldOut,
-    SeedRegion,
-    admit,
-    draw_stream,
-    outside_share,
-)
-from redqueen.engines.base import Engine, Sampling
-from redqueen.environments.base import Draft, Environment, TaskSource, TaskSpace
+from redqueen.curriculum import admit, archive_metrics, draw_stream, outside_share
+from redqueen.engines.base import Sampling
+from redqueen.environments.base import Draft, TaskSpace
 from redqueen.errors import InfrastructureError
 from redqueen.evolution import (
-    BehaviourLog,
-    Evolution,
+    Survey,
     probe_result,
     removed_members,
     step_activity,
     survey,
     with_probe,
 )
-from redqueen.learner import Learner, assign_rewards, make_samples, step_metrics
-from redqueen.models.adapters import AdapterStack
-from redqueen.population import Population, RatingSystem, make_matches, match_results
+from redqueen.learner import Rewards, UpdateReport, assign_rewards, make_samples, step_metrics
+from redqueen.parts import Parts, Storage
+from redqueen.population import make_matches, match_results
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
 from redqueen.rollouts.plan import plan_posings, plan_proposals, posed_tasks
@@ -48,7 +37,6 @@ from redqueen.types import (
     Completion,
     EvolutionEvent,
     Match,
-    Messages,
     Proposal,
     Rejection,
     Role,
@@ -72,61 +60,6 @@ class Clock:
             yield
         finally:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begun
-
-
-class Storage(Protocol):
-    """Where finished steps go. Unlike callbacks, a failure of it ends the run."""
-
-    def write(self, record: StepRecord, checkpoint: Snapshot | None) -> None:
-        """Write a step, then what the next one depends on."""
-        ...
-
-    def save(self, checkpoint: Snapshot) -> None:
-        """Write a checkpoint alone."""
-        ...
-
-    def truncate_after(self, step: int) -> None:
-        """Forget the steps after a checkpoint, from before a crash."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """One environment of the run, with what the curriculum keeps of it."""
-
-    environment: Environment
-    archive: Archive
-    held_out: HeldOut
-    copies: CopyIndex | None
-    """None: near copies are allowed, or the environment has no fingerprints."""
-    stream: TaskSource | None
-    share: float
-    """Its share of matches."""
-    seeds: SeedRegion | None = None
-    """None: the environment does not say what tasks are built of, or has no seed tasks."""
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a trainer works with; made by `redqueen.build` alone."""
-
-    config: Config
-    engine: Engine
-    adapters: AdapterStack
-    learner: Learner
-    worlds: Mapping[str, World]
-    ratings: RatingSystem
-    population: Population
-    evolution: Evolution
-    behaviour: BehaviourLog
-    callbacks: Callbacks
-    base_parameters: int
-    base_digest: str
-    """Tells the base's weights from others under the same name."""
-    step: int = 0
-    """Steps done."""
-    leaves_room: Callable[[Messages, int], bool] = lambda messages, new_tokens: True
-    """Whether the base's context holds a prompt and so many new tokens."""
 
 
 class Trainer:
@@ -262,29 +195,19 @@ class Trainer:
         with phase("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
-            members = self.population.members
-            update = self.learner.update(
-                make_samples(matches, proposals, rollouts, rewards, members, config.learner.frozen),
-                step,
-                versions={m.slot: self.step for m in members},
-                rate_factors={m.slot: m.learning_rate_factor for m in members},
-            )
+            update = self._update(step, matches, proposals, rollouts, rewards)
             self.population = self.ratings.update(self.population, results)
             for _, task in posed:
                 self._archives[task.environment].add([task])
-        before, events = self.population, tuple[EvolutionEvent, ...]()
-        measured: dict[str, float] = {}
+        before = self.population
         with phase("evolve"):
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
+            measured: dict[str, float] = {}
             if probe:
                 result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
                 seen, measured = with_probe(seen, result), result.metrics()
-            if due:
-                self.population, events = self.evolution.evolve(
-                    before, seen, self.adapters, self.learner.optimizer, step
-                )
-                self.behaviour.begin_generation([m.id for m in self.population.members])
+            events = self._evolve(step, seen) if due else ()
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= archive_metrics(self._archives)
@@ -308,6 +231,31 @@ class Trainer:
             streamed=tuple(task for _, task in streamed),
             shown=shown,
         )
+
+    def _update(
+        self,
+        step: int,
+        matches: Sequence[Match],
+        proposals: Sequence[Proposal],
+        rollouts: Sequence[Rollout],
+        rewards: Rewards,
+    ) -> UpdateReport:
+        """One fused update of all members from everything that has a reward."""
+        members, frozen = self.population.members, self.config.learner.frozen
+        return self.learner.update(
+            make_samples(matches, proposals, rollouts, rewards, members, frozen),
+            step,
+            versions={m.slot: self.step for m in members},
+            rate_factors={m.slot: m.learning_rate_factor for m in members},
+        )
+
+    def _evolve(self, step: int, seen: Survey) -> tuple[EvolutionEvent, ...]:
+        """End a generation: the weak make room for children of the others."""
+        self.population, events = self.evolution.evolve(
+            self.population, seen, self.adapters, self.learner.optimizer, step
+        )
+        self.behaviour.begin_generation([m.id for m in self.population.members])
+        return events
 
     def _propose(
         self,
@@ -464,14 +412,3 @@ def _check_validated(outcomes: Sequence[Task | Rejection]) -> None:
             f"the sandbox failed on {lost} of {len(outcomes)} proposals and none became a task; "
             "the last checkpoint is intact. Check `redqueen doctor`, then resume"
         )
-
-
-def archive_metrics(archives: Mapping[str, Archive]) -> dict[str, float]:
-    """Return the archives' metrics; with several, each name is followed by its environment's."""
-    if len(archives) == 1:
-        return dict(next(iter(archives.values())).metrics())
-    metrics: dict[str, float] = {}
-    for name, archive in archives.items():
-        metrics |= {f"{key}/{name}": value for key, value in archive.metrics().items()}
-    covered = sum(archive.coverage for archive in archives.values())
-    return metrics | {"coverage": covered / len(archives)}

@@ -27,9 +27,10 @@ from redqueen.environments.base import sources_of
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
+from redqueen.parts import Parts, World
 from redqueen.population import Population, RatingSystem
 from redqueen.store import RunStore
-from redqueen.trainer import Parts, Trainer, World
+from redqueen.trainer import Trainer
 from redqueen.types import Completion, Rejection, Request, Role, StepRecord, Task, Verdict
 from tests.toy import ToyEngine, ToyModel
 

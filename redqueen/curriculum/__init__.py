@@ -1,7 +1,7 @@
 """What decides which tasks are trained on: the archive, references, near copies, held-out tasks."""
 
 from redqueen.curriculum.admit import admit
-from redqueen.curriculum.archive import Archive, Cell
+from redqueen.curriculum.archive import Archive, Cell, archive_metrics
 from redqueen.curriculum.held_out import RESERVED, HeldOut, check_sources, suite_tasks
 from redqueen.curriculum.near_copies import CopyIndex
 from redqueen.curriculum.samplers import ReferenceRule
@@ -17,6 +17,7 @@ __all__ = [
     "ReferenceRule",
     "SeedRegion",
     "admit",
+    "archive_metrics",
     "check_sources",
     "draw_stream",
     "outside_share",

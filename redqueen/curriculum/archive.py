@@ -132,3 +132,14 @@ class Archive:
         self._tasks = {item["id"]: Task(**item) for item in state["tasks"]}
         self._cells = {key: self.cell(task) for key, task in self._tasks.items()}
         self._filled = {Cell(kind, tuple(bins)) for kind, bins in state["filled"]}
+
+
+def archive_metrics(archives: Mapping[str, Archive]) -> dict[str, float]:
+    """Return the archives' metrics; with several, each name is followed by its environment's."""
+    if len(archives) == 1:
+        return dict(next(iter(archives.values())).metrics())
+    metrics: dict[str, float] = {}
+    for name, archive in archives.items():
+        metrics |= {f"{key}/{name}": value for key, value in archive.metrics().items()}
+    covered = sum(archive.coverage for archive in archives.values())
+    return metrics | {"coverage": covered / len(archives)}
