@@ -19,9 +19,10 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -89,7 +90,8 @@ SHAPES = {
 class Numbers:
     """A tokenizer for prompts that are token numbers with spaces between."""
 
-    eos_token_id = None
+    eos_token_id = pad_token_id = None
+    added_tokens_decoder: Mapping[int, Any] = MappingProxyType({})
 
     def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
         return {"input_ids": [int(word) if word.isdigit() else 0 for word in text.split()]}

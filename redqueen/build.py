@@ -7,6 +7,7 @@ only what it needs.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -45,7 +46,7 @@ from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
 from redqueen.parts import Parts, World
 from redqueen.population import Population, RatingSystem
-from redqueen.sandbox import Sandbox, make_sandbox
+from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
 from redqueen.types import Role, Task
@@ -75,13 +76,6 @@ def open_environments(
         InfrastructureError: the sandbox cannot start.
     """
     with ExitStack() as stack:
-        started: list[Sandbox] = []
-
-        def sandbox() -> Sandbox:
-            if not started:
-                started.append(stack.enter_context(make_sandbox(config.sandbox)))
-            return started[0]
-
         made: dict[object, Any] = {}
 
         def shared(start: Callable[[SandboxConfig], AbstractContextManager[Any]]) -> Any:
@@ -93,7 +87,7 @@ def open_environments(
         backend = registry.load("sandbox", config.sandbox.backend)
         python = getattr(backend, "python", "pure")
         yield {
-            name: item.build(Services(sandbox, dialect, python, name, shared))
+            name: item.build(Services(partial(shared, make_sandbox), dialect, python, name, shared))
             for name, item in {**config.environments, **more}.items()
         }
 

@@ -62,7 +62,7 @@ def test_adapters_in_and_out(
     assert main([*words, "--average"]) == 0
     with RunStore.open(run, read_only=True) as store:
         subjects = {row.subject for row in store.load_evaluations("held-out")}
-    assert subjects == {"base", "average", "member:2", "member:3"}
+    assert subjects == {"base", "elicited", "average", "member:2", "member:3"}
 
 
 @pytest.mark.slow

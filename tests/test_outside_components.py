@@ -53,7 +53,7 @@ def test_an_advantage_scheme() -> None:
     learner = make_learner(policy, advantage=f"{HERE}:RawReward")
     report = learner.update(make_batch(policy, 0, 8, 0), 1, VERSIONS)
     assert report.trained_sequences == 8
-    assert learner.state() == {"teacher": {"calls": 1}, "student": {"calls": 1}}
+    assert [learner.state()[role] for role in ("teacher", "student")] == [{"calls": 1}] * 2
 
 
 @pytest.mark.parametrize("crossover", [0.0, 1.0])

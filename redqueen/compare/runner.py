@@ -42,14 +42,17 @@ def run_directory(out: Path, run: PlannedRun) -> Path:
 
 
 def check_same(directory: Path, stored: Config, planned: Config) -> None:
-    """Refuse to go on with a run of another configuration.
+    """Refuse to go on with a run of another configuration. What is `auto` in the plan was measured
+    when the run began, and a hub's revision pinned.
 
     Raises:
         ConfigError: names the keys that differ.
     """
     one, two = _flat(stored.model_dump()), _flat(planned.model_dump())
     keys = sorted(key for key in one.keys() | two.keys() if one.get(key) != two.get(key))
-    keys = [key for key in keys if key not in {f"eval.{name}" for name in EVALUATION_KEYS}]
+    settled = {key for key, value in two.items() if value == "auto"} | {"policy.revision"}
+    free = settled | {f"eval.{name}" for name in EVALUATION_KEYS}
+    keys = [key for key in keys if key not in free]
     if keys:
         raise ConfigError(
             f"{directory} holds a run of another configuration (it differs in "

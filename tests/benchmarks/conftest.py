@@ -31,7 +31,7 @@ def services() -> Iterator[Services]:
                 made[start] = stack.enter_context(start(SandboxConfig(workers=1)))
             return made[start]
 
-        yield Services(pytest.fail, "chat", "", shared)
+        yield Services(pytest.fail, "chat", shared=shared)
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,7 @@ def test_varied_references_change_a_share_of_what_another_rule_draws() -> None:
 
 def test_novelty_falls_with_the_tasks_in_a_cell() -> None:
     archive = filed(task(0), task(1), task(2), task(3, cell=1))
-    assert archive.novelty(task(9)) == 4**-0.5
-    assert archive.novelty(task(9, cell=1)) == 2**-0.5
+    assert archive.novelty(task(9)) == pytest.approx(4**-0.5)
+    assert archive.novelty(task(9, cell=1)) == pytest.approx(2**-0.5)
     assert archive.novelty(task(9, "code_i")) == 1.0
     assert archive.novelty(Rejection("unparsable", malformed=True)) == 1.0

@@ -354,10 +354,10 @@ class SmallMemory(Bigram):
 
     room = 10_000
 
-    def score(self, slots, prompt_ids, token_ids, *, temperature):
+    def score(self, slots, prompt_ids, token_ids, **options):
         if len(slots) > self.room and self.B.grad is not None:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
-        return super().score(slots, prompt_ids, token_ids, temperature=temperature)
+        return super().score(slots, prompt_ids, token_ids, **options)
 
 
 def test_out_of_memory_splits_the_batch_and_changes_nothing_else(caplog) -> None:

@@ -99,4 +99,4 @@ def test_packed_routing_equals_rows(make_model) -> None:
         found = route.apply(layer, x.transpose(0, 1), out.clone().transpose(0, 1))
         assert torch.allclose(found[0], expected[:, 0], atol=1e-5)
         with pytest.raises(ValueError, match="cannot be told apart"):
-            route.apply(layer, x, out)
+            route.apply(layer, x[:5], out[:5])

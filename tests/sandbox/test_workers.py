@@ -159,7 +159,7 @@ def test_a_missing_worker_binary_is_one_clear_error(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_package_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "redqueen.sandbox.monty", None)
+    monkeypatch.setitem(sys.modules, "redqueen.sandbox.auto", None)
     with pytest.raises(ConfigError, match="sandbox 'monty' cannot be imported"):
         make_sandbox(SandboxConfig())
 

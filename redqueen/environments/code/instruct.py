@@ -168,19 +168,19 @@ WORKED = {
             _solve_i(_KEEP, "['nus']"),
             "Kept words are reversed, so one word must be 'sun', and the limit at least 3. No "
             "other word is needed.\nCheck: len('sun') = 3 <= 3, and 'sun' reversed is 'nus'.\n"
-            "<answer>['sun'], 3</answer>",
+            "<answer>f(['sun'], 3)</answer>",
         ),
         (
             _solve_i(_DIGITS, "12"),
             "The function adds up decimal digits. Digits with the sum 12 are 3 and 9, so n = 39.\n"
-            "Check: 9 + 3 = 12.\n<answer>39</answer>",
+            "Check: 9 + 3 = 12.\n<answer>f(39)</answer>",
         ),
     ),
     "code_f": (
         (
             _solve_f("adds up decimal digits", [("407", "11"), ("39", "12"), ("0", "0")]),
             "407 gives 4 + 0 + 7 = 11 and 39 gives 3 + 9 = 12, as the message says.\n"
-            f"<answer>\n{_python(_DIGITS)}\n</answer>",
+            + _python(_DIGITS),
         ),
     ),
 }

@@ -12,28 +12,28 @@ from redqueen.types import Task
 from tests.code_cases import make_code
 
 
-def run(program: str, args: str) -> object:
+def run(program: str, call: str) -> object:
     """What CPython says of our own program."""
     space: dict[str, object] = {}
     exec(program, space)
-    return eval(f"f({args})", space)
+    return eval(call, space)
 
 
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)\n```", text, re.DOTALL)
+def blocks(text: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)\n```", text, re.DOTALL)
 
 
 def test_worked_examples_are_read_and_right() -> None:
     for prompt, worked in WORKED["code_o"]:
-        (program,), (args,) = blocks(prompt, "python"), blocks(prompt, "input")
-        assert eval(INSTRUCT.read_answer(worked) or "") == run(program, args)
+        program, _, call = blocks(prompt)[0].rpartition("\n\n")
+        assert eval(INSTRUCT.read_answer("code_o", worked) or "") == run(program, call)
     for prompt, worked in WORKED["code_i"]:
-        (program,), (output,) = blocks(prompt, "python"), blocks(prompt, "output")
-        assert run(program, INSTRUCT.read_answer(worked) or "") == eval(output)
+        output = re.findall("value is `(.*)`", prompt)[0]
+        assert run(blocks(prompt)[0], INSTRUCT.read_answer("code_i", worked) or "") == eval(output)
     for prompt, worked in WORKED["code_f"]:
-        (shown,) = blocks(prompt, "python")
-        for args, output in re.findall(r"f\((.*)\) == (.*)", shown):
-            assert run(INSTRUCT.read_answer(worked) or "", args) == eval(output)
+        program = INSTRUCT.read_answer("code_f", worked) or ""
+        for call, output in re.findall(r"(f\(.*\)) == (.*)", blocks(prompt)[0]):
+            assert run(program, call) == eval(output)
 
 
 @pytest.mark.parametrize("style", sorted(STYLES))
@@ -49,6 +49,6 @@ def test_examples_come_as_earlier_turns(sandbox: Sandbox) -> None:
     task = Task("t", "code", "code_o", {"program": "def f(a):\n    return a", "input": "1"})
     asked = elicit(chat, task)
     roles = [message.role for message in asked.messages]
-    assert roles == ["user", "assistant", "user", "assistant", "user"]
-    assert asked.messages[-1:] == chat.prompt(task)
+    assert roles == ["user", "assistant"] * (len(WORKED["code_o"]) + 1) + ["user"]
+    assert asked.messages[-3:] == chat.prompt(task)
     assert asked.openings == ("<answer>",)

@@ -151,7 +151,8 @@ def _depends_on_input(source: str, probes: Sequence[Sequence[Any]]) -> bool:
 
 
 def without_idle_statements(source: str, probes: Sequence[Sequence[Any]]) -> str:
-    """The program without the outermost statements of `f` that change no value on the inputs."""
+    """The program without the outermost statements of `f` that change no value on the inputs, and
+    without a helper that is not called then."""
     expected = _values(source, probes)
     tree = ast.parse(source)
     body = tree.body[-1].body  # type: ignore[attr-defined]
@@ -159,7 +160,15 @@ def without_idle_statements(source: str, probes: Sequence[Sequence[Any]]) -> str
         statement = body.pop(place)
         if _values(ast.unparse(tree), probes) != expected:
             body.insert(place, statement)
-    return ast.unparse(tree)
+    return ast.unparse(_called_functions(tree))
+
+
+def _called_functions(tree: ast.Module) -> ast.Module:
+    """The module without a helper that `f`, its last function, does not name."""
+    *helpers, f = tree.body
+    named = {node.id for node in ast.walk(f) if isinstance(node, ast.Name)}
+    kept = [node for node in helpers if isinstance(node, ast.FunctionDef) and node.name in named]
+    return ast.Module([*kept, f], [])
 
 
 def _draw_source(dial: Dial, rng: Random) -> tuple[str, tuple[str, ...]]:
@@ -176,7 +185,7 @@ def _draw_source(dial: Dial, rng: Random) -> tuple[str, tuple[str, ...]]:
     nesting = dial.nesting if dial.statements[1] > 2 or rng.random() < 0.5 else 0
     writer = Writer(rng, scope, rng.randint(*dial.statements), nesting, dial.depth, result)
     texts.append("\n".join([head, *writer.body()]))
-    return ast.unparse(ast.parse("\n".join(texts))), types
+    return ast.unparse(_called_functions(ast.parse("\n".join(texts)))), types
 
 
 def _draw_helper(scope: Scope, rng: Random) -> str:

@@ -211,15 +211,19 @@ class _Run(TraceWriter):
                 shown = source if isinstance(source, str | range) else list(source)
                 pairs = [(item, repr(shown[i + 1 :])) for i, item in enumerate(shown)]
         self.fresh = False
-        sources = node.args if isinstance(node, ast.Call) else [node]
+        sources = [node]
+        if isinstance(node, ast.Call):
+            owner = [node.func.value] if isinstance(node.func, ast.Attribute) else []
+            sources = [*node.args, *owner]
         named = [self.names[item.id] for item in sources if isinstance(item, ast.Name)]
         watched = [value for value in named if isinstance(value, list | dict)]
-        before = [list(sequence) for sequence in watched]
-        for place, pair in enumerate(pairs):
+        before = [_contents(sequence) for sequence in watched]
+        for place in range(len(pairs) + 1):  # CPython looks once more after the last item
             for sequence, items in zip(watched, before, strict=True):
-                if len(sequence) != len(items) or list(sequence)[place:] != items[place:]:
+                now = _contents(sequence)
+                if len(now) != len(items) or now[place:] != items[place:]:
                     raise TraceError("a sequence that changes while a loop runs over it")
-            yield pair
+            yield from pairs[place : place + 1]
 
     def leaves(self, body: Sequence[ast.stmt]) -> bool:
         """Run the body of a loop once; whether a `break` ended the loop."""
@@ -406,3 +410,7 @@ class _Run(TraceWriter):
         if name in ("values", "keys", "items"):
             result = list(result)
         return self.operation(text, result)
+
+
+def _contents(sequence: list[Any] | dict[Any, Any]) -> list[Any]:
+    return list(sequence.items() if isinstance(sequence, dict) else sequence)
