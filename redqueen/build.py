@@ -4,11 +4,13 @@ Training, resuming, evaluation, export, verification and the doctor all start he
 only what it needs.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -29,13 +31,24 @@ from redqueen.environments.base import (
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_rated
 from redqueen.learner import Learner, Scorer, StackedAdamW
+from redqueen.learner.assign import student_reward
 from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.population_model import PopulationModel
 from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import Sandbox, make_sandbox
-from redqueen.store import Checkpoint, RunStore, load_checkpoint
+from redqueen.store import (
+    Checkpoint,
+    RunStore,
+    load_checkpoint,
+    load_exchange_counts,
+    load_exchanges,
+    load_foreign_keys,
+)
 from redqueen.trainer import Parts, Trainer, World
 from redqueen.types import Role, Task
+
+if TYPE_CHECKING:  # needs the extra `swarm`
+    from redqueen.swarm.exchange import Past, Swarm
 
 Stop = Callable[[], bool]
 
@@ -122,6 +135,66 @@ def seed_tasks(environments: Mapping[str, Environment], config: Config) -> dict[
     }
 
 
+def _open_swarm(
+    config: Config,
+    worlds: Mapping[str, World],
+    model: PopulationModel,
+    past: "Past | None",
+    stack: ExitStack,
+) -> "Swarm":
+    """Return this run's node of a swarm; it leaves it when the stack is closed.
+
+    Raises:
+        ConfigError: the extra `swarm`, the identity or what the transport needs is missing.
+    """
+    try:
+        from redqueen.swarm.codec import ModelCodec
+        from redqueen.swarm.exchange import Past, Swarm
+        from redqueen.swarm.identity import Identity
+        from redqueen.swarm.judge import Judge
+        from redqueen.swarm.transport.base import Node
+    except ImportError as error:
+        raise ConfigError(
+            f"swarm.enabled: {error}; install it with: pip install 'redqueen[swarm]'"
+        ) from error
+    keys, limit = config.swarm, config.rollout.solve_tokens
+    identity = Identity.load(Path(keys.identity))
+    codec = ModelCodec(model, limit)
+    node = Node(identity.name, keys.max_bytes, keys.quota, keys.max_peers)
+    swarm = Swarm(
+        keys,
+        identity,
+        keys.transport.build(node),
+        Judge(
+            {name: world.environment for name, world in worlds.items()},
+            lambda task: worlds[task.environment].held_out.holds(task),
+            partial(student_reward, config=config.learner),
+            codec.fits,
+        ),
+        codec,
+        past or Past(int(time.time())),
+        seed=config.seed,
+        limit=limit,
+    )
+    stack.callback(swarm.close)
+    return swarm
+
+
+def _past(store: RunStore, step: int) -> "Past | None":
+    """Return what a run, resumed after `step`, has on record of its swarm; None: nothing."""
+    epoch = store.rows("SELECT max(epoch) FROM exchanges")[0][0]
+    if epoch is None:
+        return None
+    from redqueen.swarm.exchange import Past
+
+    return Past(
+        epoch,
+        load_exchanges(store, after=step),
+        load_foreign_keys(store),
+        load_exchange_counts(store),
+    )
+
+
 def _parts(
     config: Config,
     directory: Path,
@@ -129,6 +202,7 @@ def _parts(
     stop: Stop,
     extra: Sequence[Callback],
     stack: ExitStack,
+    past: "Past | None" = None,
 ) -> Parts:
     """Make everything that a trainer needs; what must be closed goes on the stack."""
     check_rated(config.population, config.evolution)
@@ -185,6 +259,7 @@ def _parts(
         callbacks=callbacks,
         base_parameters=model.num_parameters,
         step=saved.step if saved else 0,
+        swarm=_open_swarm(config, worlds, model, past, stack) if config.swarm.enabled else None,
     )
 
 
@@ -242,7 +317,8 @@ def resume(
         if steps is not None and steps < saved.step:
             raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
         store.write_meta("config", config.model_dump(mode="json"))
-        parts = _parts(config, directory, saved, stop, callbacks, stack)
+        past = _past(store, saved.step) if config.swarm.enabled else None
+        parts = _parts(config, directory, saved, stop, callbacks, stack, past)
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
 
 

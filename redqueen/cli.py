@@ -1,4 +1,4 @@
-"""The command line: train, resume, eval, report, verify, compare, export, doctor."""
+"""The command line: train, resume, eval, report, verify, compare, export, swarm, doctor."""
 
 import argparse
 import logging
@@ -86,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     _moved_base(export)
     export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID")
 
+    _swarm_arguments(command("swarm", "Train together with other nodes; see docs/swarm.md."))
+
     command("doctor", "Check what works on this machine.")
     return parser
 
@@ -108,6 +110,22 @@ def _compare_arguments(compare: argparse.ArgumentParser) -> None:
     compare.add_argument("--jobs", type=_positive, default=1, help="runs side by side; default 1")
     compare.add_argument("--report", type=Path, metavar="DIR",
                          help="only write table and page again, from DIR's runs")  # fmt: skip
+
+
+def _swarm_arguments(swarm: argparse.ArgumentParser) -> None:
+    actions = swarm.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+
+    keygen = action("keygen", "Make a node's identity, and print its public key.")
+    keygen.add_argument("file", nargs="?", type=Path, default=Path("swarm.key"))
+    join = action("join", "Start a run in a swarm; config keys can follow as with train.")
+    join.add_argument("place", help="a shared folder, or a node's address such as tcp/HOST:7447")
+    join.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
+    join.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
+    status = action("status", "Show a run's peers: what came, what was taken, what was refused.")
+    status.add_argument("run", type=Path)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -365,6 +383,49 @@ def _doctor(args: argparse.Namespace) -> int:
     return run_checks()
 
 
+def _swarm(args: argparse.Namespace) -> int:
+    return {"keygen": _swarm_keygen, "join": _swarm_join, "status": _swarm_status}[args.action](
+        args
+    )
+
+
+def _swarm_keygen(args: argparse.Namespace) -> int:
+    try:
+        from redqueen.swarm.identity import Identity
+    except ImportError as error:
+        raise ConfigError(f"{error}; install it with: pip install 'redqueen[swarm]'") from error
+
+    print(Identity.create(args.file).name)
+    return 0
+
+
+def _swarm_join(args: argparse.Namespace) -> int:
+    """Train with the section `swarm` filled in; what the command line says goes before."""
+    address = args.place.partition("/")[0] in ("tcp", "tls", "quic", "udp")
+    place = (
+        [("swarm.transport.type", "zenoh"), ("swarm.transport.connect", f'["{args.place}"]')]
+        if address
+        else [("swarm.transport.path", str(Path(args.place).absolute()))]
+    )
+    given = dict(args.overrides)
+    identity = str(Path(given.get("swarm.identity", "swarm.key")).absolute())
+    filled = dict([("swarm.enabled", "true"), *place])
+    args.overrides = [*(filled | given | {"swarm.identity": identity}).items()]
+    return _train(args)
+
+
+def _swarm_status(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from redqueen.store import RunStore, load_exchange_counts
+    from redqueen.swarm.status import print_status
+
+    with RunStore.open(args.run, read_only=True) as store:
+        rows = store.rows("SELECT count(*), coalesce(sum(published), 0) FROM exchanges")
+        print_status(load_exchange_counts(store), *rows[0], Console(width=80))
+    return 0
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": _train,
     "resume": _resume,
@@ -373,6 +434,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": _verify,
     "compare": _compare,
     "export": _export,
+    "swarm": _swarm,
     "doctor": _doctor,
 }
 
@@ -384,7 +446,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     overrides: list[tuple[str, str]] = []
     try:
-        if words[:1] == ["train"]:
+        if words[:1] == ["train"] or words[:2] == ["swarm", "join"]:
             words, overrides = _split_overrides(words)
         args = _parser().parse_args(words)
         args.overrides = overrides

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from redqueen.background import Background
 from redqueen.callbacks.base import Callbacks
@@ -33,16 +33,22 @@ from redqueen.population import Population, RatingSystem, make_matches, match_re
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
 from redqueen.rollouts.plan import plan_posings, plan_proposals, posed_tasks
+from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
     Completion,
     EvolutionEvent,
+    ForeignGroup,
     Match,
     Proposal,
     Rejection,
+    Role,
     Rollout,
     StepRecord,
     Task,
 )
+
+if TYPE_CHECKING:  # needs the extra `swarm`
+    from redqueen.swarm.exchange import Swarm
 
 
 @dataclass(slots=True)
@@ -108,6 +114,8 @@ class Parts:
     base_parameters: int
     step: int = 0
     """Steps done."""
+    swarm: "Swarm | None" = None
+    """None: the run is in no swarm."""
 
 
 class Trainer:
@@ -127,6 +135,7 @@ class Trainer:
         self.callbacks = parts.callbacks
         self.base_parameters = parts.base_parameters
         self.step = parts.step
+        self.swarm = parts.swarm
         environments = {name: world.environment for name, world in self.worlds.items()}
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
@@ -183,6 +192,8 @@ class Trainer:
             InfrastructureError: one could not be written.
         """
         self._writes.finish()
+        if self.swarm is not None:
+            self.swarm.flush()
 
     def snapshot(self) -> Snapshot:
         """Return everything that the next step depends on, as it is now."""
@@ -235,12 +246,18 @@ class Trainer:
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
             rollouts = self._solve(step, matches, posed, clock)
+        foreign = self._exchange(step, posed, rollouts, phase)
         with phase("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
             members = self.population.members
+            samples, exchange = make_samples(matches, proposals, rollouts, rewards, members), None
+            if self.swarm is not None:
+                samples, exchange = self.swarm.join(
+                    samples, foreign, step, members, self.learner.rescored
+                )
             update = self.learner.update(
-                make_samples(matches, proposals, rollouts, rewards, members),
+                samples,
                 step,
                 versions={m.slot: self.step for m in members},
                 rate_factors={m.slot: m.learning_rate_factor for m in members},
@@ -261,6 +278,8 @@ class Trainer:
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics()
         metrics |= archive_metrics(self._archives)
+        if exchange is not None:
+            metrics |= swarm_metrics(exchange)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
             clock.seconds["propose"] + clock.seconds["solve"]
         )
@@ -277,6 +296,7 @@ class Trainer:
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
             streamed=tuple(task for _, task in streamed),
+            exchange=exchange,
         )
 
     def _propose(
@@ -368,6 +388,21 @@ class Trainer:
             )  # fmt: skip
             streamed += [(match, task) for task in tasks]
         return streamed
+
+    def _exchange(
+        self,
+        step: int,
+        posed: Sequence[tuple[Match, Task]],
+        rollouts: Sequence[Rollout],
+        phase: Any,
+    ) -> tuple[ForeignGroup, ...]:
+        """Other nodes get this step's rollouts; what there is of theirs is drawn."""
+        if self.swarm is None:
+            return ()
+        with phase("exchange"):
+            students = self.population.by_role(Role.STUDENT)
+            self.swarm.publish(step, (task for _, task in posed), rollouts)
+            return self.swarm.draw(step, students)
 
     def _solve(
         self, step: int, matches: Sequence[Match], posed: Sequence[tuple[Match, Task]], clock: Clock

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,16 @@ from redqueen.learner.batching import deal_minibatches
 from redqueen.learner.loss import token_weights
 from redqueen.learner.metrics import UpdateReport, UpdateStats
 from redqueen.learner.optimizer import StackedAdamW
-from redqueen.learner.passes import Batch, Pass, Scorer, Sequences, backward, mismatch, run_pass
+from redqueen.learner.passes import (
+    Batch,
+    Pass,
+    Scorer,
+    Sequences,
+    backward,
+    logprobs,
+    mismatch,
+    run_pass,
+)
 from redqueen.types import Role, Sample
 
 CHECKED_SHARE = 0.25
@@ -108,6 +118,25 @@ class Learner:
             self._pass_over(stats, step, rate_factors or {})
         self._memories = memories
         return stats.report()
+
+    def rescored(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Return samples with the log-probabilities that the present adapters give them.
+
+        For texts of other nodes, whose samples then count as this node's own (SAPO, arXiv
+        2509.08721, section 3).
+        """
+        for sample in samples:
+            _check_form(sample)
+        stats = UpdateStats(samples, np.zeros(len(samples)))
+        batches = self._micro_batches(range(len(samples)), stats)
+        jobs = [self._batch(batch, stats, {}) for batch in batches]
+        results = self.scorer.map_gradients(logprobs, jobs)
+        now = {
+            i: row
+            for batch, rows in zip(batches, results, strict=True)
+            for i, row in zip(batch, rows, strict=True)
+        }
+        return [replace(sample, logprobs=now[i]) for i, sample in enumerate(samples)]
 
     def _advantages(self, samples: Sequence[Sample], memories: Mapping[str, Memory]) -> Floats:
         """Return the advantages [N], each role's by its own scheme."""

@@ -145,6 +145,28 @@ CREATE TABLE events (
     PRIMARY KEY (step, idx)
 ) WITHOUT ROWID;
 
+-- What came of other nodes. These rows outlive their step, so that a resumed run, which does the
+-- steps after its checkpoint again, learns from the same groups.
+CREATE TABLE exchanges (
+    step INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    published INTEGER NOT NULL,     -- groups sent
+    counts TEXT NOT NULL            -- JSON: author -> what became of its messages -> how many
+);
+
+CREATE TABLE foreign_groups (
+    step INTEGER NOT NULL REFERENCES exchanges ON DELETE CASCADE,
+    idx INTEGER NOT NULL,
+    origin TEXT NOT NULL,           -- the author's public key
+    epoch INTEGER NOT NULL,         -- with `number`: which of its messages
+    number INTEGER NOT NULL,
+    student INTEGER NOT NULL,       -- who learnt from it
+    message BLOB NOT NULL,          -- as it came, signed
+    verdicts TEXT NOT NULL,         -- JSON list, this node's
+    partial_scores TEXT NOT NULL,   -- JSON list
+    PRIMARY KEY (step, idx)
+) WITHOUT ROWID;
+
 CREATE TABLE evaluations (
     id INTEGER PRIMARY KEY,
     step INTEGER NOT NULL,          -- the run's step that was measured

@@ -27,7 +27,7 @@ from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_RE
 from redqueen.environments.code.sources import SeedTasks, Stream, beyond, held_out
 from redqueen.environments.code.tasks import DIFFICULTY, MEASURES, TaskMaker
 from redqueen.environments.code.texts import task_id
-from redqueen.environments.code.validation import validate
+from redqueen.environments.code.validation import revalidate, validate
 from redqueen.sandbox import parse_module
 from redqueen.types import Messages, Rejection, Task, user
 
@@ -79,6 +79,7 @@ DESCRIPTION = Description(
 class CodeEnvironment:
     """Tasks over Python functions; an `Environment` and a `TaskSpace`."""
 
+    version = 1
     measures = MEASURES
     description = DESCRIPTION
 
@@ -157,6 +158,10 @@ class CodeEnvironment:
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
         """Return a task or a named rejection for each draft; every input runs twice."""
         return validate(drafts, self.name, self.config, self.style, self._sandbox())
+
+    def revalidate(self, tasks: Sequence[Task]) -> list[Task | Rejection]:
+        """Return each task of another node made anew, or a named rejection."""
+        return revalidate(tasks, self.name, self.config, self._sandbox())
 
     def fingerprint(self, task: Task) -> Fingerprint:
         """Return the program up to names, and up to constants if so configured, with its inputs.

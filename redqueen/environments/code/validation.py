@@ -39,6 +39,32 @@ def validate(
 ) -> list[Task | Rejection]:
     """Return a task or a named rejection for each draft. The sandbox runs them all together."""
     candidates = [read_draft(draft, config, style) for draft in drafts]
+    return _run(drafts, candidates, environment, config, sandbox)
+
+
+def revalidate(
+    tasks: Sequence[Task], environment: str, config: "Code", sandbox: Sandbox
+) -> list[Task | Rejection]:
+    """Return each task made anew from its program and inputs, if that gives the same payload."""
+    drafts = [Draft(task.kind, "", (), task.author, task.step) for task in tasks]
+    candidates = [read_payload(task, config) for task in tasks]
+    made = _run(drafts, candidates, environment, config, sandbox)
+    return [
+        reject("other_payload")
+        if isinstance(again, Task) and again.payload != task.payload
+        else again
+        for task, again in zip(tasks, made, strict=True)
+    ]
+
+
+def _run(
+    drafts: Sequence[Draft],
+    candidates: Sequence[Candidate | Rejection],
+    environment: str,
+    config: "Code",
+    sandbox: Sandbox,
+) -> list[Task | Rejection]:
+    """Return what becomes of candidates when they have run."""
     calls: list[Call] = []
     for item in candidates:
         if isinstance(item, Candidate):
@@ -86,6 +112,25 @@ def read_draft(draft: Draft, config: "Code", style: Style) -> Candidate | Reject
     if isinstance(parsed, str):
         return reject(parsed)
     return _read_inputs(draft.kind, parsed, inputs, message, config)
+
+
+def read_payload(task: Task, config: "Code") -> Candidate | Rejection:
+    """Return what a payload asks for, which may be any JSON, or why it may not run."""
+    payload = task.payload
+    try:
+        pairs = [*payload["examples"], *payload["hidden"]] if task.kind == "code_f" else []
+        inputs = [given for given, _ in pairs] if pairs else [payload["input"]]
+        program, message = payload["program"], payload.get("message", "")
+    except (KeyError, TypeError, ValueError):
+        return reject("unparsable")
+    if task.kind not in config.kinds or not all(
+        isinstance(item, str) for item in (program, message, *inputs)
+    ):
+        return reject("unparsable")
+    parsed = parse_program(program, config.max_program_chars)
+    if isinstance(parsed, str):
+        return reject(parsed)
+    return _read_inputs(task.kind, parsed, inputs, message, config)
 
 
 def _read_inputs(
