@@ -422,7 +422,8 @@ def _swarm_status(args: argparse.Namespace) -> int:
 
     with RunStore.open(args.run, read_only=True) as store:
         rows = store.rows("SELECT count(*), coalesce(sum(published), 0) FROM exchanges")
-        print_status(load_exchange_counts(store), *rows[0], Console(width=80))
+        steps, published = rows[0]
+        print_status(load_exchange_counts(store), steps, published, Console(width=80))
     return 0
 
 

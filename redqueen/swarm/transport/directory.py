@@ -96,13 +96,14 @@ class SharedFolder:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return None  # removed since, or a link
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return None
-            try:
-                return file.read(self._node.max_bytes + 1)
-            except OSError:
-                return None
+            return os.read(descriptor, self._node.max_bytes + 1)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Nothing is held."""
