@@ -7,7 +7,8 @@ PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
 .PHONY: run test lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
-        bench-main-job bench-sandbox bench-guards \
+        base-smollm2 base-qwen-coder bench-prompts \
+        bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
         bench-limits bench-peers bench-gpu bench-swarm bench clean
 
@@ -43,16 +44,27 @@ eval-seedling2: $(READY)  ## measure that model on the suites near, middle and f
 eval-seedling: $(READY)  ## measure the seedling that ships with the package
 	$(BIN)/python -m recipes.seedling.evaluate
 
+base-smollm2 base-qwen-coder: base-%: $(READY)  ## make a real base into build/bases (98, 491 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gguf]'
+	$(BIN)/python -m recipes.real_bases $*
+
+BASE ?= qwen-coder
+bench-prompts: base-$(BASE)  ## what a real base makes of the instruct prompts (BASE=smollm2)
+	$(BIN)/python -m bench.prompts --base build/bases/$(BASE) $(if $(CRUXEVAL),--cruxeval $(CRUXEVAL))
+
 bench-main-job: $(READY)  ## the default run with three seeds, measured on 1,000 held-out tasks
 	$(BIN)/python -m bench.main_job
 
 bench-sandbox: $(READY)  ## verdicts a second, and the hostile corpus
 	$(BIN)/python -m bench.sandbox
 
+bench-benchmarks: $(READY)  ## does the harness grade right? FILES=DIRECTORY of released files
+	$(BIN)/python -m bench.benchmarks $(FILES)
+
 bench-guards: $(READY)  ## what the guards turn down, of sound tasks and of the seedling's
 	$(BIN)/python -m bench.guards
 
-bench-learning: $(READY)  ## one student on a fixed stream of tasks: does the update learn at all?
+bench-learning: $(READY)  ## one student practises 32 hard tasks: does the update teach anything?
 	$(BIN)/python -m bench.learning
 
 bench-evolution: $(READY)  ## one child of a 7B model's adapters by each operator, beside PEFT

@@ -16,12 +16,18 @@ Metrics = Mapping[str, float]
 
 def _least(metrics: Metrics, name: str) -> float | None:
     """Least value of `diversity/<group>/<name>` over the groups."""
-    found = [
+    values = [
         value
         for key, value in metrics.items()
         if key.startswith("diversity/") and key.endswith(f"/{name}")
     ]
-    return min(found, default=None)
+    return min(values, default=None)
+
+
+def least_reliability(metrics: Metrics) -> float | None:
+    """Return the least `fitness_reliability/<group>` over the groups; None: nothing measured."""
+    prefix = "fitness_reliability/"
+    return min((v for key, v in metrics.items() if key.startswith(prefix)), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,8 @@ class Cause:
     measure: Callable[[Metrics], float | None]
     ceiling: bool = False
     """True: the measure is too high; False: too low."""
+    at_once: bool = False
+    """One step is enough to begin and to end it: the measure comes once in a generation."""
     loss: bool = False
     """True: something is lost. Founders start alike and differ only later, so the alarm is not
     armed before the measure has been well for `patience` steps in a row."""
@@ -62,6 +70,14 @@ CAUSES: dict[str, Cause] = {
         ceiling=True,
     ),
     "too_hard": Cause("hardly an attempt is correct", lambda metrics: metrics.get("solve_rate")),
+    "truncated": Cause(
+        "many texts are cut off by the limit of tokens",
+        lambda metrics: metrics.get("truncated"),
+        ceiling=True,
+    ),
+    "selection_is_noise": Cause(
+        "fitness hardly tells the members apart", least_reliability, at_once=True
+    ),
     "no_learning_signal": Cause(
         "hardly a sequence has an advantage to learn from",
         lambda metrics: metrics.get("zero_advantages"),
@@ -92,14 +108,16 @@ class Alarms:
         for name, cause in CAUSES.items():
             value = cause.measure(metrics)
             if value is not None:
-                self._take(self._watches[name], cause.beyond(value, getattr(self.config, name)))
+                beyond = cause.beyond(value, getattr(self.config, name))
+                self._take(self._watches[name], beyond, 1 if cause.at_once else None)
         return {f"alarm/{name}": 1.0 for name, watch in self._watches.items() if watch.ringing}
 
-    def _take(self, watch: _Watch, beyond: bool) -> None:
+    def _take(self, watch: _Watch, beyond: bool, patience: int | None) -> None:
+        """`patience` None: the run's."""
         # Unarmed, it waits for steps that are well; ringing likewise; else for those that are not.
         awaited = beyond if watch.armed and not watch.ringing else not beyond
         watch.streak = watch.streak + 1 if awaited else 0
-        if watch.streak < self.config.patience:
+        if watch.streak < (patience or self.config.patience):
             return
         watch.streak = 0
         if not watch.armed:

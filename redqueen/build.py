@@ -4,25 +4,32 @@ Training, resuming, evaluation, export, verification and the doctor all start he
 only what it needs.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from redqueen import registry
+from redqueen.benchmarks.base import Benchmark
+from redqueen.benchmarks.contamination import BenchmarkTasks
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
-from redqueen.config import Config, build_config, merge
-from redqueen.curriculum import RESERVED, Archive, CopyIndex, HeldOut, check_sources
+from redqueen.config import Config, SandboxConfig, build_config, merge
+from redqueen.curriculum import RESERVED, Archive, CopyIndex, HeldOut, SeedRegion, check_sources
 from redqueen.engines.base import Engine
+from redqueen.engines.trial import try_base
 from redqueen.environments.base import (
     SEED,
     STREAM,
+    ConstructSpace,
     Environment,
+    EnvironmentConfig,
+    KeyedSource,
     Services,
     TaskSpace,
     describe,
@@ -30,27 +37,30 @@ from redqueen.environments.base import (
 )
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_rated
+from redqueen.evolution.frames import weighted_sum
 from redqueen.learner import Learner, Scorer, StackedAdamW
 from redqueen.learner.assign import student_reward
+from redqueen.models.adapters import Factors
+from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
+from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
+from redqueen.parts import Parts, World
 from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import Sandbox, make_sandbox
-from redqueen.store import (
-    Checkpoint,
-    RunStore,
-    load_checkpoint,
-    load_exchange_counts,
-    load_exchanges,
-    load_foreign_keys,
-)
-from redqueen.trainer import Parts, Trainer, World
+from redqueen.store import Checkpoint, RunStore, load_checkpoint
+from redqueen.trainer import Trainer
 from redqueen.types import Role, Task
 
 if TYPE_CHECKING:  # needs the extra `swarm`
-    from redqueen.swarm.exchange import Past, Swarm
+    from redqueen.swarm.exchange import Swarm
 
 Stop = Callable[[], bool]
+
+BASE_DIGEST = "base_digest"
+"""Where a run's database keeps what its base's weights were."""
+PROMPT_ROOM = 1024
+"""Tokens of a long prompt, where the memory for the longest text is judged."""
 
 
 def never() -> bool:
@@ -59,9 +69,11 @@ def never() -> bool:
 
 
 @contextmanager
-def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
-    """Make the environments that a config names; at the end their sandbox, if one was started,
-    is closed.
+def open_environments(
+    config: Config, more: Mapping[str, EnvironmentConfig] = MappingProxyType({})
+) -> Iterator[dict[str, Environment]]:
+    """Make the environments that a config names, and `more` (benchmarks) that it does not; at the
+    end what was started for them is closed.
 
     Raises:
         ConfigError: an environment's keys do not work.
@@ -75,10 +87,19 @@ def open_environments(config: Config) -> Iterator[dict[str, Environment]]:
                 started.append(stack.enter_context(make_sandbox(config.sandbox)))
             return started[0]
 
+        made: dict[object, Any] = {}
+
+        def shared(start: Callable[[SandboxConfig], AbstractContextManager[Any]]) -> Any:
+            if start not in made:
+                made[start] = stack.enter_context(start(config.sandbox))
+            return made[start]
+
         dialect = dialect_of(config.policy.base)
+        backend = registry.load("sandbox", config.sandbox.backend)
+        python = getattr(backend, "python", "pure")
         yield {
-            name: item.build(Services(sandbox, dialect, name))
-            for name, item in config.environments.items()
+            name: item.build(Services(sandbox, dialect, python, name, shared))
+            for name, item in {**config.environments, **more}.items()
         }
 
 
@@ -98,7 +119,20 @@ def open_engine(config: Config, model: PopulationModel) -> Iterator[Engine]:
         engine.close()
 
 
-def _world(name: str, environment: Environment, config: Config, population: Population) -> World:
+def benchmarks_of(config: Config) -> dict[str, Benchmark]:
+    """Return the benchmarks that a run names, by their labels."""
+    named: Sequence[Benchmark] = config.eval.benchmarks
+    given = {"files": config.eval.benchmark_files}
+    return {item.label: item if item.files else item.model_copy(update=given) for item in named}
+
+
+def _world(
+    name: str,
+    environment: Environment,
+    config: Config,
+    population: Population,
+    kept_out: Sequence[KeyedSource],
+) -> World:
     """Return an environment with an empty archive, and what must not be trained on."""
     curriculum, sources = config.curriculum, sources_of(environment)
     taught = bool(population.by_role(Role.TEACHER))
@@ -114,7 +148,13 @@ def _world(name: str, environment: Environment, config: Config, population: Popu
     copies = None
     if isinstance(environment, TaskSpace) and curriculum.near_copies:
         copies = CopyIndex(environment.fingerprint, curriculum.family_repeats)
-    held_out = HeldOut(environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED)
+    held_out = HeldOut(
+        environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED, more=kept_out
+    )
+    seeds = None
+    if isinstance(environment, ConstructSpace) and SEED in sources:
+        tasks = sources[SEED].tasks(curriculum.seed_tasks, config.seed)
+        seeds = SeedRegion(environment.constructs, tasks)
     return World(
         environment,
         Archive(curriculum.archive_size, environment),
@@ -122,6 +162,7 @@ def _world(name: str, environment: Environment, config: Config, population: Popu
         copies,
         sources.get(STREAM),
         config.environments[name].share,
+        seeds,
     )
 
 
@@ -135,63 +176,50 @@ def seed_tasks(environments: Mapping[str, Environment], config: Config) -> dict[
     }
 
 
-def _open_swarm(
+def _load(config: Config, slots: int, digest: str | None = None) -> PopulationModel:
+    """Load and try the base that a config names.
+
+    Raises:
+        ConfigError: it is not usable, or its weights are not those of this digest.
+    """
+    model = PopulationModel.load(config.policy, slots, config.seed)
+    if digest is not None and digest != model.base.digest:
+        raise ConfigError(
+            f"policy.base = {config.policy.base!r} has other weights than the run began with "
+            f"({model.base.digest[:19]}…, not {digest[:19]}…); put them back, or name the place "
+            "that they have moved to with --policy.base"
+        )
+    try_base(model)
+    return model
+
+
+def _swarm(
     config: Config,
     worlds: Mapping[str, World],
     model: PopulationModel,
-    past: "Past | None",
-    stack: ExitStack,
-) -> "Swarm":
-    """Return this run's node of a swarm; it leaves it when the stack is closed.
+    store: RunStore | None,
+    step: int,
+) -> "Swarm | None":
+    """Return the run's node of a swarm, if it is to be one; `store` None: the run is new.
 
     Raises:
         ConfigError: the extra `swarm`, the identity or what the transport needs is missing.
     """
+    if not config.swarm.enabled:
+        return None
     try:
-        from redqueen.swarm.codec import ModelCodec
-        from redqueen.swarm.exchange import Past, Swarm
-        from redqueen.swarm.identity import Identity
-        from redqueen.swarm.judge import Judge
-        from redqueen.swarm.transport.base import Node
+        from redqueen.swarm.node import open_swarm, past_of
     except ImportError as error:
         raise ConfigError(
             f"swarm.enabled: {error}; install it with: pip install 'redqueen[swarm]'"
         ) from error
-    keys, limit = config.swarm, config.rollout.solve_tokens
-    identity = Identity.load(Path(keys.identity))
-    codec = ModelCodec(model, limit)
-    node = Node(identity.name, keys.max_bytes, keys.quota, keys.max_peers)
-    swarm = Swarm(
-        keys,
-        identity,
-        keys.transport.build(node),
-        Judge(
-            {name: world.environment for name, world in worlds.items()},
-            lambda task: worlds[task.environment].held_out.holds(task),
-            partial(student_reward, config=config.learner),
-            codec.fits,
-        ),
-        codec,
-        past or Past(int(time.time())),
-        seed=config.seed,
-        limit=limit,
-    )
-    stack.callback(swarm.close)
-    return swarm
-
-
-def _past(store: RunStore, step: int) -> "Past | None":
-    """Return what a run, resumed after `step`, has on record of its swarm; None: nothing."""
-    epoch = store.rows("SELECT max(epoch) FROM exchanges")[0][0]
-    if epoch is None:
-        return None
-    from redqueen.swarm.exchange import Past
-
-    return Past(
-        epoch,
-        load_exchanges(store, after=step),
-        load_foreign_keys(store),
-        load_exchange_counts(store),
+    return open_swarm(
+        config,
+        {name: world.environment for name, world in worlds.items()},
+        lambda task: worlds[task.environment].held_out.holds(task),
+        partial(student_reward, config=config.learner),
+        model,
+        past_of(store, step) if store else None,
     )
 
 
@@ -199,10 +227,11 @@ def _parts(
     config: Config,
     directory: Path,
     saved: Checkpoint | None,
+    digest: str | None,
     stop: Stop,
     extra: Sequence[Callback],
     stack: ExitStack,
-    past: "Past | None" = None,
+    store: RunStore | None = None,
 ) -> Parts:
     """Make everything that a trainer needs; what must be closed goes on the stack."""
     check_rated(config.population, config.evolution)
@@ -211,15 +240,31 @@ def _parts(
         if saved
         else Population.founders(config.population)
     )
-    model = PopulationModel.load(config.policy, len(population), config.seed)
+    model = _load(config, len(population), digest)
     if saved:
         model.adapters.load_state_dict(saved.tensors["adapters"])
+    elif sources := config.population.from_:
+        for slot in range(len(population)):
+            model.import_adapter(slot, sources[slot % len(sources)])
+    longest = max(config.rollout.propose_tokens, config.rollout.solve_tokens)
+    settle(model, PROMPT_ROOM + longest)
+    if model.base.digest.startswith("commit:"):
+        pinned = {"revision": model.base.digest.removeprefix("commit:")}
+        model.configure(model.config.model_copy(update=pinned))
+    config = config.model_copy(update={"policy": model.config})
     engine = stack.enter_context(open_engine(config, model))
     environments = stack.enter_context(open_environments(config))
     if config.curriculum.held_out != "all":
         check_sources(environments, config.curriculum.held_out, "curriculum.held_out")
     check_sources(environments, config.eval.suites, "eval.suites")
-    worlds = {name: _world(name, item, config, population) for name, item in environments.items()}
+    named = [*benchmarks_of(config).values()]
+    for benchmark in named:
+        benchmark.rows()  # what cannot be read is said now, not after the training
+    kept_out = [BenchmarkTasks(named)] if named and config.curriculum.held_out_benchmarks else []
+    worlds = {
+        name: _world(name, item, config, population, kept_out)
+        for name, item in environments.items()
+    }
     optimizer = StackedAdamW(
         model.adapters.parameters(),
         betas=config.learner.betas,
@@ -244,6 +289,9 @@ def _parts(
         callbacks.restore(saved.state["callbacks"])
         for name, world in worlds.items():
             world.archive.restore(saved.state["archives"][name])
+    swarm = _swarm(config, worlds, model, store, saved.step if saved else 0)
+    if swarm is not None:
+        stack.callback(swarm.close)
     return Parts(
         config=config,
         engine=engine,
@@ -253,13 +301,22 @@ def _parts(
         ratings=RatingSystem(config.population),
         population=population,
         evolution=Evolution(
-            config.evolution, config.population, config.rollout.temperature, config.seed
+            config.evolution,
+            config.population,
+            {
+                Role.TEACHER: config.rollout.propose_temperature or config.rollout.temperature,
+                Role.STUDENT: config.rollout.temperature,
+            },
+            config.seed,
+            config.learner.frozen,
         ),
         behaviour=behaviour,
         callbacks=callbacks,
         base_parameters=model.num_parameters,
+        base_digest=model.base.digest,
         step=saved.step if saved else 0,
-        swarm=_open_swarm(config, worlds, model, past, stack) if config.swarm.enabled else None,
+        leaves_room=model.leaves_room,
+        swarm=swarm,
     )
 
 
@@ -277,16 +334,20 @@ def start(
         InfrastructureError: the sandbox, the disk or a process failed.
     """
     RunStore.check_vacant(directory)
-    base = absolute_base(config.policy.base)
-    config = build_config(merge(config.model_dump(), {"policy": {"base": base}}))
+    places = {
+        "policy": {"base": absolute_base(config.policy.base)},
+        "population": {"from": [str(Path(p).resolve()) for p in config.population.from_]},
+    }
+    config = build_config(merge(config.model_dump(), places))
     with ExitStack() as stack:
-        parts = _parts(config, directory, None, stop, callbacks, stack)
+        parts = _parts(config, directory, None, None, stop, callbacks, stack)
         environments = {name: world.environment for name, world in parts.worlds.items()}
         seeds = seed_tasks(environments, config)
         for name, tasks in seeds.items():
             parts.worlds[name].archive.add(tasks)
         declared = {name: describe(item) for name, item in environments.items()}
-        store = stack.enter_context(RunStore.create(directory, config, declared))
+        store = stack.enter_context(RunStore.create(directory, parts.config, declared))
+        store.write_meta(BASE_DIGEST, parts.base_digest)
         store.write_seed_tasks([task for tasks in seeds.values() for task in tasks])
         trainer = stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
         trainer.storage.save(trainer.snapshot())
@@ -317,8 +378,8 @@ def resume(
         if steps is not None and steps < saved.step:
             raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
         store.write_meta("config", config.model_dump(mode="json"))
-        past = _past(store, saved.step) if config.swarm.enabled else None
-        parts = _parts(config, directory, saved, stop, callbacks, stack, past)
+        digest = store.meta(BASE_DIGEST)
+        parts = _parts(config, directory, saved, digest, stop, callbacks, stack, store)
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
 
 
@@ -340,17 +401,57 @@ class OpenRun:
     population: Population
     model: PopulationModel
 
+    def average(self, exact: bool) -> tuple[dict[str, Factors], float]:
+        """Return factors and alpha of the average of all students' updates.
 
-def open_run(directory: Path, base: str | None = None) -> OpenRun:
+        `exact`: of the sum of their ranks; else the nearest of a member's rank (Eckart-Young).
+        """
+        adapters = self.model.adapters
+        students = [adapters.get(member.slot) for member in self.population.by_role(Role.STUDENT)]
+        if exact:
+            return summed(students, adapters.alpha)
+        mean = weighted_sum(students, [1.0 / len(students)] * len(students))
+        return {name: Factors(*pair) for name, pair in mean.items()}, adapters.alpha
+
+
+def open_run(directory: Path, base: str | None = None, spare_slots: int = 0) -> OpenRun:
     """Load base, adapters and population of a run's newest checkpoint; takes no lock.
+
+    `spare_slots` adapters that change nothing follow those of the members.
 
     Raises:
         ConfigError: there is no run, or no checkpoint; or the base cannot be loaded.
     """
     with RunStore.open(directory, read_only=True) as store:
-        config = _changed(store.config(), None, base)
+        config, digest = _changed(store.config(), None, base), store.meta(BASE_DIGEST)
     saved = load_checkpoint(directory)
     population = Population.from_json(saved.state["population"])
-    model = PopulationModel.load(config.policy, len(population), config.seed)
-    model.adapters.load_state_dict(saved.tensors["adapters"])
+    model = _load(config, len(population) + spare_slots, digest)
+    model.adapters.load_state_dict(
+        {
+            name: torch.cat((tensor, tensor.new_zeros(spare_slots, *tensor.shape[1:])))
+            for name, tensor in saved.tensors["adapters"].items()
+        }
+    )
     return OpenRun(directory, config, saved.step, population, model)
+
+
+def open_base(base: str, directory: Path) -> OpenRun:
+    """Load a base alone, to be measured: `directory` becomes a run that nothing was trained in.
+
+    Raises:
+        ConfigError: the base cannot be loaded, or the directory holds a run on another base.
+    """
+    place = absolute_base(base)
+    config = build_config({"name": Path(place).name, "policy": {"base": place}}, "command line")
+    if (directory / "run.db").exists():
+        with RunStore.open(directory, read_only=True) as store:
+            config = store.config()
+        if config.policy.base != place:
+            raise ConfigError(
+                f"{directory} holds results of {config.policy.base}; choose another with --out"
+            )
+    model = _load(config, 1)
+    if not (directory / "run.db").exists():
+        RunStore.create(directory, config).close()
+    return OpenRun(directory, config, 0, Population((), 0), model)

@@ -1,28 +1,17 @@
-"""The command line: train, resume, eval, report, verify, compare, export, swarm, doctor."""
+"""The command line: what each command takes; `redqueen.commands` is what it does."""
 
 import argparse
 import logging
 import os
 import shlex
 import sys
-import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from redqueen import __version__
+from redqueen.commands import COMMANDS
 from redqueen.errors import ConfigError, RedQueenError
-from redqueen.formatting import duration
-from redqueen.terminal import StopRequest, counting, print_error
-
-# torch and transformers take seconds to import: `--help` and config errors do without.
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from redqueen.build import OpenRun
-    from redqueen.compare import Study
-    from redqueen.trainer import Trainer
+from redqueen.terminal import print_error
 
 EPILOG = """\
 examples:
@@ -51,13 +40,18 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
     train.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
 
+    plan = command(
+        "plan", "Say what a run would take in memory and time. Takes what `train` takes."
+    )
+    plan.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
+
     resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
     resume.add_argument("run", type=Path)
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
     _moved_base(resume)
 
-    measure = command("eval", "Measure the base and the living students on held-out suites.")
-    measure.add_argument("run", type=Path)
+    measure = command("eval", "Measure the base and the living students on suites or benchmarks.")
+    measure.add_argument("run", type=Path, help="a run; with --benchmark also a base model")
     measure.add_argument(
         "--suite",
         action="append",
@@ -65,14 +59,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     measure.add_argument("--tasks", type=_positive, help="number of tasks of each suite")
     measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
+    measure.add_argument(
+        "--average", action="store_true", help="measure the average of all students too"
+    )
     _moved_base(measure)
+    _benchmark_arguments(measure)
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
     report.add_argument("run", type=Path)
 
+    status = command("status", "Say how far a run is, and whether it works.")
+    status.add_argument("run", type=Path)
+
     verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
     verify.add_argument("run", type=Path)
     verify.add_argument("--all", action="store_true", help="every row, not a sample")
+    verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
     verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
     _moved_base(verify)
 
@@ -80,11 +82,22 @@ def _parser() -> argparse.ArgumentParser:
         command("compare", "Run configs x seeds at matched work; one table, one page.")
     )
 
-    export = command("export", "Write one member as a PEFT adapter directory.")
+    export = command("export", "Write adapters for PEFT, or merged models for transformers.")
     export.add_argument("run", type=Path)
-    export.add_argument("--member", default="best", help="a member id, or `best` (student)")
+    export.add_argument(
+        "--member",
+        default="best",
+        help="a member id, `best` (student), `all`, or `average` of all students",
+    )
+    export.add_argument(
+        "--rank",
+        choices=("sum", "keep"),
+        default="sum",
+        help="of the average: `sum` is exact, `keep` the nearest of a member's rank",
+    )
+    export.add_argument("--merge", action="store_true", help="a whole model: base and adapter")
     _moved_base(export)
-    export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID")
+    export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID, or RUN/models/…")
 
     _swarm_arguments(command("swarm", "Train together with other nodes; see docs/swarm.md."))
 
@@ -96,6 +109,19 @@ def _moved_base(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
     )
+
+
+def _benchmark_arguments(measure: argparse.ArgumentParser) -> None:
+    given = measure.add_argument_group("benchmarks (docs/benchmarks.md)")
+    given.add_argument("--benchmark", nargs="+", metavar="NAME",
+                       help="measure on these instead of suites; `all` for every one")  # fmt: skip
+    given.add_argument("--files", default="", metavar="DIR",
+                       help="the released files; default: the hub")  # fmt: skip
+    given.add_argument("--temperature", type=float, default=0.6, help="of --samples; default 0.6")
+    given.add_argument("--max-tokens", type=_positive, help="default: the benchmark's own")
+    given.add_argument("--since", help="LiveCodeBench: first contest date, as 2024-08-01")
+    given.add_argument("--until", help="LiveCodeBench: last contest date")
+    given.add_argument("--out", type=Path, help="for a base; default: evaluations/NAME")
 
 
 def _compare_arguments(compare: argparse.ArgumentParser) -> None:
@@ -142,302 +168,25 @@ def _positive(text: str) -> int:
 
 
 def _split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Take `--section.key value` and `--section.key=value` out of the arguments of `train`.
+    """Take `--section.key value` and `--section.key=value` out of those of `train` and `plan`.
 
     argparse cannot: it would take the value of a flag that it does not know for the config file.
     """
-    own: list[str] = []
+    words: list[str] = []
     pairs: list[tuple[str, str]] = []
     rest = list(argv)
     while rest:
         word = rest.pop(0)
         key, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or key in ("out", "help"):
-            own.append(word)
+            words.append(word)
             continue
         if not equals:
             if not rest:
                 raise ConfigError(f"{word} needs a value")
             value = rest.pop(0)
         pairs.append((key, value))
-    return own, pairs
-
-
-def _free_directory(name: str) -> Path:
-    """runs/NAME, or runs/NAME-2, -3 … if that holds a run already."""
-    path, number = Path("runs") / name, 1
-    while (path / "run.db").exists():
-        number += 1
-        path = Path("runs") / f"{name}-{number}"
-    return path
-
-
-def _train(args: argparse.Namespace) -> int:
-    from redqueen import build
-    from redqueen.config import load_config
-
-    config = load_config(args.config, args.overrides)
-    directory = args.out or _free_directory(config.name)
-    return _run(lambda stop: build.start(config, directory, stop), directory)
-
-
-def _resume(args: argparse.Namespace) -> int:
-    from redqueen import build
-
-    return _run(lambda stop: build.resume(args.run, args.steps, stop, base=args.base), args.run)
-
-
-def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", directory: Path) -> int:
-    """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
-    from redqueen import build
-    from redqueen.report import population_text
-
-    stop, begun = StopRequest(), time.monotonic()
-    with stop.listening():
-        with make(stop) as trainer:
-            config = trainer.config
-            print(
-                f"{directory}  base {config.policy.base} ({trainer.base_parameters / 1e6:.1f} M), "
-                f"{population_text(config.population)}, seed {config.seed}"
-            )
-            finished = trainer.run(stop)
-        if not finished or stop.asked:
-            print(
-                f"Stopped after step {trainer.step}; nothing is lost. "
-                f"Go on with: {shlex.join(['redqueen', 'resume', str(directory)])}"
-            )
-            return 130
-    print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
-    if config.eval.enabled:
-        _measure(build.open_run(directory), config.eval.suites, config.eval.tasks,
-                 config.eval.samples)  # fmt: skip
-    return _finish(directory)
-
-
-def _measure(run: "OpenRun", suites: Sequence[str], count: int, samples: int) -> None:
-    from rich.console import Console
-
-    from redqueen import build
-    from redqueen.benchmarks import measure, subjects_of, tasks_of_suite
-    from redqueen.store import EvaluationStore
-
-    config, console = run.config, Console(highlight=False)
-    with (
-        build.open_environments(config) as environments,
-        EvaluationStore.open(run.directory) as store,
-    ):
-        plans = {
-            suite: tasks_of_suite(environments, suite, count, config.eval.seed) for suite in suites
-        }
-        with build.open_engine(config, run.model) as engine:
-            engine.sync(range(len(run.population)), run.model.adapters, run.step)
-            for suite, tasks in plans.items():
-                with counting(console, f"{suite} attempts") as counter:
-                    measure(
-                        store,
-                        engine,
-                        environments,
-                        suite,
-                        tasks,
-                        subjects_of(run.population),
-                        step=run.step,
-                        samples=samples,
-                        max_new_tokens=config.rollout.solve_tokens,
-                        seed=config.eval.seed,
-                        on_progress=counter,
-                    )
-
-
-def _finish(directory: Path) -> int:
-    from rich.console import Console
-
-    from redqueen.report import print_results, write_report
-    from redqueen.store import RunStore
-
-    print()
-    with RunStore.open(directory, read_only=True) as store:
-        print_results(store, Console(highlight=False))
-    print(f"\nReport: {write_report(directory)}")
-    print(f"An adapter for other tools: {shlex.join(['redqueen', 'export', str(directory)])}")
-    return 0
-
-
-def _eval(args: argparse.Namespace) -> int:
-    from redqueen import build
-
-    run = build.open_run(args.run, args.base)
-    plan = run.config.eval
-    _measure(
-        run,
-        tuple(dict.fromkeys(args.suite or plan.suites)),
-        args.tasks or plan.tasks,
-        args.samples or plan.samples,
-    )
-    return _finish(args.run)
-
-
-def _report(args: argparse.Namespace) -> int:
-    from redqueen.report import write_report
-
-    print(write_report(args.run))
-    return 0
-
-
-def _verify(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from redqueen import build
-    from redqueen.verify import print_verification, verify_run
-
-    console = Console(highlight=False)
-    run = build.open_run(args.run, args.base)
-    with build.open_environments(run.config) as environments, counting(console, "rows") as counter:
-        report = verify_run(run, environments, None if args.all else args.rows, counter)
-    print_verification(report, console)
-    return 0 if report.agrees else 1
-
-
-def _compare(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from redqueen.compare import compare
-
-    console = Console(highlight=False)
-    if args.report:
-        return _compare_report(args.report, console)
-    study = _study(args)
-    out = args.out or Path("comparisons") / (args.study.stem if args.study else study.name)
-    stop = StopRequest()
-    with stop.listening():
-        finished = compare(study, out, console=console, jobs=args.jobs, should_stop=stop)
-    if not finished:
-        console.print(f"Stopped; nothing is lost. Go on with: {args.command_line}")
-        return 130
-    return _compare_report(out, console)
-
-
-def _study(args: argparse.Namespace) -> "Study":
-    """The study file with what the command line changes, or a study of plain configs."""
-    from redqueen.compare import load_study, study_of
-
-    if (args.study is None) == (args.configs is None):
-        raise ConfigError("give a study file, or --configs and their TOML files")
-    given = {"tasks": args.tasks, "samples": args.samples}
-    changes = {key: value for key, value in given.items() if value is not None}
-    if args.configs:
-        match = None if args.match == "none" else args.match
-        return study_of(args.configs, args.seeds or (0, 1, 2, 3), match, **changes)
-    study = load_study(args.study)
-    changed = study.evaluation.model_copy(update=changes)
-    return study.model_copy(update={"evaluation": changed, "seeds": args.seeds or study.seeds})
-
-
-def _compare_report(out: Path, console: "Console") -> int:
-    """Print the tables, write the page; status 1 if runs are missing."""
-    from redqueen.compare import NOTE, report, terminal_table
-
-    result = report(out)
-    for table in result.tables:
-        if not table.wide:
-            console.print(terminal_table(table))
-    console.print(f"[dim]{NOTE}[/]\n\nPage: {result.page}\nTable: {result.table}")
-    missing = len(result.plan.runs) - len(result.runs)
-    if missing:
-        console.print(f"{missing} of {len(result.plan.runs)} runs are not finished")
-    return 1 if missing else 0
-
-
-def _best_student(run: "OpenRun") -> int:
-    """Return the id of the student that did best on the held-out suite, else of the best rated."""
-    from redqueen.report import main_suite, summarize
-    from redqueen.store import RunStore
-    from redqueen.types import Role
-
-    with RunStore.open(run.directory, read_only=True) as store:
-        suite = main_suite(store.suites())
-        result = summarize(store, suite) if suite else None
-    best = (result.standing("best student") or result.headline) if result else None
-    if best is not None and best.member is not None:
-        return best.member
-    students = run.population.by_role(Role.STUDENT)
-    return max(students, key=lambda member: member.conservative_rating).id
-
-
-def _export(args: argparse.Namespace) -> int:
-    from redqueen import build
-
-    run = build.open_run(args.run, args.base)
-    living = {str(member.id): member for member in run.population.members}
-    name = str(_best_student(run)) if args.member == "best" else args.member
-    if name not in living:
-        raise ConfigError(f"no living member {name!r} in {args.run}; living: {', '.join(living)}")
-    out = args.out or args.run / "adapters" / f"member-{name}"
-    run.model.export(living[name].slot, out)
-    print(out)
-    return 0
-
-
-def _doctor(args: argparse.Namespace) -> int:
-    from redqueen.doctor import run_checks
-
-    return run_checks()
-
-
-def _swarm(args: argparse.Namespace) -> int:
-    return {"keygen": _swarm_keygen, "join": _swarm_join, "status": _swarm_status}[args.action](
-        args
-    )
-
-
-def _swarm_keygen(args: argparse.Namespace) -> int:
-    try:
-        from redqueen.swarm.identity import Identity
-    except ImportError as error:
-        raise ConfigError(f"{error}; install it with: pip install 'redqueen[swarm]'") from error
-
-    print(Identity.create(args.file).name)
-    return 0
-
-
-def _swarm_join(args: argparse.Namespace) -> int:
-    """Train with the section `swarm` filled in; what the command line says goes before."""
-    address = args.place.partition("/")[0] in ("tcp", "tls", "quic", "udp")
-    place = (
-        [("swarm.transport.type", "zenoh"), ("swarm.transport.connect", f'["{args.place}"]')]
-        if address
-        else [("swarm.transport.path", str(Path(args.place).absolute()))]
-    )
-    given = dict(args.overrides)
-    identity = str(Path(given.get("swarm.identity", "swarm.key")).absolute())
-    filled = dict([("swarm.enabled", "true"), *place])
-    args.overrides = [*(filled | given | {"swarm.identity": identity}).items()]
-    return _train(args)
-
-
-def _swarm_status(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from redqueen.store import RunStore, load_exchange_counts
-    from redqueen.swarm.status import print_status
-
-    with RunStore.open(args.run, read_only=True) as store:
-        rows = store.rows("SELECT count(*), coalesce(sum(published), 0) FROM exchanges")
-        steps, published = rows[0]
-        print_status(load_exchange_counts(store), steps, published, Console(width=80))
-    return 0
-
-
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "train": _train,
-    "resume": _resume,
-    "eval": _eval,
-    "report": _report,
-    "verify": _verify,
-    "compare": _compare,
-    "export": _export,
-    "swarm": _swarm,
-    "doctor": _doctor,
-}
+    return words, pairs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -447,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     overrides: list[tuple[str, str]] = []
     try:
-        if words[:1] == ["train"] or words[:2] == ["swarm", "join"]:
+        if words[:1] in (["train"], ["plan"]) or words[:2] == ["swarm", "join"]:
             words, overrides = _split_overrides(words)
         args = _parser().parse_args(words)
         args.overrides = overrides

@@ -12,15 +12,31 @@ from functools import cache
 
 from redqueen.errors import ConfigError
 
+_BENCHMARKS = {
+    "humaneval+": "redqueen.benchmarks.humaneval_plus:HumanEvalPlus",
+    "mbpp+": "redqueen.benchmarks.mbpp_plus:MbppPlus",
+    "cruxeval-i": "redqueen.benchmarks.cruxeval:CruxEvalInput",
+    "cruxeval-o": "redqueen.benchmarks.cruxeval:CruxEvalOutput",
+    "livecodebench": "redqueen.benchmarks.livecodebench:LiveCodeBench",
+    "aime24": "redqueen.benchmarks.aime:Aime24",
+    "aime25": "redqueen.benchmarks.aime:Aime25",
+    "amc23": "redqueen.benchmarks.amc23:Amc23",
+    "math500": "redqueen.benchmarks.math500:Math500",
+    "minerva": "redqueen.benchmarks.minerva:Minerva",
+    "gsm8k": "redqueen.benchmarks.gsm8k:Gsm8k",
+    "olympiadbench": "redqueen.benchmarks.olympiadbench:OlympiadBench",
+}
+
 COMPONENTS: dict[str, dict[str, str]] = {
-    "environment": {"code": "redqueen.environments.code:Code"},
+    "environment": {"code": "redqueen.environments.code:Code", **_BENCHMARKS},
+    "benchmark": _BENCHMARKS,
     "engine": {
         "torch": "redqueen.engines.torch:Torch",
         "cpu": "redqueen.engines.cpu:Cpu",
         "auto": "redqueen.engines.auto:Auto",
     },
     "sandbox": {
-        "monty": "redqueen.sandbox.monty:MontySandbox",
+        "monty": "redqueen.sandbox.auto:MontyAlone",
         "cpython": "redqueen.sandbox.cpython:CPythonSandbox",
         "auto": "redqueen.sandbox.auto:AutoSandbox",
     },
@@ -34,10 +50,12 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "rare": "redqueen.curriculum.samplers:RareReferences",
         "recent": "redqueen.curriculum.samplers:RecentReferences",
         "azr": "redqueen.curriculum.samplers:AzrReferences",
+        "varied": "redqueen.curriculum.samplers:VariedReferences",
     },
     "teacher_reward": {
         "one_minus": "redqueen.learner.teacher_rewards:OneMinus",
         "variance": "redqueen.learner.teacher_rewards:Variance",
+        "novelty": "redqueen.learner.teacher_rewards:Novelty",
     },
     "advantage": {
         "grpo": "redqueen.learner.advantages.grpo:Grpo",
@@ -51,6 +69,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "conservative": "redqueen.evolution.fitness:Conservative",
         "solve_rate": "redqueen.evolution.fitness:SolveRate",
         "novelty": "redqueen.evolution.fitness:Novelty",
+        "dominated_novelty": "redqueen.evolution.fitness:DominatedNovelty",
+        "probe": "redqueen.evolution.fitness:Probe",
     },
     "selection": {
         "truncation": "redqueen.evolution.selection:Truncation",

@@ -6,30 +6,30 @@ The parts come from `redqueen.build`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from redqueen.background import Background
-from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Snapshot
-from redqueen.config import Config
-from redqueen.curriculum import Archive, CopyIndex, HeldOut, admit, draw_stream
-from redqueen.engines.base import Engine, Sampling
-from redqueen.environments.base import Draft, Environment, TaskSource, TaskSpace
+from redqueen.config.rollout import RolloutConfig
+from redqueen.curriculum import admit, archive_metrics, draw_stream, outside_share
+from redqueen.engines.base import Sampling
+from redqueen.environments.base import Draft, TaskSpace
 from redqueen.errors import InfrastructureError
 from redqueen.evolution import (
-    BehaviourLog,
-    Evolution,
+    Survey,
+    probe_result,
     removed_members,
     step_activity,
     survey,
+    with_probe,
 )
-from redqueen.learner import Learner, assign_rewards, make_samples, step_metrics
-from redqueen.models.adapters import AdapterStack
-from redqueen.population import Population, RatingSystem, make_matches, match_results
+from redqueen.learner import UpdateReport, assign_rewards, make_samples, step_metrics
+from redqueen.parts import Parts, Storage
+from redqueen.population import make_matches, match_results
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
 from redqueen.rollouts.plan import plan_posings, plan_proposals, posed_tasks
@@ -37,18 +37,17 @@ from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
     Completion,
     EvolutionEvent,
+    Exchange,
     ForeignGroup,
     Match,
     Proposal,
     Rejection,
     Role,
     Rollout,
+    Sample,
     StepRecord,
     Task,
 )
-
-if TYPE_CHECKING:  # needs the extra `swarm`
-    from redqueen.swarm.exchange import Swarm
 
 
 @dataclass(slots=True)
@@ -65,57 +64,6 @@ class Clock:
             yield
         finally:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begun
-
-
-class Storage(Protocol):
-    """Where finished steps go. Unlike callbacks, a failure of it ends the run."""
-
-    def write(self, record: StepRecord, checkpoint: Snapshot | None) -> None:
-        """Write a step, then what the next one depends on."""
-        ...
-
-    def save(self, checkpoint: Snapshot) -> None:
-        """Write a checkpoint alone."""
-        ...
-
-    def truncate_after(self, step: int) -> None:
-        """Forget the steps after a checkpoint, from before a crash."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """One environment of the run, with what the curriculum keeps of it."""
-
-    environment: Environment
-    archive: Archive
-    held_out: HeldOut
-    copies: CopyIndex | None
-    """None: near copies are allowed, or the environment has no fingerprints."""
-    stream: TaskSource | None
-    share: float
-    """Its share of matches."""
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a trainer works with; made by `redqueen.build` alone."""
-
-    config: Config
-    engine: Engine
-    adapters: AdapterStack
-    learner: Learner
-    worlds: Mapping[str, World]
-    ratings: RatingSystem
-    population: Population
-    evolution: Evolution
-    behaviour: BehaviourLog
-    callbacks: Callbacks
-    base_parameters: int
-    step: int = 0
-    """Steps done."""
-    swarm: "Swarm | None" = None
-    """None: the run is in no swarm."""
 
 
 class Trainer:
@@ -136,9 +84,11 @@ class Trainer:
         self.base_parameters = parts.base_parameters
         self.step = parts.step
         self.swarm = parts.swarm
+        self._leaves_room = parts.leaves_room
         environments = {name: world.environment for name, world in self.worlds.items()}
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
+        self._regions = {name: world.seeds for name, world in self.worlds.items() if world.seeds}
         self._archives = {name: world.archive for name, world in self.worlds.items()}
         self._verify = verifier_of(environments)
         self._checks, self._writes = Background("checks"), Background("store")
@@ -221,6 +171,11 @@ class Trainer:
     def train_step(self) -> StepRecord:
         """Return the record of one pass through the phases (docs/design.md), not yet stored."""
         config, step, clock = self.config, self.step + 1, Clock()
+        # Newborns of the last step would be measured before they have learnt anything.
+        due = self.evolution.is_due(step) and step < config.steps
+        probe = self.evolution.probe_at(step) if due else None
+        teachers = len(self.population.by_role(Role.TEACHER))
+        rollout = probe.step(config.rollout, teachers) if probe else config.rollout
 
         @contextmanager
         def phase(name: str) -> Iterator[None]:
@@ -229,57 +184,53 @@ class Trainer:
                 yield
 
         with phase("match"):
-            shares = {name: world.share for name, world in self.worlds.items()}
-            rng = numpy_rng(config.seed, step, "match")
             matches = make_matches(
                 self.population,
                 config.population.matchmaking,
                 self.ratings,
-                count=config.rollout.matches,
-                students_per_task=config.rollout.students_per_task,
-                shares=shares,
+                count=rollout.matches,
+                students_per_task=rollout.students_per_task,
+                shares={name: world.share for name, world in self.worlds.items()},
                 step=step,
-                rng=rng,
+                rng=numpy_rng(config.seed, step, "match"),
             )
-        proposals = self._propose(step, matches, phase, clock)
-        streamed = self._stream(step, matches)
+        proposals, shown = self._propose(step, matches, rollout, phase, clock)
+        streamed = self._stream(step, matches, rollout.tasks_per_match)
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
-            rollouts = self._solve(step, matches, posed, clock)
+            rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
         foreign = self._exchange(step, posed, rollouts, phase)
         with phase("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
-            members = self.population.members
-            samples, exchange = make_samples(matches, proposals, rollouts, rewards, members), None
-            if self.swarm is not None:
-                samples, exchange = self.swarm.join(
-                    samples, foreign, step, members, self.learner.rescored
-                )
-            update = self.learner.update(
-                samples,
-                step,
-                versions={m.slot: self.step for m in members},
-                rate_factors={m.slot: m.learning_rate_factor for m in members},
+            samples = make_samples(
+                matches,
+                proposals,
+                rollouts,
+                rewards,
+                self.population.members,
+                config.learner.frozen,
             )
+            update, exchange = self._update(step, samples, foreign)
             self.population = self.ratings.update(self.population, results)
             for _, task in posed:
                 self._archives[task.environment].add([task])
-        before, events = self.population, tuple[EvolutionEvent, ...]()
+        before = self.population
         with phase("evolve"):
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
-            # Newborns of the last step would be measured before they have learnt anything.
-            if self.evolution.is_due(step) and step < config.steps:
-                self.population, events = self.evolution.evolve(
-                    before, seen, self.adapters, self.learner.optimizer, step
-                )
-                self.behaviour.begin_generation([m.id for m in self.population.members])
+            measured: dict[str, float] = {}
+            if probe:
+                result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
+                seen, measured = with_probe(seen, result), result.metrics()
+            events = self._evolve(step, seen) if due else ()
             self.engine.sync(range(len(self.population)), self.adapters, step)
-        metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics()
+        metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= archive_metrics(self._archives)
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
+        valid = [p.outcome for p in proposals if isinstance(p.outcome, Task)]
+        metrics |= outside_share(self._regions, valid)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
             clock.seconds["propose"] + clock.seconds["solve"]
         )
@@ -296,14 +247,48 @@ class Trainer:
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
             streamed=tuple(task for _, task in streamed),
+            shown=shown,
             exchange=exchange,
         )
 
+    def _update(
+        self,
+        step: int,
+        samples: tuple[Sample, ...],
+        foreign: tuple[ForeignGroup, ...],
+    ) -> tuple[UpdateReport, Exchange | None]:
+        """One fused update of all members, from own samples and from groups of other nodes."""
+        members, exchange = self.population.members, None
+        if self.swarm is not None:
+            samples, exchange = self.swarm.join(
+                samples, foreign, step, members, self.learner.rescored
+            )
+        update = self.learner.update(
+            samples,
+            step,
+            versions={m.slot: self.step for m in members},
+            rate_factors={m.slot: m.learning_rate_factor for m in members},
+        )
+        return update, exchange
+
+    def _evolve(self, step: int, seen: Survey) -> tuple[EvolutionEvent, ...]:
+        """End a generation: the weak make room for children of the others."""
+        self.population, events = self.evolution.evolve(
+            self.population, seen, self.adapters, self.learner.optimizer, step
+        )
+        self.behaviour.begin_generation([m.id for m in self.population.members])
+        return events
+
     def _propose(
-        self, step: int, matches: Sequence[Match], phase: Any, clock: Clock
-    ) -> tuple[Proposal, ...]:
-        """The teachers write; what is written is validated while others still write."""
-        rollout = self.config.rollout
+        self,
+        step: int,
+        matches: Sequence[Match],
+        rollout: RolloutConfig,
+        phase: Any,
+        clock: Clock,
+    ) -> tuple[tuple[Proposal, ...], tuple[Task, ...]]:
+        """The teachers write; what is written is validated while others still write. Also returns
+        the references that are in no archive."""
         with phase("propose"):
             planned = plan_proposals(
                 matches,
@@ -313,9 +298,19 @@ class Trainer:
                 self.config.curriculum.references,
                 tasks_per_match=rollout.tasks_per_match,
                 reference_count=rollout.references,
+                temperature=rollout.propose_temperature,
+                dropout=rollout.vocabulary_dropout,
+                fits=lambda messages: self._leaves_room(messages, rollout.propose_tokens),
                 step=step,
                 seed=self.config.seed,
             )
+
+            shown = {
+                task.id: task
+                for plan in planned
+                for task in plan.references
+                if task.id not in self._archives[plan.match.environment]
+            }
 
             def draft(number: int, completion: Completion) -> tuple[str, Draft]:
                 plan = planned[number]
@@ -333,21 +328,10 @@ class Trainer:
                 partial(self.callbacks.on_texts, "propose"),
             )
         with phase("validate"):
-            validated = checks.results()
+            names = [plan.match.environment for plan in planned]
+            outcomes = self._admit(names, checks.results(), completions, shown)
             clock.seconds["beside/validate"] = checks.busy_seconds
-            outcomes: dict[int, Task | Rejection] = {}
-            for name, world in self.worlds.items():
-                places = [i for i, plan in enumerate(planned) if plan.match.environment == name]
-                admitted = admit(
-                    [validated[i] for i in places],
-                    [completions[i].finished for i in places],
-                    world.archive,
-                    world.copies,
-                    world.held_out,
-                )
-                outcomes.update(zip(places, admitted, strict=True))
-            _check_validated(list(outcomes.values()))
-            return tuple(
+            proposals = tuple(
                 Proposal(
                     step=step,
                     match=plan.match.index,
@@ -357,9 +341,40 @@ class Trainer:
                     request=plan.request,
                     completion=completion,
                     outcome=outcomes[number],
+                    novelty=self._archives[plan.match.environment].novelty(outcomes[number]),
                 )
                 for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
             )
+            return proposals, tuple(shown.values())
+
+    def _admit(
+        self,
+        names: Sequence[str],
+        validated: Sequence[Task | Rejection],
+        completions: Sequence[Completion],
+        shown: Collection[str],
+    ) -> list[Task | Rejection]:
+        """Return what becomes of each proposal, in the environment of its name."""
+        outcomes: dict[int, Task | Rejection] = {}
+        for name, world in self.worlds.items():
+            places = [i for i, other in enumerate(names) if other == name]
+            admitted = admit(
+                [validated[i] for i in places],
+                [completions[i].finished for i in places],
+                world.archive,
+                world.copies,
+                world.held_out,
+                shown,
+                self._can_be_posed,
+            )
+            outcomes.update(zip(places, admitted, strict=True))
+        _check_validated(list(outcomes.values()))
+        return [outcomes[place] for place in range(len(names))]
+
+    def _can_be_posed(self, task: Task) -> bool:
+        """Return whether a task's prompt leaves room for an attempt."""
+        prompt = self._environments[task.environment].prompt(task)
+        return self._leaves_room(prompt, self.config.rollout.solve_tokens)
 
     def _cell_of(self, task: Task) -> str:
         """Return the name of the archive cell of a task, whatever its environment."""
@@ -374,7 +389,7 @@ class Trainer:
             results.update(zip(places, validated, strict=True))
         return [results[place] for place in range(len(drafts))]
 
-    def _stream(self, step: int, matches: Sequence[Match]) -> list[tuple[Match, Task]]:
+    def _stream(self, step: int, matches: Sequence[Match], count: int) -> list[tuple[Match, Task]]:
         """The tasks of every match without a teacher, in the order of matches."""
         streamed = []
         for match in matches:
@@ -383,10 +398,9 @@ class Trainer:
             world = self.worlds[match.environment]
             seed = derive_seed(self.config.seed, "stream", step, match.index)
             tasks = draw_stream(
-                match.environment, world.stream, self.config.rollout.tasks_per_match, seed,
-                world.held_out, step,
+                match.environment, world.stream, count, seed, world.held_out, step,
             )  # fmt: skip
-            streamed += [(match, task) for task in tasks]
+            streamed += [(match, task) for task in tasks if self._can_be_posed(task)]
         return streamed
 
     def _exchange(
@@ -397,21 +411,25 @@ class Trainer:
         phase: Any,
     ) -> tuple[ForeignGroup, ...]:
         """Other nodes get this step's rollouts; what there is of theirs is drawn."""
-        if self.swarm is None:
+        if self.swarm is None or Role.STUDENT in self.config.learner.frozen:
             return ()
         with phase("exchange"):
-            students = self.population.by_role(Role.STUDENT)
             self.swarm.publish(step, (task for _, task in posed), rollouts)
-            return self.swarm.draw(step, students)
+            return self.swarm.draw(step, self.population.by_role(Role.STUDENT))
 
     def _solve(
-        self, step: int, matches: Sequence[Match], posed: Sequence[tuple[Match, Task]], clock: Clock
+        self,
+        step: int,
+        matches: Sequence[Match],
+        posed: Sequence[tuple[Match, Task]],
+        attempts: int,
+        clock: Clock,
     ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
         rollout = self.config.rollout
         posings = plan_posings(posed, matches, self.population, self._environments)
         rollouts, seconds = run_interaction(
-            rollout.interaction.begin(posings, rollout.attempts, step, self.config.seed),
+            rollout.interaction.begin(posings, attempts, step, self.config.seed),
             self.engine,
             Sampling(rollout.solve_tokens, rollout.temperature, rollout.top_p),
             self._checks,
@@ -430,14 +448,3 @@ def _check_validated(outcomes: Sequence[Task | Rejection]) -> None:
             f"the sandbox failed on {lost} of {len(outcomes)} proposals and none became a task; "
             "the last checkpoint is intact. Check `redqueen doctor`, then resume"
         )
-
-
-def archive_metrics(archives: Mapping[str, Archive]) -> dict[str, float]:
-    """Return the archives' metrics; with several, each name is followed by its environment's."""
-    if len(archives) == 1:
-        return dict(next(iter(archives.values())).metrics())
-    metrics: dict[str, float] = {}
-    for name, archive in archives.items():
-        metrics |= {f"{key}/{name}": value for key, value in archive.metrics().items()}
-    covered = sum(archive.coverage for archive in archives.values())
-    return metrics | {"coverage": covered / len(archives)}

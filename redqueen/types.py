@@ -116,6 +116,20 @@ def user(content: str) -> Messages:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """Tokens that a text is written without; its log-probabilities are those of what is left."""
+
+    share: float = 0.0
+    """Vocabulary dropout: each token of the base falls with this probability."""
+    seed: int = 0
+    """Of the draw of the tokens that fall."""
+    keep: tuple[str, ...] = ()
+    """Texts whose tokens never fall."""
+    opening: tuple[str, ...] = ()
+    """Texts with whose first token the text may not begin."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One conversation for one member's adapter to continue. `slot` None means the base alone."""
 
@@ -125,6 +139,7 @@ class Request:
     """Seeds the draws of this one completion, so that it does not depend on its neighbours."""
     temperature: float | None = None
     """Of this one completion; None: that of the call."""
+    suppression: Suppression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +151,7 @@ class Completion:
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     """Log-probability of each token under the distribution it was drawn from, before top-p:
-    log_softmax(logits / temperature)."""
+    log_softmax(logits / temperature), over the tokens that are not suppressed."""
     text: str
     finished: bool
     """False if the length limit cut it off."""
@@ -187,6 +202,9 @@ class Proposal:
     request: Request
     completion: Completion
     outcome: Task | Rejection
+    novelty: float = 1.0
+    """1 / sqrt(1 + n), n the archived tasks in the cell of the task when it was proposed; 1 for a
+    rejection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +259,8 @@ class Sample:
     """Of the adapters at sampling."""
     temperature: float | None = None
     """At which it was sampled; None: the run's."""
+    suppression: Suppression | None = None
+    """Under which it was sampled."""
     origin: str = ""
 
     @property
@@ -320,3 +340,6 @@ class StepRecord:
     proposals."""
     exchange: Exchange | None = None
     """None: the run is in no swarm."""
+    shown: tuple[Task, ...] = ()
+    """References that no archive holds: variants of archived tasks. Reading a run back leaves this
+    empty; the proposals name them."""

@@ -16,7 +16,9 @@ COLLAPSED = {
     "too_easy": {"solve_rate": 1.0},
     "too_hard": {"solve_rate": 0.0},
     "no_learning_signal": {"zero_advantages": 1.0},
+    "truncated": {"truncated": 0.5},
 }
+AT_ONCE = {"selection_is_noise": {"fitness_reliability/student": 0.1}}
 WELL = {
     "diversity/student/weights_mean": 0.9,
     "diversity/teacher/weights_mean": 0.8,
@@ -24,11 +26,13 @@ WELL = {
     "valid_rate": 0.8,
     "solve_rate": 0.5,
     "zero_advantages": 0.4,
+    "truncated": 0.0,
 }
 
 
 def test_every_cause_has_a_threshold_and_a_sentence() -> None:
-    assert set(CAUSES) == set(COLLAPSED) == set(AlarmConfig.model_fields) - {"patience"}
+    named = {*COLLAPSED, *AT_ONCE}
+    assert set(CAUSES) == named == set(AlarmConfig.model_fields) - {"patience"}
     assert all(len(f"{name} ({cause.sentence})") < 80 for name, cause in CAUSES.items())
 
 
@@ -50,6 +54,16 @@ def test_founders_may_be_alike_but_not_without_valid_tasks(cause: str) -> None:
     alarms = Alarms(AlarmConfig(patience=2))
     found = [alarms.watch(COLLAPSED[cause]) for _ in range(9)][-1]
     assert bool(found) == (cause not in ("clones", "one_teacher_style"))
+
+
+def test_selection_is_noise_rings_with_the_first_generation_that_says_so() -> None:
+    alarms, rings = Alarms(AlarmConfig()), {"alarm/selection_is_noise": 1.0}
+    name = "fitness_reliability"
+    generations = [
+        {f"{name}/student": 0.9, f"{name}/teacher": 0.31}, {},
+        {f"{name}/student": 0.9, f"{name}/teacher": 0.3}, {}, {f"{name}/student": 0.4}, {},
+    ]  # fmt: skip
+    assert [alarms.watch(metrics) for metrics in generations] == [{}, {}, rings, rings, {}, {}]
 
 
 def test_a_step_without_the_measure_changes_nothing() -> None:

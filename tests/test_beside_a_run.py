@@ -40,6 +40,7 @@ def test_export_eval_and_report_work_beside_the_run_and_change_nothing(
         for words in (
             ["export", str(run), "--member", "3", "--out", str(tmp_path / "adapter")],
             ["report", str(run)],
+            ["status", str(run)],
             ["eval", str(run), "--tasks", "3", "--samples", "1"],
         ):
             assert main(words) == 0, words

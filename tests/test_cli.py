@@ -103,7 +103,7 @@ def test_eval_measures_the_suites_that_are_asked_for(
     assert main([*words, "--suite", "beyond", "--suite", "beyond"]) == 0
     with RunStore.open(run, read_only=True) as store:
         assert store.suites() == ["beyond"]
-        assert len(store.load_evaluations()) == 4 * 3 * 2
+        assert len(store.load_evaluations()) == 4 * 4 * 2
         assert {row.band for row in store.load_evaluations()} == {6, 7}
     assert main(words) == 0
     assert "handwritten attempts" in capsys.readouterr().out

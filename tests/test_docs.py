@@ -156,7 +156,7 @@ def test_shown_commands_work(
     verdicts = [words[3:] for words in shown if words[:3] == ["python", "-m", "studies.claims"]]
     assert len(used) + len(verdicts) == len(shown)
     assert {words[0] for words in used} == {
-        "train", "resume", "eval", "report", "verify", "compare", "export", "doctor",
+        "train", "resume", "eval", "report", "status", "verify", "compare", "export", "doctor",
     }  # fmt: skip
     for words in used:
         assert main(small(words, tiny_values)) == 0, words

@@ -13,7 +13,7 @@ from redqueen.config.section import Section
 from redqueen.evolution import BehaviourLog, Evolution, survey
 from redqueen.learner.assign import teacher_reward
 from redqueen.population import Population, RatingSystem, make_matches
-from redqueen.types import Task
+from redqueen.types import Role, Task
 from tests.evolution.toy_slots import Slots
 from tests.learner.toy_bigram import VERSIONS, Bigram, make_batch, make_learner
 
@@ -62,7 +62,7 @@ def test_the_components_of_a_generation(crossover: float) -> None:
     newcomers = PopulationConfig()
     population, slots, before = Population.founders(newcomers), Slots(8), Slots(8)
     seen = survey(population, BehaviourLog(1), {"layer": slots.A}, {"layer": slots.B})
-    evolution = Evolution(config, newcomers, temperature=1.0, seed=0)
+    evolution = Evolution(config, newcomers, dict.fromkeys(Role, 1.0), seed=0)
     _, events = evolution.evolve(population, seen, slots, slots, 15)
     assert [e.removed for e in events] == [1, 5]
     assert [e.parents for e in events] == ([(3, 2), (7, 6)] if crossover else [(3,), (7,)])

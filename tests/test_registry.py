@@ -48,6 +48,7 @@ class Outside(Component):
 
 
 PLACES: dict[str, Any] = {
+    "benchmark": lambda table: {"eval": {"benchmarks": [table]}},
     "callback": lambda table: {"callbacks": [table]},
     "engine": lambda table: {"engine": table},
     "environment": lambda table: {"environments": {"mine": table}},

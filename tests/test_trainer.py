@@ -27,10 +27,11 @@ from redqueen.environments.base import sources_of
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
+from redqueen.parts import Parts, World
 from redqueen.population import Population, RatingSystem
 from redqueen.store import RunStore
-from redqueen.trainer import Parts, Trainer, World
-from redqueen.types import Completion, Rejection, Request, StepRecord, Task, Verdict
+from redqueen.trainer import Trainer
+from redqueen.types import Completion, Rejection, Request, Role, StepRecord, Task, Verdict
 from tests.toy import ToyEngine, ToyModel
 
 Make = Callable[..., Config]
@@ -99,9 +100,26 @@ def final_files(directory: Path, step: int) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
 
 
+SIGNALS: dict[str, Any] = {
+    "evolution": {"interval": 2, "fitness": {"type": "dominated_novelty", "by": "probe"}},
+    "rollout": {"propose_temperature": 1.2, "vocabulary_dropout": 0.05},
+    "learner": {
+        "teacher": {
+            "advantage": {"type": "reinforce++", "pooled": True, "window": 3},
+            "reward": "novelty",
+        }
+    },
+    "curriculum": {"references": {"type": "varied", "by": "rare", "share": 0.8}},
+}
+"""What teachers and selection go by, all of it unlike the defaults."""
+
+
 @pytest.mark.slow
-def test_killed_and_resumed_run_equals_the_run_never_killed(tiny: Make, tmp_path: Path) -> None:
-    config = tiny(steps=8, evolution={"interval": 2})
+@pytest.mark.parametrize("changes", [{"evolution": {"interval": 2}}, SIGNALS])
+def test_killed_and_resumed_run_equals_the_run_never_killed(
+    tiny: Make, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    config = tiny(steps=8, **changes)
     assert drive("start", tmp_path / "whole", config) == 0
     assert drive("start", tmp_path / "killed", config, kill_at=5) == -signal.SIGKILL
     with RunStore.open(tmp_path / "killed", read_only=True) as store:
@@ -143,6 +161,44 @@ def test_a_step_fills_the_store_and_moves_only_who_trained(tiny: Make, tmp_path:
         assert store.last_step() == 1
         assert len(store.load_proposals(1)) == 6
         assert {m.id for m in store.load_members()} == {0, 1, 2, 3}
+
+
+def test_in_a_probe_every_task_goes_to_every_student(tiny: Make, tmp_path: Path) -> None:
+    evolution = {"interval": 2, "fitness": {"type": "probe", "tasks": 4, "attempts": 2}}
+    config = tiny(steps=3, rollout={"matches": 1, **SIGNALS["rollout"]}, evolution=evolution)
+    ordinary, probe, last = train(config, tmp_path / "run")
+    assert [len(record.proposals) for record in (ordinary, probe, last)] == [3, 8, 3]
+    assert [result.match.tasks_of for result in probe.matches] == [None, None, 0, 1]
+    tasks = {p.outcome.id for p in probe.proposals if isinstance(p.outcome, Task)}
+    counts = Counter((r.student, r.task_id) for r in probe.rollouts)
+    assert counts == {(student, task): 2 for student in (2, 3) for task in tasks}
+    for student in (2, 3):
+        scores = [r.verdict is Verdict.CORRECT for r in probe.rollouts if r.student == student]
+        assert probe.metrics[f"member/{student}/fitness"] == pytest.approx(
+            sum(scores) / len(scores)
+        )
+    assert probe.events
+    assert not any(name.endswith("/fitness") for name in ordinary.metrics)
+    asked = [p.request for p in probe.proposals]
+    assert {request.temperature for request in asked} == {1.2}
+    # A mask for each teacher and step.
+    masks = {p.request.suppression for p in (*probe.proposals, *last.proposals)}
+    assert len(masks) == 3
+    assert probe.metrics["logprob_mismatch"] < 1e-4
+    with RunStore.open(tmp_path / "run", read_only=True) as store:
+        (name,) = {key for key in probe.metrics if key.startswith("fitness_reliability/student")}
+        assert store.load_metrics(name) == [(2, probe.metrics[name])]
+
+
+def test_frozen_members_stay_as_they_are(tiny: Make, tmp_path: Path) -> None:
+    config = tiny(steps=3, learner={"teacher": {"frozen": True}})
+    with build.start(config, tmp_path / "run") as trainer:
+        before = {name: t.clone() for name, t in trainer.adapters.state_dict().items()}
+        trainer.run()
+        after = trainer.adapters.state_dict()
+        assert [m.id for m in trainer.population.members][:2] == [0, 1]
+    assert all(torch.equal(before[name][:2], after[name][:2]) for name in after)
+    assert not all(torch.equal(before[name][2:], after[name][2:]) for name in after)
 
 
 def test_a_generation_replaces_one_teacher_and_one_student(tiny: Make, tmp_path: Path) -> None:
@@ -452,8 +508,8 @@ def toy_trainer(storage: Any, steps: int = 2) -> Trainer:
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
         worlds={"parity": world}, ratings=RatingSystem(config.population),
         population=Population.founders(config.population),
-        evolution=Evolution(config.evolution, config.population, 1.0, 0),
-        behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100,
+        evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),
+        behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100, base_digest="",
     )  # fmt: skip
     return Trainer(parts, storage)
 

@@ -39,6 +39,7 @@ class ToyModel:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float] = 1.0,
+        suppressions: Any = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         heat = [temperature] * len(slots) if isinstance(temperature, float | int) else temperature
         width = max(map(len, token_ids))
@@ -54,14 +55,21 @@ class ToyModel:
         return torch.stack(rows), mask
 
     def base_score(
-        self, prompt_ids: Any, token_ids: Any, *, temperature: float | Sequence[float] = 1.0
+        self,
+        prompt_ids: Any,
+        token_ids: Any,
+        *,
+        temperature: float | Sequence[float] = 1.0,
+        suppressions: Any = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self.score([None] * len(prompt_ids), prompt_ids, token_ids, temperature=temperature)
 
     def map_gradients(self, function: Any, jobs: Sequence[Any]) -> list[Any]:
         return [function(self, job) for job in jobs]
 
-    def micro_batches(self, slots: Any, prompt_ids: Any, token_ids: Any) -> list[list[int]]:
+    def micro_batches(
+        self, slots: Any, prompt_ids: Any, token_ids: Any, parts: int = 1
+    ) -> list[list[int]]:
         return [list(range(len(slots)))] if len(slots) else []
 
 

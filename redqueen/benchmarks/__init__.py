@@ -1,5 +1,14 @@
-"""Measuring the base and the members on suites of tasks with known answers."""
+"""Measuring the base and the members on suites and benchmarks of tasks with known answers."""
 
+from redqueen.benchmarks.base import TEST, Benchmark
 from redqueen.benchmarks.evaluate import Subject, evaluate, measure, subjects_of, tasks_of_suite
 
-__all__ = ["Subject", "evaluate", "measure", "subjects_of", "tasks_of_suite"]
+__all__ = [
+    "TEST",
+    "Benchmark",
+    "Subject",
+    "evaluate",
+    "measure",
+    "subjects_of",
+    "tasks_of_suite",
+]

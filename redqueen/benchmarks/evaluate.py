@@ -1,30 +1,46 @@
 """Measure subjects (the base, members) on a suite: greedy once, and sampled several times."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from redqueen.background import Background
 from redqueen.curriculum import check_sources, suite_tasks
 from redqueen.engines.base import Engine, Sampling
-from redqueen.environments.base import Attempt, Environment, Verification, sources_of
+from redqueen.environments.base import Attempt, Environment, Verification, elicit, sources_of
 from redqueen.errors import InfrastructureError
 from redqueen.population import Population
 from redqueen.rng import derive_seed
 from redqueen.rollouts.collect import Verifier, generate_and_check, verifier_of
-from redqueen.store import EvaluationAttempt, EvaluationStore
-from redqueen.types import Completion, Request, Role, Task, Verdict
+from redqueen.store import BASE, ELICITED, EvaluationAttempt, EvaluationStore
+from redqueen.types import Completion, Request, Role, Suppression, Task, Verdict
 
+BATCH = 512
+"""Attempts that are written side by side, and kept together as soon as they are verified."""
 OnProgress = Callable[[int, int], None]
 """Receives how many attempts are made, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who is measured: `base` or `member:<id>`, and the adapter's slot (None: the base alone)."""
+    """Who is measured: `base`, `elicited` (the base with every help that needs no training),
+    `member:<id>` or `average`; and the adapter's slot (None: the base alone)."""
 
     name: str
     slot: int | None
+
+    @property
+    def room(self) -> int:
+        """Times the usual limit of a completion: the elicited base has twice the room."""
+        return 2 if self.name == ELICITED else 1
+
+    def request(self, environment: Environment, task: Task, seed: int) -> Request:
+        """Return what puts a task to the subject; `redqueen.environments.base.elicit` helps."""
+        if self.name != ELICITED:
+            return Request(self.slot, environment.prompt(task), seed)
+        asked = elicit(environment, task)
+        suppression = Suppression(opening=asked.openings) if asked.openings else None
+        return Request(self.slot, asked.messages, seed, suppression=suppression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +52,20 @@ class Mode:
     temperature: float
 
 
-def modes_of(samples: int) -> tuple[Mode, ...]:
-    """Return one greedy attempt, and `samples` at temperature 1 (none: greedy alone)."""
+def modes_of(samples: int, temperature: float = 1.0) -> tuple[Mode, ...]:
+    """Return one greedy attempt, and `samples` at a temperature (none: greedy alone)."""
     greedy = Mode("greedy", 1, 0.0)
-    return (greedy, Mode("sampled", samples, 1.0)) if samples else (greedy,)
+    return (greedy, Mode("sampled", samples, temperature)) if samples else (greedy,)
 
 
 def subjects_of(population: Population) -> list[Subject]:
-    """Return the base and every living student."""
+    """Return the base, the elicited base and every living student."""
     students = population.by_role(Role.STUDENT)
-    return [Subject("base", None), *(Subject(f"member:{m.id}", m.slot) for m in students)]
+    return [
+        Subject(BASE, None),
+        Subject(ELICITED, None),
+        *(Subject(f"member:{m.id}", m.slot) for m in students),
+    ]
 
 
 def tasks_of_suite(
@@ -70,6 +90,24 @@ def tasks_of_suite(
     return [task for item in chosen for task in suite_tasks(item, name, share, seed)][:count]
 
 
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """All attempts of one subject at one task in one mode."""
+
+    subject: Subject
+    mode: Mode
+    task: Task
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.subject.name, self.mode.name, self.task.id
+
+    @property
+    def call(self) -> tuple[Mode, int]:
+        """What must be equal in one call of the engine."""
+        return self.mode, self.subject.room
+
+
 def evaluate(
     engine: Engine,
     verify: Verifier,
@@ -81,75 +119,80 @@ def evaluate(
     samples: int,
     max_new_tokens: int,
     seed: int,
+    temperature: float = 1.0,
     on_progress: OnProgress = lambda done, total: None,
-    finished: Sequence[tuple[str, str]] = (),
+    batch: int = BATCH,
+    finished: Collection[tuple[str, str, str]] = (),
     on_attempts: Callable[[list[EvaluationAttempt]], None] = lambda attempts: None,
 ) -> list[EvaluationAttempt]:
     """Return one row for each subject, mode, task and attempt that is made now.
 
-    All subjects draw with the same seeds (common random numbers), so differences between them are
-    not the luck of the draw. `finished` names (subject, mode) pairs that are not measured again;
-    `on_attempts` receives those of each other pair as soon as they are verified.
+    All subjects write side by side, and draw with the same seeds (common random numbers), so
+    differences between them are not the luck of the draw. `finished` has the (subject, mode, task
+    id) that are not measured again; `on_attempts` receives the others, some tasks at a time, as
+    soon as they are verified.
 
     Raises:
         InfrastructureError: the verifier failed twice on an attempt: the figure would be wrong.
     """
-    plan = [
-        (subject, mode)
+    units = [
+        _Unit(subject, mode, task)
+        for mode in modes_of(samples, temperature)
+        for room in sorted({subject.room for subject in subjects})
+        for task in tasks
         for subject in subjects
-        for mode in modes_of(samples)
-        if (subject.name, mode.name) not in finished
+        if subject.room == room
     ]
-    total, done = len(tasks) * sum(mode.attempts for _, mode in plan), 0
-    rows: list[EvaluationAttempt] = []
+    units = [unit for unit in units if unit.key not in finished]
+    total, rows = sum(unit.mode.attempts for unit in units), list[EvaluationAttempt]()
     background = Background("evaluation")
     try:
-        for subject, mode in plan:
-            planned = [(task, number) for task in tasks for number in range(mode.attempts)]
+        for part in _batches(units, batch):
+            planned = [(unit, number) for unit in part for number in range(unit.mode.attempts)]
             requests = [
-                Request(
-                    subject.slot,
-                    prompts[task.environment].prompt(task),
-                    derive_seed(seed, task.id, number),
+                unit.subject.request(
+                    prompts[unit.task.environment],
+                    unit.task,
+                    derive_seed(seed, unit.task.id, number),
                 )
-                for task, number in planned
+                for unit, number in planned
             ]
 
             def attempt(
                 number: int,
                 completion: Completion,
-                planned: Sequence[tuple[Task, int]] = planned,
+                planned: Sequence[tuple[_Unit, int]] = planned,
             ) -> Attempt:
-                return Attempt(planned[number][0], completion.text)
+                return Attempt(planned[number][0].task, completion.text)
 
-            def count(made: int, _: int, before: int = done) -> None:
+            def count(made: int, _: int, before: int = len(rows)) -> None:
                 on_progress(before + made, total)
 
             completions, checks = generate_and_check(
                 engine,
                 requests,
-                Sampling(max_new_tokens, mode.temperature),
+                Sampling(max_new_tokens * part[0].subject.room, part[0].mode.temperature),
                 background,
                 partial(_verify_twice, verify),
                 attempt,
                 count,
             )
-            done += len(planned)
             fresh = [
                 EvaluationAttempt(
                     suite=suite,
-                    subject=subject.name,
-                    mode=mode.name,
-                    task_id=task.id,
+                    subject=unit.subject.name,
+                    mode=unit.mode.name,
+                    task_id=unit.task.id,
                     attempt=number,
-                    temperature=mode.temperature,
+                    temperature=unit.mode.temperature,
                     request=request,
                     completion=completion,
                     verdict=verification.verdict,
                     answer=verification.answer,
                     partial_score=verification.partial_score,
+                    metrics=verification.metrics,
                 )
-                for (task, number), request, completion, verification in zip(
+                for (unit, number), request, completion, verification in zip(
                     planned, requests, completions, checks.results(), strict=True
                 )
             ]
@@ -159,6 +202,19 @@ def evaluate(
     finally:
         background.close()
     return rows
+
+
+def _batches(units: Sequence[_Unit], size: int) -> Iterator[list[_Unit]]:
+    """Yield consecutive units of one mode and limit, `size` attempts or little more at a time."""
+    part: list[_Unit] = []
+    for unit in units:
+        made = sum(item.mode.attempts for item in part)
+        if part and (made >= size or unit.call != part[0].call):
+            yield part
+            part = []
+        part.append(unit)
+    if part:
+        yield part
 
 
 def _verify_twice(verify: Verifier, attempts: Sequence[Attempt]) -> list[Verification]:
@@ -177,7 +233,7 @@ def _check(attempts: Sequence[EvaluationAttempt]) -> None:
         if attempt.verdict is Verdict.INFRA_ERROR:
             raise InfrastructureError(
                 f"the sandbox failed on {attempt.suite} task {attempt.task_id}, retries included; "
-                "check `redqueen doctor` and evaluate again: subjects that were done are kept"
+                "check `redqueen doctor` and evaluate again: what was verified is kept"
             )
 
 
@@ -193,23 +249,25 @@ def measure(
     samples: int,
     max_new_tokens: int,
     seed: int,
+    temperature: float = 1.0,
+    batch: int = BATCH,
     on_progress: OnProgress = lambda done, total: None,
 ) -> None:
     """`evaluate` into a run's database, where an interrupted call is taken up by the next one.
 
-    Each subject and mode is written as it comes, aside; the results replace earlier ones of the
-    suite together, at the end. `step` is the run's step that the subjects are of: parts that
-    were measured after another step are not used.
+    Attempts are written as they come, aside; the results replace earlier ones of the suite
+    together, at the end. `step` is the run's step that the subjects are of: parts that were
+    measured after another step are not used.
 
     Raises:
         InfrastructureError: the verifier failed twice on an attempt, or the database failed.
     """
     counts = {mode.name: mode.attempts for mode in modes_of(samples)}
-    ids = {task.id for task in tasks}
-    parts: dict[tuple[str, str], set[str]] = {}
-    for row in store.staged_evaluation(suite, step):
-        if row.samples == counts.get(row.mode):
-            parts.setdefault((row.subject, row.mode), set()).add(row.task_id)
+    finished = {
+        (row.subject, row.mode, row.task_id)
+        for row in store.staged_evaluation(suite, step)
+        if row.samples == counts.get(row.mode)
+    }
     evaluate(
         engine,
         verifier_of(environments),
@@ -221,7 +279,9 @@ def measure(
         max_new_tokens=max_new_tokens,
         seed=seed,
         on_progress=on_progress,
-        finished=[pair for pair, measured in parts.items() if measured == ids],
+        temperature=temperature,
+        batch=batch,
+        finished=finished,
         on_attempts=lambda attempts: store.stage_evaluation(attempts, tasks, step=step),
     )
     keys = [(subject.name, mode) for subject in subjects for mode in counts]

@@ -21,5 +21,10 @@ class AlarmConfig(Section):
     """`too_easy`: solve rate, at least."""
     too_hard: float = Field(0.02, ge=0, le=1)
     """`too_hard`: solve rate, at most."""
+    truncated: float = Field(0.2, ge=0, le=1)
+    """`truncated`: share of texts that the limit of tokens cut off, at least."""
+    selection_is_noise: float = Field(0.3, le=1)
+    """`selection_is_noise`: reliability of the fitness of a generation, at most. It rings, and
+    ends, at once."""
     no_learning_signal: float = Field(0.98, ge=0, le=1)
     """`no_learning_signal`: share of sequences without an advantage, at least."""

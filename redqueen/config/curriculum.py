@@ -17,7 +17,8 @@ class CurriculumConfig(Section):
     """Tasks that the archive starts from, where the environment has a source `seed`."""
     references: Annotated[Any, Of("references")] = Field("uniform")
     """How archive tasks are drawn for proposal prompts: `uniform` over tasks; `rare` over feature
-    cells, then tasks; `recent` by weight step + 1; `azr` over tasks of the kind that is asked."""
+    cells, then tasks; `recent` by weight step + 1; `azr` over tasks of the kind that is asked;
+    `varied` by another rule, some of them with a small change."""
     near_copies: bool = True
     """Reject proposals that the archive has already but for what does not matter."""
     family_repeats: int = Field(3, ge=0)
@@ -25,3 +26,5 @@ class CurriculumConfig(Section):
     no other of the family is accepted."""
     held_out: tuple[str, ...] | Literal["all"] = "all"
     """Task sources whose tasks are never trained on; `all`: every suite of the environment."""
+    held_out_benchmarks: bool = True
+    """Reject proposals that a benchmark of `eval.benchmarks` has, but for names and constants."""

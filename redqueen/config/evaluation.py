@@ -1,7 +1,10 @@
 """What is measured at the end of a run."""
 
+from typing import Annotated, Any
+
 from pydantic import Field, model_validator
 
+from redqueen.config.component import Of
 from redqueen.config.section import Section
 
 
@@ -20,6 +23,10 @@ class EvalConfig(Section):
     """Attempts at temperature 1 per task, besides one greedy."""
     seed: int = 20_000_003
     """Seed of the suites; training never uses it."""
+    benchmarks: tuple[Annotated[Any, Of("benchmark")], ...] = ()
+    """Public benchmarks that a run ends with, greedy; see docs/benchmarks.md."""
+    benchmark_files: str = ""
+    """Directory with their released files, for those that name none; empty: the hub."""
 
     @model_validator(mode="after")
     def _suites_differ(self) -> "EvalConfig":

@@ -56,7 +56,8 @@ class EvolutionConfig(Section):
     elites: int = Field(1, ge=0)
     """The fittest of each role that are never replaced."""
     fitness: Annotated[Any, Of("fitness")] = Field("mean")
-    """What selection acts on: `mean` or `conservative` rating, `solve_rate`, `novelty`."""
+    """What selection acts on: `mean` or `conservative` rating, `solve_rate`, `novelty`,
+    `dominated_novelty`, or `probe`, common tasks for all at the end of each generation."""
     sharing: SharingConfig = Field(default_factory=SharingConfig)
     """A table, or its `by` alone."""
     selection: Annotated[Any, Of("selection")] = Field("truncation")

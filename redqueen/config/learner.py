@@ -6,6 +6,7 @@ from pydantic import Field
 
 from redqueen.config.component import Of
 from redqueen.config.section import Section
+from redqueen.types import Role
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -17,6 +18,8 @@ class StudentConfig(Section):
     """What a reward is compared with: `grpo`, `dr_grpo`, `rloo`, `reinforce++` or `rae`."""
     wrong_reward: float = -0.5
     """Reward of a well-formed wrong answer."""
+    frozen: bool = False
+    """Control: students neither learn nor are replaced."""
 
 
 class TeacherConfig(Section):
@@ -25,10 +28,12 @@ class TeacherConfig(Section):
     advantage: Annotated[Any, Of("advantage")] = Field("grpo")
     """What a reward is compared with; the names are those of `learner.student.advantage`."""
     reward: Annotated[Any, Of("teacher_reward")] = Field("one_minus")
-    """What a valid task is worth by its solve rate s: `one_minus` (1 - s, 0 at s = 0) or
-    `variance` (4 s (1 - s))."""
+    """What a valid task is worth by its solve rate s: `one_minus` (1 - s, 0 at s = 0), `variance`
+    (4 s (1 - s)), or `novelty`, one of them with a bonus for rare cells of the archive."""
     invalid_reward: float = -0.5
     """Reward of a well-formed proposal that was rejected."""
+    frozen: bool = False
+    """Control: teachers neither learn nor are replaced."""
 
 
 class LearnerConfig(Section):
@@ -65,3 +70,9 @@ class LearnerConfig(Section):
     max_logprob_mismatch: float = Field(0.05, gt=0)
     """Stop the run when log-probabilities at sampling and at learning differ by more than this
     on average: the adapters that sampled are not the adapters that learn."""
+
+    @property
+    def frozen(self) -> frozenset[Role]:
+        """The roles in which nothing is learnt."""
+        frozen = {Role.TEACHER: self.teacher.frozen, Role.STUDENT: self.student.frozen}
+        return frozenset(role for role, off in frozen.items() if off)

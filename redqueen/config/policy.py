@@ -1,17 +1,27 @@
 """The section `policy`: the frozen base and the adapters on it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from redqueen.config.section import Section
+
+
+def _tokens_or_auto(value: object) -> object:
+    """One sentence, where a union would complain once for each of its parts."""
+    if value != "auto" and not (type(value) is int and value >= 64):
+        raise ValueError('should be a whole number from 64, or "auto"')
+    return value
 
 
 class PolicyConfig(Section):
     """The frozen base and the adapters on it."""
 
     base: str = "seedling"
-    """`seedling` (ships with the package), a local directory, or a Hugging Face model id."""
+    """`seedling` (ships with the package), a local directory, a `.gguf` file (extra `gguf`), or a
+    Hugging Face model id."""
+    revision: str = ""
+    """Commit, tag or branch of a model id; empty: the newest, whose commit the run keeps."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Type of the base's weights and activations. Adapters are always kept in float32."""
     device: str = "auto"
@@ -23,9 +33,14 @@ class PolicyConfig(Section):
     alpha: float = Field(16.0, gt=0)
     """LoRA alpha: the update is (alpha / rank) B A."""
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    """Suffixes of the linear layers that carry adapters, or all of them but the output head."""
+    """Suffixes of the linear layers that carry adapters, or all of them but the output head; of
+    either, those that text reaches. Suffixes after a minus sign are left out: `["-gate"]`."""
     init_noise: float = Field(0.0, ge=0)
     """Standard deviation of the founders' B (0: every founder starts as the base, as in LoRA)."""
-    learn_tokens: int = Field(12288, ge=64)
+    learn_tokens: Annotated[int | Literal["auto"], BeforeValidator(_tokens_or_auto)] = "auto"
     """Most tokens in one forward and backward pass of the learner, all workers together. A prompt
-    counts once for the attempts that share it."""
+    counts once for the attempts that share it. `auto`: as many as the free memory suits when the
+    run begins, measured on a small pass; the run keeps the number."""
+    gradient_checkpointing: bool | Literal["auto"] = "auto"
+    """Compute each layer again in the backward pass instead of keeping it: a third slower, a
+    fraction of the memory. `auto`: where the longest text would not fit otherwise."""

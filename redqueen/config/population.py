@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from redqueen.config.component import Of
 from redqueen.config.section import Section
@@ -11,6 +11,11 @@ from redqueen.config.section import Section
 class PopulationConfig(Section):
     """Who takes part."""
 
+    # `from` is a word of the language.
+    model_config = ConfigDict(
+        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
     teachers: int = Field(4, ge=0)
     """Members that propose tasks. With 0 the students train on a stream of ready tasks
     (reinforcement learning with verifiable rewards, RLVR)."""
@@ -18,6 +23,9 @@ class PopulationConfig(Section):
     """Members that solve them."""
     self_play: int = Field(0, ge=0)
     """Members that hold both roles (the Absolute Zero Reasoner is 1 of these and no others)."""
+    from_: tuple[str, ...] = Field((), alias="from")
+    """Directories of PEFT adapters that the founders start from, in the order of their slots; fewer
+    than members: in turns. None: fresh adapters."""
     matchmaking: Annotated[Any, Of("matchmaker")] = Field("prioritized")
     """How students are drawn: `prioritized` by the ratings, or `uniform`."""
     mu: float = 25.0

@@ -36,6 +36,11 @@ class RolloutConfig(Section):
     """How a task becomes rollouts: `independent` attempts."""
     temperature: float = Field(1.0, gt=0)
     """Divides the logits before sampling."""
+    propose_temperature: Annotated[float, Field(gt=0)] | None = None
+    """The same for proposals; left out: as `temperature`."""
+    vocabulary_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the base's tokens that a teacher must do without, drawn anew for each teacher in
+    each step (arXiv 2604.03472); special tokens and those of the proposals' format never fall."""
     top_p: float = Field(1.0, gt=0, le=1)
     """Sample from the likeliest tokens that hold this much probability; 1 is all of them."""
     propose_tokens: int = Field(192, ge=8)

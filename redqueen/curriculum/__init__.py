@@ -1,10 +1,11 @@
 """What decides which tasks are trained on: the archive, references, near copies, held-out tasks."""
 
 from redqueen.curriculum.admit import admit
-from redqueen.curriculum.archive import Archive, Cell
+from redqueen.curriculum.archive import Archive, Cell, archive_metrics
 from redqueen.curriculum.held_out import RESERVED, HeldOut, check_sources, suite_tasks
 from redqueen.curriculum.near_copies import CopyIndex
 from redqueen.curriculum.samplers import ReferenceRule
+from redqueen.curriculum.seed_region import SeedRegion, outside_share
 from redqueen.curriculum.stream import draw_stream
 
 __all__ = [
@@ -14,8 +15,11 @@ __all__ = [
     "CopyIndex",
     "HeldOut",
     "ReferenceRule",
+    "SeedRegion",
     "admit",
+    "archive_metrics",
     "check_sources",
     "draw_stream",
+    "outside_share",
     "suite_tasks",
 ]

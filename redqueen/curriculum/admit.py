@@ -1,6 +1,6 @@
 """Which validated proposals become tasks of the run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from redqueen.curriculum.archive import Archive
 from redqueen.curriculum.held_out import HeldOut
@@ -14,14 +14,18 @@ def admit(
     archive: Archive,
     copies: CopyIndex | None,
     held_out: HeldOut,
+    shown: Collection[str] = (),
+    can_be_posed: Callable[[Task], bool] = lambda task: True,
 ) -> list[Task | Rejection]:
     """Return what becomes of each proposal of a step: its task, or a rejection with a reason.
 
     `outcomes` is what validation says, `finished` whether the text came to its end. A task of a
     held-out suite, should a teacher hit on it, is never trained on. What the archive or this step
-    has already is a duplicate, or a near copy if `copies` says so (None: nothing is one).
+    has already, or teachers were shown (`shown`, ids), is a duplicate, or a near copy if `copies`
+    says so (None: nothing is one). What cannot be posed, since its prompt fills the base's context,
+    is too long.
     """
-    seen: set[str] = set()
+    seen = set(shown)
     if copies is not None:
         copies.follow(archive.tasks)
     admitted: list[Task | Rejection] = []
@@ -35,6 +39,8 @@ def admit(
         reason = None
         if held_out.holds(outcome):
             reason = "held_out"
+        elif not can_be_posed(outcome):
+            reason = "too_long"
         elif outcome.id in seen or outcome.id in archive:
             reason = "duplicate"
         elif copies is not None and copies.is_copy(outcome):

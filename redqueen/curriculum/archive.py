@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from redqueen.environments.base import Environment, Measure
-from redqueen.types import Task
+from redqueen.types import Rejection, Task
 
 
 class Cell(NamedTuple):
@@ -34,6 +34,7 @@ class Archive:
     def __init__(self, size: int, environment: Environment) -> None:
         measures: tuple[Measure, ...] = getattr(environment, "measures", ())
         self.size = size
+        self.environment = environment
         self.kinds: tuple[str, ...] = getattr(environment, "kinds", ())
         self._axes = tuple(measure for measure in measures if measure.edges)
         self._tasks: dict[str, Task] = {}
@@ -55,6 +56,13 @@ class Archive:
                 for axis in self._axes
             ),
         )
+
+    def novelty(self, outcome: Task | Rejection) -> float:
+        """Return 1 / sqrt(1 + the tasks in the cell of a task); 1 for a rejection."""
+        if isinstance(outcome, Rejection):
+            return 1.0
+        cell = self.cell(outcome)
+        return 1.0 / math.sqrt(1 + sum(other == cell for other in self._cells.values()))
 
     @property
     def cells_of_a_kind(self) -> int:
@@ -124,3 +132,14 @@ class Archive:
         self._tasks = {item["id"]: Task(**item) for item in state["tasks"]}
         self._cells = {key: self.cell(task) for key, task in self._tasks.items()}
         self._filled = {Cell(kind, tuple(bins)) for kind, bins in state["filled"]}
+
+
+def archive_metrics(archives: Mapping[str, Archive]) -> dict[str, float]:
+    """Return the archives' metrics; with several, each name is followed by its environment's."""
+    if len(archives) == 1:
+        return dict(next(iter(archives.values())).metrics())
+    metrics: dict[str, float] = {}
+    for name, archive in archives.items():
+        metrics |= {f"{key}/{name}": value for key, value in archive.metrics().items()}
+    covered = sum(archive.coverage for archive in archives.values())
+    return metrics | {"coverage": covered / len(archives)}

@@ -44,8 +44,9 @@ class HeldOut:
         *,
         seed: int,
         count: int = RESERVED,
+        more: Iterable[KeyedSource] = (),
     ) -> None:
-        """Hold out the first `count` tasks of each of `sources` under `seed`.
+        """Hold out the first `count` tasks of each of `sources` under `seed`, and those of `more`.
 
         `all` stands for every source but `seed` and `stream`. A name that the environment has no
         source of holds nothing: it is for another environment (see `check_sources`). A source's
@@ -53,10 +54,11 @@ class HeldOut:
         """
         offered = sources_of(environment)
         names = [n for n in offered if n not in (SEED, STREAM)] if sources == "all" else sources
-        self._sources = [
+        self._sources: list[KeyedSource | _ByFingerprint] = [
             source if isinstance(source, KeyedSource) else _ByFingerprint(environment, source)
             for source in (offered[name] for name in dict.fromkeys(names) if name in offered)
         ]
+        self._sources += more
         self._count, self._seed = count, seed
         self._keys: dict[int, Collection[str]] = {}
 

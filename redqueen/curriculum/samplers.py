@@ -5,11 +5,13 @@ many distinct tasks: at least one, if the archive has any and the number is not 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from redqueen.config.component import Component
+from redqueen.config.component import Component, Of
+from redqueen.environments.base import Varies
 from redqueen.types import Task
 
 if TYPE_CHECKING:
@@ -80,6 +82,34 @@ class AzrReferences(ReferenceRule):
         tasks = list(archive.tasks.values())
         pool = [task for task in tasks if (task.kind == kind) != others] or tasks
         return _draw(pool, [1.0] * len(pool), count, rng)
+
+
+class VariedReferences(ReferenceRule):
+    """Tasks drawn by another rule, some of them changed: for code, a statement of the program is
+    added, removed or swapped, and the result is valid. Teachers see what nobody has written yet.
+
+    Where the environment varies no task (`Varies`), they are shown as they are. A proposal that is
+    the varied task itself is a duplicate.
+    """
+
+    by: Annotated[Any, Of("references")] = Field("uniform")
+    """The rule that draws."""
+    share: float = Field(0.5, ge=0, le=1)
+    """Chance that a drawn task is varied."""
+    donors: int = Field(3, ge=0)
+    """Other archived tasks that parts may come from."""
+
+    def __call__(
+        self, archive: "Archive", kind: str, count: int, rng: np.random.Generator
+    ) -> list[Task]:
+        """Return tasks drawn by `by`, with a variant in the place of some."""
+        space, shown = archive.environment, list[Task]()
+        for task in self.by(archive, kind, count, rng):
+            variant = None
+            if isinstance(space, Varies) and rng.random() < self.share:
+                variant = space.vary(task, archive.sample(self.donors, rng), rng)
+            shown.append(variant or task)
+        return shown
 
 
 def _draw(

@@ -51,7 +51,8 @@ class Engine(Protocol):
         A completion ends at an end-of-sequence token, after `max_new_tokens`, or where the base's
         context ends. Recorded log-probabilities are those of log_softmax(logits / temperature)
         before top-p; temperature 0 is greedy and records those at temperature 1. A request may
-        have a temperature of its own. Each completion carries the version of the last `sync`.
+        have a temperature of its own, and tokens that it is written without. Each completion
+        carries the version of the last `sync`.
 
         Raises:
             ConfigError: a prompt leaves no room in the base's context.

@@ -5,6 +5,7 @@
 of its own.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from redqueen.models.attention import PackedAttention, PackedModel, dense_attention
-from redqueen.models.cache import GrowingLayer, new_cache
+from redqueen.models.cache import GrowingLayer, new_cache, select_rows
 from redqueen.models.loading import Base
 from redqueen.models.packing import Packing, Text, bias_of, spread
 from redqueen.models.routing import Prepared, Route, Router, decode_strategy
@@ -175,6 +176,9 @@ class PaddedRows:
         self.mask_RL = mask_UL.to(base.device)
         self.position_R = torch.tensor([len(prompt) for prompt in heads], device=base.device)
         self.cache = new_cache(base.model.config)
+        takes = inspect.signature(base.model.forward).parameters
+        name = "cache_params" if "cache_params" in takes else "past_key_values"
+        self._caching = {name: self.cache, "use_cache": True}
 
     @property
     def compact_below(self) -> float:
@@ -193,8 +197,7 @@ class PaddedRows:
                 input_ids=self._ids_UL,
                 attention_mask=mask_UL,
                 position_ids=(mask_UL.cumsum(-1) - 1).clamp(min=0),
-                past_key_values=self.cache,
-                use_cache=True,
+                **self._caching,
             )
         self._select(self._expand)
         return logits_UV.index_select(0, self._expand)
@@ -210,8 +213,7 @@ class PaddedRows:
             input_ids=token_R[:, None],
             attention_mask=self.mask_RL[:, : self.width],
             position_ids=self.position_R[:, None],
-            past_key_values=self.cache,
-            use_cache=True,
+            **self._caching,
         ).logits
         # A row that has ended may stay for a while: its position must not run out of the context.
         last = (self.base.context or self.mask_RL.shape[1] + 1) - 1
@@ -219,7 +221,7 @@ class PaddedRows:
         return logits[:, -1]
 
     def _select(self, keep: Tensor) -> None:
-        self.cache.batch_select_indices(keep)
+        select_rows(self.cache, keep)
         self.mask_RL = self.mask_RL.index_select(0, keep)
         self.position_R = self.position_R.index_select(0, keep)
 

@@ -18,7 +18,8 @@ from redqueen.models.batching import generation_batches
 from redqueen.models.loading import Base
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.routing import Router
-from redqueen.types import Completion, Request
+from redqueen.models.suppression import Suppressor
+from redqueen.types import Completion, Request, Suppression
 
 
 def draw(
@@ -68,6 +69,7 @@ def _write(
     uniform_RT: Tensor,
     limit_R: Tensor,
     temperature_R: Tensor | None,
+    suppressions: Sequence[Suppression | None],
     sampling: Sampling,
     on_ended: _OnEnded,
 ) -> None:
@@ -78,6 +80,7 @@ def _write(
     eos = torch.tensor(sorted(base.eos_ids), dtype=torch.long, device=device)
     here_R = torch.arange(rows, device=device)
     logits_RV, token_R = written.prefill(router), here_R
+    suppressor = Suppressor.of(base, suppressions, logits_RV.shape[-1])
     step = 0
     while True:
         temperature_H = None if temperature_R is None else temperature_R[here_R]
@@ -87,6 +90,9 @@ def _write(
             if step:
                 logits_RV = written.decode(token_R, route)
             while True:
+                if suppressor is not None:
+                    first_H = torch.full_like(here_R, step == 0, dtype=torch.bool)
+                    logits_RV = suppressor(logits_RV, here_R, first_H)
                 token_R, logprob_R = draw(
                     logits_RV, uniform_RT[here_R, step], sampling, temperature_H
                 )
@@ -240,6 +246,7 @@ def write(
         torch.from_numpy(np.stack(uniform)).to(base.device),
         torch.tensor(batch.limits, device=base.device),
         _temperatures(requests, sampling, base.device),
+        [request.suppression for request in requests],
         sampling,
         on_ended,
     )

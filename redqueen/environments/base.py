@@ -6,12 +6,16 @@ An environment is one class with `prompt` and `verify`. If teachers are to propo
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 from pydantic import Field
 
 from redqueen.config.component import Component
+from redqueen.config.sandbox import SandboxConfig
+from redqueen.errors import InfrastructureError
 from redqueen.types import Messages, Rejection, Task, Verdict
 
 if TYPE_CHECKING:
@@ -45,6 +49,9 @@ class Verification:
     answer: str | None = None
     partial_score: float | None = None
     """None: the environment gives no partial credit."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Further results in [0, 1] by name, which a benchmark reports beside its verdicts (the tests
+    of HumanEval alone, beside HumanEval+)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,32 @@ class Environment(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Elicited:
+    """How a task is put to an untrained base with every help that needs no training."""
+
+    messages: Messages
+    """With a few worked examples, where they help."""
+    openings: tuple[str, ...] = ()
+    """Texts with whose first token the answer may not begin, so that it is worked out first."""
+
+
+@runtime_checkable
+class Elicits(Protocol):
+    """An environment that knows how to help an untrained base."""
+
+    def elicit(self, task: Task) -> Elicited:
+        """Return how the base is asked."""
+        ...
+
+
+def elicit(environment: Environment, task: Task) -> Elicited:
+    """Return how the elicited base is asked; as everybody, if the environment knows no help."""
+    if isinstance(environment, Elicits):
+        return environment.elicit(task)
+    return Elicited(environment.prompt(task))
+
+
 @runtime_checkable
 class TaskSpace(Protocol):
     """What an environment adds so that teachers can propose tasks."""
@@ -128,6 +161,9 @@ class TaskSpace(Protocol):
     def measures(self) -> tuple[Measure, ...]:
         """What describes a task; those with edges span the archive's cells."""
         ...
+
+    # An attribute `proposal_format`, if there is one, names texts that proposals cannot do without:
+    # vocabulary dropout spares their tokens.
 
     def references_for(self, kind: str, count: int) -> int:
         """Return how many archive tasks a proposal prompt of this kind shows, `count` at most."""
@@ -143,6 +179,27 @@ class TaskSpace(Protocol):
 
     def fingerprint(self, task: Task) -> Fingerprint:
         """Return the normal form of a task, to tell near copies and held-out tasks by."""
+        ...
+
+
+@runtime_checkable
+class ConstructSpace(Protocol):
+    """A task space that can say what its tasks are built of."""
+
+    def constructs(self, task: Task) -> frozenset[str]:
+        """Return the names of a task's constructs, for code those of its program."""
+        ...
+
+
+@runtime_checkable
+class Varies(Protocol):
+    """A task space that can make new references of archived tasks."""
+
+    def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
+        """Return a valid task that is a small change away from `task`, or None if none came of it.
+
+        `donors` are other tasks to take parts of.
+        """
         ...
 
 
@@ -210,6 +267,23 @@ def sources_of(environment: Environment) -> Mapping[str, TaskSource]:
     return sources
 
 
+Resource = TypeVar("Resource")
+
+
+class Shared(Protocol):
+    """Starts what all environments of a run share, and closes it at their end."""
+
+    def __call__(
+        self, start: "Callable[[SandboxConfig], AbstractContextManager[Resource]]"
+    ) -> Resource:
+        """Return what `start` makes with the run's limits; the same for the same `start`."""
+        ...
+
+
+def _start_none(start: "Callable[[SandboxConfig], AbstractContextManager[Resource]]") -> Resource:
+    raise InfrastructureError(f"nothing can be started here that needs {start}")
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What an environment may use of the run that it is built for."""
@@ -218,8 +292,12 @@ class Services:
     """Starts the run's sandbox at the first call; the same one for all environments."""
     dialect: str
     """What the base speaks: `chat`, or what its config.json calls `redqueen_dialect`."""
+    python: str = "pure"
+    """What of Python the sandbox runs: `pure`, functions over plain values; or `stdlib`, all."""
     name: str = ""
     """The environment's table in the config; empty: the environment's usual name."""
+    shared: Shared = _start_none
+    """Starts something else that runs beside us, at the first call that names it; see `Shared`."""
 
 
 class EnvironmentConfig(Component):
@@ -244,6 +322,7 @@ class EnvironmentConfig(Component):
 
 REASONS: Mapping[str, str] = {
     "unfinished": "The text reached the limit of tokens before it ended.",
+    "too_long": "The prompt of the task leaves no room for an answer in the base's context.",
     "held_out": "The task belongs to a suite that is kept from training.",
     "duplicate": "The archive, or this step, has the same task already.",
     "near_copy": "The archive, or this step, has the task already but for what does not matter, "

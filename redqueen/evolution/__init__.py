@@ -3,6 +3,7 @@
 from redqueen.evolution.behaviour import Activity, BehaviourLog, step_activity
 from redqueen.evolution.diversity import Survey, survey
 from redqueen.evolution.evolve import Evolution, check_rated, removed_members
+from redqueen.evolution.probe import probe_result, with_probe
 
 __all__ = [
     "Activity",
@@ -10,7 +11,9 @@ __all__ = [
     "Evolution",
     "Survey",
     "check_rated",
+    "probe_result",
     "removed_members",
     "step_activity",
     "survey",
+    "with_probe",
 ]

@@ -205,6 +205,8 @@ class Group:
     """Effective number of members by their behaviour, of those that have any."""
     style: float | None
     """Of the teachers' tasks; None for students."""
+    probe_M: Floats | None = None
+    """What the probe of this step says of each; None: there was none."""
 
     def metrics(self) -> dict[str, float]:
         """Return `diversity/<group>/…`; a measure without two members to compare is missing."""

@@ -13,13 +13,13 @@ from redqueen.config.population import PopulationConfig
 from redqueen.errors import ConfigError
 from redqueen.evolution.diversity import Group, Survey
 from redqueen.evolution.factors import Child, relative_change
-from redqueen.evolution.fitness import group_fitness
+from redqueen.evolution.fitness import Probe, group_fitness
 from redqueen.evolution.hyperparameters import inherit
 from redqueen.evolution.operators.base import Crossover, Mutation
 from redqueen.evolution.replacement import child_rating, split
 from redqueen.population.population import Population
 from redqueen.rng import numpy_rng, torch_rng
-from redqueen.types import EvolutionEvent, Member
+from redqueen.types import EvolutionEvent, Member, Role
 
 
 class AdapterSlots(Protocol):
@@ -49,6 +49,11 @@ def check_rated(population: PopulationConfig, evolution: EvolutionConfig) -> Non
         ConfigError: members compete that no match ever rates (students without teachers, several
             self-play members), so that their fitness would be the same for ever.
     """
+    if evolution.enabled and evolution.fitness.probe and population.self_play > 1:
+        raise ConfigError(
+            "evolution.fitness = 'probe': self-play members attempt only tasks of their own, so "
+            "there are no common tasks; set evolution.fitness to 'solve_rate'"
+        )
     unrated = max(population.self_play, 0 if population.teachers else population.students)
     if evolution.enabled and evolution.fitness.needs_ratings and unrated > 1:
         name = component_name("fitness", evolution.fitness)
@@ -81,14 +86,21 @@ class Evolution:
     config: EvolutionConfig
     newcomers: PopulationConfig
     """Its mu and sigma are what a newcomer is rated."""
-    temperature: float
+    temperatures: Mapping[Role, float]
     """Of sampling, for members that do not have their own."""
     seed: int
+    frozen: frozenset[Role] = frozenset()
+    """Members that have no other roles are left as they are."""
 
     def is_due(self, step: int) -> bool:
         """Return whether a generation ends after `step` steps are done (step counts from 1)."""
         config = self.config
         return config.enabled and config.cull > 0 and step > 0 and step % config.interval == 0
+
+    def probe_at(self, step: int) -> Probe | None:
+        """Return the probe that this step is to be, None for an ordinary step."""
+        probe: Probe | None = self.config.fitness.probe
+        return probe if self.is_due(step) else None
 
     def evolve(
         self,
@@ -107,6 +119,8 @@ class Evolution:
         """
         events = []
         for group in survey.groups:
+            if self.frozen.issuperset(group.members[0].roles):
+                continue
             fitness = group_fitness(group, self.config, self.newcomers.sigma).tolist()
             fitness_of = {m.id: f for m, f in zip(group.members, fitness, strict=True)}
             for birth in self._births(group, fitness, step):
@@ -180,7 +194,7 @@ class Evolution:
         inherited = inherit(
             birth.parents[0],
             self.config.hyperparameters,
-            self.temperature,
+            self.temperatures[removed.roles[0]],
             numpy_rng(self.seed, step, "hyperparameters", removed.slot),
         )
         return Member(

@@ -1,12 +1,13 @@
 """The number that selection acts on: one for each member of a group that competes."""
 
-from typing import ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
-from redqueen.config.component import Component
+from redqueen.config.component import Component, Of
 from redqueen.config.evolution import EvolutionConfig, SharingConfig
+from redqueen.config.rollout import RolloutConfig
 from redqueen.evolution.diversity import Floats, Group
 from redqueen.types import Role
 
@@ -14,8 +15,15 @@ from redqueen.types import Role
 class Fitness(Component):
     """Base of what a config names as a fitness."""
 
-    needs_ratings: ClassVar[bool] = False
-    """Whether it is the same for ever where no match is rated."""
+    @property
+    def needs_ratings(self) -> bool:
+        """Whether it is the same for ever where no match is rated."""
+        return False
+
+    @property
+    def probe(self) -> "Probe | None":
+        """The probe that it goes by; None: it needs none."""
+        return None
 
     def of(self, group: Group, sigma: float) -> Floats:
         """Return the fitness [M] of a group's members; `sigma` is a newcomer's.
@@ -28,7 +36,10 @@ class Fitness(Component):
 class Conservative(Fitness):
     """Mu - 3 sigma: what the member is almost surely worth."""
 
-    needs_ratings: ClassVar[bool] = True
+    @property
+    def needs_ratings(self) -> bool:
+        """Whether it is the same for ever where no match is rated: yes."""
+        return True
 
     def of(self, group: Group, sigma: float) -> Floats:
         """Return mu - 3 sigma."""
@@ -38,7 +49,10 @@ class Conservative(Fitness):
 class Mean(Fitness):
     """Mu: the best guess, which does not punish a newborn for its wide sigma."""
 
-    needs_ratings: ClassVar[bool] = True
+    @property
+    def needs_ratings(self) -> bool:
+        """Whether it is the same for ever where no match is rated: yes."""
+        return True
 
     def of(self, group: Group, sigma: float) -> Floats:
         """Return mu."""
@@ -75,6 +89,46 @@ class SolveRate(Fitness):
         return fitness_M
 
 
+class Probe(Fitness):
+    """What the member is worth on common tasks (`redqueen.evolution.probe`).
+
+    In the last step of a generation every teacher writes, and every task goes to every student. A
+    student: its mean score. A teacher: the mean reward of its proposals. Ratings stay for
+    matchmaking.
+    """
+
+    tasks: int = Field(8, ge=1)
+    """Proposals that each teacher writes for it, or tasks of the stream for each match."""
+    attempts: int = Field(4, ge=1)
+    """Attempts of every student at each of the tasks; they are trained on like others."""
+
+    @property
+    def probe(self) -> "Probe":
+        """The probe that it goes by: this one."""
+        return self
+
+    def step(self, rollout: RolloutConfig, teachers: int) -> RolloutConfig:
+        """Return the size of the step that is the probe."""
+        return rollout.model_copy(
+            update={
+                "matches": max(rollout.matches, teachers),
+                "students_per_task": "all",
+                "tasks_per_match": self.tasks,
+                "attempts": self.attempts,
+            }
+        )
+
+    def of(self, group: Group, sigma: float) -> Floats:
+        """Return the mean scores or rewards.
+
+        Raises:
+            ValueError: there was no probe in this step.
+        """
+        if group.probe_M is None:
+            raise ValueError("the fitness `probe` was asked for in a step without a probe")
+        return group.probe_M
+
+
 def novelty_of(distances_MM: Floats, neighbours: int) -> Floats:
     """Return the mean distance [M] to the `neighbours` nearest others.
 
@@ -95,7 +149,10 @@ class Novelty(Mean):
     Lehman and Stanley search for novelty alone; here it is a bonus in units of the rating.
     """
 
-    needs_ratings: ClassVar[bool] = False
+    @property
+    def needs_ratings(self) -> bool:
+        """Whether it is the same for ever where no match is rated: novelty is not."""
+        return False
 
     weight: float = Field(1.0, ge=0)
     """What the greatest possible novelty is worth, in newcomers' sigmas."""
@@ -106,6 +163,44 @@ class Novelty(Mean):
         """Return mu plus the bonus."""
         bonus_M = self.weight * sigma * novelty_of(group.behaviour_MM, self.neighbours)
         return super().of(group, sigma) + bonus_M
+
+
+class DominatedNovelty(Fitness):
+    """Mean distance by behaviour to the nearest members that are fitter.
+
+    Dominated novelty search (Bahlous-Boldi et al., arXiv 2502.00593): a member has to be unlike
+    those that are better than it. The fittest, for whom there are none, come above all others.
+    Fitter is a matter of the fitness `by`.
+    """
+
+    by: Annotated[Any, Of("fitness")] = Field("mean")
+    """The fitness that says who is fitter."""
+    neighbours: int = Field(3, ge=1)
+    """Nearest fitter members that a member is compared with."""
+
+    @property
+    def needs_ratings(self) -> bool:
+        """Whether it is the same for ever where no match is rated: if `by` is."""
+        needed: bool = self.by.needs_ratings
+        return needed
+
+    @property
+    def probe(self) -> Probe | None:
+        """The probe that `by` needs."""
+        probe: Probe | None = self.by.probe
+        return probe
+
+    def of(self, group: Group, sigma: float) -> Floats:
+        """Return the distances; a distance that is not known is left out, 0 if none is."""
+        fitness_M: Floats = self.by.of(group, sigma)
+        result_M = np.zeros(len(fitness_M))
+        for i, row in enumerate(group.behaviour_MM):
+            fitter = row[fitness_M > fitness_M[i]]
+            nearest = np.sort(fitter[~np.isnan(fitter)])[: self.neighbours]
+            top = 1.0 if not fitter.size else 0.0
+            result_M[i] = nearest.mean() if nearest.size else top
+        # Distances are at most 1, so that nobody who is dominated comes above the fittest.
+        return result_M
 
 
 def shared(fitness_M: Floats, distances_MM: Floats, config: SharingConfig) -> Floats:

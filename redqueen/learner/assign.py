@@ -38,17 +38,19 @@ def student_reward(
 
 
 def teacher_reward(
-    outcome: Task | Rejection, rate: float | None, config: LearnerConfig
+    outcome: Task | Rejection, rate: float | None, config: LearnerConfig, novelty: float = 1.0
 ) -> float | None:
     """Return what `learner.teacher.reward` says of a task's solve rate, or a rejection's penalty.
 
-    `rate` is that of all attempts at the task; None: no attempt counts.
+    `rate` is that of all attempts at the task; None: no attempt counts. `novelty` is the task's.
     """
     if isinstance(outcome, Rejection):
         if outcome.infra:
             return None
         return config.malformed_reward if outcome.malformed else config.teacher.invalid_reward
-    reward: float | None = None if rate is None else config.teacher.reward.of(rate)
+    if rate is None:
+        return None
+    reward: float = config.teacher.reward.of_task(rate, novelty)
     return reward
 
 
@@ -85,6 +87,7 @@ def assign_rewards(
                 p.outcome,
                 rates[p.match, p.outcome.id] if isinstance(p.outcome, Task) else None,
                 config,
+                p.novelty,
             )
             for p in proposals
         ),

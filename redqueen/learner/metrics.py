@@ -144,7 +144,8 @@ class UpdateStats:
 
 
 def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """Return shares of valid proposals and of solved attempts, without failures of ours; tokens.
+    """Return shares of valid proposals and of solved attempts, without failures of ours; tokens;
+    the share of texts that the limit of tokens cut off.
 
     `infra_rate` is the share of proposals and attempts that were lost to failures of ours; a rate
     without anything to count is missing.
@@ -158,6 +159,8 @@ def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> 
         "sampled_tokens": float(sum(len(text.token_ids) for text in texts)),
         "infra_rate": (len(texts) - len(outcomes) - len(verdicts)) / max(1, len(texts)),
     }
+    if texts:
+        metrics["truncated"] = sum(not text.finished for text in texts) / len(texts)
     if outcomes:
         metrics["valid_rate"] = sum(isinstance(item, Task) for item in outcomes) / len(outcomes)
     if verdicts:

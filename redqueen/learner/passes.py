@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from redqueen.learner.loss import policy_loss
-from redqueen.types import Sample
+from redqueen.types import Sample, Suppression
 
 Floats = NDArray[np.float64]
 
@@ -28,11 +28,13 @@ class Scorer(Protocol):
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float],
+        suppressions: Sequence[Suppression | None] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return log-probabilities [B, T] of the tokens, differentiable, and their mask.
 
-        log_softmax(logits / temperature), one temperature for all or one for each row; T is the
-        longest completion, and values where the mask is False are never read.
+        log_softmax(logits / temperature), one temperature for all or one for each row, over the
+        tokens that a row's suppression leaves. T is the longest completion, and values where the
+        mask is False are never read.
         """
 
     def base_score(
@@ -41,6 +43,7 @@ class Scorer(Protocol):
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float],
+        suppressions: Sequence[Suppression | None] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the same with the adapters off."""
 
@@ -52,8 +55,13 @@ class Scorer(Protocol):
         slots: Sequence[int],
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
+        parts: int = 1,
     ) -> list[list[int]]:
-        """Split sequences, given as for `score`, into batches for one pass each."""
+        """Split sequences, given as for `score`, into batches for one pass each.
+
+        `parts`: a batch may take this part of the usual memory. One too small for any sequence
+        leaves each on its own.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,11 @@ class Batch:
             return self.temperature
         return [self.temperature if s.temperature is None else s.temperature for s in self.samples]
 
+    def suppressions(self) -> list[Suppression | None] | None:
+        """Return those of sampling; None if no sample has one."""
+        each = [sample.suppression for sample in self.samples]
+        return each if any(each) else None
+
 
 def _score(scorer: Scorer, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Return log-probabilities now and at sampling, and the mask of sampled tokens, all [B, T]."""
@@ -117,6 +130,7 @@ def _score(scorer: Scorer, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         sequences.prompt_ids,
         sequences.token_ids,
         temperature=batch.temperatures(),
+        suppressions=batch.suppressions(),
     )
     old_BT = _padded([s.logprobs[_continuation(s)] for s in batch.samples], logprobs_BT)
     sampled_BT = _padded([s.mask[_continuation(s)] for s in batch.samples], logprobs_BT)
@@ -135,7 +149,10 @@ def backward(scorer: Scorer, batch: Batch) -> Floats:
         sequences = Sequences.of(batch.samples)
         with torch.no_grad():
             base_BT, _ = scorer.base_score(
-                sequences.prompt_ids, sequences.token_ids, temperature=batch.temperatures()
+                sequences.prompt_ids,
+                sequences.token_ids,
+                temperature=batch.temperatures(),
+                suppressions=batch.suppressions(),
             )
     loss = policy_loss(
         logprobs_BT,
@@ -172,6 +189,11 @@ def mismatch(scorer: Scorer, batch: Batch) -> Floats:
     now_BT, old_BT, mask_BT = _score(scorer, batch)
     sums: Floats = torch.where(mask_BT, (now_BT - old_BT).abs(), 0.0).sum(1).double().cpu().numpy()
     return sums
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch could not get memory, on a GPU or a CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def run_pass(scorer: Scorer, job: tuple[Pass, Batch]) -> Floats:

@@ -1,16 +1,26 @@
 """From the records of a step to the sequences that the learner reads."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
 from redqueen.learner.assign import Rewards
-from redqueen.types import Completion, Match, Member, Proposal, Role, Rollout, Sample
+from redqueen.types import (
+    Completion,
+    Match,
+    Member,
+    Proposal,
+    Request,
+    Role,
+    Rollout,
+    Sample,
+)
 
 
 def _sample(
     member: Member,
     role: Role,
+    request: Request,
     completion: Completion,
     *,
     reward: float,
@@ -37,7 +47,8 @@ def _sample(
         kind=kind,
         group=group,
         version=completion.version,
-        temperature=member.temperature,
+        temperature=request.temperature,
+        suppression=request.suppression,
         origin=origin,
     )
 
@@ -48,8 +59,11 @@ def make_samples(
     rollouts: Sequence[Rollout],
     rewards: Rewards,
     members: Iterable[Member],
+    frozen: Collection[Role] = (),
 ) -> tuple[Sample, ...]:
     """Return what has a reward and at least one sampled token as samples, proposals first.
+
+    Nothing is learnt in the roles of `frozen`.
 
     A teacher's proposals of one kind in one match are a group; a rollout brings its own.
 
@@ -64,6 +78,7 @@ def make_samples(
         _sample(
             by_id[p.teacher],
             Role.TEACHER,
+            p.request,
             p.completion,
             reward=reward,
             environment=environments[p.match],
@@ -71,12 +86,13 @@ def make_samples(
             group=f"propose/{p.step}/{p.match}/{p.teacher}/{p.kind}",
         )
         for p, reward in zip(proposals, rewards.proposals, strict=True)
-        if reward is not None and p.completion.token_ids
+        if reward is not None and p.completion.token_ids and Role.TEACHER not in frozen
     ]
     samples += [
         _sample(
             by_id[r.student],
             Role.STUDENT,
+            r.request,
             r.completion,
             reward=reward,
             environment=environments[r.match],
@@ -85,6 +101,6 @@ def make_samples(
             origin=r.origin,
         )
         for r, reward in zip(rollouts, rewards.rollouts, strict=True)
-        if reward is not None and r.completion.token_ids
+        if reward is not None and r.completion.token_ids and Role.STUDENT not in frozen
     ]
     return tuple(samples)

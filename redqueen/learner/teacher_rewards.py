@@ -1,6 +1,10 @@
 """What a valid task is worth to its teacher, as a function of its solve rate."""
 
-from redqueen.config.component import Component
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from redqueen.config.component import Component, Of
 
 
 class TeacherReward(Component):
@@ -9,6 +13,10 @@ class TeacherReward(Component):
     def of(self, solve_rate: float) -> float:
         """Return the reward, in [0, 1], of a task with this solve rate in [0, 1]."""
         raise NotImplementedError
+
+    def of_task(self, solve_rate: float, novelty: float) -> float:
+        """Return the reward of a task that is also `novelty` in (0, 1] new; see `Proposal`."""
+        return self.of(solve_rate)
 
 
 class OneMinus(TeacherReward):
@@ -33,3 +41,26 @@ class Variance(TeacherReward):
     def of(self, solve_rate: float) -> float:
         """Return 4 s (1 - s)."""
         return 4.0 * solve_rate * (1.0 - solve_rate)
+
+
+class Novelty(TeacherReward):
+    """(1 - w) r + w n for a task of reward r > 0 and novelty n, else 0.
+
+    n = 1 / sqrt(1 + archived tasks in its cell), a count-based bonus (Strehl and Littman, "An
+    analysis of model-based interval estimation", 2008; Bellemare et al., arXiv 1606.01868). A task
+    that teaches nothing earns nothing by being new.
+    """
+
+    by: Annotated[Any, Of("teacher_reward")] = Field("one_minus")
+    """The reward r by the solve rate."""
+    weight: float = Field(0.25, ge=0, le=1)
+    """The share w of novelty."""
+
+    def of(self, solve_rate: float) -> float:
+        """Return the reward of a task of a new cell."""
+        return self.of_task(solve_rate, 1.0)
+
+    def of_task(self, solve_rate: float, novelty: float) -> float:
+        """Return (1 - w) r + w n if r > 0, else 0."""
+        reward: float = self.by.of_task(solve_rate, novelty)
+        return (1.0 - self.weight) * reward + self.weight * novelty if reward > 0.0 else 0.0

@@ -1,6 +1,7 @@
 """The fused update: one batch over all members, one optimizer step for each that took part."""
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,11 +21,14 @@ from redqueen.learner.passes import (
     Scorer,
     Sequences,
     backward,
+    is_out_of_memory,
     logprobs,
     mismatch,
     run_pass,
 )
 from redqueen.types import Role, Sample
+
+_log = logging.getLogger(__name__)
 
 CHECKED_SHARE = 0.25
 """Least share of a member's sequences whose log-probabilities are checked before it is changed."""
@@ -75,14 +79,18 @@ class Learner:
         self.seed = seed
         self.steps = steps
         self._memories: dict[str, Memory] = {role.value: {} for role in Role}
+        self._parts = 1
+        """Micro-batches are this part of the usual size, since memory ran out."""
 
     def state(self) -> dict[str, Any]:
-        """Return plain JSON for a checkpoint: what the advantage schemes remember, by role."""
-        return copy.deepcopy(self._memories)
+        """Return plain JSON for a checkpoint: what the advantage schemes remember, by role, and
+        how far micro-batches were made smaller."""
+        return copy.deepcopy(self._memories) | {"parts": self._parts}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` returned."""
         self._memories = {role.value: copy.deepcopy(state[role.value]) for role in Role}
+        self._parts = state["parts"]
 
     def update(
         self,
@@ -172,7 +180,7 @@ class Learner:
     def _micro_batches(self, indices: Sequence[int], stats: UpdateStats) -> list[list[int]]:
         sequences = Sequences.of([stats.samples[i] for i in indices])
         batches = self.scorer.micro_batches(
-            sequences.slots, sequences.prompt_ids, sequences.token_ids
+            sequences.slots, sequences.prompt_ids, sequences.token_ids, self._parts
         )
         return [[indices[place] for place in batch] for batch in batches]
 
@@ -184,22 +192,28 @@ class Learner:
         The normaliser counts all of it, passes go over `live` alone. The first time, also score the
         extra sequences that the mismatch check needs.
         """
-        self.optimizer.zero_grad()
         weights = token_weights(
             [stats.samples[i].slot for i in minibatch],
             [int(stats.tokens_N[i]) for i in minibatch],
             self.config.loss_norm,
         )
         weight_of = dict(zip(minibatch, weights.tolist(), strict=True))
-        passes: list[tuple[Pass, list[int]]]
-        passes = [(backward, batch) for batch in self._micro_batches(live, stats)]
-        if first:
-            extra = _also_checked(live, stats)
+        extra = _also_checked(live, stats) if first else []
+        self.optimizer.zero_grad()
+        while True:
+            passes: list[tuple[Pass, list[int]]]
+            passes = [(backward, batch) for batch in self._micro_batches(live, stats)]
             passes += [(mismatch, batch) for batch in self._micro_batches(extra, stats)]
-        jobs = [(run, self._batch(batch, stats, weight_of)) for run, batch in passes]
-        for (run, batch), sums in zip(
-            passes, self.scorer.map_gradients(run_pass, jobs), strict=True
-        ):
+            jobs = [(run, self._batch(batch, stats, weight_of)) for run, batch in passes]
+            try:
+                results = self.scorer.map_gradients(run_pass, jobs)
+                break
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.optimizer.zero_grad()
+                self._split([batch for _, batch in passes], stats)
+        for (run, batch), sums in zip(passes, results, strict=True):
             if run is mismatch:
                 stats.record_mismatch(batch, sums)
                 continue
@@ -210,6 +224,25 @@ class Learner:
             stats.base_kl_N[batch] += sums[4]
             if first:
                 stats.record_mismatch(batch, sums[1])
+
+    def _split(self, batches: Sequence[list[int]], stats: UpdateStats) -> None:
+        """Make micro-batches smaller, now that memory has run out.
+
+        Raises:
+            InfrastructureError: they hold one sequence each already.
+        """
+        if max(map(len, batches)) == 1:
+            longest = max(len(sample.ids) for sample in stats.samples)
+            raise InfrastructureError(
+                f"out of memory on a single sequence of up to {longest} tokens; set "
+                "policy.gradient_checkpointing = true, or lower rollout.solve_tokens and "
+                "rollout.propose_tokens. No weight has been changed"
+            )
+        self._parts *= 2
+        _log.warning(
+            "out of memory while learning: the step is learnt again, and what follows, in "
+            "micro-batches of 1/%d of policy.learn_tokens", self._parts,
+        )  # fmt: skip
 
     def _batch(self, indices: list[int], stats: UpdateStats, weights: Mapping[int, float]) -> Batch:
         return Batch(

@@ -7,7 +7,8 @@ keeps its own attention on padded rows: `fit` finds out by comparing the two on 
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from redqueen.models.cache import GrowingLayer, new_cache
+from redqueen.models.checkpointing import recomputed_layers
 from redqueen.models.head import HeadSelector
 from redqueen.models.packing import Packing, Text
 from redqueen.models.routing import Route
@@ -56,6 +58,20 @@ class PackedModel(Protocol):
         """Return logits [N, V] of tokens that attend by `attention`, or [M, V] of `keep_M` alone.
 
         `keep_M` has numbers of tokens; `route` has one entry a token. Several threads may call it.
+        """
+
+    def states(
+        self,
+        ids_N: Tensor,
+        position_N: Tensor,
+        route: Route | None,
+        attention: Attention,
+        keep_M: Tensor,
+        recompute: bool = False,
+    ) -> Tensor:
+        """Return what the base's `OutputHead` takes at `keep_M`, [M, D]; see `logits`.
+
+        `recompute`: layers keep their input alone for the backward pass (gradient checkpointing).
         """
 
 
@@ -193,21 +209,54 @@ class LibraryModel:
         keep_M: Tensor | None = None,
     ) -> Tensor:
         """See `PackedModel`."""
-        inputs = {
+        inputs = self._inputs(ids_N, position_N)
+        with self._attending(attention):
+            if keep_M is None:
+                logits_1NV: Tensor = self._model(**inputs).logits
+                return logits_1NV[0]
+            return self._head.logits(self._model, (0, keep_M), **inputs)
+
+    def states(
+        self,
+        ids_N: Tensor,
+        position_N: Tensor,
+        route: Route | None,
+        attention: Attention,
+        keep_M: Tensor,
+        recompute: bool = False,
+    ) -> Tensor:
+        """See `PackedModel`."""
+
+        @contextmanager
+        def again() -> Iterator[None]:
+            assert route is not None
+            with route.again(), self._attending(attention):
+                yield
+
+        with ExitStack() as stack:
+            stack.enter_context(self._attending(attention))
+            if recompute and route is not None:
+                stack.enter_context(recomputed_layers(self._model, route, again))
+            return self._head.states(self._model, (0, keep_M), **self._inputs(ids_N, position_N))
+
+    def _inputs(self, ids_N: Tensor, position_N: Tensor) -> dict[str, Any]:
+        return {
             "input_ids": ids_N[None],
             "position_ids": position_N[None],
             # A ready-made mask, which the library hands through untouched and nothing reads.
             "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device),
             "use_cache": False,
         }
+
+    @contextmanager
+    def _attending(self, attention: Attention) -> Iterator[None]:
+        """Inside the block, this thread's passes attend by `attention`."""
+        before = self._current.attention
         self._current.attention = attention
         try:
-            if keep_M is None:
-                logits_1NV: Tensor = self._model(**inputs).logits
-                return logits_1NV[0]
-            return self._head.logits(self._model, (0, keep_M), **inputs)
+            yield
         finally:
-            self._current.attention = None
+            self._current.attention = before
 
 
 @torch.no_grad()
@@ -229,10 +278,13 @@ def agrees(model: nn.Module, packed: PackedModel, kernel: PackedKernel = attend_
     for text in texts:
         ids = torch.tensor([[*text.prompt, *text.tokens]], device=device)
         alone.append(model(input_ids=ids).logits[0, -len(text.tokens) :])
-    packing = Packing(texts, device)
+    packing, states = Packing(texts, device), list[tuple[Tensor, Tensor]]()
     logits_NV = packed.logits(
-        packing.ids_N, packing.position_N, None, PackedAttention(packing, kernel)
+        packing.ids_N, packing.position_N, None, PackedAttention(packing, kernel, states)
     )
+    layers = model.config.get_text_config(decoder=True).num_hidden_layers  # type: ignore[union-attr, operator]
+    if len(states) != layers:
+        raise UnfitModelError(f"{len(states)} calls of attention in {layers} layers")
     parts = [logits_NV[s : s + n] for s, n in zip(packing.starts, packing.lengths, strict=True)]
     expected_NV = torch.cat(alone).float()
     error = (torch.cat(parts).float() - expected_NV).square().mean().sqrt()
@@ -247,7 +299,7 @@ def fit(model: nn.Module, head: HeadSelector) -> LibraryModel | None:
         return None
     try:
         fits = agrees(model, library)
-    except UnfitModelError:
+    except Exception:  # the library's code, used as it was not meant: the model's own way stays
         fits = False
     if not fits:
         library.release()

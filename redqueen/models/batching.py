@@ -8,6 +8,9 @@ from collections.abc import Sequence
 MIN_ROWS, MIN_TOKENS = 8, 512
 """Less than this for each worker, to write or to learn from, is not spread further."""
 
+MOST_TOKENS = 12288
+"""Passes of more tokens are no faster."""
+
 
 def slot_key(slot: int | None) -> tuple[bool, int]:
     """Return what sorts slots, the base alone last: the order in which routing is fast."""

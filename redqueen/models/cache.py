@@ -82,3 +82,12 @@ def new_cache(config: Any) -> Any:
         GrowingLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers
     ]
     return cache
+
+
+def select_rows(cache: Any, indices: Tensor) -> None:
+    """Keep (or repeat) the rows in `indices` of every layer, recurrent states too."""
+    for layer in cache.layers:
+        if hasattr(layer, "conv_states"):
+            layer.reorder_cache(indices)
+        else:
+            layer.batch_select_indices(indices)

@@ -7,7 +7,7 @@ whoever they belong to; an `Attention` says who attends to whom. `fuse` takes a 
 logits are the library's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from redqueen.models.attention import Attention, agrees
+from redqueen.models.checkpointing import plainly, recomputed
 from redqueen.models.kernels import rms_norm, rotate, routed_linear, swiglu
 from redqueen.models.routing import Route
 
@@ -178,19 +179,56 @@ class FusedModel:
         keep_M: Tensor | None = None,
     ) -> Tensor:
         """See `PackedModel`."""
+        x_NI = self._layers(ids_N, position_N, route, attention, plainly)
+        return functional.linear(self._final(x_NI, keep_M), self.weights.head)
+
+    def states(
+        self,
+        ids_N: Tensor,
+        position_N: Tensor,
+        route: Route | None,
+        attention: Attention,
+        keep_M: Tensor,
+        recompute: bool = False,
+    ) -> Tensor:
+        """See `PackedModel`."""
+        run = plainly
+        if recompute and route is not None:
+            run = recomputed
+            for layer in self.weights.layers:
+                for linear in (layer.qkv, layer.attention_out, layer.gate_up, layer.down):
+                    route.prepare(linear.names, linear.widths, self.weights.embedding.dtype)
+        x_NI = self._layers(ids_N, position_N, route, attention, run)
+        return self._final(x_NI, keep_M)
+
+    def _final(self, x_NI: Tensor, keep_M: Tensor | None) -> Tensor:
+        """Return what the head takes at `keep_M`, or everywhere."""
+        return self.normalise(self.weights.norm, x_NI if keep_M is None else x_NI[keep_M])
+
+    def _layers(
+        self,
+        ids_N: Tensor,
+        position_N: Tensor,
+        route: Route | None,
+        attention: Attention,
+        run: Callable[..., Tensor],
+    ) -> Tensor:
+        """Return the residual stream [N, I] after all layers, each called by `run`."""
         weights = self.weights
         x_NI = weights.embedding[ids_N]
         cosine, sine = weights.rotary(x_NI, position_N[None])
         for number, layer in enumerate(weights.layers):
-            qkv_NO = layer.qkv(self.normalise(layer.before_attention, x_NI), route)
-            q, k, v = self.rotated_heads(layer, qkv_NO, cosine[0], sine[0])
-            seen_NI = attention.attend(number, q, k, v, layer.scale).flatten(1)
-            x_NI = x_NI + layer.attention_out(seen_NI, route)
-            gate_up_NF = layer.gate_up(self.normalise(layer.before_mlp, x_NI), route)
-            x_NI = x_NI + layer.down(self.swiglu(gate_up_NF), route)
-        if keep_M is not None:
-            x_NI = x_NI[keep_M]
-        return functional.linear(self.normalise(weights.norm, x_NI), weights.head)
+
+            def block(x_NI: Tensor, number: int = number, layer: Layer = layer) -> Tensor:
+                qkv_NO = layer.qkv(self.normalise(layer.before_attention, x_NI), route)
+                q, k, v = self.rotated_heads(layer, qkv_NO, cosine[0], sine[0])
+                seen_NI = attention.attend(number, q, k, v, layer.scale).flatten(1)
+                x_NI = x_NI + layer.attention_out(seen_NI, route)
+                gate_up_NF = layer.gate_up(self.normalise(layer.before_mlp, x_NI), route)
+                return x_NI + layer.down(self.swiglu(gate_up_NF), route)
+
+            x_NI = run(block, x_NI)
+        return x_NI
 
 
 def _fusable(model: Any) -> bool:

@@ -5,17 +5,18 @@ is read. Weights are safetensors only, and code that comes with a model runs onl
 asked for it.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging as transformers_logging
 
 import redqueen
@@ -28,6 +29,7 @@ from redqueen.models.head import HeadSelector
 SEEDLING = "seedling"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_ADAPTER_FILE = "adapter_config.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
 
 
@@ -51,6 +53,10 @@ class Base:
     """Reads texts that share prompts; None where the model's own attention must stay."""
     kernel: PackedKernel = attend_tiles
     """Attention of packed texts."""
+    digest: str = ""
+    """Of the weights; see `digest_of`."""
+    recompute: bool = False
+    """Whether layers are computed again in the backward pass (gradient checkpointing)."""
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """Tokenise a prompt, with exactly one set of leading special tokens.
@@ -72,9 +78,15 @@ class Base:
         return ids if ids[: len(prefix)] == prefix else prefix + ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of sampled tokens, without special tokens and otherwise as written."""
+        """The text of sampled tokens as written, without those that end or pad a text.
+
+        Other special tokens stay: some bases have answer tags among them.
+        """
+        silent = {*self.eos_ids, self.tokenizer.pad_token_id}
         text: str = self.tokenizer.decode(
-            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            [token for token in token_ids if token not in silent],
+            skip_special_tokens=False,
+            clean_up_tokenization_spaces=False,
         )
         return text
 
@@ -122,14 +134,26 @@ def _check_directory(path: Path, base: str) -> None:
             f"{where}: {path} has no *.safetensors weights; other formats may carry code and are "
             "not read, so save the model again with save_pretrained"
         )
+    if (path / _ADAPTER_FILE).exists():
+        raise ConfigError(
+            f"{where}: {path} has an adapter beside the model ({_ADAPTER_FILE}), which the library "
+            "would add to it; move it away, and start from it with population.from"
+        )
     if not any((path / name).exists() for name in _TOKENIZER_FILES):
         raise ConfigError(f"{where}: {path} has no tokenizer ({', '.join(_TOKENIZER_FILES)})")
+
+
+def _check_gguf(base: str) -> None:
+    if find_spec("gguf") is None:
+        raise ConfigError(
+            f"policy.base = {base!r} is a GGUF file; to read it: pip install 'redqueen[gguf]'"
+        )
 
 
 def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
     path = Path(base).expanduser()
-    return str(path.resolve()) if base != SEEDLING and path.is_dir() else base
+    return str(path.resolve()) if base != SEEDLING and path.exists() else base
 
 
 def resolve_base(base: str) -> str:
@@ -151,7 +175,10 @@ def resolve_base(base: str) -> str:
     if path.exists() or base.startswith(("/", ".", "~")) or base.count("/") > 1:
         if not path.exists():
             raise ConfigError(f"policy.base = {base!r}: there is no such directory")
-        _check_directory(path, base)
+        if path.suffix == ".gguf":
+            _check_gguf(base)
+        else:
+            _check_directory(path, base)
         return str(path)
     if not _HUB_ID.fullmatch(base):
         raise ConfigError(
@@ -209,25 +236,62 @@ def load_base(config: PolicyConfig) -> Base:
         # Reading files takes a moment; its progress bar would cut into the live display.
         transformers_logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, trust_remote_code=config.trust_remote_code
-        )
-        model, found = AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=config.trust_remote_code,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise ConfigError(f"{where} cannot be loaded: {_one_line(error)}") from None
-    if found["missing_keys"]:
+        tokenizer, model, loading = _read(source, config)
+    except Exception as error:  # the library's, of any kind, about files that somebody else wrote
+        raise ConfigError(f"{where} cannot be loaded: {_one_line(error)}") from error
+    if loading["missing_keys"]:
         # The library would fill them with random numbers.
-        names = sorted(found["missing_keys"])
+        names = sorted(loading["missing_keys"])
         raise ConfigError(f"{where} lacks {len(names)} weights, for instance {names[0]}")
     if getattr(model.config, "is_encoder_decoder", False):
         raise ConfigError(f"{where} is an encoder-decoder; a causal language model is needed")
-    return assemble(model.eval().to(device), tokenizer, dtype)
+    try:
+        model = model.eval().to(device)
+    except torch.OutOfMemoryError:
+        raise ConfigError(
+            f"{where} does not fit the memory of {device}; `redqueen plan` says what would"
+        ) from None
+    try:
+        base = assemble(model, tokenizer, dtype)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{where} loads, but does not run: {_one_line(error)}") from error
+    return replace(base, digest=digest_of(source, model))
+
+
+def _read(source: str, config: PolicyConfig) -> tuple[Any, Any, dict[str, Any]]:
+    """Return tokenizer, model, and what the library says of the loading."""
+    options: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
+    if config.revision:
+        options["revision"] = config.revision
+    path = Path(source)
+    if path.suffix == ".gguf":
+        source, options["gguf_file"] = str(path.parent), path.name
+    tokenizer = AutoTokenizer.from_pretrained(source, **options)
+    if path.suffix == ".gguf":
+        options["quantization_config"] = GgufConfig(dequantize=True)
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        source,
+        dtype=_DTYPES[config.dtype],
+        use_safetensors=True,
+        output_loading_info=True,
+        **options,
+    )
+    return tokenizer, model, loading
+
+
+def digest_of(source: str, model: Any) -> str:
+    """Return what tells a base from another under the same name: the SHA-256 of its weights, or
+    the commit of a hub id."""
+    path = Path(source)
+    if not path.exists():
+        return f"commit:{getattr(model.config, '_commit_hash', None)}"
+    digest = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(path.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def assemble(model: Any, tokenizer: Any, dtype: torch.dtype) -> Base:

@@ -4,6 +4,7 @@
 """
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,35 +36,41 @@ _UNSUPPORTED = (
     "arrow_config",
 )
 """Settings of PEFT that change what an adapter computes and that a plain A and B cannot hold."""
+_CHANGED_BASE = ("pissa", "olora", "corda")
+"""Initialisations that take the adapter's first product out of the base's weights."""
 
 
-def _target_modules(model: nn.Module, adapters: AdapterStack) -> list[str]:
+def _target_modules(model: nn.Module, layers: Collection[str]) -> list[str]:
     """Short layer names if they mean exactly the adapted layers, else the full ones."""
-    short = {name.rsplit(".", 1)[-1] for name in adapters.layers}
+    short = {name.rsplit(".", 1)[-1] for name in layers}
     meant = {
         name
         for name, module in model.named_modules()
         if layer_shape(module) is not None and name.rsplit(".", 1)[-1] in short
     }
-    return sorted(short) if meant == set(adapters.layers) else sorted(adapters.layers)
+    return sorted(short) if meant == set(layers) else sorted(layers)
 
 
 def export_adapter(
-    model: nn.Module, adapters: AdapterStack, slot: int, directory: Path, base_name: str
+    model: nn.Module,
+    factors: Mapping[str, Factors],
+    alpha: float,
+    directory: Path,
+    base_name: str,
 ) -> None:
-    """Write the adapter in `slot` as a PEFT directory (made if absent, files replaced).
+    """Write an adapter as a PEFT directory (made if absent, files replaced).
 
     Raises:
         InfrastructureError: the files cannot be written.
     """
-    conv = any(isinstance(model.get_submodule(name), Conv1D) for name in adapters.layers)
+    conv = any(isinstance(model.get_submodule(name), Conv1D) for name in factors)
     config: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base_name,
-        "r": adapters.rank,
-        "lora_alpha": adapters.alpha,
-        "target_modules": _target_modules(model, adapters),
+        "r": len(next(iter(factors.values())).A),
+        "lora_alpha": alpha,
+        "target_modules": _target_modules(model, factors),
         "lora_dropout": 0.0,
         "bias": "none",
         "fan_in_fan_out": conv,
@@ -72,7 +79,7 @@ def export_adapter(
         "use_rslora": False,
     }
     tensors: dict[str, Tensor] = {}
-    for name, (a, b) in adapters.get(slot).items():
+    for name, (a, b) in factors.items():
         tensors[f"{_PREFIX}{name}.lora_A.weight"] = a.cpu().contiguous()
         tensors[f"{_PREFIX}{name}.lora_B.weight"] = b.cpu().contiguous()
     try:
@@ -93,6 +100,13 @@ def _read_config(directory: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not readable: {error}") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise ConfigError(f"{path} does not describe a LoRA adapter (peft_type LORA)")
+    start = str(config.get("init_lora_weights"))
+    if start.startswith(_CHANGED_BASE):
+        raise ConfigError(
+            f"{path} began as {start}, which changed the base as well, so it does not fit the base "
+            "itself; convert it to a plain LoRA with PEFT: save_pretrained(PLACE, "
+            "path_initial_model_for_weight_conversion = the adapter as it was before training)"
+        )
     used = [key for key in _UNSUPPORTED if config.get(key)]
     if config.get("bias", "none") != "none":
         used.append("bias")

@@ -3,7 +3,8 @@
 Writing texts is the engines' business; they work on the same base and adapters.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ import torch
 
 from redqueen.config.policy import PolicyConfig
 from redqueen.errors import ConfigError
-from redqueen.models import peft_io, scoring
-from redqueen.models.adapters import AdapterStack
-from redqueen.models.batching import packed_batches, padded_batches
+from redqueen.models import merging, peft_io, scoring
+from redqueen.models.adapters import AdapterStack, Factors
+from redqueen.models.batching import MOST_TOKENS, packed_batches, padded_batches
+from redqueen.models.conversation import Conversations
 from redqueen.models.loading import SEEDLING, Base, load_base
 from redqueen.models.memory import keep_freed_memory, peak_memory
-from redqueen.models.routing import Router, find_targets, layer_shape
+from redqueen.models.routing import Router, find_targets, layer_shape, reached_by_text
 from redqueen.models.scoring import Scores
-from redqueen.types import Messages
+from redqueen.types import Messages, Suppression
 
 PROMPTS_KEPT = 4096
 """Conversations whose tokens are kept: many requests share one."""
@@ -30,10 +32,13 @@ class PopulationModel:
 
     def __init__(self, config: PolicyConfig, base: Base, slots: int, seed: int) -> None:
         """Hook the base's target layers and make `slots` fresh adapters; see `load`."""
-        modules = find_targets(base.model, config.targets)
+        modules = reached_by_text(base.model, find_targets(base.model, config.targets))
+        if not modules:
+            raise ConfigError("policy.targets: reading text calls none of these layers")
         shapes = {name: layer_shape(module) for name, module in modules.items()}
-        self.config = config
         self.base = base
+        self.conversations = Conversations(base.tokenizer, f"policy.base = {config.base!r}")
+        self.configure(config)
         self.adapters = AdapterStack(
             {name: shape for name, shape in shapes.items() if shape is not None},
             slots,
@@ -57,6 +62,11 @@ class PopulationModel:
         if base.device.type == "cpu":
             keep_freed_memory()
         return cls(config, base, slots, seed)
+
+    def configure(self, config: PolicyConfig) -> None:
+        """Take up what `config` says of learning; the rest of it must be that of loading."""
+        self.config = config
+        self.base = replace(self.base, recompute=config.gradient_checkpointing is True)
 
     @property
     def tokenizer(self) -> Any:
@@ -89,26 +99,10 @@ class PopulationModel:
     def render(self, messages: Messages) -> str:
         """Return the text that a conversation is for the base, ready to be continued.
 
-        Through the tokenizer's chat template; a tokenizer without one gets the contents as they
-        are, one after the other.
-
         Raises:
             ConfigError: the chat template does not take the conversation.
         """
-        if not getattr(self.tokenizer, "chat_template", None):
-            return "".join(message.content for message in messages)
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            text = self.tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True
-            )
-        except Exception as error:  # a template is code that came with the base
-            roles = ", ".join(message.role for message in messages)
-            raise ConfigError(
-                f"policy.base = {self.config.base!r}: its chat template does not take a "
-                f"conversation of the roles {roles}: {error}"
-            ) from error
-        return str(text)
+        return self.conversations.render(messages)
 
     def _encode(self, messages: Messages) -> tuple[int, ...]:
         """Return the tokens of a conversation, ready to be continued; kept for the next request.
@@ -116,7 +110,15 @@ class PopulationModel:
         Raises:
             ConfigError: as `render`, or the tokenizer gives a token that the base does not have.
         """
-        return self.base.encode(self.render(messages))
+        return self.conversations.encode(messages, self.base.encode)
+
+    def leaves_room(self, messages: Messages, new_tokens: int) -> bool:
+        """Return whether the base's context holds a prompt and `new_tokens` more tokens, or as many
+        more as half of the context."""
+        context = self.base.context
+        if context is None:
+            return True
+        return len(self.encode(messages)) + min(new_tokens, context // 2) <= context
 
     def score(
         self,
@@ -125,11 +127,13 @@ class PopulationModel:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float] = 1.0,
+        suppressions: Sequence[Suppression | None] | None = None,
     ) -> Scores:
         """Return `(logprobs_BT, mask_BT)` of completions; see `redqueen.models.scoring.score`."""
         return scoring.score(
-            self.base, self.router, slots, prompt_ids, token_ids, temperature=temperature
-        )
+            self.base, self.router, slots, prompt_ids, token_ids,
+            temperature=temperature, suppressions=suppressions,
+        )  # fmt: skip
 
     @torch.no_grad()
     def base_score(
@@ -138,25 +142,31 @@ class PopulationModel:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float] = 1.0,
+        suppressions: Sequence[Suppression | None] | None = None,
     ) -> Scores:
         """Return `(logprobs_BT, mask_BT)` under the base alone."""
         return scoring.score(
-            self.base, self.router, None, prompt_ids, token_ids, temperature=temperature
-        )
+            self.base, self.router, None, prompt_ids, token_ids,
+            temperature=temperature, suppressions=suppressions,
+        )  # fmt: skip
 
     def micro_batches(
         self,
         slots: Sequence[int],
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
+        parts: int = 1,
+        *,
         workers: int = 1,
     ) -> list[list[int]]:
         """Split sequences into batches for one pass each, of at most `learn_tokens` tokens.
 
-        `workers` processes share that number. If the base can share prompts, a prompt counts once
-        for its sequences; otherwise padding counts as tokens.
+        `workers` processes share that number, and `parts` divides it. If the base can share
+        prompts, a prompt counts once for its sequences; otherwise padding counts as tokens.
         """
-        most = max(1, self.config.learn_tokens // workers)
+        tokens = self.config.learn_tokens
+        # Until `redqueen.models.footprint.settle` has measured what fits.
+        most = max(1, (MOST_TOKENS if tokens == "auto" else tokens) // (workers * parts))
         if self.base.packed is not None:
             return packed_batches(slots, prompt_ids, token_ids, most, workers)
         lengths = [len(p) + len(t) for p, t in zip(prompt_ids, token_ids, strict=True)]
@@ -168,14 +178,35 @@ class PopulationModel:
         """Return `function(model, job)` for all jobs; the gradients that they leave add up."""
         return [function(self, job) for job in jobs]
 
+    @property
+    def base_name(self) -> str:
+        """The base's name for others: a hub id, or where it lies."""
+        return f"redqueen/{SEEDLING}" if self.config.base == SEEDLING else self.config.base
+
     def export(self, slot: int, directory: Path | str) -> None:
         """Write one slot as a PEFT adapter directory that names the base.
 
         Raises:
             InfrastructureError: the files cannot be written.
         """
-        name = f"redqueen/{SEEDLING}" if self.config.base == SEEDLING else self.config.base
-        peft_io.export_adapter(self.base.model, self.adapters, slot, Path(directory), name)
+        factors, alpha = self.adapters.get(slot), self.adapters.alpha
+        self.export_factors(factors, alpha, directory)
+
+    def export_factors(
+        self, factors: Mapping[str, Factors], alpha: float, directory: Path | str
+    ) -> None:
+        """Write any adapter on the base's target layers, of any rank, likewise."""
+        peft_io.export_adapter(self.base.model, factors, alpha, Path(directory), self.base_name)
+
+    def export_merged(
+        self, factors: Mapping[str, Factors], alpha: float, directory: Path | str
+    ) -> None:
+        """Write base + adapter as a model that plain transformers load, in the base's type.
+
+        Raises:
+            InfrastructureError: the files cannot be written.
+        """
+        merging.write_merged(self.base, factors, alpha, Path(directory))
 
     def import_adapter(self, slot: int, directory: Path | str) -> None:
         """Read a PEFT LoRA directory into one slot.

@@ -6,8 +6,8 @@ untouched base's, bit for bit.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from redqueen.models.adapters import AdapterStack, LayerShape
 
 Strategy = Literal["auto", "grouped", "segments", "padded"]
 
+ALL_LINEAR = "all-linear"
 SMALL_ROWS = 64
 """Up to so many rows without gradients are routed in float32 on a CPU."""
 
@@ -38,10 +39,11 @@ def layer_shape(module: nn.Module) -> LayerShape | None:
 def find_targets(model: nn.Module, targets: Sequence[str] | str) -> dict[str, nn.Module]:
     """The layers that carry adapters, by module name, in model order.
 
-    `targets` is "all-linear" (every linear layer but the output head) or name suffixes.
+    `targets` is "all-linear" (every linear layer but the output head) or name suffixes. Those that
+    begin with "-" are left out of the others, or of all.
 
     Raises:
-        ConfigError: a suffix matches no linear layer.
+        ConfigError: a suffix matches no linear layer, or nothing is left.
     """
     head = model.get_output_embeddings()  # type: ignore[operator]
     linear = {
@@ -49,19 +51,53 @@ def find_targets(model: nn.Module, targets: Sequence[str] | str) -> dict[str, nn
         for name, module in model.named_modules()
         if module is not head and layer_shape(module) is not None
     }
-    if targets == "all-linear":
-        if not linear:
-            raise ConfigError("policy.targets: the base has no linear layer to adapt")
-        return linear
     suffixes = (targets,) if isinstance(targets, str) else tuple(targets)
     for suffix in suffixes:
-        if not any(_matches(name, suffix) for name in linear):
-            known = sorted({name.rsplit(".", 1)[-1] for name in linear})
+        name = suffix.removeprefix("-")
+        if name != ALL_LINEAR and not any(_matches(layer, name) for layer in linear):
+            present = sorted({layer.rsplit(".", 1)[-1] for layer in linear})
             raise ConfigError(
-                f"policy.targets: no linear layer is called {suffix!r}; "
-                f"this base has {', '.join(known)}"
+                f"policy.targets: no linear layer is called {name!r}; "
+                f"this base has {', '.join(present) or 'none'}"
             )
-    return {n: m for n, m in linear.items() if any(_matches(n, s) for s in suffixes)}
+    asked = [suffix for suffix in suffixes if not suffix.startswith("-")] or [ALL_LINEAR]
+    left_out = [suffix[1:] for suffix in suffixes if suffix.startswith("-")]
+    chosen = {
+        name: module
+        for name, module in linear.items()
+        if any(suffix == ALL_LINEAR or _matches(name, suffix) for suffix in asked)
+        and not any(_matches(name, suffix) for suffix in left_out)
+    }
+    if not chosen:
+        raise ConfigError("policy.targets: the base has no linear layer to adapt")
+    return chosen
+
+
+@torch.no_grad()
+def reached_by_text(model: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """Return those of the layers that reading text calls, in order.
+
+    A layer counts as called if one of the same place in another block is: few experts of a mixture
+    are called by a short text. What is left out belongs to other inputs, images for instance, or
+    is read by the model in another way than calling it.
+    """
+    called: set[str] = set()
+    hooks = [
+        module.register_forward_hook(lambda *_, name=name: called.add(_place(name)))
+        for name, module in layers.items()
+    ]
+    try:
+        device = next(model.parameters()).device
+        model(input_ids=torch.arange(1, 9, device=device)[None], use_cache=False)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: module for name, module in layers.items() if _place(name) in called}
+
+
+def _place(name: str) -> str:
+    """Return a layer's name without the numbers of blocks and experts."""
+    return ".".join("#" if part.isdigit() else part for part in name.split("."))
 
 
 def _matches(name: str, suffix: str) -> bool:
@@ -145,6 +181,8 @@ class Route:
         self._index = torch.tensor(self.slots, device=device)
         self._whole = self.slots == list(range(adapters.slots))
         self._prepared = {} if prepared is None else prepared
+        self.again: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Routes the forward passes of a block this way again, once the first block has ended."""
         if strategy == "padded":
             self._pad(routed, round_size(max(sizes)))
 
@@ -199,6 +237,11 @@ class Route:
             return out_NO
         return self._apply(names, widths, x_NI[:, None], out_NO[:, None])[:, 0]
 
+    def prepare(self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype) -> None:
+        """Make the factors of layers side by side now; what is computed again must find them."""
+        if any(name in self.adapters.A for name in names):
+            self._factors(names, widths, dtype)
+
     def segments(
         self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
     ) -> tuple[list[tuple[int, int]], list[tuple[Tensor, Tensor]]]:
@@ -213,16 +256,20 @@ class Route:
 
     def apply(self, name: str, x_BTI: Tensor, out_BTO: Tensor) -> Tensor:
         """Add each row's adapter to a layer's output. May write into `out_BTO`."""
-        if self.packed and x_BTI.shape[:-1] == (1, self.rows):
-            x, out = x_BTI.transpose(0, 1), out_BTO.transpose(0, 1)
-            return self._apply((name,), (out.shape[-1],), x, out).transpose(0, 1)
-        if self.packed or x_BTI.ndim != 3 or x_BTI.shape[0] != self.rows:
+        shape, width = x_BTI.shape, out_BTO.shape[-1]
+        if self.packed and shape[:-1].numel() == self.rows:
+            x, out = (tensor.reshape(self.rows, 1, -1) for tensor in (x_BTI, out_BTO))
+        elif not self.packed and len(shape) >= 3 and shape[0] == self.rows:
+            x, out = (
+                tensor.reshape(self.rows, -1, tensor.shape[-1]) for tensor in (x_BTI, out_BTO)
+            )
+        else:
             raise ValueError(
-                f"layer {name} received a tensor of shape {tuple(x_BTI.shape)} instead of "
+                f"layer {name} received a tensor of shape {tuple(shape)} instead of "
                 f"[{self.rows}, tokens, features], so its rows cannot be told apart; "
                 "leave it out of policy.targets"
             )
-        return self._apply((name,), (out_BTO.shape[-1],), x_BTI, out_BTO)
+        return self._apply((name,), (width,), x, out).view(out_BTO.shape)
 
     def _apply(
         self, names: tuple[str, ...], widths: Sequence[int], x: Tensor, out: Tensor
@@ -325,12 +372,18 @@ class Router:
         Raises:
             IndexError: a slot is not in the stack.
         """
+        route = None
+        if slots and any(slot is not None for slot in slots):
+            route = Route(self.adapters, slots, strategy, packed, prepared)
+            route.again = partial(self._routed, route)
+        with self._routed(route):
+            yield route
+
+    @contextmanager
+    def _routed(self, route: Route | None) -> Iterator[None]:
         before = self._current.route
-        routed = slots is not None and any(slot is not None for slot in slots)
-        self._current.route = (
-            Route(self.adapters, slots, strategy, packed, prepared) if routed and slots else None
-        )
+        self._current.route = route
         try:
-            yield self._current.route
+            yield
         finally:
             self._current.route = before

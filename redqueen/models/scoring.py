@@ -1,6 +1,7 @@
 """Log-probabilities of given tokens under members' adapters, with gradients to the adapters."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import torch
@@ -8,9 +9,13 @@ from torch import Tensor
 
 from redqueen.models.attention import PackedAttention
 from redqueen.models.batching import slot_order
+from redqueen.models.checkpointing import recomputed_layers
 from redqueen.models.loading import Base
+from redqueen.models.logprobs import token_logprobs
 from redqueen.models.packing import Packing, Text
 from redqueen.models.routing import Router
+from redqueen.models.suppression import Suppressor
+from redqueen.types import Suppression
 
 
 class Scores(NamedTuple):
@@ -20,8 +25,13 @@ class Scores(NamedTuple):
     mask_BT: Tensor
 
 
-_Seen = tuple[Tensor, list[int], list[int], list[int]]
-"""Logits [M, V], one row for each completion token, with its row, its column and the token."""
+class _Seen(NamedTuple):
+    """What the head is given before each completion token, and where the token stands."""
+
+    states_MD: Tensor
+    row_M: list[int]
+    column_M: list[int]
+    token_M: list[int]
 
 
 def _filler(base: Base) -> int:
@@ -37,6 +47,7 @@ def score(
     token_ids: Sequence[Sequence[int]],
     *,
     temperature: float | Sequence[float] = 1.0,
+    suppressions: Sequence[Suppression | None] | None = None,
 ) -> Scores:
     """log_softmax(logits / temperature) of each completion token, given prompt and predecessors.
 
@@ -47,9 +58,11 @@ def score(
         prompt_ids: B prompts of at least one token.
         token_ids: B completions; T is the longest.
         temperature: divides the logits, as in sampling; one for all rows, or B of them.
+        suppressions: B of them: tokens that the rows were written without; None: all tokens.
 
     Rows of one slot and prompt share its computation, where the base allows it; the result and its
-    gradient are those of each row on its own. The output head runs at completion positions only.
+    gradient are those of each row on its own. The output head runs at completion positions only,
+    and in pieces: logits are never whole.
 
     Raises:
         ValueError: the arguments differ in length, are empty, or a prompt is empty.
@@ -66,18 +79,26 @@ def score(
         raise ValueError(f"temperature must be positive, not {min(temperatures)}")
     scorer = _score_padded if base.packed is None else _score_packed
     slots = [None] * rows if slots is None else slots
-    logits_MV, row_M, column_M, target_M = scorer(base, router, slots, prompt_ids, token_ids)
-    at = (torch.tensor(row_M, device=base.device), torch.tensor(column_M, device=base.device))
-    scale_M = torch.tensor([temperatures[row] for row in row_M], device=base.device)
-    scaled_MV = logits_MV.float() / scale_M[:, None]
-    target = torch.tensor(target_M, dtype=torch.long, device=base.device)
-    logprob_M = scaled_MV.gather(1, target[:, None])[:, 0] - scaled_MV.logsumexp(-1)
+    seen = scorer(base, router, slots, prompt_ids, token_ids)
+    device = base.device
+    at = (torch.tensor(seen.row_M, device=device), torch.tensor(seen.column_M, device=device))
+    head = base.head.output
+    suppressor = Suppressor.of(base, suppressions, head.vocabulary(seen.states_MD))
+    logprob_M = token_logprobs(
+        seen.states_MD,
+        head,
+        torch.tensor(seen.token_M, dtype=torch.long, device=device),
+        torch.tensor([temperatures[row] for row in seen.row_M], device=device),
+        suppress=None
+        if suppressor is None
+        else lambda logits_PV, part: suppressor(logits_PV, at[0][part], at[1][part] == 0),
+    )
     longest = max(len(tokens) for tokens in token_ids)
     mask_BT = torch.zeros(rows, longest, dtype=torch.bool)
     for row, tokens in enumerate(token_ids):
         mask_BT[row, : len(tokens)] = True
-    blank_BT = torch.zeros(rows, longest, device=base.device)
-    return Scores(blank_BT.index_put(at, logprob_M), mask_BT.to(base.device))
+    blank_BT = torch.zeros(rows, longest, device=device)
+    return Scores(blank_BT.index_put(at, logprob_M), mask_BT.to(device))
 
 
 def _score_packed(
@@ -87,7 +108,7 @@ def _score_packed(
     prompt_ids: Sequence[Sequence[int]],
     token_ids: Sequence[Sequence[int]],
 ) -> _Seen:
-    """Logits before every token; each (slot, prompt) is computed once."""
+    """States before every token; each (slot, prompt) is computed once."""
     if base.packed is None:
         raise ValueError("packed scoring needs a base that reads packed texts")
     order = slot_order(slots)
@@ -111,8 +132,10 @@ def _score_packed(
     seen = torch.tensor(seen_M, dtype=torch.long, device=base.device)
     with router.route(packing.slots, "segments", packed=True) as route:
         attention = PackedAttention(packing, base.kernel)
-        logits_MV = base.packed.logits(packing.ids_N, packing.position_N, route, attention, seen)
-    return logits_MV, row_M, column_M, target_M
+        states_MD = base.packed.states(
+            packing.ids_N, packing.position_N, route, attention, seen, base.recompute
+        )
+    return _Seen(states_MD, row_M, column_M, target_M)
 
 
 def _score_padded(
@@ -140,8 +163,11 @@ def _score_padded(
         column_M += range(len(tokens))
         target_M += tokens
     device = base.device
-    with router.route([slots[row] for row in order]):
-        logits_MV = base.head.logits(
+    with ExitStack() as stack:
+        route = stack.enter_context(router.route([slots[row] for row in order]))
+        if base.recompute and route is not None:
+            stack.enter_context(recomputed_layers(base.model, route, route.again))
+        states_MD = base.head.states(
             base.model, keep_BL.to(device), input_ids=input_BL.to(device), use_cache=False
         )
-    return logits_MV, row_M, column_M, target_M
+    return _Seen(states_MD, row_M, column_M, target_M)

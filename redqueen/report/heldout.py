@@ -9,15 +9,20 @@ from numpy.typing import NDArray
 
 from redqueen.report.statistics import (
     Estimate,
+    Floats,
     bootstrap_means,
     percentile_interval,
     rate_estimate,
 )
 from redqueen.rng import numpy_rng
-from redqueen.store import EvaluationRow
+from redqueen.store import AVERAGE, BASE, ELICITED, EvaluationRow
 from redqueen.types import Member, Role
 
 ALL = "all"
+HELPED = "elicited base"
+Estimates = dict[tuple[str, str], Estimate]
+_Parts = dict[str, tuple[Estimates, Estimates, Estimates]]
+"""By label: rates, gains over the base, gains over the elicited base."""
 
 
 def kind_order(kinds: Iterable[str], order: Sequence[str] = ()) -> tuple[str, ...]:
@@ -42,18 +47,24 @@ class EvaluatedRun(Protocol):
         ...
 
 
+NO_MEMBERS = frozenset({BASE, ELICITED, AVERAGE})
+"""Subjects of an evaluation that are no member of the population."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One line of the result table.
 
     `rates` and `gains` are keyed by (mode, kind), kind `all` included; a gain is the paired
-    difference to the base over the same tasks, and missing without a base.
+    difference to the base over the same tasks, `over_elicited` to the elicited base; missing
+    without one.
     """
 
     label: str
     member: int | None
     rates: Mapping[tuple[str, str], Estimate]
     gains: Mapping[tuple[str, str], Estimate]
+    over_elicited: Mapping[tuple[str, str], Estimate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,8 @@ class HeldOut:
     """Number of tasks by (mode, kind)."""
     students: int
     standings: tuple[Standing, ...]
-    """Base, population mean, best, weakest (with one student: base, that student)."""
+    """Base, elicited base, population mean, best, weakest (with one student: the bases, that
+    student)."""
     bands: tuple[BandPoint, ...]
     """By difficulty, in the first mode."""
 
@@ -130,29 +142,27 @@ def _weights(subjects: Sequence[str], averaged: Sequence[str]) -> NDArray[np.flo
     return np.array([1.0 / len(averaged) if s in averaged else 0.0 for s in subjects])
 
 
-def _estimates(
-    table: _Table, weights: Mapping[str, NDArray[np.float64]], mode: str
-) -> dict[str, tuple[dict[tuple[str, str], Estimate], dict[tuple[str, str], Estimate]]]:
-    """Rates and gains of each weighted average of subjects, by kind."""
-    result: dict[str, tuple[dict[tuple[str, str], Estimate], dict[tuple[str, str], Estimate]]] = {
-        label: ({}, {}) for label in weights
-    }
+def _gain(rates_nS: Floats, draws_RS: Floats, difference_S: Floats) -> Estimate:
+    """Return a paired difference between averages of subjects, with its interval."""
+    interval = percentile_interval(draws_RS @ difference_S)
+    return Estimate(float((rates_nS @ difference_S).mean()), *interval, len(rates_nS))
+
+
+def _estimates(table: _Table, weights: Mapping[str, NDArray[np.float64]], mode: str) -> _Parts:
+    """Rates of each weighted average of subjects, and its gains over the two bases, by kind."""
+    parts: _Parts = {label: ({}, {}, {}) for label in weights}
     for kind in (*kind_order(table.kinds.tolist()), ALL):
         chosen = slice(None) if kind == ALL else table.kinds == kind
         rates_nS = table.rates_nS[chosen]
         draws_RS = bootstrap_means(rates_nS, numpy_rng("held-out", mode, kind))
-        base = weights.get("base")
         for label, weight in weights.items():
-            rates, gains = result[label]
+            rates, gains, over = parts[label]
             rates[mode, kind] = rate_estimate(rates_nS @ weight, draws_RS @ weight)
-            if base is not None and label != "base":
-                paired = weight - base
-                gains[mode, kind] = Estimate(
-                    float((rates_nS @ paired).mean()),
-                    *percentile_interval(draws_RS @ paired),
-                    len(rates_nS),
-                )
-    return result
+            if BASE in weights and label != BASE:
+                gains[mode, kind] = _gain(rates_nS, draws_RS, weight - weights[BASE])
+            if HELPED in weights and label not in (BASE, HELPED):
+                over[mode, kind] = _gain(rates_nS, draws_RS, weight - weights[HELPED])
+    return parts
 
 
 def _bands(table: _Table, weights: Mapping[str, NDArray[np.float64]], mean: str) -> list[BandPoint]:
@@ -184,25 +194,28 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
     rows = run.load_evaluations(suite)
     modes = tuple(mode for mode in ("sampled", "greedy") if any(r.mode == mode for r in rows))
     tables = {
-        mode: _tabulate([r for r in rows if r.mode == mode], ["base", *students]) for mode in modes
+        mode: _tabulate([r for r in rows if r.mode == mode], [BASE, ELICITED, AVERAGE, *students])
+        for mode in modes
     }
     tables = {
-        mode: t for mode, t in tables.items() if t.rates_nS.size and set(t.subjects) - {"base"}
+        mode: t for mode, t in tables.items() if t.rates_nS.size and set(t.subjects) - NO_MEMBERS
     }
     if not tables:
         return None
     modes = tuple(tables)
     first = tables[modes[0]]
-    measured = [s for s in first.subjects if s != "base"]
+    measured = [s for s in first.subjects if s not in NO_MEMBERS]
     means = first.rates_nS.mean(axis=0)
     order = sorted(measured, key=lambda s: (-means[first.subjects.index(s)], s))
-    chosen: dict[str, list[str]] = {"base": ["base"]} if "base" in first.subjects else {}
+    bases = {BASE: [BASE], HELPED: [ELICITED]}
+    chosen = {label: names for label, names in bases.items() if names[0] in first.subjects}
     if len(measured) == 1:
         chosen["student"] = measured
     else:
         chosen |= {"population mean": measured, "best student": order[:1], "weakest": order[-1:]}
-    rates: dict[str, dict[tuple[str, str], Estimate]] = {label: {} for label in chosen}
-    gains: dict[str, dict[tuple[str, str], Estimate]] = {label: {} for label in chosen}
+    if AVERAGE in first.subjects:
+        chosen["average adapter"] = [AVERAGE]
+    parts: _Parts = {label: ({}, {}, {}) for label in chosen}
     for mode, table in tables.items():
         # A subject that this mode lacks takes its line out of the mode, not a false zero in.
         present = {
@@ -210,9 +223,9 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
             for label, members in chosen.items()
             if set(members) <= set(table.subjects)
         }
-        for label, (measured_rates, paired) in _estimates(table, present, mode).items():
-            rates[label] |= measured_rates
-            gains[label] |= paired
+        for label, estimates in _estimates(table, present, mode).items():
+            for known, added in zip(parts[label], estimates, strict=True):
+                known |= added
     mean = "student" if len(measured) == 1 else "population mean"
     return HeldOut(
         suite=suite,
@@ -230,10 +243,9 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
             Standing(
                 label,
                 int(members[0].removeprefix("member:"))
-                if len(members) == 1 and members[0] != "base"
+                if len(members) == 1 and members[0] not in NO_MEMBERS
                 else None,
-                rates[label],
-                gains[label],
+                *parts[label],
             )
             for label, members in chosen.items()
         ),
@@ -254,7 +266,18 @@ def ordered_suites(suites: Sequence[str]) -> list[str]:
 
 
 def verdict_sentence(result: HeldOut) -> str:
-    """What came of the run, in one sentence with size and interval."""
+    """What came of the run with size and interval, and over the elicited base if measured."""
+    text, key = _over_base(result), (result.modes[0], ALL)
+    over = result.headline.over_elicited.get(key)
+    if over is None:
+        return text
+    return (
+        f"{text} Over the elicited base: {100 * over.value:+.1f} points "
+        f"({100 * over.low:+.1f} to {100 * over.high:+.1f})."
+    )
+
+
+def _over_base(result: HeldOut) -> str:
     line, key = result.headline, (result.modes[0], ALL)
     if key not in line.rates:
         return "The run was not measured on held-out tasks."

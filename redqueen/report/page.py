@@ -7,8 +7,10 @@ from pathlib import Path
 from redqueen.errors import InfrastructureError
 from redqueen.files import write_text
 from redqueen.formatting import duration
+from redqueen.report.benchmarks import benchmark_figure
 from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
+from redqueen.report.health import Word
 from redqueen.report.heldout import verdict_sentence
 from redqueen.report.markup import document, population_text, section
 from redqueen.report.population import lineage, matrix, ratings
@@ -26,6 +28,7 @@ from redqueen.store import RunReader, RunStore, config_toml
 from redqueen.types import Role
 
 CHAPTERS = (
+    ("working", "Is it working?"),
     ("results", "Results"),
     ("students", "Students"),
     ("teachers", "Teachers"),
@@ -77,6 +80,27 @@ def _header(run: RunData) -> str:
     )
 
 
+WORD_CLASSES = {Word.FINE: "up", Word.WATCH: "odd", Word.BROKEN: "down", Word.UNKNOWN: None}
+
+
+def _working(run: RunData) -> str:
+    """The run's vital signs, each with a word and what to change."""
+    head = [tag("th", name, scope="col") for name in ("", "value", "", "what to change")]
+    rows = [
+        tag(
+            "tr",
+            tag("th", esc(sign.title), scope="row"),
+            tag("td", esc(sign.text or "\u2013")),
+            tag("td", esc(sign.word.value), class_=WORD_CLASSES[sign.word]),
+            tag("td", esc(sign.advice), class_="words"),
+        )
+        for sign in run.signs
+    ]
+    body = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows))
+    lead = "The last third of the steps. The same table: redqueen status."
+    return section("working", "Is it working?", lead, tag("div", body, class_="full scroll signs"))
+
+
 def _results(run: RunData) -> str:
     """A chapter for each suite; the first one is where the page's menu leads."""
     if not run.results:
@@ -97,6 +121,13 @@ def _results(run: RunData) -> str:
             section(name, heading, lead, *held_out_figures(result, run.described.difficulty))
         )
     return "".join(chapters)
+
+
+def _benchmarks(run: RunData) -> str:
+    if not run.benchmarks:
+        return ""
+    lead = "Public benchmarks, graded as docs/benchmarks.md says."
+    return section("benchmarks", "Benchmarks", lead, benchmark_figure(run.benchmarks))
 
 
 def _health(run: RunData) -> str:
@@ -150,7 +181,9 @@ def render_page(reader: RunReader) -> str:
     body = tag(
         "main",
         _header(run),
+        _working(run),
         _results(run),
+        _benchmarks(run),
         section("students", "Students", students, solve_rates(run), matrix(run)),
         section(
             "teachers",

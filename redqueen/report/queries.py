@@ -6,6 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from redqueen.alarms import CAUSES
+from redqueen.report.benchmarks import Line, benchmark_lines
+from redqueen.report.health import Sign, health
 from redqueen.report.heldout import HeldOut, ordered_suites, summarize
 from redqueen.store import (
     Attempt,
@@ -96,8 +98,11 @@ class RunData:
     """Cause -> steps in which it rang."""
     mismatch: Sequence[float]
     """Of log-probabilities, by step."""
+    signs: Sequence[Sign]
+    """Whether it works."""
     results: Sequence[HeldOut]
     """The main suite first."""
+    benchmarks: Sequence[Line]
     stages: Sequence[Stage]
 
     @property
@@ -223,6 +228,8 @@ def read_run(run: RunReader) -> RunData:
         diversity={key: points for key, points in diversity.items() if points},
         alarms={name: steps for name, steps in alarms.items() if steps},
         mismatch=[value for _, value in run.load_metrics("logprob_mismatch")],
+        signs=health(run),
         results=results_of(run),
+        benchmarks=benchmark_lines(run),
         stages=_stages(run),
     )

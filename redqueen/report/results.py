@@ -12,17 +12,19 @@ from redqueen.report.charts import (
     percent,
     tag,
 )
-from redqueen.report.heldout import ALL, HeldOut, Standing
+from redqueen.report.heldout import ALL, HELPED, HeldOut, Standing
 from redqueen.report.markup import FULL, figure, responsive
 from redqueen.report.statistics import Estimate
 
 MODE_NAMES = {"sampled": "sampled at temperature 1", "greedy": "greedy"}
 COLORS = {
     "base": "var(--base)",
+    HELPED: "var(--base)",
     "population mean": "var(--accent)",
     "student": "var(--accent)",
     "best student": "var(--soft)",
     "weakest": "var(--soft)",
+    "average adapter": "var(--soft)",
 }
 
 
@@ -137,7 +139,9 @@ def table(result: HeldOut) -> str:
         )
         for kind in kinds
     ]
-    head.insert(1, tag("th", "vs base", tag("small", "points"), scope="col"))
+    helped = result.standing(HELPED) is not None
+    references = ["vs base", "vs elicited"] if helped else ["vs base"]
+    head[1:1] = [tag("th", name, tag("small", "points"), scope="col") for name in references]
     head.insert(0, tag("th", "% solved", scope="col"))
     rows = []
     for mode in result.modes:
@@ -156,7 +160,8 @@ def table(result: HeldOut) -> str:
         for line in result.standings:
             if any(key[0] == mode for key in line.rates):
                 cells = [_rate_cell(line.rates.get((mode, kind))) for kind in kinds]
-                cells.insert(1, _gain_cell(line.gains.get((mode, ALL))))
+                over = (line.gains, line.over_elicited)[: len(references)]
+                cells[1:1] = [_gain_cell(gains.get((mode, ALL))) for gains in over]
                 strong = "strong" if line is result.headline else None
                 rows.append(
                     tag("tr", tag("th", esc(name_of(line)), scope="row"), *cells, class_=strong)
@@ -170,6 +175,11 @@ def table(result: HeldOut) -> str:
         "Small numbers are 95% intervals, n counts tasks. The difference to the base is over all "
         "kinds and paired: both attempted the same tasks."
     )
+    if helped:
+        caption += (
+            " The elicited base is untrained, with every help that needs no training: its answer "
+            "may not come at once, worked examples where they help, twice the room."
+        )
     if result.students > 1:
         caption += (
             f" The mean is over {plural(result.students, 'living student')}. Best and weakest were "

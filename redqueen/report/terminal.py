@@ -1,10 +1,14 @@
 """The result of a run as a table for an 80-column terminal."""
 
+from datetime import UTC, datetime
+
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from redqueen.formatting import duration, plural
+from redqueen.report.health import Word, health
 from redqueen.report.heldout import (
     ALL,
     HeldOut,
@@ -66,8 +70,8 @@ def _table(result: HeldOut, mode: str) -> Table:
 def final_table(result: HeldOut) -> RenderableType:
     """Verdict sentence, one table a mode, and how the figures were made.
 
-    Rows: base, population mean, best student, weakest; columns: task kinds, all, and the paired
-    difference to the base over all tasks. Fits 80 columns with three task kinds.
+    Rows: base, elicited base, population mean, best student, weakest; columns: task kinds, all, and
+    the paired difference to the base over all tasks. Fits 80 columns with three task kinds.
     """
     note = (
         f"n: tasks. {result.students} living students. Intervals: bootstrap over tasks; "
@@ -90,6 +94,40 @@ def brief_table(result: HeldOut) -> RenderableType:
         Text(""),
         _table(result, result.modes[0]),
     )
+
+
+WORD_STYLES = {
+    Word.FINE: "green", Word.WATCH: "yellow", Word.BROKEN: "bold red", Word.UNKNOWN: "dim",
+}  # fmt: skip
+
+
+def _progress(run: RunReader) -> str:
+    """Return how far a run is, and since when."""
+    planned, done, written = run.config_values()["steps"], run.last_step(), run.last_written()
+    if written is None:
+        return f"No step of {planned:,} is done yet."
+    ago = duration(max(0.0, (datetime.now(UTC) - written).total_seconds()))
+    if done >= planned:
+        return f"All {plural(planned, 'step')} are done; the last one ended {ago} ago."
+    seconds = [time.seconds for time in run.load_phases()]
+    left = duration(sum(seconds) / done * (planned - done))
+    return f"Step {done:,} of {planned:,} ended {ago} ago; {left} of work are left."
+
+
+def print_status(run: RunReader, console: Console) -> None:
+    """Print how far a run is and whether it works; at most 80 columns."""
+    console.print(Text(_progress(run), style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column()
+    signs = health(run)
+    for sign in signs:
+        word = Text(sign.word.value, style=WORD_STYLES[sign.word])
+        table.add_row(Text(sign.title), Text(sign.text or "-"), word)
+    console.print(table)
+    for sign in signs:
+        if sign.advice:
+            console.print(Text(f"\n{sign.title}: {sign.word.value}. {sign.advice}"))
 
 
 def print_results(run: RunReader, console: Console) -> bool:

@@ -1,6 +1,6 @@
 """What is asked of whom in a step: proposals of teachers, tasks put to students."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from redqueen.curriculum.archive import Archive
@@ -9,7 +9,7 @@ from redqueen.environments.base import Environment, TaskSpace
 from redqueen.population import Population
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.interactions.base import Posing
-from redqueen.types import Match, Proposal, Request, Task
+from redqueen.types import Match, Messages, Proposal, Request, Suppression, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,18 @@ def plan_proposals(
     *,
     tasks_per_match: int,
     reference_count: int,
+    temperature: float | None = None,
+    dropout: float = 0.0,
     step: int,
     seed: int,
+    fits: Callable[[Messages], bool] = lambda messages: True,
 ) -> list[PlannedProposal]:
     """Return what each teacher is asked to write: kinds in turn, with references drawn by
-    `references` from the archive of the match's environment."""
+    `references` from the archive of the match's environment, as many as fit.
+
+    A teacher without a temperature of its own gets `temperature` (None: the run's). With `dropout`
+    all proposals of a teacher in a step do without the same tokens.
+    """
     planned = []
     for match in matches:
         if match.teacher is None or match.tasks_of is not None:
@@ -44,13 +51,22 @@ def plan_proposals(
         space, archive = spaces[match.environment], archives[match.environment]
         rng = numpy_rng(seed, step, "references", match.index)
         author = population.by_id(match.teacher)
+        heat = temperature if author.temperature is None else author.temperature
+        suppression = None
+        if dropout:
+            drawn = derive_seed(seed, step, "vocabulary", author.id)
+            suppression = Suppression(dropout, drawn, getattr(space, "proposal_format", ()))
         for index in range(tasks_per_match):
             kind = space.kinds[(step + match.index + index) % len(space.kinds)]
             shown = tuple(
                 references(archive, kind, space.references_for(kind, reference_count), rng)
             )
+            messages = space.ask(kind, shown)
+            while len(shown) > space.references_for(kind, 0) and not fits(messages):
+                shown = shown[:-1]
+                messages = space.ask(kind, shown)
             draws = derive_seed(seed, step, "propose", match.index, index)
-            request = Request(author.slot, space.ask(kind, shown), draws, author.temperature)
+            request = Request(author.slot, messages, draws, heat, suppression)
             planned.append(PlannedProposal(match, author.id, kind, shown, request))
     return planned
 

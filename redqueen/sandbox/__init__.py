@@ -20,6 +20,7 @@ from redqueen.sandbox.base import (
     State,
 )
 from redqueen.sandbox.literals import (
+    evaluate_literal,
     literals_equal,
     parse_arguments,
     parse_literal,
@@ -27,7 +28,7 @@ from redqueen.sandbox.literals import (
     render_literal,
     tells,
 )
-from redqueen.sandbox.syntax import parse_module
+from redqueen.sandbox.syntax import parse_expression, parse_module
 
 __all__ = [
     "NOT_A_LITERAL",
@@ -37,9 +38,11 @@ __all__ = [
     "OutcomeKind",
     "Sandbox",
     "State",
+    "evaluate_literal",
     "literals_equal",
     "make_sandbox",
     "parse_arguments",
+    "parse_expression",
     "parse_literal",
     "parse_module",
     "plain_problem",

@@ -21,7 +21,7 @@ Left out with reason, as far as the reasons are known:
 
 import ast
 import functools
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 
 from redqueen.sandbox.syntax import parse_module
 
@@ -110,7 +110,7 @@ def _tree_agrees(tree: ast.Module) -> bool:
                 return False
             case ast.Constant(value=value) if type(value) not in (int, str, bool, type(None)):
                 return False
-            case ast.For() if _changes_what_it_reads(node):
+            case ast.For() if changes_what_it_reads(node):
                 return False
     return _names_are_called(nodes, known, bound) and _methods_are_called(nodes)
 
@@ -154,18 +154,29 @@ def _methods_are_called(nodes: Iterable[ast.AST]) -> bool:
     return all(id(node) in called for node in nodes if isinstance(node, ast.Attribute))
 
 
-def _changes_what_it_reads(loop: ast.For) -> bool:
-    """Whether the body of a loop may change the value that the loop goes through, under whatever
-    name: two names may stand for one list."""
+def changes_what_it_reads(loop: ast.For, aliases: Container[str] | None = None) -> bool:
+    """Whether the body of a loop may change the value that the loop goes through.
+
+    Two names may stand for one list: those in `aliases`, or without it any two.
+    """
     if _is_fresh(loop.iter):
         return False
     sources = {node.id for node in ast.walk(loop.iter) if isinstance(node, ast.Name)}
+
+    def is_source(owner: ast.expr) -> bool:
+        while isinstance(owner, ast.Subscript | ast.Attribute | ast.Call):
+            owner = owner.func if isinstance(owner, ast.Call) else owner.value
+        if aliases is None or not isinstance(owner, ast.Name):
+            return True
+        return owner.id in sources or owner.id in aliases
+
     for statement in loop.body:
         for node in ast.walk(statement):
             match node:
-                case ast.Call(func=ast.Attribute(attr=name)) if name in _CHANGES:
-                    return True
-                case ast.Subscript(ctx=ast.Store()):
+                case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _CHANGES:
+                    if is_source(owner):
+                        return True
+                case ast.Subscript(value=owner, ctx=ast.Store() | ast.Del()) if is_source(owner):
                     return True
                 case ast.AugAssign(target=ast.Name(id=name)) if name in sources:
                     return True
@@ -182,8 +193,21 @@ def _is_fresh(source: ast.expr) -> bool:
     return False
 
 
+def is_ascii(scalars: Iterable[object]) -> bool:
+    """Whether all texts among some values are ASCII."""
+    return all(item.isascii() for item in scalars if isinstance(item, str))
+
+
 def _plain(values: Iterable[object]) -> bool:
     """Whether values hold nothing but whole numbers, ASCII, lists, tuples and dicts."""
+    scalars = list(scalars_in(values))
+    if not all(item is None or isinstance(item, int | str) for item in scalars):
+        return False
+    return is_ascii(scalars)
+
+
+def scalars_in(values: Iterable[object]) -> Iterator[object]:
+    """The items of lists, tuples and dicts at any depth; other values as they are."""
     level = list(values)
     while level:
         below: list[object] = []
@@ -192,10 +216,6 @@ def _plain(values: Iterable[object]) -> bool:
                 below += item
             elif isinstance(item, dict):
                 below += [*item, *item.values()]
-            elif isinstance(item, str):
-                if not item.isascii():
-                    return False
-            elif not (item is None or isinstance(item, int)):
-                return False
+            else:
+                yield item
         level = below
-    return True

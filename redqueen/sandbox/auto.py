@@ -1,8 +1,9 @@
-"""The auto backend: monty for what it is known to do as CPython does, CPython for all the rest.
+"""The backends `auto` and `monty`: monty for what it is known to do as CPython does.
 
-Monty answers small calls twenty times as fast. Its word counts when the call is one on which both
-agree (see `agreement`) and it ends with a value. Whatever else it says, that the program raised,
-took too long or uses what it does not have, CPython is asked.
+Monty answers small calls twenty times as fast, but differs in places that nothing marks. For `auto`
+its word counts when the call is one on which both agree (see `agreement`) and it ends with a value;
+everything else CPython is asked. Alone, as the backend `monty`, it is asked everything but what it
+is known to do otherwise (see `differences`), which is unsupported.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,10 @@ from redqueen.config.sandbox import SandboxConfig
 from redqueen.sandbox.agreement import agrees
 from redqueen.sandbox.base import Call, Outcome, OutcomeKind, Sandbox
 from redqueen.sandbox.cpython import CPythonSandbox
+from redqueen.sandbox.differences import difference
 from redqueen.sandbox.monty import MontySandbox
+
+_DISAGREES = "monty may not do this as CPython does ({}); set sandbox.backend to auto or cpython"
 
 
 class AutoSandbox:
@@ -21,6 +25,8 @@ class AutoSandbox:
 
     It closes both.
     """
+
+    python = "stdlib"
 
     @classmethod
     def start(cls, config: SandboxConfig) -> "AutoSandbox":
@@ -51,6 +57,47 @@ class AutoSandbox:
         """End all worker processes. Safe to call twice."""
         self._first.close()
         self._second.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class MontyAlone:
+    """Asks monty but for what it is known to do otherwise than CPython: that is unsupported."""
+
+    python = "pure"
+
+    @classmethod
+    def start(cls, config: SandboxConfig) -> "MontyAlone":
+        """Return monty behind the list of what differs; see `Backend.start`."""
+        return cls(MontySandbox(config))
+
+    def __init__(self, monty: Sandbox) -> None:
+        self._monty = monty
+
+    def run(self, calls: Sequence[Call]) -> list[Outcome]:
+        """See `Sandbox.run`."""
+        kinds = [difference(call.code, call.args) for call in calls]
+        asked = [call for call, kind in zip(calls, kinds, strict=True) if kind is None]
+        made = iter(self._monty.run(asked))
+        return [
+            next(made)
+            if kind is None
+            else Outcome(OutcomeKind.UNSUPPORTED, message=_DISAGREES.format(kind))
+            for kind in kinds
+        ]
+
+    def close(self) -> None:
+        """End all worker processes. Safe to call twice."""
+        self._monty.close()
 
     def __enter__(self) -> Self:
         return self

@@ -117,7 +117,11 @@ class Sandbox(Protocol):
 
 
 class Backend(Protocol):
-    """A class that `sandbox.backend` names."""
+    """A class that `sandbox.backend` names.
+
+    Its attribute `python` says what programs it runs: `stdlib`, all of Python; `pure`, the default,
+    functions over plain values.
+    """
 
     @classmethod
     def start(cls, config: SandboxConfig) -> Sandbox:

@@ -7,6 +7,7 @@ literal is `1e309`. Ellipsis, frozensets, NaN and lone surrogates are not.
 """
 
 import ast
+import cmath
 import io
 import json
 import math
@@ -80,10 +81,12 @@ def parse_literal(text: str, max_chars: int = MAX_CHARS) -> tuple[bool, Any]:
 
     Nothing is executed, no exception is raised and no warning is printed.
     """
-    return _evaluate(text.strip()) if len(text) <= max_chars else (False, None)
+    return evaluate_literal(text.strip()) if len(text) <= max_chars else (False, None)
 
 
-def _evaluate(source: str | ast.expr) -> tuple[bool, Any]:
+def evaluate_literal(source: str | ast.expr) -> tuple[bool, Any]:
+    """Return `(True, value)` for the text or the syntax tree of one plain literal, else
+    `(False, None)`. Never raises."""
     try:
         value = _read(source) if isinstance(source, str) else ast.literal_eval(source)
     except _FAILURES:
@@ -104,14 +107,14 @@ def parse_repr(text: str, max_chars: int = MAX_CHARS) -> tuple[bool, Any]:
     """Like `parse_literal` for text made by `repr`: also reads `inf` and `-inf`."""
     if len(text) > max_chars:
         return False, None
-    ok, value = _evaluate(text)
+    ok, value = evaluate_literal(text)
     if ok or "inf" not in text:
         return ok, value
     try:
         tree = _NameInfinity().visit(parse_expression(text))
     except _FAILURES:
         return False, None
-    return _evaluate(tree.body)
+    return evaluate_literal(tree.body)
 
 
 class _NameInfinity(ast.NodeTransformer):
@@ -207,8 +210,11 @@ def _render(value: object) -> str:
     return repr(value)
 
 
-def literals_equal(left: object, right: object) -> bool:
+def literals_equal(left: object, right: object, tolerance: float = 0.0) -> bool:
     """Python's `==` on literals, except that NaN equals nothing, however deep it sits.
+
+    With a `tolerance`, floats are equal too that differ by no more than it, relative to the larger,
+    or near zero by a thousandth of it; not so keys of dicts and items of sets.
 
     `1 == 1.0 == True`; a list never equals a tuple. Never raises and never recurses; shared and
     cyclic structures are compared once for each pair of objects, so it cannot hang on them.
@@ -224,7 +230,7 @@ def literals_equal(left: object, right: object) -> bool:
                 continue
             seen.add(pair)
         try:
-            children = _pairs(a, b)
+            children = _pairs(a, b, tolerance)
         except _FAILURES:
             return False
         if children is None:
@@ -233,10 +239,10 @@ def literals_equal(left: object, right: object) -> bool:
     return True
 
 
-def _pairs(a: object, b: object) -> list[tuple[object, object]] | None:
+def _pairs(a: object, b: object, tolerance: float) -> list[tuple[object, object]] | None:
     """Pairs that must be equal for `a` to equal `b`; None when they differ at this level."""
     if isinstance(a, bool | int | float | complex) and isinstance(b, bool | int | float | complex):
-        return [] if a == b else None
+        return [] if a == b or _close(a, b, tolerance) else None
     if isinstance(a, set | frozenset) and isinstance(b, set | frozenset):
         return [] if a == b and not _holds_nan(a) else None
     if type(a) is not type(b):
@@ -250,6 +256,12 @@ def _pairs(a: object, b: object) -> list[tuple[object, object]] | None:
     if a is None or isinstance(a, str | bytes):
         return [] if a == b else None
     return None
+
+
+def _close(a: complex, b: complex, tolerance: float) -> bool:
+    if tolerance == 0 or {type(a), type(b)} <= {int, bool}:
+        return False
+    return cmath.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance / 1000)
 
 
 def _holds_nan(items: Iterable[object]) -> bool:

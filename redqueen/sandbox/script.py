@@ -19,7 +19,7 @@ class Script:
         ValueError: a file's name leads out of the directory, or `entry` is not among the files.
     """
 
-    files: Mapping[str, str]
+    files: Mapping[str, str | bytes]
     entry: str = "main.py"
     stdin: str = ""
     expected_output: str | None = None
@@ -43,7 +43,8 @@ class ScriptOutcome:
 
     `kind` is VALUE when it ended by itself, whatever its status; else TIMEOUT, OUTPUT or
     INFRA_ERROR. `status` is its exit status, or minus the signal that ended it. `output` and
-    `errors` are what it wrote, untrusted text; whole for VALUE, else the first of it.
+    `errors` are what it wrote, untrusted text; after TIMEOUT and OUTPUT the first of it, as far as
+    `max_output` goes.
     """
 
     kind: OutcomeKind

@@ -10,9 +10,15 @@ from redqueen.store.configfile import config_toml
 from redqueen.store.exchanges import load_exchange_counts, load_exchanges, load_foreign_keys
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
+    AVERAGE,
+    BASE,
+    ELICITED,
+    AnswerCount,
     Attempt,
+    BenchmarkAttempt,
     EvaluationAttempt,
     EvaluationRow,
+    GroupCount,
     MatrixCell,
     OutcomeCount,
     PhaseTime,
@@ -27,11 +33,17 @@ from redqueen.store.replay import Replay
 from redqueen.store.run import EvaluationStore, RunStore
 
 __all__ = [
+    "AVERAGE",
+    "BASE",
+    "ELICITED",
+    "AnswerCount",
     "Attempt",
+    "BenchmarkAttempt",
     "Checkpoint",
     "EvaluationAttempt",
     "EvaluationRow",
     "EvaluationStore",
+    "GroupCount",
     "MatrixCell",
     "OutcomeCount",
     "PhaseTime",

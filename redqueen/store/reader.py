@@ -4,13 +4,17 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from redqueen.store.connection import database_errors
 from redqueen.store.records import (
+    AnswerCount,
     Attempt,
+    BenchmarkAttempt,
     EvaluationRow,
+    GroupCount,
     MatrixCell,
     OutcomeCount,
     PhaseTime,
@@ -153,6 +157,11 @@ class RunReader:
         """Return the last step written; 0 before the first."""
         return int(self.rows("SELECT coalesce(max(step), 0) AS last FROM steps")[0]["last"])
 
+    def last_written(self) -> datetime | None:
+        """Return when the last step was written, in UTC; None: there is none."""
+        rows = self.rows("SELECT written_at FROM steps WHERE step > 0 ORDER BY step DESC LIMIT 1")
+        return datetime.fromisoformat(rows[0]["written_at"]) if rows else None
+
     def steps(self) -> list[int]:
         """Return all steps written, in order."""
         return [
@@ -219,6 +228,30 @@ class RunReader:
             f"WHERE {COUNTED} GROUP BY step, kind, task_id ORDER BY step, kind, task_id"
         )
         return [TaskRate(**row) for row in rows]
+
+    def load_answer_counts(self) -> list[AnswerCount]:
+        """Return what answers looked like, by step."""
+        rows = self.rows(
+            "SELECT step, count(*) AS attempts, sum(verdict = 'malformed') AS malformed, "
+            f"sum(NOT finished) AS truncated FROM rollouts WHERE {COUNTED} GROUP BY step"
+        )
+        return [AnswerCount(**row) for row in rows]
+
+    def load_group_counts(self) -> list[GroupCount]:
+        """Return how many groups of answers there were and how many were mixed, by step."""
+        rows = self.rows(
+            "SELECT step, count(*) AS groups, sum(right > 0 AND right < size) AS mixed FROM "
+            "(SELECT step, sum(verdict = 'correct') AS right, count(*) AS size FROM rollouts "
+            f"WHERE {COUNTED} GROUP BY step, compared) GROUP BY step"
+        )
+        return [GroupCount(**row) for row in rows]
+
+    def load_teacher_rewards(self) -> list[tuple[int, float]]:
+        """Return (step, mean reward of the proposals that have one), in step order."""
+        rows = self.rows(
+            "SELECT step, avg(reward) FROM proposals WHERE reward IS NOT NULL GROUP BY step"
+        )
+        return [(row[0], row[1]) for row in rows]
 
     def load_outcomes(self) -> list[OutcomeCount]:
         """Return proposals by step and outcome (None: valid, else the rejection's reason)."""
@@ -298,8 +331,11 @@ class RunReader:
         ]
 
     def suites(self) -> list[str]:
-        """Return the names of the evaluated suites, sorted."""
-        rows = self.rows("SELECT DISTINCT suite FROM evaluations WHERE NOT staged ORDER BY 1")
+        """Return the names of the evaluated suites, benchmarks left out, sorted."""
+        rows = self.rows(
+            "SELECT DISTINCT suite FROM evaluations e JOIN tasks t ON t.id = e.task_id "
+            "WHERE NOT staged AND suite != environment ORDER BY 1"
+        )
         return [row["suite"] for row in rows]
 
     def load_evaluations(self, suite: str | None = None) -> list[EvaluationRow]:
@@ -330,11 +366,34 @@ class RunReader:
             result.append(EvaluationRow(**columns, band=int(band)))
         return result
 
+    def benchmarks(self) -> list[str]:
+        """Return the names of the benchmarks that were measured."""
+        return list(dict.fromkeys(attempt.benchmark for attempt in self.benchmark_attempts()))
+
+    def benchmark_attempts(self) -> list[BenchmarkAttempt]:
+        """Return all attempts at benchmarks: suites that are an environment of the same name."""
+        rows = self.rows(
+            "SELECT suite, subject, mode, task_id, verdict, metrics FROM evaluations e "
+            "JOIN tasks t ON t.id = e.task_id WHERE NOT staged AND suite = environment "
+            "ORDER BY suite, mode, subject, task_id, attempt"
+        )
+        return [
+            BenchmarkAttempt(
+                row["suite"],
+                row["subject"],
+                row["mode"],
+                row["task_id"],
+                row["verdict"] == Verdict.CORRECT,
+                json.loads(row["metrics"]),
+            )
+            for row in rows
+        ]
+
     def evaluated_step(self, suite: str) -> int | None:
         """Return the earliest step at which a member was measured in `suite`; None: never."""
         rows = self.rows(
             "SELECT min(step) AS step FROM evaluations "
-            "WHERE suite = ? AND subject != 'base' AND NOT staged",
+            "WHERE suite = ? AND subject LIKE 'member:%' AND NOT staged",
             (suite,),
         )
         step: int | None = rows[0]["step"]

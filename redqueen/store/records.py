@@ -1,15 +1,20 @@
 """What the read functions of a run return: small frozen records, no database types."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from redqueen.types import Completion, Request, Task, Verdict
+
+BASE, ELICITED, AVERAGE = "base", "elicited", "average"
+"""Subjects of evaluations that are no members: the base alone, the base with every help that needs
+no training, and the average of all students' updates."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationAttempt:
     """One verified attempt of one subject at one task of a suite.
 
-    `subject` is `base` or `member:<id>`; `mode` is `greedy` or `sampled`.
+    `subject` is `base`, `elicited`, `member:<id>` or `average`; `mode` is `greedy` or `sampled`.
     """
 
     suite: str
@@ -25,6 +30,20 @@ class EvaluationAttempt:
     verdict: Verdict
     answer: str | None = None
     partial_score: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Further results in [0, 1] by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkAttempt:
+    """What came of one attempt at a benchmark's task."""
+
+    benchmark: str
+    subject: str
+    mode: str
+    task_id: str
+    correct: bool
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +101,28 @@ class SolveCount:
     kind: str
     correct: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCount:
+    """Answers of one step; `truncated` ones were cut off by the limit of tokens."""
+
+    step: int
+    attempts: int
+    malformed: int
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCount:
+    """Groups of answers that the learner compares, in one step.
+
+    In a `mixed` group some answers are correct and some are not.
+    """
+
+    step: int
+    groups: int
+    mixed: int
 
 
 @dataclass(frozen=True, slots=True)

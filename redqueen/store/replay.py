@@ -27,6 +27,7 @@ from redqueen.types import (
     Request,
     Rollout,
     StepRecord,
+    Suppression,
     Task,
     Verdict,
 )
@@ -42,7 +43,13 @@ TEXT_COLUMNS = "q.messages, q.token_ids AS prompt_ids"
 
 def _request(row: sqlite3.Row) -> Request:
     messages = tuple(Message(**turn) for turn in json.loads(row["messages"]))
-    return Request(row["slot"], messages, row["seed"], row["temperature"])
+    suppression = None
+    if row["suppression"] is not None:
+        kept: dict[str, Any] = json.loads(row["suppression"])
+        suppression = Suppression(
+            kept["share"], kept["seed"], tuple(kept["keep"]), tuple(kept["opening"])
+        )
+    return Request(row["slot"], messages, row["seed"], row["temperature"], suppression)
 
 
 def _completion(row: sqlite3.Row) -> Completion:
@@ -74,6 +81,7 @@ def _proposal(row: sqlite3.Row, tasks: dict[str, sqlite3.Row]) -> Proposal:
         request=_request(row),
         completion=_completion(row),
         outcome=outcome,
+        novelty=row["novelty"],
     )
 
 
@@ -176,6 +184,7 @@ class Replay:
                 verdict=Verdict(row["verdict"]),
                 answer=row["answer"],
                 partial_score=row["partial_score"],
+                metrics=json.loads(row["metrics"]),
             )
             for row in self._texts("evaluations", "NOT x.staged AND x.suite = ?", suite)
         ]

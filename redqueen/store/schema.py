@@ -1,8 +1,8 @@
 """The run database's tables.
 
-Every row but `meta` belongs to a row of `steps` and is deleted with it, so that going back to a
-checkpoint is one DELETE. Step 0 stands for what exists before the first step: seed tasks, and the
-tasks of evaluations.
+Rows but those of `meta` and of other nodes belong to a row of `steps` and are deleted with it, so
+that going back to a checkpoint is one DELETE. Step 0 stands for what exists before the first step:
+seed tasks, and the tasks of evaluations.
 """
 
 SCHEMA_VERSION = 3
@@ -108,6 +108,7 @@ CREATE TABLE proposals (
     malformed INTEGER NOT NULL,
     infra INTEGER NOT NULL,
     detail TEXT NOT NULL,
+    novelty REAL NOT NULL,          -- of the task, by its cell of the archive
     reward REAL,                    -- NULL: not trained on
     TEXT_COLUMNS
 );
@@ -172,13 +173,14 @@ CREATE TABLE evaluations (
     step INTEGER NOT NULL,          -- the run's step that was measured
     staged INTEGER NOT NULL,        -- 1: of an evaluation that has not ended
     suite TEXT NOT NULL,
-    subject TEXT NOT NULL,          -- 'base' or 'member:<id>'
+    subject TEXT NOT NULL,          -- 'base', 'elicited', 'average' or 'member:<id>'
     mode TEXT NOT NULL,             -- 'greedy' or 'sampled'
     task_id TEXT NOT NULL REFERENCES tasks,
     attempt INTEGER NOT NULL,
     verdict TEXT NOT NULL,
     answer TEXT,
     partial_score REAL,
+    metrics TEXT NOT NULL,          -- JSON: further results in [0, 1] by name
     TEXT_COLUMNS
 );
 CREATE UNIQUE INDEX evaluations_attempt
@@ -189,6 +191,7 @@ CREATE UNIQUE INDEX evaluations_attempt
     slot INTEGER,                   -- of the adapter, NULL: the base alone
     seed INTEGER NOT NULL,
     temperature REAL,               -- NULL: the run's
+    suppression TEXT,               -- JSON: tokens that it was written without, NULL: none
     text TEXT NOT NULL,
     tokens INTEGER NOT NULL,
     finished INTEGER NOT NULL,

@@ -78,6 +78,7 @@ class RecordWriter:
             for result in record.matches
         ]
         insert(db, "matches", matches)
+        self.tasks(step, record.shown)
         self._proposals(record)
         self._rollouts(record)
         self.tasks(step, record.streamed)
@@ -93,11 +94,13 @@ class RecordWriter:
         insert(self._db, "tasks", rows, f"ON CONFLICT (id) {conflict}")
 
     def evaluation(self, attempts: Sequence[EvaluationAttempt], step: int, staged: bool) -> None:
-        """Write attempts in place of earlier ones of the same suite, subject, mode and stage."""
-        keys = {(a.suite, a.subject, a.mode) for a in attempts}
+        """Write attempts in place of earlier ones of the same suite, subject, mode and stage;
+        staged ones of the same task only."""
+        keys = {(a.suite, a.subject, a.mode, a.task_id if staged else None) for a in attempts}
         self._db.executemany(
-            "DELETE FROM evaluations WHERE suite = ? AND subject = ? AND mode = ? AND staged = ?",
-            [(*key, staged) for key in sorted(keys)],
+            "DELETE FROM evaluations WHERE suite = ? AND subject = ? AND mode = ? "
+            "AND task_id = coalesce(?, task_id) AND staged = ?",
+            [(*key, staged) for key in keys],
         )
         # A prompt that a later step uses too must outlive that step's removal.
         self._prompts(
@@ -143,7 +146,8 @@ class RecordWriter:
         """Return the columns that everything a model wrote has."""
         return {
             "prompt": digest_of(messages_json(request.messages)),
-            **row_of(request, "messages"),
+            **row_of(request, "messages", "suppression"),
+            "suppression": request.suppression and row_of(request.suppression),
             **row_of(completion, "slot", "prompt_ids"),
             "tokens": len(completion.token_ids),
             "token_ids": pack(completion.token_ids, "<i4") if self._keep_tokens else None,

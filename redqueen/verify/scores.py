@@ -10,7 +10,7 @@ import torch
 
 from redqueen.learner.passes import Scorer
 from redqueen.store import checkpoint_steps, load_checkpoint
-from redqueen.types import Completion, Messages
+from redqueen.types import Completion, Messages, Suppression
 from redqueen.verify.findings import Findings
 
 ROW_FACTOR = 10.0
@@ -46,6 +46,7 @@ class Scored:
     messages: Messages
     completion: Completion
     temperature: float
+    suppression: Suppression | None = None
 
 
 def rescore(
@@ -124,9 +125,14 @@ def _score(model: Adapted, texts: Sequence[Scored]) -> list[np.ndarray[Any, Any]
     """Return the log-probabilities of each text's tokens."""
     slots, prompt_ids, token_ids = _arguments(texts)
     temperature = [text.temperature for text in texts]
+    without = [text.suppression for text in texts]
     if texts[0].completion.slot is None:
-        logprobs_BT, _ = model.base_score(prompt_ids, token_ids, temperature=temperature)
+        logprobs_BT, _ = model.base_score(
+            prompt_ids, token_ids, temperature=temperature, suppressions=without
+        )
     else:
-        logprobs_BT, _ = model.score(slots, prompt_ids, token_ids, temperature=temperature)
+        logprobs_BT, _ = model.score(
+            slots, prompt_ids, token_ids, temperature=temperature, suppressions=without
+        )
     rows = logprobs_BT.float().cpu().numpy()
     return [row[: len(ids)].astype(np.float64) for row, ids in zip(rows, token_ids, strict=True)]

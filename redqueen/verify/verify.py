@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace
+from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace, elicit
 from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.collect import verifier_of
-from redqueen.store import EvaluationAttempt, Replay, RowCount, RunStore
+from redqueen.store import ELICITED, EvaluationAttempt, Replay, RowCount, RunStore
 from redqueen.types import (
     Completion,
     Messages,
@@ -258,7 +258,9 @@ class _Rows:
                 self._findings.skip("prompts of later turns depend on the interaction")
             else:
                 environment = self._environments[task.environment]
-                self._prompt(row, attempt.request, environment.prompt(task))
+                helped = isinstance(attempt, EvaluationAttempt) and attempt.subject == ELICITED
+                asked = elicit(environment, task).messages if helped else environment.prompt(task)
+                self._prompt(row, attempt.request, asked)
             again.append((row, attempt, Attempt(task, attempt.completion.text)))
         verified = self._verify([item for _, _, item in again])
         for (row, attempt, _), now in zip(again, verified, strict=True):
@@ -277,7 +279,7 @@ class _Rows:
         self, row: str, request: Request, completion: Completion, temperature: float | None = None
     ) -> Scored:
         heat = temperature or request.temperature or self._config.rollout.temperature
-        return Scored(row, request.messages, completion, heat)
+        return Scored(row, request.messages, completion, heat, request.suppression)
 
 
 def _was_turned_down(outcome: Task | Rejection) -> bool:

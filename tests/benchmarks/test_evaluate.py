@@ -9,10 +9,10 @@ import pytest
 from redqueen.benchmarks import Subject, evaluate, measure, tasks_of_suite
 from redqueen.config import Config
 from redqueen.engines.base import OnFinished, Sampling, ignore
-from redqueen.environments.base import Attempt, TaskSource, Verification
+from redqueen.environments.base import Attempt, Elicited, TaskSource, Verification
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.store import EvaluationAttempt, EvaluationStore, RunStore
-from redqueen.types import Completion, Messages, Request, Task, Verdict, user
+from redqueen.types import Completion, Messages, Request, Suppression, Task, Verdict, user
 
 
 class Sums:
@@ -139,7 +139,7 @@ class Flaky(Sums):
 def test_attempts_that_the_verifier_lost_are_tried_once_more() -> None:
     assert {row.verdict for row in run(right, Flaky(lost=1))} == {Verdict.CORRECT}
     with pytest.raises(InfrastructureError, match="sandbox failed on six task sum-0"):
-        run(right, Flaky(lost=2))
+        run(right, Flaky(lost=4))  # both subjects' attempts, twice
 
 
 def test_a_suite_is_a_source_of_some_environment() -> None:
@@ -161,7 +161,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def measured(directory: Path, write: Writer, step: int = 0, tasks: int = 6) -> Scripted:
+def measured(directory: Path, write: Writer, step: int = 0) -> Scripted:
     engine, environment = Scripted(write), Sums()
     with EvaluationStore.open(directory) as store:
         measure(
@@ -169,32 +169,37 @@ def measured(directory: Path, write: Writer, step: int = 0, tasks: int = 6) -> S
             engine,  # type: ignore[arg-type]
             {"sums": environment},
             "six",
-            environment.tasks(tasks, 0),
+            environment.tasks(6, 0),
             [BASE, STUDENT],
             step=step,
             samples=1,
             max_new_tokens=8,
             seed=1,
+            batch=2,
         )
     return engine
 
 
-def stops_at(subject: int | None) -> Writer:
+def stops_at(task: int) -> Writer:
     def write(request: Request, temperature: float) -> str:
-        if request.slot == subject:
+        if request.messages[0].content == str(task):
             raise KeyboardInterrupt
         return right(request, temperature)
 
     return write
 
 
-def test_an_interrupted_evaluation_is_taken_up(directory: Path) -> None:
+def test_subjects_write_side_by_side_and_an_interrupted_evaluation_is_taken_up(
+    directory: Path,
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        measured(directory, stops_at(1))
+        measured(directory, stops_at(3))
     with RunStore.open(directory, read_only=True) as store:
         assert store.load_evaluations() == []
     engine = measured(directory, right)
-    assert {request.slot for request in engine.requests} == {1}
+    asked = [(request.messages[0].content, request.slot) for request in engine.requests]
+    both = [(str(n), slot) for n in range(6) for slot in (None, 1)]
+    assert asked == [*both[6:], *both]  # the rest of the greedy attempts, then the sampled ones
     with RunStore.open(directory, read_only=True) as store:
         rows = store.load_evaluations()
     assert len(rows) == 2 * 2 * 6
@@ -202,13 +207,11 @@ def test_an_interrupted_evaluation_is_taken_up(directory: Path) -> None:
     assert {row.band for row in rows} == {0, 1}
 
 
-def test_parts_of_another_evaluation_are_not_used(directory: Path) -> None:
+def test_parts_of_another_step_are_not_used(directory: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        measured(directory, stops_at(1), tasks=5)
-    engine = measured(directory, right)
-    assert {request.slot for request in engine.requests} == {None, 1}
-    with RunStore.open(directory, read_only=True) as store:
-        assert len(store.load_evaluations()) == 2 * 2 * 6
+        measured(directory, stops_at(3))
+    engine = measured(directory, right, step=1)
+    assert len(engine.requests) == 2 * 2 * 6
 
 
 def test_a_new_evaluation_replaces_the_old_one(directory: Path) -> None:
@@ -216,3 +219,33 @@ def test_a_new_evaluation_replaces_the_old_one(directory: Path) -> None:
     measured(directory, lambda request, temperature: "?")
     with RunStore.open(directory, read_only=True) as store:
         assert {row.correct for row in store.load_evaluations()} == {0}
+
+
+def test_the_elicited_base_gets_the_environments_help_and_twice_the_room() -> None:
+    class Helped(Sums):
+        def elicit(self, task: Task) -> Elicited:
+            return Elicited((*user("1 + 1 = 2"), *self.prompt(task)), ("4",))
+
+    asked: list[tuple[Request, Sampling]] = []
+
+    class Noting(Scripted):
+        def generate(self, requests, sampling, on_finished=ignore):  # type: ignore[no-untyped-def]
+            asked.extend((request, sampling) for request in requests)
+            return super().generate(requests, sampling, on_finished)
+
+    for environment, suppression, turns in (
+        (Helped(), Suppression(opening=("4",)), 2),
+        (Sums(), None, 1),
+    ):
+        asked.clear()
+        tasks = environment.tasks(2, 0)
+        evaluate(
+            Noting(lambda request, temperature: "1"), environment.verify, {"sums": environment},
+            "six", tasks, [Subject("base", None), Subject("elicited", None)],
+            samples=0, max_new_tokens=8, seed=3,
+        )  # fmt: skip
+        (base, plain), (helped, doubled) = asked[0], asked[2]
+        assert (plain.max_new_tokens, doubled.max_new_tokens) == (8, 16)
+        assert (base.suppression, helped.suppression) == (None, suppression)
+        assert (len(base.messages), len(helped.messages)) == (1, turns)
+        assert (base.slot, helped.slot, base.seed) == (None, None, helped.seed)

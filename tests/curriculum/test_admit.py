@@ -41,6 +41,32 @@ def test_held_out_duplicate_near_copy() -> None:
     assert outcomes(sum_task(5, 6), sum_task(6, 5), copies=False) == ["5+6", "6+5"]
 
 
+def test_a_reference_that_is_in_no_archive_is_a_duplicate_too() -> None:
+    environment = TaughtSums()
+    made = admit(
+        [sum_task(5, 6), sum_task(5, 7)], [True, True], Archive(9, environment), None,
+        HeldOut(environment, seed=0), {"5+6"},
+    )  # fmt: skip
+    assert made == [Rejection("duplicate", malformed=False), sum_task(5, 7)]
+
+
+def test_a_task_that_cannot_be_posed_is_too_long() -> None:
+    environment = TaughtSums()
+    given = [sum_task(5, 6), sum_task(7, 8), sum_task(6, 5)]
+    index, held_out = CopyIndex(environment.fingerprint, 9), HeldOut(environment, seed=0)
+    made = admit(
+        given,
+        [True] * 3,
+        Archive(9, environment),
+        index,
+        held_out,
+        can_be_posed=lambda task: "5" not in task.id,
+    )
+    assert [item.id if isinstance(item, Task) else item.reason for item in made] == [
+        "too_long", "7+8", "too_long",
+    ]  # fmt: skip
+
+
 def test_a_family_is_full_after_its_repeats() -> None:
     several = [sum_task(5, n) for n in (6, 7, 8)]
     assert outcomes(*several, repeats=2) == ["5+6", "5+7", "near_copy"]

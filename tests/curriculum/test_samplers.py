@@ -1,6 +1,8 @@
 """The rules by which references are drawn, against the shares that they promise."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from redqueen.curriculum.samplers import (
     RareReferences,
     RecentReferences,
     UniformReferences,
+    VariedReferences,
 )
 from redqueen.environments.base import Measure
-from redqueen.types import Task
+from redqueen.types import Rejection, Task
 from tests.toy_environments import Sums
 
 DRAWS = 3000
@@ -126,3 +129,31 @@ def test_every_rule_can_be_configured() -> None:
         config = CurriculumConfig(references=name)
         assert config.references == rule
         assert CurriculumConfig.model_validate(config.model_dump()) == config
+
+
+class Shifting(Rooms):
+    """Varies every task but the first; says of whom it took parts."""
+
+    def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
+        return None if task.id == "t0" else replace(task, id=f"{task.id}+{len(donors)}")
+
+
+def test_varied_references_change_a_share_of_what_another_rule_draws() -> None:
+    archive = Archive(100, Shifting())
+    archive.add([task(number) for number in range(4)])
+    rule = VariedReferences(by="rare", share=0.25, donors=2)
+    rng = np.random.default_rng(1)
+    drawn = Counter(rule(archive, "code_o", 1, rng)[0].id for _ in range(DRAWS))
+    assert drawn.keys() == {"t0", "t1", "t2", "t3", "t1+2", "t2+2", "t3+2"}
+    assert near(drawn["t0"], 1 / 4)
+    assert near(sum(drawn[name] for name in ("t1+2", "t2+2", "t3+2")), 3 / 4 / 4)
+    plain = filed(*(task(number) for number in range(4)))
+    assert {t.id for t in rule(plain, "code_o", 9, rng)} == {"t0", "t1", "t2", "t3"}
+
+
+def test_novelty_falls_with_the_tasks_in_a_cell() -> None:
+    archive = filed(task(0), task(1), task(2), task(3, cell=1))
+    assert archive.novelty(task(9)) == 4**-0.5
+    assert archive.novelty(task(9, cell=1)) == 2**-0.5
+    assert archive.novelty(task(9, "code_i")) == 1.0
+    assert archive.novelty(Rejection("unparsable", malformed=True)) == 1.0

@@ -16,6 +16,8 @@ from redqueen.population import Population
 from redqueen.types import Role
 from tests.evolution.toy_slots import Slots
 
+HEAT = dict.fromkeys(Role, 1.0)
+
 
 def setup(
     mus: dict[int, float] | None = None, sizes: dict | None = None, **evolution: Any
@@ -25,7 +27,7 @@ def setup(
     population = population.updated(
         [replace(population.by_id(i), mu=mu, sigma=1.0) for i, mu in (mus or {}).items()]
     )
-    return population, Evolution(EvolutionConfig(**evolution), newcomers, temperature=1.0, seed=0)
+    return population, Evolution(EvolutionConfig(**evolution), newcomers, HEAT, seed=0)
 
 
 def run(population: Population, evolution: Evolution, step: int = 10, seed: int = 0):
@@ -243,3 +245,27 @@ def test_survivors_keep_weights_rating_and_hyperparameters() -> None:
         else:
             assert member == old
             assert torch.equal(slots.A[member.slot], before.A[member.slot])
+
+
+def test_members_of_frozen_roles_are_left_as_they_are() -> None:
+    population, evolution = setup({0: 30, 1: 20, 5: 31})
+    for frozen, roles in (
+        ({Role.TEACHER}, {Role.STUDENT}), ({Role.STUDENT}, {Role.TEACHER}), (set(Role), set()),
+    ):  # fmt: skip
+        _, events, _ = run(population, replace(evolution, frozen=frozenset(frozen)))
+        assert {event.role for event in events} == roles
+    # Who holds both roles is frozen only when both are.
+    both, evolution = setup({}, {"teachers": 0, "students": 0, "self_play": 3})
+    assert run(both, replace(evolution, frozen=frozenset({Role.TEACHER})))[1]
+    assert not run(both, replace(evolution, frozen=frozenset(Role)))[1]
+
+
+def test_a_probe_comes_with_the_end_of_a_generation_and_needs_common_tasks() -> None:
+    _, evolution = setup(interval=5, fitness={"type": "dominated_novelty", "by": "probe"})
+    assert [step for step in range(1, 12) if evolution.probe_at(step)] == [5, 10]
+    _, evolution = setup(interval=5)
+    assert evolution.probe_at(5) is None
+    alone = PopulationConfig(teachers=0, students=0, self_play=2)
+    with pytest.raises(ConfigError, match="only tasks of their own"):
+        check_rated(alone, EvolutionConfig(fitness="probe"))
+    check_rated(PopulationConfig(teachers=0), EvolutionConfig(fitness="probe"))

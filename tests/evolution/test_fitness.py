@@ -143,6 +143,7 @@ def test_sharing_uses_the_distances_that_it_is_told_to() -> None:
 
 @pytest.mark.parametrize("name", registry.COMPONENTS["fitness"])
 def test_every_fitness_is_one_finite_number_a_member(name: str) -> None:
-    fitness = build_component("fitness", name).of(group([Activity()] * 4), SIGMA)
+    four = replace(group([Activity()] * 4), probe_M=np.zeros(4))
+    fitness = build_component("fitness", name).of(four, SIGMA)
     assert fitness.shape == (4,)
     assert np.isfinite(fitness).all()

@@ -1,5 +1,7 @@
 """What each verdict is worth, and that a teacher is paid for all attempts at its task."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +64,7 @@ EIGHTHS = [i / 8 for i in range(9)]
 TABLES = {
     "one_minus": [0.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0],
     "variance": [0.0, 0.4375, 0.75, 0.9375, 1.0, 0.9375, 0.75, 0.4375, 0.0],
+    "novelty": [0.0, 0.90625, 0.8125, 0.71875, 0.625, 0.53125, 0.4375, 0.34375, 0.0],
 }
 """Of the solve rates 0, 1/8 ... 1; multiples of a power of two, so exact."""
 
@@ -78,6 +81,17 @@ def test_teacher_rewards_of_a_valid_task(name: str) -> None:
 @given(st.floats(0.0, 1.0), st.sampled_from(sorted(TABLES)))
 def test_teacher_rewards_stay_in_the_unit_interval(s: float, name: str) -> None:
     assert 0.0 <= build_component("teacher_reward", name).of(s) <= 1.0
+
+
+def test_novelty_pays_for_rare_cells_but_only_where_something_is_learnt() -> None:
+    reward = {"type": "novelty", "by": "variance", "weight": 0.5}
+    config = LearnerConfig(teacher={"reward": reward})
+    # The cell of a task holds three others: novelty 1 / sqrt(4).
+    paid = [teacher_reward(TASK, s, config, 4**-0.5) for s in (0.0, 0.25, 1.0)]
+    assert paid == [0.0, 0.5 * 0.75 + 0.5 * 0.5, 0.0]
+    proposals = [replace(proposal("a"), novelty=0.5), proposal("b"), proposal(REJECTED)]
+    assigned = assign_rewards(SHARED, proposals, ROLLOUTS, config).proposals
+    assert assigned == (0.5 * 1.0 + 0.5 * 0.5, 0.0, -0.5)
 
 
 ROLLOUTS = [
@@ -119,4 +133,7 @@ def test_the_step_in_numbers_leaves_failures_of_ours_out() -> None:
     assert metrics["solve_rate"] == 5 / 14
     assert metrics["infra_rate"] == 7 / 23
     assert metrics["sampled_tokens"] == 2 * 23
+    assert metrics["truncated"] == 0.0
+    off = [replace(r, completion=replace(r.completion, finished=False)) for r in ROLLOUTS[:5]]
+    assert step_metrics([], [*off, *ROLLOUTS[5:]])["truncated"] == 5 / 20
     assert step_metrics([], []) == {"sampled_tokens": 0.0, "infra_rate": 0.0}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from redqueen.learner import Rewards, make_samples
-from redqueen.types import Match, Member, Role, Verdict
+from redqueen.types import Match, Member, Role, Suppression, Verdict
 from tests.learner.records import attempts, proposal, text
 
 MEMBERS = (
     Member(7, 0, (Role.TEACHER,), 25.0, 8.0),
-    Member(9, 1, (Role.STUDENT,), 25.0, 8.0, temperature=0.7),
+    Member(9, 1, (Role.STUDENT,), 25.0, 8.0),
 )
 MATCH = Match(1, 1, 7, 9, environment="math")
 
@@ -22,8 +22,10 @@ def taught() -> object:
 
 def test_samples_are_what_has_a_reward_and_tokens() -> None:
     long = text(1, (4, 5, 6), version=3)
+    warm = replace(attempts(MATCH, "a", Verdict.CORRECT, completion=long)[0].request,
+                   temperature=0.7, suppression=Suppression(opening=("x",)))  # fmt: skip
     rollouts = [
-        *attempts(MATCH, "a", Verdict.CORRECT, completion=long),
+        *(replace(r, request=warm) for r in attempts(MATCH, "a", Verdict.CORRECT, completion=long)),
         *attempts(MATCH, "a", Verdict.INFRA_ERROR, completion=text(1)),
         *attempts(MATCH, "b", Verdict.MALFORMED, completion=text(1, ())),
         *(
@@ -45,8 +47,23 @@ def test_samples_are_what_has_a_reward_and_tokens() -> None:
     assert first.logprobs.tolist() == [0.0, 0.0, -0.5, -0.5, -0.5]
     assert first.logprobs.dtype == np.float32
     assert (first.version, first.temperature, first.origin) == (3, 0.7, "")
+    assert (first.suppression, second.suppression) == (warm.suppression, None)
     assert (first.group, second.group) == ("solve/1/1/9/a", "solve/1/1/9/b")
     assert (second.reward, second.origin) == (-0.5, "elsewhere")
+
+
+def test_frozen_roles_give_no_samples() -> None:
+    rollouts = attempts(MATCH, "a", Verdict.CORRECT, completion=text(1))
+    for frozen, roles in (
+        ({Role.TEACHER}, [Role.STUDENT]),
+        ({Role.STUDENT}, [Role.TEACHER]),
+        (set(Role), []),
+    ):
+        samples = make_samples(
+            [replace(MATCH, index=0), MATCH], [taught()], rollouts, Rewards((0.5,), (1.0,)),
+            MEMBERS, frozen,
+        )  # fmt: skip
+        assert [sample.role for sample in samples] == roles
 
 
 def test_records_that_do_not_fit_are_refused() -> None:

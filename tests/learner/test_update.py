@@ -349,6 +349,45 @@ def test_an_update_that_fails_leaves_the_memory_as_it_was() -> None:
     assert learner.state() == before
 
 
+class SmallMemory(Bigram):
+    """Runs out of memory on more rows than it has room for, once others have been learnt."""
+
+    room = 10_000
+
+    def score(self, slots, prompt_ids, token_ids, *, temperature):
+        if len(slots) > self.room and self.B.grad is not None:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
+        return super().score(slots, prompt_ids, token_ids, temperature=temperature)
+
+
+def test_out_of_memory_splits_the_batch_and_changes_nothing_else(caplog) -> None:
+    plenty, little = SmallMemory(2, tokens=60), SmallMemory(2, tokens=60)
+    little.room = 3
+    batch = batch_of(plenty, [0, 1])
+    learners = make_learner(plenty), make_learner(little)
+    reports = [learner.update(batch, 0, VERSIONS) for learner in learners]
+    torch.testing.assert_close(little.B, plenty.B, rtol=1e-5, atol=1e-6)
+    assert reports[0].metrics().keys() == reports[1].metrics().keys()
+    assert "out of memory while learning" in caplog.text
+    assert learners[0].state()["parts"] == 1
+    assert learners[1].state()["parts"] > 1
+    # What was learnt of the machine is kept: the next step does not run out again.
+    caplog.clear()
+    again = make_learner(little)
+    again.restore(json.loads(json.dumps(learners[1].state())))
+    again.update(batch_of(little, [0, 1]), 1, VERSIONS)
+    assert "out of memory" not in caplog.text
+
+
+def test_one_sequence_that_does_not_fit_is_one_sentence() -> None:
+    policy = SmallMemory(2, tokens=60)
+    policy.room = 0
+    learner, before = make_learner(policy), policy.B.detach().clone()
+    with pytest.raises(InfrastructureError, match=r"single sequence.*gradient_checkpointing"):
+        learner.update(batch_of(policy, [0, 1]), 0, VERSIONS)
+    assert torch.equal(policy.B, before)
+
+
 def test_minibatches_share_out_every_member_and_depend_on_nobody_else() -> None:
     members = [5] * 10 + [9] * 7 + [2]
     dealt = deal_minibatches(members, 3, seed=0, step=1, epoch=0)

@@ -45,25 +45,25 @@ class Bigram:
         return torch.stack(rows), mask
 
     def score(
-        self, slots, prompt_ids, token_ids, *, temperature
+        self, slots, prompt_ids, token_ids, *, temperature, suppressions=None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self._score(slots, prompt_ids, token_ids, temperature)
 
     def base_score(
-        self, prompt_ids, token_ids, *, temperature
+        self, prompt_ids, token_ids, *, temperature, suppressions=None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self._score([None] * len(prompt_ids), prompt_ids, token_ids, temperature)
 
     def map_gradients(self, function, jobs) -> list:
         return [function(self, job) for job in jobs]
 
-    def micro_batches(self, slots, prompt_ids, token_ids) -> list[list[int]]:
+    def micro_batches(self, slots, prompt_ids, token_ids, parts=1) -> list[list[int]]:
         """In the given order, as many as fit."""
         lengths = [len(p) + len(t) for p, t in zip(prompt_ids, token_ids, strict=True)]
         batches: list[list[int]] = [[]]
         for i in range(len(lengths)):
             grown = [*batches[-1], i]
-            if batches[-1] and len(grown) * max(lengths[j] for j in grown) > self.tokens:
+            if batches[-1] and len(grown) * max(lengths[j] for j in grown) > self.tokens // parts:
                 grown = [i]
                 batches.append([])
             batches[-1] = grown

@@ -46,13 +46,13 @@ def test_shared_prompts_give_the_unpacked_values_and_gradients(make_model, kind:
 def test_a_prompt_is_computed_once(make_model, monkeypatch, kind: str) -> None:
     model = make_model(kind)
     packed, seen = type(model.base.packed), []
-    logits = packed.logits
+    states = packed.states
 
     def counted(self: object, ids_N: Tensor, *rest: object) -> Tensor:
         seen.append(len(ids_N))
-        return logits(self, ids_N, *rest)
+        return states(self, ids_N, *rest)
 
-    monkeypatch.setattr(packed, "logits", counted)
+    monkeypatch.setattr(packed, "states", counted)
     model.score([0] * 8, [LONG] * 8, [(4, 5, 6)] * 8)
     assert seen == [40 + 8 * 2]
 

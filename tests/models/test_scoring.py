@@ -1,5 +1,7 @@
 """Scoring: padding, order, masks."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -47,12 +49,28 @@ def test_rows_may_have_temperatures_of_their_own(make_model) -> None:
             torch.testing.assert_close(base[row], expected[row], rtol=1e-5, atol=1e-6)
 
 
-def test_only_completion_positions_reach_the_head(make_model) -> None:
+def test_the_head_of_the_library_makes_no_logits_but_one_row(make_model) -> None:
     model = make_model("gpt2")
     seen = []
     model.base.model.lm_head.register_forward_hook(lambda m, args, out: seen.append(out.shape))
     model.score(SLOTS, PROMPTS, TOKENS)
-    assert seen == [(1, 12, 112)]
+    assert seen == [(1, 1, 112)]
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("packed", [True, False])
+def test_layers_computed_again_give_the_same_gradients(make_model, kind: str, packed: bool) -> None:
+    gradients = []
+    for checkpointing in (False, True):
+        model = make_model(kind, gradient_checkpointing=checkpointing)
+        if not packed:
+            model.base = replace(model.base, packed=None)
+        logprobs_BT = model.score(SLOTS, PROMPTS, TOKENS).logprobs_BT
+        logprobs_BT.sum().backward()
+        slopes = (parameter.grad for parameter in model.adapters.parameters().values())
+        gradients.append([logprobs_BT.detach(), *slopes])
+    for plain, again in zip(*gradients, strict=True):
+        torch.testing.assert_close(again, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_gradient_reaches_adapters_only_when_wanted(make_model) -> None:

@@ -39,7 +39,7 @@ def test_every_kind_comes(sample: list[Document]) -> None:
 
 def test_solutions_are_right(sample: list[Document]) -> None:
     for item in sample:
-        answer = TRACED.read_answer(item.completion)
+        answer = TRACED.read_answer("code_o", item.completion)
         between = item.prompt.removesuffix(THINK)
         if item.kind == "solve_o":
             value = call(program_of(item.prompt), between.partition(INPUT)[2])

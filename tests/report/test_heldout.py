@@ -223,3 +223,29 @@ def test_no_result_says_how_to_get_one(tmp_path: Path) -> None:
         out = StringIO()
         assert not print_results(run, Console(file=out, width=200))
     assert "redqueen eval" in out.getvalue()
+
+
+def test_gains_are_quoted_over_the_elicited_base_too() -> None:
+    run = run_of(
+        rows("base", [0, 0, 1, 1]), rows("elicited", [1, 1, 1, 2]),
+        rows("member:1", [2, 1, 2, 2]), rows("member:2", [2, 1, 4, 4]),
+    )  # fmt: skip
+    result = summarize(run, "s")
+    assert result is not None
+    assert [line.label for line in result.standings] == [
+        "base", "elicited base", "population mean", "best student", "weakest",
+    ]  # fmt: skip
+    base, helped, mean, best, _ = result.standings
+    key = ("sampled", "all")
+    assert (result.students, base.member, helped.member, best.member) == (2, None, None, 2)
+    assert helped.gains[key].value == pytest.approx(3 / 16)
+    assert mean.gains[key].value == pytest.approx(9 / 16 - 2 / 16)
+    assert mean.over_elicited[key].value == pytest.approx(9 / 16 - 5 / 16)
+    assert not helped.over_elicited
+    over = mean.over_elicited[key]
+    assert verdict_sentence(result).endswith(
+        f" Over the elicited base: +25.0 points ({100 * over.low:+.1f} to {100 * over.high:+.1f})."
+    )
+    alone = summarize(run_of(rows("elicited", [1, 1]), rows("member:1", [2, 1])), "s")
+    assert alone is not None
+    assert [line.label for line in alone.standings] == ["elicited base", "student"]

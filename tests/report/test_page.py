@@ -31,7 +31,7 @@ FIGURES = (
     "lineage",
     "time",
 )
-SECTIONS = ("results", "students", "teachers", "evolution", "cost", "tasks", "setup")
+SECTIONS = ("working", "results", "students", "teachers", "evolution", "cost", "tasks", "setup")
 EVIL = "<script>alert('x')</script>\"&]]>\x00\ud800</pre>"
 
 

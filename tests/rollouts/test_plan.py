@@ -83,6 +83,32 @@ def test_teachers_are_asked_for_kinds_in_turn_with_references_of_the_archive() -
     assert len({p.request.seed for p in planned}) == 8
 
 
+def test_references_that_do_not_fit_are_left_out_as_far_as_the_kind_allows() -> None:
+    config = build_config({"population": {"teachers": 1, "students": 1}, "rollout": {"matches": 1}})
+    archive = Archive(10, Words())  # type: ignore[arg-type]
+    archive.add([task("t1"), task("t2"), task("t3")])
+
+    def fewest(longest: int) -> list[int]:
+        planned = plan_proposals(
+            matches_of(config),
+            Population.founders(config.population),
+            {"words": Words()},  # type: ignore[dict-item]
+            {"words": archive},
+            config.curriculum.references,
+            tasks_per_match=2,
+            reference_count=3,
+            step=1,
+            seed=0,
+            fits=lambda messages: len(messages[0].content) <= longest,
+        )
+        assert all(p.request.messages == Words().ask(p.kind, p.references) for p in planned)
+        return [len(p.references) for p in planned]
+
+    assert fewest(1000) == [1, 3]
+    assert fewest(len(Words().ask("a", [task("t1")] * 2)[0].content)) == [1, 2]
+    assert fewest(0) == [0, 0]
+
+
 def test_attempts_of_the_matched_student_come_first_and_seeds_differ() -> None:
     config = build_config(
         {

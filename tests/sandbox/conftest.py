@@ -5,15 +5,17 @@ import pytest
 
 from redqueen.config import SandboxConfig
 from redqueen.errors import InfrastructureError
-from redqueen.sandbox import Sandbox, make_sandbox
+from redqueen.sandbox import Sandbox
 from redqueen.sandbox.cpython import CPythonSandbox
+from redqueen.sandbox.monty import MontySandbox
 
 SECONDS = 0.3
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with make_sandbox(SandboxConfig(seconds=SECONDS)) as running:
+    """Monty for whatever it makes of a program, whether CPython would agree or not."""
+    with MontySandbox(SandboxConfig(seconds=SECONDS)) as running:
         yield running
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from redqueen.config import SandboxConfig
 from redqueen.sandbox import Sandbox, make_sandbox
+from redqueen.sandbox.monty import MontySandbox
 
 from .conftest import SECONDS
 from .hostile import CORPUS, Hostile, attack, canary, worst
@@ -23,7 +24,7 @@ def test_the_corpus_is_large_and_its_names_differ() -> None:
 # Each born after the secret, so that a worker that inherited our environment would hold it.
 @pytest.fixture(scope="module")
 def monty(secret_file: str) -> Iterator[Sandbox]:
-    with make_sandbox(SandboxConfig(seconds=SECONDS)) as running:
+    with MontySandbox(SandboxConfig(seconds=SECONDS)) as running:
         yield running
 
 

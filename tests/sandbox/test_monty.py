@@ -18,7 +18,6 @@ from redqueen.sandbox import (
     OutcomeKind,
     Sandbox,
     State,
-    make_sandbox,
     render_literal,
 )
 from redqueen.sandbox.monty import SHARED_CALLS, MontySandbox, _sessions
@@ -149,7 +148,7 @@ def test_every_call_starts_fresh() -> None:
     keep += "    n.append(x)\n    seen.append(x)\n    return n, seen"
     spoil = "import math, json\ndef f():\n    math.pi = 3\n    json.dumps = None"
     peek = "import math, json\ndef f(): return math.pi, json.dumps([1])"
-    with make_sandbox(SandboxConfig(workers=1)) as sandbox:
+    with MontySandbox(SandboxConfig(workers=1)) as sandbox:
         outcomes = sandbox.run(
             [
                 Call(keep, "f", (1,)),
@@ -171,7 +170,7 @@ def test_only_a_program_without_state_is_executed_once_for_its_calls(state: Stat
         return [Call(code, "f", (n,), state) for n in range(3)]
 
     keep = "seen = []\ndef f(n):\n    if n == 1: return 1 // 0\n    seen.append(n)\n    return seen"
-    with make_sandbox(SandboxConfig(workers=1)) as sandbox:
+    with MontySandbox(SandboxConfig(workers=1)) as sandbox:
         kept = sandbox.run(calls(keep))
         broken = sandbox.run(calls("def f(n): return n\n1 // 0"))
         missing = sandbox.run(calls("def g(n): return n"))
@@ -206,7 +205,7 @@ def test_neighbours_of_one_program_end_as_they_do_alone(numbers: list[int], stra
     calls = [Call(MANY_ENDS, "f", (n,)) for n in numbers]
     if strange:
         calls.insert(1, Call(MANY_ENDS, "f", (object(),)))
-    with make_sandbox(config) as sandbox:
+    with MontySandbox(config) as sandbox:
         alone = [sandbox.run([call])[0] for call in calls]
         assert [(o.kind, o.text, o.exception) for o in sandbox.run(calls)] == [
             (o.kind, o.text, o.exception) for o in alone
@@ -235,7 +234,7 @@ STRANGERS = [
 @given(st.lists(st.sampled_from(STRANGERS), min_size=2, max_size=12))
 def test_programs_end_together_as_they_do_alone(calls: list[Call]) -> None:
     config = SandboxConfig(workers=1, seconds=0.4, memory_mb=8, recursion=40, output_chars=100)
-    with make_sandbox(config) as sandbox:
+    with MontySandbox(config) as sandbox:
         alone = [sandbox.run([call])[0] for call in calls]
         together = sandbox.run([replace(call, state=State.NAMESPACE) for call in calls])
         assert [(o.kind, o.text, o.exception) for o in together] == [
@@ -295,7 +294,7 @@ def test_programs_leave_nothing_in_a_session_that_they_share(
         lambda self, calls, limits: sizes.append(len(calls)) or session(self, calls, limits),
     )
     # With enough time that a busy machine does not part them.
-    with make_sandbox(SandboxConfig(workers=1, seconds=20)) as sandbox:
+    with MontySandbox(SandboxConfig(workers=1, seconds=20)) as sandbox:
         [alone] = sandbox.run([peek])
         after = sandbox.run([spoiler, peek])[1]
     assert sizes == [1, 2], "they must have shared a session"
@@ -347,7 +346,7 @@ def test_limits_come_from_the_configuration() -> None:
     assert Limits.from_config(config) == Limits(0.2, 8.0, 20, 30)
     deep = "def f(n): return 0 if n == 0 else f(n - 1)"
     text = "def f(n): return 'x' * n"
-    with make_sandbox(config) as sandbox:
+    with MontySandbox(config) as sandbox:
         outcomes = sandbox.run(
             [
                 Call("def f():\n    while True: pass", "f"),

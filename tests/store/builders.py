@@ -19,6 +19,7 @@ from redqueen.types import (
     Role,
     Rollout,
     StepRecord,
+    Suppression,
     Task,
     Verdict,
     user,
@@ -36,7 +37,8 @@ def values(**given: Any) -> Values:
 
 
 def request(prompt: str = "put", seed: int = 2**62 + 1, slot: int | None = 0) -> Request:
-    return Request(slot, user(prompt), seed, 1.25)
+    without = Suppression(0.1, 2**62 + 3, ("f(",), ("x",)) if slot == 0 else None
+    return Request(slot, user(prompt), seed, 1.25, without)
 
 
 def completion(text: str, tokens: int = 3) -> Completion:

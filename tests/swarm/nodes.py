@@ -13,6 +13,7 @@ from redqueen.environments.base import TaskSource
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
 from redqueen.learner.assign import student_reward
+from redqueen.parts import Parts, World
 from redqueen.population import Population, RatingSystem
 from redqueen.store import (
     RunStore,
@@ -25,7 +26,7 @@ from redqueen.swarm.exchange import Past, Swarm
 from redqueen.swarm.identity import Identity
 from redqueen.swarm.judge import Judge
 from redqueen.swarm.transport.base import Node
-from redqueen.trainer import Parts, Trainer, World
+from redqueen.trainer import Trainer
 from redqueen.types import Messages, Rejection, Task
 from tests.swarm.messages import NOW, key_file
 from tests.toy import LETTERS, Parity, TenTasks, ToyEngine, ToyModel
@@ -135,7 +136,7 @@ def open_node(config: Config, directory: Path) -> Trainer:
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
         worlds={"parity": world}, ratings=RatingSystem(config.population), population=population,
         evolution=Evolution(config.evolution, config.population, 1.0, 0), behaviour=behaviour,
-        callbacks=Callbacks([]), base_parameters=100, step=step,
+        callbacks=Callbacks([]), base_parameters=100, base_digest="", step=step,
         swarm=make_swarm(config, model, environment, past) if config.swarm.enabled else None,
     )  # fmt: skip
     trainer = Trainer(parts, Database(store, config.keep_checkpoints))

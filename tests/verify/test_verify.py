@@ -16,6 +16,7 @@ from rich.console import Console
 
 from redqueen.environments.base import Attempt, Draft, Verification
 from redqueen.learner.assign import assign_rewards
+from redqueen.learner.teacher_rewards import OneMinus
 from redqueen.store import EvaluationAttempt, RunStore, save_checkpoint
 from redqueen.types import (
     Completion,
@@ -40,9 +41,7 @@ LIMIT = 0.05
 LEARNER = SimpleNamespace(
     malformed_reward=-1.0,
     student=SimpleNamespace(wrong_reward=-0.5),
-    teacher=SimpleNamespace(
-        invalid_reward=-0.5, reward=SimpleNamespace(of=lambda rate: 1 - rate if rate else 0.0)
-    ),
+    teacher=SimpleNamespace(invalid_reward=-0.5, reward=OneMinus()),
     max_logprob_mismatch=LIMIT,
 )
 CONFIG = SimpleNamespace(learner=LEARNER, rollout=SimpleNamespace(temperature=1.0))
@@ -108,7 +107,7 @@ class Model:
     def encode(self, messages: Messages) -> tuple[int, ...]:
         return tuple(map(ord, messages[-1].content))
 
-    def score(self, slots, prompt_ids, token_ids, *, temperature):
+    def score(self, slots, prompt_ids, token_ids, *, temperature, suppressions=None):
         width = max(map(len, token_ids))
         rows = torch.zeros(len(slots), width)
         for i, (slot, ids) in enumerate(zip(slots, token_ids, strict=True)):
@@ -116,7 +115,7 @@ class Model:
             rows[i, : len(ids)] = -scale * torch.tensor(ids).float() / temperature[i]
         return rows, rows != 0
 
-    def base_score(self, prompt_ids, token_ids, *, temperature):
+    def base_score(self, prompt_ids, token_ids, *, temperature, suppressions=None):
         return self.score([None] * len(token_ids), prompt_ids, token_ids, temperature=temperature)
 
     def micro_batches(self, slots, prompt_ids, token_ids):

@@ -18,7 +18,7 @@ from redqueen.models.adapters import AdapterStack
 from redqueen.models.memory import peak_memory
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.scoring import Scores
-from redqueen.types import Completion, Request
+from redqueen.types import Completion, Request, Suppression
 
 
 def _write(model: PopulationModel, batch: WriteBatch, send: Send) -> None:
@@ -73,9 +73,12 @@ class CpuEngine:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float] = 1.0,
+        suppressions: Sequence[Suppression | None] | None = None,
     ) -> Scores:
         """See `PopulationModel.score`; in this process."""
-        return self.model.score(slots, prompt_ids, token_ids, temperature=temperature)
+        return self.model.score(
+            slots, prompt_ids, token_ids, temperature=temperature, suppressions=suppressions
+        )
 
     def base_score(
         self,
@@ -83,18 +86,23 @@ class CpuEngine:
         token_ids: Sequence[Sequence[int]],
         *,
         temperature: float | Sequence[float] = 1.0,
+        suppressions: Sequence[Suppression | None] | None = None,
     ) -> Scores:
         """See `PopulationModel.base_score`; in this process."""
-        return self.model.base_score(prompt_ids, token_ids, temperature=temperature)
+        return self.model.base_score(
+            prompt_ids, token_ids, temperature=temperature, suppressions=suppressions
+        )
 
     def micro_batches(
         self,
         slots: Sequence[int],
         prompt_ids: Sequence[Sequence[int]],
         token_ids: Sequence[Sequence[int]],
+        parts: int = 1,
     ) -> list[list[int]]:
         """See `PopulationModel.micro_batches`; the workers share `learn_tokens`."""
-        return self.model.micro_batches(slots, prompt_ids, token_ids, len(self.workers))
+        workers = len(self.workers)
+        return self.model.micro_batches(slots, prompt_ids, token_ids, parts, workers=workers)
 
     def map_gradients(self, function: Job, jobs: Sequence[Any]) -> list[Any]:
         """See `Workers.map_gradients`."""

@@ -1,68 +1,21 @@
-"""What a program's syntax tree shows: whether it keeps to the policy, and its features.
-
-The policy is a second fence inside the sandbox's: it names, before anything runs, the programs
-that are not pure functions. It is an allowlist where one can be written down (modules and their
-members, attributes) and a list of names where not (builtins).
+"""What a program's syntax tree shows: what `f` needs of it, whether it keeps to a profile, and its
+features.
 """
 
 import ast
-import collections
-import itertools
-import math
+import functools
 import re
-import string
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redqueen.sandbox import parse_module
+from redqueen.environments.code.policy import PURE, STDLIB, Profile, bound_names
+from redqueen.sandbox import State, parse_module
 
 MAX_DEPTH = 50
 """Deepest syntax tree that is read. Far below the interpreter's recursion limit, so that what is
 accepted does not depend on how deep the caller stands."""
 
-_FORBIDDEN = """
-    open input print exec eval compile globals locals vars dir getattr setattr delattr hasattr
-    breakpoint exit quit help copyright credits license id hash object super type memoryview
-    classmethod staticmethod property
-"""
-FORBIDDEN_NAMES = frozenset(_FORBIDDEN.split())
-"""Builtins that reach input/output, the interpreter or state outside the function. Names that
-begin with two underscores are forbidden as well."""
-
-
-def _public(*owners: object) -> frozenset[str]:
-    return frozenset(name for owner in owners for name in dir(owner) if not name.startswith("_"))
-
-
-_RE_MEMBERS = """
-    A I M S X ASCII IGNORECASE MULTILINE DOTALL VERBOSE NOFLAG
-    compile match fullmatch search sub subn split findall finditer escape
-"""
-ALLOWED_MODULES: Mapping[str, frozenset[str]] = {
-    "math": _public(math),
-    "itertools": _public(itertools),
-    "functools": frozenset({"reduce", "partial", "cmp_to_key", "cache", "lru_cache"}),
-    "collections": frozenset({"Counter", "OrderedDict", "defaultdict", "deque", "ChainMap"}),
-    "re": frozenset(_RE_MEMBERS.split()),
-    "string": frozenset(name for name in _public(string) if isinstance(getattr(string, name), str))
-    | {"capwords"},
-}
-"""Modules without randomness, time, input/output, network, processes or hidden state, and their
-members that lead nowhere else (`re.enum.sys` does)."""
-
-ALLOWED_ATTRIBUTES = _public(
-    int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, range, slice,
-    BaseException, collections.deque, collections.Counter, collections.OrderedDict,
-    collections.defaultdict, collections.ChainMap, re.Pattern, re.Match, itertools.chain,
-) - {"format", "format_map", "with_traceback", "add_note"}  # fmt: skip
-"""Public attributes of plain values and of what the allowed modules make. `str.format` walks
-attributes that no syntax tree shows, so it is allowed on literal templates only."""
-
-_FORBIDDEN_NODES = (
-    ast.Global, ast.Nonlocal, ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith,
-    ast.Yield, ast.YieldFrom, ast.ClassDef, ast.With, ast.Delete,
-)  # fmt: skip
 _BRANCHES = (ast.If, ast.For, ast.While, ast.IfExp, ast.ExceptHandler, ast.Assert, ast.match_case)
 _NO_LEVELS = frozenset({
     "ctx", "op", "ops", "id", "attr", "arg", "asname", "module", "level", "kind", "type_comment",
@@ -75,8 +28,6 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
 """The other fields, by the type of the node."""
-_TOP_LEVEL = frozenset({ast.FunctionDef, ast.Import, ast.ImportFrom})
-_PLAIN_TEXT = re.compile(r"[\n -~]*")
 _ONE_FUNCTION = re.compile(r"def f\([\w, /]*\):[ -~]*(?:\n(?: [ -~]*)?)*", re.ASCII)
 TYPES = (int, bool, str, list, tuple, dict)
 """The types that are features of a task."""
@@ -91,31 +42,64 @@ class Parsed:
     arity: int
 
 
-def parse_program(text: str, max_chars: int) -> Parsed | str:
+def parse_program(text: str, max_chars: int, profile: Profile = PURE) -> Parsed | str:
     """Parse a program whose entry point is a function `f`; or name what is wrong with it.
 
-    Returns one of the reasons `too_long`, `too_deep`, `syntax_error`, `no_function`, `forbidden`
-    instead of raising. The module holds functions and imports only; `f` is defined once and takes
-    one or more plain positional arguments. `max_chars` limits the text and its canonical form.
+    What `f` does not need, tests and example calls say, is left out. Returns one of the reasons
+    `too_long`, `too_deep`, `syntax_error`, `no_function`, `forbidden` instead of raising. `f` is
+    defined once and takes one or more plain positional arguments. `max_chars` limits the text and
+    its canonical form.
     """
     read = _read_program(text, max_chars)
     if isinstance(read, str):
         return read
-    tree, arity = read
+    tree, nodes = read
+    arity = _arity(tree)
+    if arity is None:
+        return "no_function"
+    if profile.broken_by(tree, nodes):
+        return "forbidden"
     source = ast.unparse(tree)
     return "too_long" if len(source) > max_chars else Parsed(tree, source, arity)
 
 
-def runnable(text: str, max_chars: int) -> tuple[str, str]:
-    """Return a program to run and "", or "" and what is wrong with it; see `parse_program`.
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A program to run as an answer, and where it may keep something from call to call."""
 
-    Making the canonical text takes as long as all the rest, so plain ASCII text runs as it is. Only
-    other characters may be read differently by two parsers.
+    source: str
+    state: State
+
+
+def runnable(text: str, max_chars: int) -> Runnable | str:
+    """Return an answer's program, or the reason why it is none; see `parse_program`.
+
+    It may use all of the profile `stdlib`, and `f` may have any parameters. Making the canonical
+    text takes as long as all the rest, so one function in plain ASCII runs as it is. Only other
+    characters may be read differently by two parsers.
     """
     read = _read_program(text, max_chars)
     if isinstance(read, str):
-        return "", read
-    return (text if _PLAIN_TEXT.fullmatch(text) else ast.unparse(read[0])), ""
+        return read
+    tree, nodes = read
+    if STDLIB.broken_by(tree, nodes):
+        return "forbidden"
+    source = text if _ONE_FUNCTION.fullmatch(text) else ast.unparse(tree)
+    return Runnable(source, _state(source, tree, nodes))
+
+
+@functools.lru_cache(4096)
+def state_of(program: str) -> State:
+    """Return where a task's program may keep something from call to call."""
+    tree = parse_module(program)
+    return _state(program, tree, list(ast.walk(tree)))
+
+
+def _state(source: str, tree: ast.Module, nodes: Sequence[ast.AST]) -> State:
+    """A program that keeps to the profile `pure` has no state but its own."""
+    if PURE.broken_by(tree, nodes):
+        return State.INTERPRETER
+    return State.NONE if is_one_function(source) else State.NAMESPACE
 
 
 def is_one_function(program: str) -> bool:
@@ -128,11 +112,8 @@ def is_one_function(program: str) -> bool:
     return ":=" not in program and _ONE_FUNCTION.fullmatch(program) is not None
 
 
-def _read_program(text: str, max_chars: int) -> tuple[ast.Module, int] | str:
-    """Return tree and arity of a program that keeps to the policy, or the reason why it does not.
-
-    `parse_program` also makes and measures the canonical text.
-    """
+def _read_program(text: str, max_chars: int) -> tuple[ast.Module, list[ast.AST]] | str:
+    """Return what `f` needs of a program, and all nodes of it; or the reason why it is none."""
     if len(text) > max_chars:
         return "too_long"
     try:
@@ -141,102 +122,81 @@ def _read_program(text: str, max_chars: int) -> tuple[ast.Module, int] | str:
         return "too_deep"
     except (SyntaxError, ValueError):
         return "syntax_error"
+    tree = essential(tree)
+    if not tree.body:
+        return "no_function"
     nodes: list[ast.AST] = []
     for number, level in enumerate(_levels(tree)):
         if number == MAX_DEPTH:
             return "too_deep"
         nodes += level
-    arity = _arity(tree)
-    if arity is None:
-        return "no_function"
-    return "forbidden" if _breaks_policy(tree, nodes) else (tree, arity)
+    return tree, nodes
+
+
+def essential(tree: ast.Module) -> ast.Module:
+    """Return the statements of a module that its function `f` needs, in order; none without `f`.
+
+    A statement is needed that gives a needed name to something, or changes what has one. Tests,
+    example calls and blocks for the main program are not. Docstrings are: they are in `f`.
+    """
+    if len(tree.body) == 1 and getattr(tree.body[0], "name", "") == "f":
+        return tree
+    needed, kept, before = {"f"}, set[int](), -1
+    while len(kept) != before:
+        before = len(kept)
+        for node in tree.body:
+            if id(node) not in kept and _makes(node, needed):
+                kept.add(id(node))
+                loads = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+                local = bound_names(node) if isinstance(node, ast.FunctionDef) else set[str]()
+                needed |= loads - local
+    return ast.Module([node for node in tree.body if id(node) in kept], [])
+
+
+def _makes(node: ast.stmt, needed: set[str]) -> bool:
+    """Whether a statement of a module makes something of a needed name."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return name in needed
+        case ast.ImportFrom(module="__future__") | ast.ImportFrom(names=[ast.alias(name="*")]):
+            return True
+        case ast.Import() | ast.ImportFrom():
+            return bool(bound_names(node) & needed)
+        case ast.Assert():
+            return False
+        case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+            return False
+    return bool((bound_names(node) | _changed_names(node)) & needed - {"f"}) or (
+        isinstance(node, ast.Assign) and "f" in bound_names(node)
+    )
+
+
+def _changed_names(node: ast.AST) -> set[str]:
+    """The names whose values a statement may change: `a[0] = 1`, `a.b = 1`, `a.append(1)`."""
+    changed = set()
+    for item in ast.walk(node):
+        owner: ast.AST = item
+        if isinstance(item, ast.Expr) and isinstance(item.value, ast.Call):
+            owner = item.value.func
+        elif isinstance(getattr(item, "ctx", None), ast.Load | None):
+            continue
+        while isinstance(owner, ast.Subscript | ast.Attribute):
+            owner = owner.value
+        if isinstance(owner, ast.Name) and owner is not getattr(item, "func", None):
+            changed.add(owner.id)
+    return changed
 
 
 def _arity(tree: ast.Module) -> int | None:
     """Return the number of arguments of `f`; None unless it is defined once, with plain ones."""
     entry = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "f"]
-    if len(entry) != 1 or entry[0].decorator_list:
+    bindings = sum("f" in bound_names(node) for node in tree.body)
+    if len(entry) != 1 or bindings != 1 or entry[0].decorator_list:
         return None
     taken = entry[0].args
     if taken.vararg or taken.kwarg or taken.kwonlyargs or taken.defaults:
         return None
     return len(taken.posonlyargs) + len(taken.args) or None
-
-
-def _breaks_policy(tree: ast.Module, nodes: Sequence[ast.AST]) -> bool:
-    if not all(type(node) in _TOP_LEVEL for node in tree.body):
-        return True
-    imports = [node for node in nodes if type(node) is ast.Import]
-    modules = {item.asname or item.name: item.name for node in imports for item in node.names}
-    if modules and any(_misuses_module(node, modules) for node in nodes):
-        return True
-    return any(type(node) in _CHECKS and _CHECKS[type(node)](node, modules) for node in nodes)
-
-
-def _rebinds(names: list[ast.alias]) -> bool:
-    """Whether an import takes the entry point's name."""
-    return any((item.asname or item.name) == "f" for item in names)
-
-
-def _alien_import(node: ast.Import) -> bool:
-    return any(item.name not in ALLOWED_MODULES for item in node.names) or _rebinds(node.names)
-
-
-def _alien_member(node: ast.ImportFrom) -> bool:
-    members = ALLOWED_MODULES.get(node.module or "", frozenset())
-    alien = node.level != 0 or any(item.name not in members for item in node.names)
-    return alien or _rebinds(node.names)
-
-
-def _misuses_module(node: ast.AST, modules: Mapping[str, str]) -> bool:
-    """Whether a child of `node` is a module used for anything but an attribute of it."""
-    if isinstance(node, ast.Attribute):
-        return False
-    return any(
-        isinstance(child, ast.Name) and child.id in modules for child in ast.iter_child_nodes(node)
-    )
-
-
-def _walks(node: ast.Attribute, modules: Mapping[str, str]) -> bool:
-    """Whether `node` reads an attribute that is not on the list for its owner."""
-    owner = node.value
-    if isinstance(owner, ast.Name) and owner.id in modules:
-        members = ALLOWED_MODULES.get(modules[owner.id], frozenset())
-        return node.attr not in members or not isinstance(node.ctx, ast.Load)
-    if node.attr == "format" and isinstance(owner, ast.Constant) and isinstance(owner.value, str):
-        return not _plain_template(owner.value)
-    return node.attr not in ALLOWED_ATTRIBUTES
-
-
-_CHECKS: dict[type, Callable[[Any, Mapping[str, str]], bool]] = {
-    **dict.fromkeys(_FORBIDDEN_NODES, lambda node, modules: True),
-    ast.Name: lambda node, modules: node.id in FORBIDDEN_NAMES or node.id[:2] == "__",
-    ast.Attribute: _walks,
-    ast.Import: lambda node, modules: _alien_import(node),
-    ast.ImportFrom: lambda node, modules: _alien_member(node),
-    # In a default or an annotation it would replace the entry point.
-    ast.NamedExpr: lambda node, modules: node.target.id == "f",
-    ast.FunctionDef: lambda node, modules: bool(node.decorator_list) or node.name[:2] == "__",
-    ast.comprehension: lambda node, modules: bool(node.is_async),
-    # It reads attributes by name, as an Attribute does.
-    ast.MatchClass: lambda node, modules: bool(node.kwd_attrs),
-}
-"""Whether a node is one that no program may have, by its type and the modules' names."""
-
-
-def _plain_template(template: str) -> bool:
-    """Whether a template's fields are numbers or names without attributes and items."""
-    try:
-        return all(name.replace("_", "a").isalnum() for name in _fields(template) if name)
-    except ValueError:
-        return False
-
-
-def _fields(template: str) -> Iterator[str]:
-    for _text, name, spec, _conversion in string.Formatter().parse(template):
-        if name is not None:
-            yield name
-            yield from _fields(spec or "")
 
 
 def cyclomatic(tree: ast.AST) -> int:

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from redqueen.environments.base import Verification
-from redqueen.environments.code.analysis import is_one_function, runnable
+from redqueen.environments.code.analysis import runnable, state_of
+from redqueen.environments.code.reading import parameters_of, read_arguments, read_value
 from redqueen.environments.code.reasons import MALFORMED_REASONS
-from redqueen.environments.code.texts import expected_output, is_output
+from redqueen.environments.code.texts import TOLERANCE, expected_output, is_output
 from redqueen.sandbox import (
     Call,
     Outcome,
     OutcomeKind,
-    State,
     literals_equal,
     parse_arguments,
-    parse_literal,
 )
 from redqueen.types import Task, Verdict
 
@@ -26,8 +25,8 @@ _task_arguments = functools.lru_cache(4096)(parse_arguments)
 
 
 def calls_of(program: str, inputs: Iterable[tuple[Any, ...]]) -> list[Call]:
-    """Return calls of a program that has passed the policy: it has no state but its own."""
-    state = State.NONE if is_one_function(program) else State.NAMESPACE
+    """Return calls of a task's program."""
+    state = state_of(program)
     return [Call(program, "f", args, state) for args in inputs]
 
 
@@ -40,12 +39,13 @@ class Check:
     expected: Sequence[str]
 
     def verdict(self, outcomes: Sequence[Outcome]) -> Verification:
-        """Return `correct` if all outcomes are right; no verdict after an infrastructure error."""
+        """Return `correct` if all outcomes are right; no verdict where the sandbox failed, or lacks
+        what the answer uses."""
         right = 0
         for outcome, expected in zip(outcomes, self.expected, strict=True):
             if outcome.kind is OutcomeKind.VALUE:
                 right += outcome.text == expected or is_output(outcome.text, expected)
-            elif outcome.kind is OutcomeKind.INFRA_ERROR:
+            elif outcome.kind in (OutcomeKind.INFRA_ERROR, OutcomeKind.UNSUPPORTED):
                 return Verification(Verdict.INFRA_ERROR, self.answer)
         score = right / len(self.expected)
         return Verification(Verdict.CORRECT if score == 1 else Verdict.WRONG, self.answer, score)
@@ -57,19 +57,22 @@ def check_answer(task: Task, answer: str | None, max_chars: int) -> Check | Veri
     if answer is None or len(answer) > max_chars:
         return MALFORMED
     if task.kind == "code_o":
-        readable, value = parse_literal(answer)
+        readable, value = read_value(answer)
         if not readable:
             return MALFORMED
-        right = literals_equal(value, expected_output(payload["output"])[0])
+        right = literals_equal(value, expected_output(payload["output"])[0], TOLERANCE)
         return Verification(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
     if task.kind == "code_i":
-        args = parse_arguments(answer, payload["arity"])
-        if args is None:
+        given = read_arguments(answer)
+        if given is None:
             return MALFORMED
+        args = given.bind(parameters_of(payload["program"]))
+        if args is None:
+            return Verification(Verdict.WRONG, answer, 0.0)
         return Check(answer, calls_of(payload["program"], [args]), [payload["output"]])
-    source, fault = runnable(answer, max_chars)
-    if fault:
-        malformed = fault in MALFORMED_REASONS
+    program = runnable(answer, max_chars)
+    if isinstance(program, str):
+        malformed = program in MALFORMED_REASONS
         return MALFORMED if malformed else Verification(Verdict.WRONG, answer, 0.0)
     inputs = []
     for text, _ in payload["hidden"]:
@@ -78,4 +81,5 @@ def check_answer(task: Task, answer: str | None, max_chars: int) -> Check | Veri
             raise ValueError(f"task {task.id} holds an unreadable input {text!r}")
         inputs.append(args)
     expected = [output for _, output in payload["hidden"]]
-    return Check(answer, calls_of(source, inputs), expected)
+    calls = [Call(program.source, "f", args, program.state) for args in inputs]
+    return Check(answer, calls, expected)

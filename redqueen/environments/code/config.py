@@ -19,6 +19,10 @@ class Code(EnvironmentConfig):
     style: Literal["auto", "compact", "traced", "instruct"] = "auto"
     """Prompts: `compact` and `traced` (what the first and the second seedling speak), `instruct`
     (English, for chat models); `auto` takes what the base speaks."""
+    profile: Literal["auto", "pure", "stdlib"] = "auto"
+    """What programs of tasks may use: `pure`, functions over plain values without classes and
+    generators; `stdlib`, all of Python that does not reach outside, which needs the sandbox
+    `cpython` or `auto`; `auto` takes what the sandbox runs. Answers may always use all of it."""
     kinds: tuple[Literal["code_o", "code_i", "code_f"], ...] = Field(
         ("code_o", "code_i", "code_f"), min_length=1
     )

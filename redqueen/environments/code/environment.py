@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from redqueen.environments.base import (
     Attempt,
     Description,
     Draft,
+    Elicited,
     Fingerprint,
     Services,
     Suite,
@@ -20,19 +23,25 @@ from redqueen.environments.base import (
     Verification,
 )
 from redqueen.environments.code.answers import Check, check_answer
-from redqueen.environments.code.dialects import dialect_for
-from redqueen.environments.code.handwritten import Handwritten
+from redqueen.environments.code.dialects import STYLES, dialect_for
+from redqueen.environments.code.handwritten import Handwritten, seed_functions
 from redqueen.environments.code.normal_form import normal_form
+from redqueen.environments.code.policy import PROFILES
 from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_REASONS
 from redqueen.environments.code.sources import SeedTasks, Stream, beyond, held_out
 from redqueen.environments.code.tasks import DIFFICULTY, MEASURES, TaskMaker
 from redqueen.environments.code.texts import task_id
-from redqueen.environments.code.validation import revalidate, validate
+from redqueen.environments.code.traced.constructs import constructs
+from redqueen.environments.code.validation import make_tasks, read_program, revalidate, validate
+from redqueen.environments.code.variation import vary_program
 from redqueen.sandbox import parse_module
-from redqueen.types import Messages, Rejection, Task, user
+from redqueen.types import Message, Messages, Rejection, Task, user
 
 if TYPE_CHECKING:
     from redqueen.environments.code.config import Code
+
+VARIANTS = 4
+"""Variants of a program that are tried for one varied reference."""
 
 DESCRIPTION = Description(
     title="Python functions",
@@ -89,10 +98,15 @@ class CodeEnvironment:
         self.config = config
         self.kinds: tuple[str, ...] = config.kinds
         self.style, language = dialect_for(services.dialect, config.style)
+        self.proposal_format = self.style.proposal_format
+        python = services.python if config.profile == "auto" else config.profile
+        self.profile = PROFILES[python]
         self._sandbox = services.sandbox
         self.maker = maker = TaskMaker(self.name, config, language)
         self.sources: Mapping[str, TaskSource] = {
-            "seed": SeedTasks(maker),
+            "seed": Handwritten(self.name, config.kinds, config.code_f_inputs, seed_functions)
+            if self.style is STYLES["instruct"]
+            else SeedTasks(maker),
             "stream": Stream(maker),
             "held-out": held_out(maker),
             "beyond": beyond(maker),
@@ -105,18 +119,34 @@ class CodeEnvironment:
         """Return the conversation that gives a student a task."""
         payload, style = task.payload, self.style
         if task.kind == "code_o":
-            return user(style.solve_o(payload["program"], payload["input"]))
-        if task.kind == "code_i":
-            return user(style.solve_i(payload["program"], payload["output"]))
-        shown = [(args, output) for args, output in payload["examples"]]
-        return user(style.solve_f(payload["message"], shown))
+            text = style.solve_o(payload["program"], payload["input"])
+        elif task.kind == "code_i":
+            text = style.solve_i(payload["program"], payload["output"])
+        else:
+            shown = [(args, output) for args, output in payload["examples"]]
+            text = style.solve_f(payload["message"], shown)
+        return self._conversation(f"solve_{task.kind[-1]}", text)
+
+    def _conversation(self, task: str, text: str) -> Messages:
+        return (*self.style.earlier_turns(task, self.config.code_f_inputs), *user(text))
+
+    def elicit(self, task: Task) -> Elicited:
+        """Return the task after worked examples of its kind; the answer may not come at once."""
+        style = self.style
+        turns = [
+            turn
+            for prompt, answer in style.worked.get(task.kind, ())
+            for turn in (Message("user", prompt), Message("assistant", answer))
+        ]
+        return Elicited((*turns, *self.prompt(task)), style.openings.get(task.kind, ()))
 
     def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
         """Return verifications in the order of the attempts; the sandbox runs all calls at once.
 
         Equal answers to one task are verified once: nothing else enters a verdict.
         """
-        keys = [(attempt.task.id, self.style.read_answer(attempt.text)) for attempt in attempts]
+        read = self.style.read_answer
+        keys = [(attempt.task.id, read(attempt.task.kind, attempt.text)) for attempt in attempts]
         tasks = {key: attempt.task for key, attempt in zip(keys, attempts, strict=True)}
         limit = self.config.max_program_chars
         checks = {key: check_answer(task, key[1], limit) for key, task in tasks.items()}
@@ -149,19 +179,43 @@ class CodeEnvironment:
             if not references:
                 raise ValueError("code_f needs a reference, whose program it takes")
             program = references[0].payload["program"]
-            return user(self.style.propose_f(program, self.config.code_f_inputs))
+            text = self.style.propose_f(program, self.config.code_f_inputs)
+            return self._conversation("propose_f", text)
         shown = [
             (reference.payload["program"], _first_input(reference)) for reference in references
         ]
-        return user(self.style.propose(kind, shown))
+        return self._conversation(f"propose_{kind[-1]}", self.style.propose(kind, shown))
 
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
         """Return a task or a named rejection for each draft; every input runs twice."""
-        return validate(drafts, self.name, self.config, self.style, self._sandbox())
+        sandbox = self._sandbox()
+        return validate(drafts, self.name, self.config, self.profile, self.style, sandbox)
+
+    def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
+        """Return a code_o task whose program has a statement added, removed or swapped.
+
+        It is validated like a teacher's, on the input that the task shows. The first of a few
+        variants that is valid is taken.
+        """
+        others = [str(donor.payload["program"]) for donor in donors]
+        drawn = (vary_program(task.payload["program"], others, rng) for _ in range(VARIANTS))
+        inputs = [_first_input(task)]
+        candidates = [
+            read_program("code_o", program, inputs, "", self.config, self.profile)
+            for program in drawn
+            if program
+        ]
+        drafts = [Draft("code_o", "", (), None, 0)] * len(candidates)
+        made = make_tasks(drafts, candidates, self.name, self.config, self._sandbox())
+        return next((item for item in made if isinstance(item, Task)), None)
+
+    def constructs(self, task: Task) -> frozenset[str]:
+        """Return the constructs of the task's program; that of code_f was not the teacher's."""
+        return frozenset() if task.kind == "code_f" else constructs(task.payload["program"])
 
     def revalidate(self, tasks: Sequence[Task]) -> list[Task | Rejection]:
         """Return each task of another node made anew, or a named rejection."""
-        return revalidate(tasks, self.name, self.config, self._sandbox())
+        return revalidate(tasks, self.name, self.config, self.profile, self._sandbox())
 
     def fingerprint(self, task: Task) -> Fingerprint:
         """Return the program up to names, and up to constants if so configured, with its inputs.

@@ -1,16 +1,16 @@
-"""The handwritten suite: small functions as people write them, with nothing of the generator.
+"""Small functions as people write them, with nothing of the generator: a suite and seed tasks.
 
-`exercises/` holds one Python file for each theme. They are data: parsed with `ast`, never
-imported and never run by us. A function's docstring has a sentence on what it does and several
-calls with their values in doctest's form. The values are stored, not computed when a suite is
-built: a reader sees what is asked, `python -m doctest` checks a file, building needs no sandbox,
-and a suite cannot change under another interpreter. The tests compare every value with CPython
-and with the sandbox.
+`exercises/` (the suite) and `seeds/` (for chat models) hold one Python file for each theme. They
+are data: parsed with `ast`, never imported and never run by us. A function's docstring has a
+sentence on what it does and several calls with their values in doctest's form. The values are
+stored, not computed when tasks are made: a reader sees what is asked, `python -m doctest` checks a
+file, building needs no sandbox, and a suite cannot change under another interpreter. The tests
+compare every value with CPython and with the sandbox.
 """
 
 import ast
 import doctest
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -39,11 +39,15 @@ class Exercise:
     """Arguments and value of each call, as canonical literals."""
 
 
-class _Letters(ast.NodeTransformer):
-    """Gives every name of a function's own one letter, and the function itself the name `f`."""
+class _Renamed(ast.NodeTransformer):
+    """Gives a function the name `f`, and on demand every name of its own one letter."""
 
-    def __init__(self, function: ast.FunctionDef):
+    def __init__(self, function: ast.FunctionDef, letters: bool):
         self.names = {function.name: "f"}
+        if letters:
+            self._letters(function)
+
+    def _letters(self, function: ast.FunctionDef) -> None:
         self.spare = {"arg": iter("abcde"), "item": iter("vwxyz"), "local": iter("ghijklmnopqrstu")}
         for arg in function.args.args:
             self._name(arg.arg, "arg")
@@ -72,7 +76,7 @@ class _Letters(ast.NodeTransformer):
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         """A parameter."""
-        return ast.arg(self.names[node.arg])
+        return ast.arg(self.names.get(node.arg, node.arg))
 
 
 def _case(example: doctest.Example) -> tuple[str, str]:
@@ -83,8 +87,8 @@ def _case(example: doctest.Example) -> tuple[str, str]:
     return arguments_text(args), value_text(ast.literal_eval(example.want.strip()))
 
 
-def read_exercises(text: str, theme: str) -> list[Exercise]:
-    """Return the functions of one file, in order.
+def read_exercises(text: str, theme: str, letters: bool = True) -> list[Exercise]:
+    """Return the functions of one file, in order; `letters`: their variables have one letter each.
 
     Raises:
         SyntaxError, ValueError: `text` is not Python, or an example is not a call of literals.
@@ -96,7 +100,7 @@ def read_exercises(text: str, theme: str) -> list[Exercise]:
             continue
         notes = ast.get_docstring(node) or ""
         name, node.body = node.name, node.body[1:]
-        program = ast.unparse(ast.fix_missing_locations(_Letters(node).visit(node)))
+        program = ast.unparse(ast.fix_missing_locations(_Renamed(node, letters).visit(node)))
         summary = notes.partition("\n")[0].rstrip(".")
         message = summary[:1].lower() + summary[1:]
         cases = tuple(_case(example) for example in parser.get_examples(notes))
@@ -106,22 +110,40 @@ def read_exercises(text: str, theme: str) -> list[Exercise]:
 
 @cache
 def exercises() -> tuple[Exercise, ...]:
-    """Return all functions, by theme and in the order of the files."""
-    folder = files("redqueen.environments.code").joinpath("exercises")
+    """Return all functions of the suite, by theme and in the order of the files."""
+    return _read_folder("exercises", letters=True)
+
+
+@cache
+def seed_functions() -> tuple[Exercise, ...]:
+    """Return all functions that seed tasks are made of; they keep the names of their variables."""
+    return _read_folder("seeds", letters=False)
+
+
+def _read_folder(name: str, letters: bool) -> tuple[Exercise, ...]:
+    folder = files("redqueen.environments.code").joinpath(name)
     paths = sorted((p for p in folder.iterdir() if p.name.endswith(".py")), key=lambda p: p.name)
     return tuple(
         item
         for path in paths
-        for item in read_exercises(path.read_text(encoding="utf-8"), path.name.removesuffix(".py"))
+        for item in read_exercises(
+            path.read_text(encoding="utf-8"), path.name.removesuffix(".py"), letters
+        )
     )
 
 
-class Handwritten:
-    """The suite as a source of tasks; see `redqueen.environments.base.KeyedSource`."""
+Functions = Callable[[], Sequence[Exercise]]
 
-    def __init__(self, environment: str, kinds: Sequence[str], inputs: int) -> None:
+
+class Handwritten:
+    """Functions as a source of tasks; see `redqueen.environments.base.KeyedSource`."""
+
+    def __init__(
+        self, environment: str, kinds: Sequence[str], inputs: int, functions: Functions = exercises
+    ) -> None:
         """`inputs` is the number of a function's calls that a code_f task is made of."""
         self._environment, self._kinds, self._inputs = environment, kinds, inputs
+        self._functions = functions
 
     def tasks(self, count: int, seed: int) -> list[Task]:
         """Return the first `count` tasks of the suite (all of them if there are fewer).
@@ -130,7 +152,7 @@ class Handwritten:
         second round of `code_o` and `code_i` begins, so that a part of the suite has as many
         functions as it can.
         """
-        order = list(exercises())
+        order = list(self._functions())
         Random(derive_seed(seed, "handwritten")).shuffle(order)
         made: list[tuple[int, Task]] = []
         for item in order:
@@ -158,4 +180,4 @@ class Handwritten:
 
     def keys(self, count: int, seed: int) -> frozenset[str]:
         """Return the keys of all functions: a teacher may hit on any under other names."""
-        return frozenset(normal_form(ast.parse(item.program)) for item in exercises())
+        return frozenset(normal_form(ast.parse(item.program)) for item in self._functions())

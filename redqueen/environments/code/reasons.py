@@ -13,9 +13,10 @@ MALFORMED_REASONS: Mapping[str, str] = {
 }
 """Reasons that mean that the text could not be read as a task -> a sentence."""
 WELL_FORMED_REASONS: Mapping[str, str] = {
-    "too_long": "The program or a value is longer than the limit.",
+    "too_long": "The program, a value or the prompt is longer than the limit.",
     "too_deep": "The program is nested too deep.",
-    "forbidden": "The program uses what no task may: classes, randomness, time, input, output ….",
+    "forbidden": "The program uses what no task may: randomness, time, input, files …; with the "
+    "profile `pure` also classes, generators and most modules.",
     "too_few_inputs": "A code_f proposal has too few different inputs.",
     "exception": "The program raises an exception on its input.",
     "no_literal": "The program returns something that has no literal.",

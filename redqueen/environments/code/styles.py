@@ -4,8 +4,10 @@ A style writes the prompts of both roles and cuts a completion into its named pa
 raises; it returns None if a part is missing.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from redqueen.types import Messages
 
 THINK, ANSWER = "<think>\n", "<answer>\n"
 INPUT, OUTPUT, MESSAGE, EXAMPLES, TASK = (
@@ -14,6 +16,11 @@ INPUT, OUTPUT, MESSAGE, EXAMPLES, TASK = (
 
 Pair = tuple[str, str]
 """A program with the text of one input."""
+
+
+def no_turns(task: str, inputs: int) -> Messages:
+    """Return no worked example."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,20 @@ class Style:
     """(message, pairs of input and output) -> prompt for the program."""
     read_program_and_input: Callable[[str], Pair | None]
     read_inputs_and_message: Callable[[str], tuple[list[str], str] | None]
-    read_answer: Callable[[str], str | None]
+    read_answer: Callable[[str, str], str | None]
+    """(kind, text) -> the answer in it."""
+    earlier_turns: Callable[[str, int], Messages] = no_turns
+    """(`propose_o`, `solve_f` …, number of inputs) -> a worked example before the prompt."""
+    proposal_format: tuple[str, ...] = ()
+    """Texts that proposals cannot do without, for vocabulary dropout."""
+    worked: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
+    """Kind -> prompts with model answers, for the elicited base."""
+    openings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Kind -> texts that open an answer which is not worked out, for the elicited base."""
+
+
+PROGRAM_FORMAT = ("def f(a, b):\n    return a\n", "\n        ", ", ", "(", ")")
+"""What no program can do without."""
 
 
 def _compact_propose(kind: str, references: Sequence[Pair]) -> str:
@@ -69,7 +89,7 @@ def _compact_inputs_and_message(text: str) -> tuple[list[str], str] | None:
     return [line for line in rest.split("\n") if line.strip()], head.removeprefix(MESSAGE).strip()
 
 
-def _compact_answer(text: str) -> str | None:
+def _compact_answer(kind: str, text: str) -> str | None:
     _, mark, answer = text.rpartition(ANSWER)
     return answer.strip("\n") if mark and answer.strip() else None
 
@@ -83,4 +103,6 @@ COMPACT = Style(
     read_program_and_input=_compact_program_and_input,
     read_inputs_and_message=_compact_inputs_and_message,
     read_answer=_compact_answer,
+    proposal_format=(INPUT, MESSAGE, *PROGRAM_FORMAT),
+    openings={"code_o": (ANSWER,), "code_i": (ANSWER,)},
 )

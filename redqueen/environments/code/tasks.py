@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redqueen.environments.base import Measure
 from redqueen.environments.code.analysis import Parsed, features, parse_program
 from redqueen.environments.code.language import Drawn, GenerationError, Language
+from redqueen.environments.code.policy import PURE, Profile
 from redqueen.environments.code.texts import arguments_text, task_id, value_text
 from redqueen.errors import ConfigError
 from redqueen.sandbox import parse_arguments, parse_literal
@@ -68,14 +69,19 @@ def _values(pairs: Sequence[tuple[str, str]], arity: int) -> list[Any]:
 
 
 def written_task(
-    environment: str, kind: str, program: str, cases: Sequence[tuple[str, str]], message: str
+    environment: str,
+    kind: str,
+    program: str,
+    cases: Sequence[tuple[str, str]],
+    message: str,
+    profile: Profile = PURE,
 ) -> Task:
     """Return a task from a program and texts of inputs with outputs that are right for certain.
 
     Raises:
         ValueError: the program breaks the language's policy, or `code_f` has under two cases.
     """
-    parsed = parse_program(program, len(program))
+    parsed = parse_program(program, 2 * len(program), profile)
     if isinstance(parsed, str):
         raise ValueError(f"no program of the language ({parsed}): {program}")
     if kind == "code_f" and len(cases) < 2:

@@ -9,6 +9,9 @@ from typing import Any
 
 from redqueen.sandbox import literals_equal, parse_literal, render_literal, tells
 
+TOLERANCE = 1e-9
+"""How far a float may be from the right one: another order of the same sums is as good."""
+
 
 def value_text(value: Any) -> str:
     """Return the canonical literal of a plain value: the same in every process, readable again.
@@ -44,12 +47,13 @@ def expected_output(text: str) -> tuple[Any, bool]:
 
 
 def is_output(returned: str, output: str) -> bool:
-    """Return whether a returned literal, in canonical text, equals a task's output."""
+    """Return whether a returned literal, in canonical text, equals a task's output; floats may
+    differ in their last digits."""
     value, telling = expected_output(output)
     if telling and tells(returned):
         return returned == output
     readable, result = parse_literal(returned)
-    return readable and literals_equal(result, value)
+    return readable and literals_equal(result, value, TOLERANCE)
 
 
 def task_id(kind: str, payload: Mapping[str, Any]) -> str:

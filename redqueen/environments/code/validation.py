@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from redqueen.environments.base import Draft
-from redqueen.environments.code.analysis import Parsed, parse_program
+from redqueen.environments.code.analysis import Parsed, parse_program, state_of
 from redqueen.environments.code.gate import fault_after, fault_before
 from redqueen.environments.code.neighbours import Probe, find_constant
+from redqueen.environments.code.policy import Profile
+from redqueen.environments.code.reading import parameters_of, read_arguments
 from redqueen.environments.code.reasons import (
     EXCEPTION_REASONS,
     OUTCOME_REASONS,
@@ -35,20 +37,25 @@ class Candidate:
 
 
 def validate(
-    drafts: Sequence[Draft], environment: str, config: "Code", style: Style, sandbox: Sandbox
+    drafts: Sequence[Draft],
+    environment: str,
+    config: "Code",
+    profile: Profile,
+    style: Style,
+    sandbox: Sandbox,
 ) -> list[Task | Rejection]:
     """Return a task or a named rejection for each draft. The sandbox runs them all together."""
-    candidates = [read_draft(draft, config, style) for draft in drafts]
-    return _run(drafts, candidates, environment, config, sandbox)
+    candidates = [read_draft(draft, config, profile, style) for draft in drafts]
+    return make_tasks(drafts, candidates, environment, config, sandbox)
 
 
 def revalidate(
-    tasks: Sequence[Task], environment: str, config: "Code", sandbox: Sandbox
+    tasks: Sequence[Task], environment: str, config: "Code", profile: Profile, sandbox: Sandbox
 ) -> list[Task | Rejection]:
     """Return each task made anew from its program and inputs, if that gives the same payload."""
     drafts = [Draft(task.kind, "", (), task.author, task.step) for task in tasks]
-    candidates = [read_payload(task, config) for task in tasks]
-    made = _run(drafts, candidates, environment, config, sandbox)
+    candidates = [read_payload(task, config, profile) for task in tasks]
+    made = make_tasks(drafts, candidates, environment, config, sandbox)
     return [
         reject("other_payload")
         if isinstance(again, Task) and again.payload != task.payload
@@ -57,20 +64,38 @@ def revalidate(
     ]
 
 
-def _run(
+def read_payload(task: Task, config: "Code", profile: Profile) -> Candidate | Rejection:
+    """Return what a payload asks for, which may be any JSON, or why it may not run."""
+    payload = task.payload
+    try:
+        pairs = [*payload["examples"], *payload["hidden"]] if task.kind == "code_f" else []
+        inputs = [given for given, _ in pairs] if pairs else [payload["input"]]
+        program, message = payload["program"], payload.get("message", "")
+    except (KeyError, TypeError, ValueError):
+        return reject("unparsable")
+    if task.kind not in config.kinds or not all(
+        isinstance(item, str) for item in (program, message, *inputs)
+    ):
+        return reject("unparsable")
+    return read_program(task.kind, program, inputs, message, config, profile)
+
+
+def make_tasks(
     drafts: Sequence[Draft],
     candidates: Sequence[Candidate | Rejection],
     environment: str,
     config: "Code",
     sandbox: Sandbox,
 ) -> list[Task | Rejection]:
-    """Return what becomes of candidates when they have run."""
+    """Return what becomes of the candidates, whose kind, author and step are their drafts'."""
     calls: list[Call] = []
     for item in candidates:
         if isinstance(item, Candidate):
             # A fresh namespace for each call, so that state kept between calls shows.
             source = item.parsed.source
-            calls += [Call(source, "f", args, State.NAMESPACE) for args in item.args] * 2
+            pure = state_of(source) is not State.INTERPRETER
+            state = State.NAMESPACE if pure else State.INTERPRETER
+            calls += [Call(source, "f", args, state) for args in item.args] * 2
     outcomes = iter(sandbox.run(calls))
     results: list[Task | Rejection] = []
     for draft, item in zip(drafts, candidates, strict=True):
@@ -95,7 +120,9 @@ def _run(
     return results
 
 
-def read_draft(draft: Draft, config: "Code", style: Style) -> Candidate | Rejection:
+def read_draft(
+    draft: Draft, config: "Code", profile: Profile, style: Style
+) -> Candidate | Rejection:
     """Return what a draft's text asks for, or why it cannot be read or may not run."""
     if draft.kind == "code_f":
         parts = style.read_inputs_and_message(draft.text)
@@ -108,29 +135,22 @@ def read_draft(draft: Draft, config: "Code", style: Style) -> Candidate | Reject
         if pair is None:
             return reject("unparsable")
         program, inputs, message = pair[0], [pair[1]], ""
-    parsed = parse_program(program, config.max_program_chars)
-    if isinstance(parsed, str):
-        return reject(parsed)
-    return _read_inputs(draft.kind, parsed, inputs, message, config)
+    return read_program(draft.kind, program, inputs, message, config, profile)
 
 
-def read_payload(task: Task, config: "Code") -> Candidate | Rejection:
-    """Return what a payload asks for, which may be any JSON, or why it may not run."""
-    payload = task.payload
-    try:
-        pairs = [*payload["examples"], *payload["hidden"]] if task.kind == "code_f" else []
-        inputs = [given for given, _ in pairs] if pairs else [payload["input"]]
-        program, message = payload["program"], payload.get("message", "")
-    except (KeyError, TypeError, ValueError):
-        return reject("unparsable")
-    if task.kind not in config.kinds or not all(
-        isinstance(item, str) for item in (program, message, *inputs)
-    ):
-        return reject("unparsable")
-    parsed = parse_program(program, config.max_program_chars)
+def read_program(
+    kind: str,
+    program: str,
+    inputs: Sequence[str],
+    message: str,
+    config: "Code",
+    profile: Profile,
+) -> Candidate | Rejection:
+    """Return a program with its inputs as a candidate, or why it may not run."""
+    parsed = parse_program(program, config.max_program_chars, profile)
     if isinstance(parsed, str):
         return reject(parsed)
-    return _read_inputs(task.kind, parsed, inputs, message, config)
+    return _read_inputs(kind, parsed, inputs, message, config)
 
 
 def _read_inputs(
@@ -142,6 +162,8 @@ def _read_inputs(
     args = []
     for text in inputs:
         values = parse_arguments(text, parsed.arity)
+        if values is None and (given := read_arguments(text)) is not None:
+            values = given.bind(parameters_of(parsed.source))
         if values is None:
             return reject("bad_input")
         args.append(values)

@@ -53,8 +53,6 @@ def script_outcome(answer: Answer, print_bytes: int) -> ScriptOutcome:
         kind = OutcomeKind.OUTPUT
     else:
         kind = OutcomeKind.VALUE
-    if kind is not OutcomeKind.VALUE:
-        output, errors = _cut(output), _cut(errors)
     return ScriptOutcome(kind, answer.status, output, errors)
 
 

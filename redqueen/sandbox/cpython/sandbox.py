@@ -54,6 +54,8 @@ class CPythonSandbox:
         InfrastructureError: bubblewrap is missing or a jail cannot start.
     """
 
+    python = "stdlib"
+
     @classmethod
     def start(cls, config: SandboxConfig) -> "CPythonSandbox":
         """Return the sandbox that `config` describes; see `Backend.start`."""
@@ -258,8 +260,8 @@ def _failed(message: str) -> Answer:
     return Answer(FAILED, 0, 0.0, message.encode(), b"", b"")
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
 def _refusal(call: Call) -> Outcome | None:

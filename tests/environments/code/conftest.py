@@ -4,7 +4,8 @@ import pytest
 
 from redqueen.config import SandboxConfig
 from redqueen.environments.code.environment import CodeEnvironment
-from redqueen.sandbox import Sandbox, make_sandbox
+from redqueen.sandbox import Sandbox
+from redqueen.sandbox.monty import MontySandbox
 from tests.code_cases import STYLES, make_code
 
 PARSING = {"guards": ("constant",), "code_f_partial_credit": True}
@@ -13,7 +14,8 @@ PARSING = {"guards": ("constant",), "code_f_partial_credit": True}
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    with make_sandbox(SandboxConfig(workers=1, seconds=0.3)) as made:
+    """Monty for all programs: what is tested here is the environment, not the sandbox's word."""
+    with MontySandbox(SandboxConfig(workers=1, seconds=0.3)) as made:
         yield made
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redqueen.environments.code.analysis import runnable
+from redqueen.environments.code.analysis import Runnable, runnable
 from redqueen.environments.code.answers import calls_of
 from redqueen.sandbox import Sandbox, State
 
@@ -34,7 +34,7 @@ KEEPERS = {
 @pytest.mark.parametrize("body", KEEPERS.values(), ids=KEEPERS)
 def test_a_function_alone_keeps_nothing_for_its_next_call(sandbox: Sandbox, body: str) -> None:
     program = f"def f(a): {body}"
-    assert runnable(program, 1200) == (program, "")
+    assert runnable(program, 1200) == Runnable(program, State.NONE)
     calls = calls_of(program, [([n],) for n in (3, 0, 4)])
     assert {call.state for call in calls} == {State.NONE}
     assert sandbox.run(calls) == [sandbox.run([call])[0] for call in calls]

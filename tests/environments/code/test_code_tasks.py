@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from redqueen.curriculum import Archive, Cell
-from redqueen.environments.base import REASONS, Services, describe
+from redqueen.environments.base import REASONS, Attempt, Services, describe
 from redqueen.environments.code import Code
 from redqueen.environments.code.analysis import features, parse_program
 from redqueen.environments.code.environment import CodeEnvironment
@@ -17,8 +17,8 @@ from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_RE
 from redqueen.environments.code.texts import arguments_text
 from redqueen.errors import ConfigError
 from redqueen.sandbox import Call, OutcomeKind, Sandbox, parse_arguments
-from redqueen.types import Task
-from tests.code_cases import STYLES, cpython, make_code, make_task
+from redqueen.types import Task, Verdict
+from tests.code_cases import cpython, draft, make_code, make_task
 
 
 def _cases(task: Task) -> list[tuple[str, str]]:
@@ -136,38 +136,50 @@ def test_compact_proposal_prompts(environment: CodeEnvironment) -> None:
 
 def test_instruct_prompts_hold_all_that_is_needed(sandbox: Sandbox) -> None:
     environment = make_code(sandbox, "instruct")
-    for kind in environment.kinds:
-        task = _double(environment, kind)
-        prompt = environment.prompt(task)[0].content
-        assert "<answer> and </answer>" in prompt
-        shown = {
-            "code_o": [DOUBLE, "```input\n1\n```"],
-            "code_i": [DOUBLE, "```output\n2\n```"],
-            "code_f": ["a hint", "f(1) == 2\nf(2) == 4\nf(3) == 6"],
-        }[kind]
-        assert all(part in prompt for part in shown)
+    shown = {
+        "code_o": [DOUBLE, "f(1)", "<answer> and </answer>"],
+        "code_i": [DOUBLE, "value is `2`", "<answer> and </answer>"],
+        "code_f": ["a hint", "f(1) == 2\nf(2) == 4\nf(3) == 6", "standard library"],
+    }
+    for kind, parts in shown.items():
+        *earlier, prompt = environment.prompt(_double(environment, kind))
+        assert all(part in prompt.content for part in parts)
+        assert [message.role for message in earlier] == ["user", "assistant"]
     first, second = _double(environment, "code_o"), _double(environment, "code_f")
-    asked = environment.ask("code_i", [first, second])[0].content
+    asked = environment.ask("code_i", [first, second])[-1].content
     assert asked.count(DOUBLE) == 2
-    assert "find an input" in asked
-    assert "exist already" not in environment.ask("code_o", [])[0].content
-    assert "6 ```input blocks" in environment.ask("code_f", [first])[0].content
+    assert "find a call" in asked
+    assert "taken" not in environment.ask("code_o", [])[-1].content
+    assert "6 different calls" in environment.ask("code_f", [first])[-1].content
 
 
-def test_the_example_of_the_instruct_prompt_is_a_valid_proposal(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("kind", ["code_o", "code_i", "code_f"])
+def test_the_worked_examples_of_the_instruct_style_are_right(sandbox: Sandbox, kind: str) -> None:
     environment = make_code(sandbox, "instruct")
-    program, args = STYLES["instruct"].read_program_and_input(
-        environment.ask("code_o", [])[0].content
-    )
-    assert make_task(environment, "code_o", program, args).payload["output"] == "'ababab'"
+    words = "def f(words, size):\n    return [w.upper() for w in words if len(w) > size]"
+    inputs = ["['to', 'tree', 'sky'], 2", *(f"['a', 'bc'], {n}" for n in range(5))]
+    reference = make_task(environment, "code_o", words, inputs[0])
+    shown = environment.ask(kind, [reference])[1].content
+    [made] = environment.validate([draft(kind, shown, reference)])
+    assert isinstance(made, Task), made
+    task = {
+        "code_o": reference,
+        "code_i": make_task(environment, "code_i", PARTS, "'a,b,c', ','"),
+        "code_f": make_task(environment, "code_f", words, *inputs),
+    }[kind]
+    [verified] = environment.verify([Attempt(task, environment.prompt(task)[1].content)])
+    assert verified.verdict is Verdict.CORRECT
+
+
+PARTS = "def f(text, mark):\n    parts = text.split(mark)\n    return (len(parts), parts[-1])"
 
 
 @pytest.mark.parametrize(
     ("dialect", "style", "begin"),
     [
         ("seedling", "auto", "<code_o>\n"),
-        ("seedling", "instruct", "Here is a Python function."),
-        ("chat", "auto", "Here is a Python function."),
+        ("seedling", "instruct", "What is the value of"),
+        ("chat", "auto", "What is the value of"),
         ("chat", "compact", "<code_o>\n"),
     ],
 )
@@ -175,7 +187,7 @@ def test_the_style_is_what_the_base_speaks_unless_the_config_names_it(
     environment: CodeEnvironment, dialect: str, style: str, begin: str
 ) -> None:
     built = Code(style=style).build(Services(pytest.fail, dialect, name="easy"))
-    [message] = built.prompt(_double(environment, "code_o"))
+    *_, message = built.prompt(_double(environment, "code_o"))
     assert (message.role, message.content[: len(begin)]) == ("user", begin)
     assert built.name == built.sources["seed"].tasks(1, 0)[0].environment == "easy"
 

@@ -86,7 +86,16 @@ INPUTS = [
     ("f(0); import os", MALFORMED),
     ("abs(2)", MALFORMED),
     ("a", MALFORMED),
-    ("2, 2", MALFORMED),
+    ("2, 2", WRONG),
+    ("f(2)", CORRECT),
+    ("a=2", CORRECT),
+    ("a = -2", CORRECT),
+    ("b=2", WRONG),
+    ("f()", WRONG),
+    ("f(2) == 4", CORRECT),
+    ("assert f(2) == 4", CORRECT),
+    ("f(*[2])", MALFORMED),
+    ("f(**{'a': 2})", MALFORMED),
     ("", MALFORMED),
     ("type('X', (), {'__mul__': lambda s, o: 4})()", MALFORMED),
     ("9" * 1100, WRONG),
@@ -110,8 +119,8 @@ PROGRAMS = {
     "the shown cases only": (
         "def f(a):\n    return {1: 2, 2: 4, 3: 6}[a]", WRONG, 0.0),
     "equal to the output": ("def f(a):\n    return list(a * 2)", WRONG, 1 / 3),
-    "imports": ("import os\ndef f(a):\n    return a * 2", WRONG, 0.0),
-    "prints": ("def f(a):\n    print(a)\n    return a * 2", WRONG, 0.0),
+    "imports": ("import os\ndef f(a):\n    os.listdir()\n    return a * 2", WRONG, 0.0),
+    "prints": ("def f(a):\n    print(a)\n    return a * 2", CORRECT, 1.0),
     "raises": ("def f(a):\n    raise ValueError", WRONG, 0.0),
     "exits": ("def f(a):\n    raise SystemExit", WRONG, 0.0),
     "endless": ("def f(a):\n    while 1:\n        pass", WRONG, 0.0),
@@ -122,13 +131,13 @@ PROGRAMS = {
         WRONG, 0.0),
     "forged report": ("def f(a):\n    return ('value', '', repr(a * 2))", WRONG, 0.0),
     "returns itself": ("def f(a):\n    return f", WRONG, 0.0),
-    "f twice": (f"{DOUBLE}\n{DOUBLE}", MALFORMED, 0.0),
-    "f replaced": (f"{DOUBLE}\nf = lambda a: a * 2", WRONG, 0.0),
+    "f twice": (f"{TRIPLE}\n{DOUBLE}", CORRECT, 1.0),
+    "f replaced": (f"{DOUBLE}\nf = lambda a: a * 3", WRONG, 0.0),
     "no function": ("2 * a", MALFORMED, 0.0),
     "other name": ("def g(a):\n    return a * 2", MALFORMED, 0.0),
     "two arguments": ("def f(a, b):\n    return a * 2", WRONG, 0.0),
-    "default argument": ("def f(a, b=2):\n    return a * b", MALFORMED, 0.0),
-    "called as well": (f"{DOUBLE}\nf(1)", WRONG, 0.0),
+    "default argument": ("def f(a, b=2):\n    return a * b", CORRECT, 1.0),
+    "called as well": (f"{DOUBLE}\nf(1)", CORRECT, 1.0),
     "syntax": ("def f(a):\n    return a *", MALFORMED, 0.0),
     "literal": ("4", MALFORMED, 0.0),
     "too long": (f"{DOUBLE}\n#{'x' * 1200}", MALFORMED, 0.0),
@@ -158,15 +167,15 @@ COMPACT_ANSWERS = [
 INSTRUCT_ANSWERS = [
     ("<answer>4</answer>", CORRECT),
     ("<answer>\n4\n</answer> and more", CORRECT),
-    ("4", MALFORMED),
-    ("<answer>4", MALFORMED),
+    ("4", CORRECT),
+    ("<answer>4", CORRECT),
     ("4</answer>", MALFORMED),
     ("</answer>4<answer>", MALFORMED),
     ("<answer></answer>", MALFORMED),
     ("<answer> \n </answer>", MALFORMED),
     ("<answer>3</answer> no, <answer>4</answer>", CORRECT),
     ("<answer>4</answer> no, <answer>3</answer>", WRONG),
-    ("<answer>4</answer> no, <answer></answer>", MALFORMED),
+    ("<answer>4</answer> no, <answer></answer>", CORRECT),
     ("<answer>I write <answer>4</answer>", CORRECT),
     ("<answer>4</answer> <answer>3", CORRECT),
     ("<answer>```python\n4\n```</answer>", CORRECT),
@@ -176,7 +185,19 @@ INSTRUCT_ANSWERS = [
     ("<answer>\n```markdown\n```python\n4\n```\n```\n</answer>", MALFORMED),
     ("<answer>3, 4</answer>", WRONG),
     ("<answer>3 or 4</answer>", MALFORMED),
-    ("```python\n4\n```", MALFORMED),
+    ("```python\n4\n```", CORRECT),
+    ("Twice 2 is 4, so the output is `4`.", CORRECT),
+    ("Therefore, the answer is 4.", CORRECT),
+    ("So it returns **4**", CORRECT),
+    ("f(2) == 4", CORRECT),
+    ("The result:\n\n```\n4\n```\n", CORRECT),
+    ("<answer>f(2) == 4</answer>", CORRECT),
+    ("<answer>The answer is 4</answer>", CORRECT),
+    ("<answer>8/2</answer>", CORRECT),
+    ("<answer>8/0</answer>", MALFORMED),
+    ("<answer>\r\n4\r\n</answer>\r\n", CORRECT),
+    ("<answer>4</answer> between <answer> and </answer>", CORRECT),
+    ("4 is even.\nIt could be 4, or something else", MALFORMED),
 ]
 
 
@@ -210,12 +231,18 @@ def test_our_failure_is_no_verdict_on_them(environment: CodeEnvironment, kind: s
     assert judge(broken, task, answer).verdict is Verdict.INFRA_ERROR
 
 
-@pytest.mark.parametrize("kind", sorted(set(OutcomeKind) - {"value", "infra_error"}))
+@pytest.mark.parametrize("kind", sorted(set(OutcomeKind) - {"value", "infra_error", "unsupported"}))
 def test_every_other_ending_is_wrong(environment: CodeEnvironment, kind: OutcomeKind) -> None:
     task = make_task(environment, "code_i", DOUBLE, "2")
     fake = FakeSandbox(lambda *_: Outcome(kind))
     ended = make_code(fake, "compact", code_f_partial_credit=True)
     assert judge(ended, task, "2") == Verification(WRONG, "2", 0.0)
+
+
+def test_what_the_sandbox_lacks_is_no_verdict(environment: CodeEnvironment) -> None:
+    task = make_task(environment, "code_i", DOUBLE, "2")
+    lacking = make_code(FakeSandbox(lambda *_: Outcome(OutcomeKind.UNSUPPORTED)), "compact")
+    assert judge(lacking, task, "2").verdict is Verdict.INFRA_ERROR
 
 
 def test_a_code_o_verdict_runs_nothing(environment: CodeEnvironment) -> None:
@@ -235,7 +262,7 @@ def test_hidden_cases_alone_are_run_and_shown_cases_alone_are_posed(
     judge(make_code(fake, "compact", code_f_partial_credit=True), task, "def f(b):\n    return 0")
     assert [call.args for call in fake.calls] == [("ab",), ([0],), ((1, 2),)]
     for style in STYLES:
-        prompt = make_code(fake, style).prompt(task)[0].content
+        prompt = make_code(fake, style).prompt(task)[-1].content
         assert "6" in prompt  # f(3)
         assert "'abab'" not in prompt
         assert "a * 2" not in prompt

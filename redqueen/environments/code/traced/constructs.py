@@ -1,6 +1,7 @@
 """The constructs that a program uses, and the pairs of them that no corpus shows together."""
 
 import ast
+import builtins
 from itertools import combinations
 
 HELD_OUT_PAIRS: frozenset[tuple[str, str]] = frozenset(
@@ -32,12 +33,19 @@ _STR_METHODS = frozenset(
     {"upper", "lower", "replace", "count", "find", "startswith", "endswith", "join", "split"}
 )
 
+_BY_NODE = (
+    ast.operator, ast.cmpop, ast.unaryop, ast.Lambda, ast.SetComp, ast.DictComp, ast.Set, ast.Try,
+    ast.Raise, ast.Assert, ast.NamedExpr, ast.Starred, ast.JoinedStr, ast.Match, ast.Import,
+    ast.ImportFrom, ast.List,
+)  # fmt: skip
+
 
 def constructs(source: str) -> frozenset[str]:
     """The names of the constructs in a program.
 
     `for_each` is a loop over anything but a range, `enumerate` and `.items()`; `pair` is a tuple
-    that is made; `helper` is a second function.
+    that is made; `helper` is a second function. Calls of builtins and of methods go by their names,
+    operators and rarer forms by those of their nodes.
     """
     tree = ast.parse(source)
     found: set[str] = set()
@@ -100,4 +108,8 @@ def _of_node(node: ast.AST) -> set[str]:
             return {"sorted"}
         case ast.Call(func=ast.Attribute(attr=name)):
             return {"str_method"} if name in _STR_METHODS else {name}
+        case ast.Call(func=ast.Name(id=name)) if hasattr(builtins, name):
+            return {name}
+        case _ if isinstance(node, _BY_NODE):
+            return {type(node).__name__}
     return set()

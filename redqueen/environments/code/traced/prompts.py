@@ -9,7 +9,7 @@ lines, and solutions are worked runs (`redqueen.environments.code.traced.trace`)
 
 from collections.abc import Sequence
 
-from redqueen.environments.code.styles import Pair, Style
+from redqueen.environments.code.styles import PROGRAM_FORMAT, Pair, Style
 
 THINK, ANSWER = "\n<think>", "\n<answer>\n"
 INPUT, OUTPUT, MESSAGE, EXAMPLES, TASK = (
@@ -57,7 +57,7 @@ def _read_inputs_and_message(text: str) -> tuple[list[str], str] | None:
     return [line for line in rest.split("\n") if line.strip()], message.strip()
 
 
-def _read_answer(text: str) -> str | None:
+def _read_answer(kind: str, text: str) -> str | None:
     _, mark, answer = text.rpartition(ANSWER)
     return answer.strip("\n") if mark and answer.strip() else None
 
@@ -71,4 +71,6 @@ TRACED = Style(
     read_program_and_input=_read_program_and_input,
     read_inputs_and_message=_read_inputs_and_message,
     read_answer=_read_answer,
+    proposal_format=(INPUT, *PROGRAM_FORMAT),
+    openings=dict.fromkeys(("code_o", "code_i", "code_f"), (ANSWER,)),
 )

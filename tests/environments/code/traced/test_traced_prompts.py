@@ -37,7 +37,7 @@ def test_prompts() -> None:
     ],
 )
 def test_the_last_answer_counts(text: str, answer: str | None) -> None:
-    assert TRACED.read_answer(text) == answer
+    assert TRACED.read_answer("code_o", text) == answer
 
 
 def test_proposals_are_read() -> None:

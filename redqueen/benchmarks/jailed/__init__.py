@@ -1,0 +1,1 @@
+"""What runs inside the jail, beside a model's program: sent there as text, never imported here."""

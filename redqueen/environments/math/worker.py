@@ -1,0 +1,119 @@
+"""The process that compares answers: `python -m redqueen.environments.math.worker`.
+
+It reads one JSON object a line, and writes `true` or `false` for each. It imports math-verify and
+SymPy, which may take any time and memory over an answer; whoever started it watches both. Only
+LaTeX is parsed (by a grammar): no answer reaches SymPy's parser of Python expressions.
+"""
+
+import json
+import logging
+import os
+import re
+import resource
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+
+from redqueen.environments.math.answers import near, number, split_list, tidy
+
+MEMORY_BYTES = 4 << 30
+_ASSIGNED = re.compile(r"[a-zA-Z\\_{}]{1,12}(?:\([a-zA-Z,]*\))?=(?!=)(.+)")
+_SCIENTIFIC = re.compile(r"(?<![\w.])([+-]?(?:\d+\.?\d*|\.\d+))e([+-]?\d{1,3})(?![\w.])")
+
+
+def agree(reference: str, answer: str, tolerance: float, absolute: float) -> bool:
+    """Return whether an answer agrees with the reference.
+
+    Numbers may differ by `tolerance` times the reference, or by `absolute`. Lists agree in any
+    order. `x = 3` agrees with `3`.
+    """
+    return any(
+        _same(left, right, tolerance, absolute)
+        for left in _variants(reference)
+        for right in _variants(answer)
+    )
+
+
+def _variants(text: str) -> Iterator[str]:
+    plain = tidy(text)
+    yield plain
+    if match := _ASSIGNED.fullmatch(plain):
+        yield match[1]
+
+
+def _same(reference: str, answer: str, tolerance: float, absolute: float) -> bool:
+    if not answer or not reference:
+        return False
+    if reference == answer:
+        return True
+    left, right = number(reference), number(answer)
+    if left is not None and right is not None:
+        return near(left, right, tolerance, absolute)
+    expected_parts, parts = split_list(reference), split_list(answer)
+    if max(len(expected_parts), len(parts)) > 1 and "\\pm" not in reference + answer:
+        same_length = len(parts) == len(expected_parts)
+        return same_length and _matched(expected_parts, parts, tolerance, absolute)
+    return _verified(reference, answer, tolerance, absolute)
+
+
+def _matched(references: list[str], answers: list[str], tolerance: float, absolute: float) -> bool:
+    """Return whether every reference has an answer of its own."""
+    left = list(answers)
+    for reference in references:
+        match = next((item for item in left if agree(reference, item, tolerance, absolute)), None)
+        if match is None:
+            return False
+        left.remove(match)
+    return True
+
+
+def _verified(reference: str, answer: str, tolerance: float, absolute: float) -> bool:
+    """Return what math-verify says, without its timers, which need signals."""
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    gold, said = (
+        parse(
+            f"\\boxed{{{_SCIENTIFIC.sub(_power, text)}}}",
+            [LatexExtractionConfig(boxed_match_priority=0)],
+            fallback_mode="no_fallback",
+            parsing_timeout=None,
+        )
+        for text in (reference, answer)
+    )
+    if not gold or not said:
+        return False
+    if verify(gold, said, timeout_seconds=None):
+        return True
+    if not (tolerance or absolute):
+        return False
+    try:
+        left, right = (Fraction(float(item[0].evalf())) for item in (gold, said))
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        return False
+    return near(left, right, tolerance, absolute)
+
+
+def _power(match: re.Match[str]) -> str:
+    return f"{match[1]}\\times 10^{{{match[2]}}}"
+
+
+def main() -> None:
+    """Answer questions until the input ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    logging.disable(logging.WARNING)
+    out = os.fdopen(os.dup(1), "w")
+    sys.stdout = sys.stderr  # nothing that a library prints is an answer
+    import math_verify  # noqa: F401  before the first question, whose time is limited
+
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            right = agree(**question)
+        except (MemoryError, RecursionError, ArithmeticError, ValueError, TypeError):
+            right = False  # no value that could be compared
+        out.write(f"{json.dumps(right)}\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

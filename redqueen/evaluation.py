@@ -1,0 +1,110 @@
+"""What `redqueen eval` does: suites and benchmarks for the base and all living students."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from redqueen import build
+from redqueen.benchmarks import TEST, Benchmark, Subject, measure, subjects_of, tasks_of_suite
+from redqueen.build import OpenRun
+from redqueen.config.component import build_component
+from redqueen.environments.base import Environment, sources_of
+from redqueen.errors import ConfigError
+from redqueen.report import print_benchmarks, write_harness_json
+from redqueen.store import AVERAGE, EvaluationStore
+from redqueen.terminal import counting
+from redqueen.types import Task
+
+
+def measure_suites(run: OpenRun, suites: Sequence[str], count: int, samples: int) -> None:
+    """Measure the base and all living students on `count` tasks of each suite."""
+    config = run.config
+    with (
+        build.open_environments(config) as environments,
+        EvaluationStore.open(run.directory) as store,
+    ):
+        plans = {
+            suite: tasks_of_suite(environments, suite, count, config.eval.seed) for suite in suites
+        }
+        tokens = dict.fromkeys(suites, config.rollout.solve_tokens)
+        _measure(run, environments, store, plans, tokens, samples, 1.0)
+
+
+def named_benchmarks(
+    names: Sequence[str], files: str, **window: str | None
+) -> dict[str, Benchmark]:
+    """Return benchmarks by name; `window` is for LiveCodeBench."""
+    dates = {key: day for key, day in window.items() if day is not None}
+    chosen: dict[str, Any] = {}
+    for name in names:
+        keys = {"type": name, "files": files} | (dates if name == "livecodebench" else {})
+        try:
+            chosen[name] = build_component("benchmark", keys)
+        except ValueError as error:
+            raise ConfigError(f"--benchmark {name}: {error}") from None
+    return chosen
+
+
+def measure_benchmarks(
+    run: OpenRun,
+    chosen: Mapping[str, Benchmark],
+    tasks: int | None = None,
+    samples: int = 0,
+    temperature: float = 1.0,
+    max_tokens: int | None = None,
+) -> None:
+    """Measure the base and all living students; print the table, and write the JSON files."""
+    config = run.config
+    settings = {"base": config.policy.base, "step": run.step, "limit": tasks, "samples": samples,
+                "temperature": temperature, "seed": config.eval.seed}  # fmt: skip
+    with (
+        build.open_environments(config, chosen) as environments,
+        EvaluationStore.open(run.directory) as store,
+    ):
+        plans = {
+            name: sources_of(environments[name])[TEST].tasks(tasks or sys.maxsize, 0)
+            for name in chosen
+        }
+        tokens = {name: max_tokens or item.solve_tokens for name, item in chosen.items()}
+        _measure(run, environments, store, plans, tokens, samples, temperature)
+        print_benchmarks(store, Console(highlight=False))
+        for path in write_harness_json(store, run.directory / "benchmarks", settings):
+            print(path)
+
+
+def _measure(
+    run: OpenRun,
+    environments: Mapping[str, Environment],
+    store: EvaluationStore,
+    plans: Mapping[str, Sequence[Task]],
+    tokens: Mapping[str, int],
+    samples: int,
+    temperature: float,
+) -> None:
+    """Measure on all plans with one engine; `tokens` limits the completions of each."""
+    console = Console(highlight=False)
+    subjects, slots = subjects_of(run.population), run.model.adapters.slots
+    if slots > len(run.population) > 0:
+        factors, _ = run.average(exact=False)
+        run.model.adapters.set(slots - 1, factors)
+        subjects.append(Subject(AVERAGE, slots - 1))
+    with build.open_engine(run.config, run.model) as engine:
+        engine.sync(range(slots), run.model.adapters, run.step)
+        for name, tasks in plans.items():
+            with counting(console, f"{name} attempts") as counter:
+                measure(
+                    store,
+                    engine,
+                    environments,
+                    name,
+                    tasks,
+                    subjects,
+                    step=run.step,
+                    samples=samples,
+                    max_new_tokens=tokens[name],
+                    seed=run.config.eval.seed,
+                    temperature=temperature,
+                    on_progress=counter,
+                )

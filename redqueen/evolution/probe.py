@@ -1,0 +1,122 @@
+"""The probe: a step in which fitness compares like with like, and how far it can be trusted.
+
+In the last step of a generation every task goes to every student: all students attempt the same
+tasks, and all teachers' tasks are attempted by the same students.
+
+Shapes: M members, T tasks.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from redqueen.evolution.diversity import GROUPS, Floats, Survey
+from redqueen.population.population import Population
+from redqueen.population.ratings import solve_rate
+from redqueen.types import Match, Proposal, Role, Rollout
+
+
+def crossed_reliability(scores_MT: Floats) -> float | None:
+    """Return the split-half reliability of the members' means over tasks that all attempted.
+
+    1 - MS(residual) / MS(members) of the two-way layout (Hoyt, Psychometrika 1941). It equals
+    Cronbach's alpha (Psychometrika 1951), the mean of the coefficients of all splits of the tasks
+    into halves. At most 1; 0 or less: the members differ no more than chance makes them. None
+    without two members and two tasks.
+    """
+    M, T = scores_MT.shape
+    if M < 2 or T < 2:
+        return None
+    member_M1, task_T = scores_MT.mean(1, keepdims=True), scores_MT.mean(0)
+    if np.ptp(member_M1) == 0.0:
+        return 0.0
+    rest_MT = scores_MT - member_M1 - task_T + scores_MT.mean()
+    between = T * member_M1.var(ddof=1)
+    residual = (rest_MT**2).sum() / ((M - 1) * (T - 1))
+    return float(1.0 - residual / between)
+
+
+def nested_reliability(values: Sequence[Floats]) -> float | None:
+    """Return the reliability of members' means, each over values of its own.
+
+    1 - MS(within) / MS(between) of the one-way layout, the intraclass correlation ICC(1, k) of
+    Shrout and Fleiss, Psychological Bulletin 1979. None without two members of two values.
+    """
+    groups = [group for group in values if len(group) > 1]
+    if len(groups) < 2:
+        return None
+    count, grand = sum(map(len, groups)), np.concatenate(groups).mean()
+    between = sum(len(g) * (g.mean() - grand) ** 2 for g in groups) / (len(groups) - 1)
+    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / (count - len(groups))
+    return float(1.0 - within / between) if between > 0.0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a probe says of each member, and how far it can be trusted."""
+
+    fitness: Mapping[int, float]
+    """Member id -> mean score of its attempts, or mean reward of its proposals. Who has neither is
+    missing."""
+    reliability: Mapping[str, float]
+    """By group, where it can be computed."""
+
+    def metrics(self) -> dict[str, float]:
+        """Return `fitness_reliability/<group>` and `member/<id>/fitness`."""
+        flat = {f"fitness_reliability/{name}": value for name, value in self.reliability.items()}
+        return flat | {f"member/{id_}/fitness": value for id_, value in self.fitness.items()}
+
+
+def _student_scores(
+    ids: Sequence[int], matches: Sequence[Match], rollouts: Sequence[Rollout]
+) -> Floats:
+    """Return mean scores [M, T] on the tasks at which every student has an attempt that counts."""
+    roots = {match.index: match.root for match in matches}
+    attempts: dict[tuple[int, str], dict[int, list[Rollout]]] = {}
+    for rollout in rollouts:
+        task = attempts.setdefault((roots[rollout.match], rollout.task_id), {})
+        task.setdefault(rollout.student, []).append(rollout)
+    columns = []
+    for by_student in attempts.values():
+        rates = [solve_rate(by_student.get(id_, ())) for id_ in ids]
+        column = [rate for rate in rates if rate is not None]
+        if len(column) == len(ids):
+            columns.append(column)
+    return np.array(columns, dtype=np.float64).reshape(-1, len(ids)).T
+
+
+def probe_result(
+    population: Population,
+    matches: Sequence[Match],
+    proposals: Sequence[Proposal],
+    proposal_rewards: Sequence[float | None],
+    rollouts: Sequence[Rollout],
+) -> ProbeResult:
+    """Return the result of a step in which every task went to every student."""
+    fitness: dict[int, float] = {}
+    reliability: dict[str, float | None] = {}
+    students = [member.id for member in population.with_roles(GROUPS["student"])]
+    scores_MT = _student_scores(students, matches, rollouts)
+    if scores_MT.size:
+        fitness |= dict(zip(students, scores_MT.mean(1).tolist(), strict=True))
+        reliability["student"] = crossed_reliability(scores_MT)
+    rewards: dict[int, list[float]] = {}
+    for proposal, reward in zip(proposals, proposal_rewards, strict=True):
+        if reward is not None and Role.STUDENT not in population.by_id(proposal.teacher).roles:
+            rewards.setdefault(proposal.teacher, []).append(reward)
+    fitness |= {id_: math.fsum(values) / len(values) for id_, values in rewards.items()}
+    reliability["teacher"] = nested_reliability([np.array(values) for values in rewards.values()])
+    return ProbeResult(fitness, {k: v for k, v in reliability.items() if v is not None})
+
+
+def with_probe(survey: Survey, result: ProbeResult) -> Survey:
+    """Return the survey with the result in its groups; who is missing gets its group's mean."""
+    groups = []
+    for group in survey.groups:
+        values_M = np.array([result.fitness.get(m.id, np.nan) for m in group.members])
+        known = values_M[~np.isnan(values_M)]
+        mean = float(known.mean()) if known.size else 0.0
+        groups.append(replace(group, probe_M=np.where(np.isnan(values_M), mean, values_M)))
+    return Survey(tuple(groups))

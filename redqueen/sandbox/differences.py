@@ -1,0 +1,190 @@
+"""Which programs monty may answer otherwise than CPython, without a word.
+
+`agreement` lists what is known to be the same; this lists what is known to differ, and between the
+two lies what no difference was seen in (tests/sandbox/test_differences.py draws programs of all
+three). The kinds:
+
+- *lazy*: `map`, `filter`, `zip`, `enumerate`, `reversed` and generator expressions are lists in
+  monty. They differ unless they are read to their end, once, where they stand; `any` and `all` stop
+  early;
+- *sets*: the order of a set, where a program can see it;
+- *digits*: `round` to decimals, which works on the printed digits;
+- *exceptions*: the texts of exceptions and of their classes;
+- *letters* beyond ASCII: two versions of Unicode;
+- *modules*: `re` treats empty matches differently, others are there in part;
+- *changes* of what a loop goes through by way of `items()`, `enumerate` and the like: CPython may
+  raise, or see the change, where monty goes on with what was there before.
+"""
+
+import ast
+import builtins
+import functools
+from collections.abc import Iterable, Iterator
+
+from redqueen.sandbox.agreement import changes_what_it_reads, is_ascii, scalars_in
+from redqueen.sandbox.syntax import parse_module
+
+LAZY, SETS, DIGITS, EXCEPTIONS, LETTERS, MODULES, CHANGES = (
+    "lazy", "sets", "digits", "exceptions", "letters", "modules", "changes",
+)  # fmt: skip
+_LAZY_MAKERS = frozenset({"map", "filter", "zip", "enumerate", "reversed"})
+_READERS = frozenset({"list", "tuple", "dict", "set", "frozenset", "sum", "sorted", "max", "min"})
+_ORDERLESS = frozenset({"len", "sorted", "max", "min", "bool", "set", "frozenset", "isinstance"})
+_SET_METHODS = frozenset({
+    "add", "discard", "remove", "clear", "update", "union", "intersection", "difference",
+    "symmetric_difference", "issubset", "issuperset", "isdisjoint", "copy",
+    "intersection_update", "difference_update", "symmetric_difference_update",
+})  # fmt: skip
+_SAFE_MODULES = frozenset({"math", "typing", "__future__"})
+_EXCEPTIONS = frozenset(
+    name for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+)  # fmt: skip
+
+
+def difference(code: str, args: Iterable[object]) -> str | None:
+    """Return the kind of thing by which monty may differ on a call; None if none is known."""
+    kind = _program_difference(code)
+    if kind is not None:
+        return kind
+    scalars = list(scalars_in(args))
+    if any(isinstance(item, set) for item in scalars):
+        return SETS
+    return None if is_ascii(scalars) else LETTERS
+
+
+@functools.lru_cache(1 << 14)
+def _program_difference(code: str) -> str | None:
+    if not code.isascii():
+        return LETTERS
+    try:
+        tree = parse_module(code)
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+    return next(_differences(tree), None)
+
+
+def _differences(tree: ast.Module) -> Iterator[str]:
+    parents = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    named_sets = _names_of_sets(tree)
+    aliases = {
+        name.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name)
+        for name in (*node.targets, node.value)
+        if isinstance(name, ast.Name)
+    }
+    for node in ast.walk(tree):
+        parent = parents.get(id(node))
+        match node:
+            case ast.GeneratorExp() if not _is_read(node, parent):
+                yield LAZY
+            case ast.Name(id=name) if name in _LAZY_MAKERS and not _is_made_and_read(node, parents):
+                yield LAZY
+            case ast.Call(func=ast.Name(id="iter" | "next" | "hash" | "id")):
+                yield LAZY
+            case ast.Set() | ast.SetComp() if _shows_order(node, parent):
+                yield SETS
+            case ast.Call(func=ast.Name(id="set" | "frozenset")) if _shows_order(node, parent):
+                yield SETS
+            case ast.Name(id=name) if name in named_sets and _shows_order(node, parent):
+                yield SETS
+            case (
+                ast.Call(func=ast.Name(id="round"), args=[_, _, *_])
+                | ast.Call(func=ast.Name(id="round"), keywords=[_, *_])
+            ):
+                yield DIGITS
+            case ast.ExceptHandler(name=str()):
+                yield EXCEPTIONS
+            case ast.Name(id=name) if name in _EXCEPTIONS and not _is_raised(node, parents):
+                yield EXCEPTIONS
+            case ast.Import(names=names) if any(item.name not in _SAFE_MODULES for item in names):
+                yield MODULES
+            case ast.ImportFrom(module=module) if module not in _SAFE_MODULES:
+                yield MODULES
+            case ast.For(iter=ast.Call()) if changes_what_it_reads(node, aliases):
+                yield CHANGES
+
+
+def _is_read(node: ast.expr, parent: ast.AST | None) -> bool:
+    """Whether an iterator is read to its end, once, where it stands."""
+    match parent:
+        case ast.For(iter=source) | ast.comprehension(iter=source):
+            return source is node and (
+                not isinstance(node, ast.GeneratorExp) or not isinstance(parent, ast.For)
+            )
+        case ast.Call(func=ast.Name(id=name), args=[source, *_]):
+            return source is node and name in _READERS
+        case ast.Call(func=ast.Attribute(attr="join" | "extend"), args=[source]):
+            return source is node
+        case ast.Starred():
+            return True
+    return False
+
+
+def _is_made_and_read(node: ast.Name, parents: dict[int, ast.AST]) -> bool:
+    call = parents.get(id(node))
+    made = isinstance(call, ast.Call) and call.func is node
+    return made and _is_read(call, parents.get(id(call)))  # type: ignore[arg-type]
+
+
+def _is_raised(node: ast.Name, parents: dict[int, ast.AST]) -> bool:
+    """Whether the class of an exception is raised, caught or called, and nothing else."""
+    parent = parents.get(id(node))
+    if isinstance(parent, ast.Tuple):
+        parent = parents.get(id(parent))
+    called = isinstance(parent, ast.Call) and parent.func is node
+    return called or isinstance(parent, ast.Raise | ast.ExceptHandler)
+
+
+def _names_of_sets(tree: ast.Module) -> set[str]:
+    """The names that a program gives to a set somewhere, or takes sets out of."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=targets, value=value) if _makes_set(value, names):
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+            case ast.AugAssign(target=ast.Name(id=name), value=value) if _makes_set(value, names):
+                names.add(name)
+            case ast.FunctionDef(name=name) if name != "f" and any(
+                isinstance(item, ast.Return) and _makes_set(item.value, names)
+                for item in ast.walk(node)
+            ):
+                names.add(name)
+    return names
+
+
+def _makes_set(value: ast.AST | None, names: set[str]) -> bool:
+    """Whether an expression is a set, by its form or since a name in it stands for one."""
+    match value:
+        case ast.Set() | ast.SetComp():
+            return True
+        case ast.Name(id=name):
+            return name in names
+        case ast.Call(func=ast.Name(id=name)):
+            return name in names or name in ("set", "frozenset")
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)):
+            return name in _SET_METHODS and _makes_set(owner, names)
+        case ast.BinOp(left=left, right=right) | ast.IfExp(body=left, orelse=right):
+            return _makes_set(left, names) or _makes_set(right, names)
+        case ast.BoolOp(values=values):
+            return any(_makes_set(item, names) for item in values)
+    return False
+
+
+def _shows_order(node: ast.expr, parent: ast.AST | None) -> bool:
+    """Whether what holds a set may depend on the set's order."""
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        return False
+    match parent:
+        case ast.Call(func=ast.Name(id=name), args=[source, *_]):
+            return not (source is node and name in _ORDERLESS)
+        case ast.Attribute(attr=name):
+            return name not in _SET_METHODS
+        case ast.Compare() | ast.Return() | ast.BoolOp() | ast.If() | ast.While() | ast.IfExp():
+            return False
+        case ast.Assign(targets=targets):
+            return not all(isinstance(target, ast.Name) for target in targets)
+        case ast.UnaryOp() | ast.BinOp() | ast.AugAssign() | ast.Expr():
+            return False
+    return True

@@ -1,0 +1,127 @@
+"""Replies of chat models: every form that stands for one thing is read, and no other."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redqueen.environments.code.reading import read_arguments, read_value
+from redqueen.environments.code.replies import (
+    blocks_of,
+    read_answer,
+    read_inputs_and_message,
+    read_program_and_input,
+)
+
+F = "def f(a, b):\n    return a * b"
+PROPOSALS = {
+    "input block": f"Here:\n```python\n{F}\n```\n```input\n2, 3\n```",
+    "call in the last line": f"```python\n{F}\n\nf(2, 3)\n```",
+    "printed": f"```python\n{F}\n\nprint(f(2, 3))\n```",
+    "assertion": f"```python\n{F}\nassert f(2, 3) == 6\n```",
+    "last of several calls": f"```python\n{F}\nprint(f(0, 1))\nx = f(2, 3)\n```",
+    "call in another block": f"```python\n{F}\n```\nThe call:\n```python\nf(2, 3)\n```",
+    "call in the text": f"```python\n{F}\n```\nCall it as `f(2, 3)`, which gives 6.",
+    "other line ends": f"```python\n{F}\n\nf(2, 3)\n```".replace("\n", "\r\n"),
+    "open fence": f"```python\n{F}\n\nf(2, 3)",
+    "indented fence":
+        "1. So:\n   ```python\n   def f(a, b):\n       return a * b\n   f(2, 3)\n   ```",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROPOSALS)
+def test_program_and_input(name: str) -> None:
+    parts = read_program_and_input(PROPOSALS[name])
+    assert parts is not None
+    assert parts[0].startswith(F)
+    given_input = read_arguments(parts[1])
+    assert given_input is not None
+    assert given_input.bind(("a", "b")) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "f(2, 3)", f"```python\n{F}\n```", f"```python\n{F}\nf(x, 3)\n```", "```\n```"]
+)
+def test_a_proposal_without_one_of_its_parts(text: str) -> None:
+    assert read_program_and_input(text) is None
+
+
+def test_inputs_and_message() -> None:
+    calls = "```python\nf(1, 2)\nf(3, b=4)\n```"
+    blocks = "```input\n1, 2\n```\n```input\n3, 4\n```\n```message\nmultiplies\n```"
+    assert read_inputs_and_message(f"Message: multiplies\n{calls}") == (
+        ["f(1, 2)", "f(3, b=4)"], "multiplies",
+    )  # fmt: skip
+    assert read_inputs_and_message(f"**Message:** multiplies\n{calls}") is not None
+    assert read_inputs_and_message(blocks) == (["1, 2", "3, 4"], "multiplies")
+    assert read_inputs_and_message(calls) is None
+    assert read_inputs_and_message("Message: none") is None
+
+
+INPUTS = {
+    "<answer>2, 3</answer>": (2, 3),
+    "<answer>f(2, 3)</answer>": (2, 3),
+    "<answer>b=3, a=2</answer>": (2, 3),
+    "<answer>2, b=3</answer>": (2, 3),
+    "<answer>assert f(2, 3) == 6</answer>": (2, 3),
+    "<answer>\n```python\na = 2\nb = 3\n```\n</answer>": (2, 3),
+    "Put it between <answer> and </answer>: <answer>f(2, 3)</answer>": (2, 3),
+    "So one call is `f(2, 3)`.": (2, 3),
+    "Therefore, f([1], ')') returns it.": ([1], ")"),
+    "<answer>(2, 3)</answer>": None,
+    "<answer>2, c=3</answer>": None,
+    "<answer>2, 3, 4</answer>": None,
+}
+
+
+@pytest.mark.parametrize("text", INPUTS)
+def test_answers_that_are_arguments(text: str) -> None:
+    answer = read_answer("code_i", text)
+    assert answer is not None
+    arguments = read_arguments(answer)
+    assert arguments is not None
+    assert arguments.bind(("a", "b")) == INPUTS[text]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1/2", 0.5),
+        ("[1/4, -3/2]", [0.25, -1.5]),
+        ("f(2) == 'x'", "x"),
+        ("assert f(1) == [2]", [2]),
+    ],
+)
+def test_values(text: str, value: object) -> None:
+    assert read_value(text) == (True, value)
+
+
+@pytest.mark.parametrize(
+    "text", ["9**9", "9**9**9", "1 + 2", "1/0", "'a'/2", "g(1) == 2", "f(1) == f(2)", "true", "nan",
+             "f(1) != 2", "\x00", "("],
+)  # fmt: skip
+def test_no_values(text: str) -> None:
+    assert read_value(text) == (False, None)
+
+
+def test_a_program_is_the_last_one_that_defines_f() -> None:
+    text = "```python\ndef f(a):\n    return 1\n```\nBetter:\n```py\ndef f(a):\n    return 2\n```\n"
+    assert read_answer("code_f", f"{text}Try it:\n```python\nprint(f(1))\n```") == (
+        "def f(a):\n    return 2"
+    )
+    assert read_answer("code_f", "def f(a):\n    return 3\n") == "def f(a):\n    return 3"
+    assert read_answer("code_f", "<answer>\nf = lambda a: a\n</answer>") == "f = lambda a: a"
+    assert read_answer("code_f", "It adds up.") is None
+
+
+def test_a_fence_in_a_docstring_does_not_end_the_program() -> None:
+    program = "def f(a):\n    '''Use:\n```\nf(1)\n```\n    '''\n    return a"
+    assert [block.text for block in blocks_of(f"```python\n{program}\n```\nDone.")] == [program]
+
+
+@given(st.text(alphabet="f(a)=1,'[]<>/answer`\n *:.is#\\", max_size=60))
+def test_reading_never_raises(text: str) -> None:
+    for kind in ("code_o", "code_i", "code_f"):
+        read_answer(kind, f"<answer>{text}</answer>")
+        read_answer(kind, text)
+    read_program_and_input(f"```python\n{F}\n{text}\n```\n{text}")
+    read_inputs_and_message(f"Message: x\n{text}")

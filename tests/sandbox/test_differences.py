@@ -1,0 +1,85 @@
+"""What monty does otherwise than CPython is known by its kind; elsewhere both say the same."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from redqueen.config import SandboxConfig
+from redqueen.sandbox import Call, OutcomeKind, Sandbox, State, make_sandbox
+from redqueen.sandbox.differences import difference
+
+from .test_auto import DIFFERENT
+from .test_monty import cpython
+from .wild import wild_program
+
+SAME = {
+    "set that is asked": "def f(a):\n    seen = set()\n    for x in a:\n        if x in seen:\n"
+    "            return x\n        seen.add(x)\n    return len(seen)",
+    "set that is sorted": "def f(a): return sorted(set(a) & {1, 2})",
+    "set as the value": "def f(a): return {x % 3 for x in a}",
+    "generator read at once": "def f(a): return sum(x * x for x in a if x > 1)",
+    "text joined": "def f(a): return ','.join(str(x) for x in a)",
+    "lambda as a key": "def f(a): return sorted(a, key=lambda x: (-x, x))",
+    "map in a list": "def f(a): return list(map(str, a))",
+    "floats": "def f(a): return [x / 4 for x in a]",
+    "whole round": "def f(a): return [round(x / 2) for x in a]",
+    "caught": "def f(a):\n    try:\n        return a[9]\n    except IndexError:\n        return -1",
+    "raised": "def f(a):\n    raise ValueError('no')",
+    "f-string": "def f(a): return f'{a[0]:>4}|{len(a)}'",
+    "math": "import math\ndef f(a): return math.gcd(*a[:2])",
+    "typed": "from typing import List\ndef f(a: List[int]) -> int: return len(a)",
+    "local called id": "def f(a):\n    id = a[0]\n    return id",
+}  # fmt: skip
+MORE = {
+    "set of a helper": "def g(): return {33, 1, 17, 9}\ndef f(): return list(g())",
+    "set under two names": "def f():\n    s = {33, 1, 17, 9}\n    t = s\n    return [x for x in t]",
+    "set in a list": "def f(): return [{33, 1, 17}]",
+    "set unpacked": "def f():\n    a, *b = {33, 1, 17, 9}\n    return b",
+    "any over a division": "def f(): return any(1 // x for x in [1, 0])",
+    "letters": "def f(): return 'ß'.upper()",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*DIFFERENT, *MORE])
+def test_kinds_of_differences(name: str) -> None:
+    assert difference(DIFFERENT.get(name) or MORE[name], ()) is not None
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_ordinary_programs_are_the_same(sandbox: Sandbox, name: str) -> None:
+    assert difference(SAME[name], ([3, 1, 2],)) is None
+    [outcome] = sandbox.run([Call(SAME[name], "f", ([3, 1, 2],))])
+    source = f"{SAME[name]}\n_f = f\ndef f(): return _f([3, 1, 2])"
+    assert (outcome.kind.value, outcome.text or outcome.exception) == cpython(source)
+
+
+def test_arguments_that_differ() -> None:
+    assert difference("def f(a): return list(a)", ({1, 2},)) == "sets"
+    assert difference("def f(a): return a.upper()", ("ß",)) == "letters"
+    assert difference("def f(a): return a", (0.5, b"a", [None])) is None
+
+
+def test_alone_monty_says_of_a_difference_that_it_is_unsupported() -> None:
+    with make_sandbox(SandboxConfig(workers=1)) as alone:
+        calls = [Call(DIFFERENT["set pop"], "f"), Call("def f(): return 0.5 + 1", "f")]
+        made = alone.run(calls)
+    assert [outcome.kind for outcome in made] == [OutcomeKind.UNSUPPORTED, OutcomeKind.VALUE]
+    assert "sandbox.backend" in made[0].message
+
+
+def test_wild_programs_differ_only_in_kinds_that_are_known(sandbox: Sandbox) -> None:
+    """Here CPython is this process: these programs are the test's own, and harmless."""
+    programs = [wild_program(Random(seed)) for seed in range(10_000, 12_000)]
+    calls = [Call(code, "f", args, State.NONE) for code, args in programs]
+    calls = [call for call in calls if difference(call.code, call.args) is None]
+    kinds = Counter[str]()
+    for call, outcome in zip(calls, sandbox.run(calls), strict=True):
+        kinds[outcome.kind] += 1
+        if outcome.kind in (OutcomeKind.VALUE, OutcomeKind.EXCEPTION):
+            source = f"{call.code}\n_args = {call.args!r}\n_f = f\ndef f(): return _f(*_args)"
+            kind, text = cpython(source)
+            assert kind == outcome.kind, call
+            if kind == "value":
+                assert text == outcome.text, call
+    assert kinds[OutcomeKind.VALUE] >= 700
