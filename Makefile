@@ -10,7 +10,7 @@ PEERS_READY := $(PEERS)/.ready
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-peers bench-gpu bench clean
+        bench-limits bench-peers bench-gpu bench-swarm bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -25,7 +25,7 @@ test: $(READY)  ## everything that CI checks
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,dev,swarm]'
 	touch $@
 
 seedling: $(READY)  ## make the base again into build/seedling/model (an hour and more on a CPU)
@@ -90,6 +90,9 @@ bench-peers: $(PEERS_READY)  ## TRL, PEFT, populora and AZR's executor doing the
 
 bench-gpu: $(READY)  ## population costs at the shapes of a 7B model, on a GPU
 	$(BIN)/python -m bench.gpu
+
+bench-swarm: $(READY)  ## messages a second through the checks, with the share of each
+	$(BIN)/python -m bench.swarm
 
 bench: $(READY) $(PEERS_READY)  ## everything about speed: one table, one JSON file
 	$(BIN)/python -m bench.suite --peers $(PEERS)/bin/python

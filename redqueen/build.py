@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -39,6 +39,7 @@ from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_rated
 from redqueen.evolution.frames import weighted_sum
 from redqueen.learner import Learner, Scorer, StackedAdamW
+from redqueen.learner.assign import student_reward
 from redqueen.models.adapters import Factors
 from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
@@ -50,6 +51,9 @@ from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
 from redqueen.types import Role, Task
+
+if TYPE_CHECKING:  # needs the extra `swarm`
+    from redqueen.swarm.exchange import Swarm
 
 Stop = Callable[[], bool]
 
@@ -182,6 +186,36 @@ def _load(config: Config, slots: int, digest: str | None = None) -> PopulationMo
     return model
 
 
+def _swarm(
+    config: Config,
+    worlds: Mapping[str, World],
+    model: PopulationModel,
+    store: RunStore | None,
+    step: int,
+) -> "Swarm | None":
+    """Return the run's node of a swarm, if it is to be one; `store` None: the run is new.
+
+    Raises:
+        ConfigError: the extra `swarm`, the identity or what the transport needs is missing.
+    """
+    if not config.swarm.enabled:
+        return None
+    try:
+        from redqueen.swarm.node import open_swarm, past_of
+    except ImportError as error:
+        raise ConfigError(
+            f"swarm.enabled: {error}; install it with: pip install 'redqueen[swarm]'"
+        ) from error
+    return open_swarm(
+        config,
+        {name: world.environment for name, world in worlds.items()},
+        lambda task: worlds[task.environment].held_out.holds(task),
+        partial(student_reward, config=config.learner),
+        model,
+        past_of(store, step) if store else None,
+    )
+
+
 def _parts(
     config: Config,
     directory: Path,
@@ -190,6 +224,7 @@ def _parts(
     stop: Stop,
     extra: Sequence[Callback],
     stack: ExitStack,
+    store: RunStore | None = None,
 ) -> Parts:
     """Make everything that a trainer needs; what must be closed goes on the stack."""
     check_rated(config.population, config.evolution)
@@ -247,6 +282,9 @@ def _parts(
         callbacks.restore(saved.state["callbacks"])
         for name, world in worlds.items():
             world.archive.restore(saved.state["archives"][name])
+    swarm = _swarm(config, worlds, model, store, saved.step if saved else 0)
+    if swarm is not None:
+        stack.callback(swarm.close)
     return Parts(
         config=config,
         engine=engine,
@@ -271,6 +309,7 @@ def _parts(
         base_digest=model.base.digest,
         step=saved.step if saved else 0,
         leaves_room=model.leaves_room,
+        swarm=swarm,
     )
 
 
@@ -333,7 +372,7 @@ def resume(
             raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
         store.write_meta("config", config.model_dump(mode="json"))
         digest = store.meta(BASE_DIGEST)
-        parts = _parts(config, directory, saved, digest, stop, callbacks, stack)
+        parts = _parts(config, directory, saved, digest, stop, callbacks, stack, store)
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
 
 

@@ -1,4 +1,4 @@
-"""The command line: train, plan, resume, eval, report, status, verify, compare, export, doctor."""
+"""The command line: what each command takes; `redqueen.commands` is what it does."""
 
 import argparse
 import logging
@@ -99,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     _moved_base(export)
     export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID, or RUN/models/…")
 
+    _swarm_arguments(command("swarm", "Train together with other nodes; see docs/swarm.md."))
+
     command("doctor", "Check what works on this machine.")
     return parser
 
@@ -134,6 +136,22 @@ def _compare_arguments(compare: argparse.ArgumentParser) -> None:
     compare.add_argument("--jobs", type=_positive, default=1, help="runs side by side; default 1")
     compare.add_argument("--report", type=Path, metavar="DIR",
                          help="only write table and page again, from DIR's runs")  # fmt: skip
+
+
+def _swarm_arguments(swarm: argparse.ArgumentParser) -> None:
+    actions = swarm.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+
+    keygen = action("keygen", "Make a node's identity, and print its public key.")
+    keygen.add_argument("file", nargs="?", type=Path, default=Path("swarm.key"))
+    join = action("join", "Start a run in a swarm; config keys can follow as with train.")
+    join.add_argument("place", help="a shared folder, or a node's address such as tcp/HOST:7447")
+    join.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
+    join.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
+    status = action("status", "Show a run's peers: what came, what was taken, what was refused.")
+    status.add_argument("run", type=Path)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -178,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     overrides: list[tuple[str, str]] = []
     try:
-        if words[:1] in (["train"], ["plan"]):
+        if words[:1] in (["train"], ["plan"]) or words[:2] == ["swarm", "join"]:
             words, overrides = _split_overrides(words)
         args = _parser().parse_args(words)
         args.overrides = overrides

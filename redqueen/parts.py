@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Snapshot
@@ -15,6 +15,9 @@ from redqueen.learner import Learner
 from redqueen.models.adapters import AdapterStack
 from redqueen.population import Population, RatingSystem
 from redqueen.types import Messages, StepRecord
+
+if TYPE_CHECKING:  # needs the extra `swarm`
+    from redqueen.swarm.exchange import Swarm
 
 
 class Storage(Protocol):
@@ -70,3 +73,5 @@ class Parts:
     """Steps done."""
     leaves_room: Callable[[Messages, int], bool] = lambda messages, new_tokens: True
     """Whether the base's context holds a prompt and so many new tokens."""
+    swarm: "Swarm | None" = None
+    """None: the run is in no swarm."""

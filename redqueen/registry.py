@@ -95,6 +95,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "svd_subspace": "redqueen.evolution.operators.svd_subspace:SvdSubspace",
         "extrapolation": "redqueen.evolution.operators.extrapolation:Extrapolation",
     },
+    "transport": {
+        "directory": "redqueen.swarm.transport.directory:Directory",
+        "zenoh": "redqueen.swarm.transport.zenoh:Zenoh",
+    },
     "callback": {
         "console": "redqueen.callbacks.console:Console",
         "alarms": "redqueen.callbacks.alarms:AlarmLog",
@@ -102,7 +106,12 @@ COMPONENTS: dict[str, dict[str, str]] = {
 }
 """Kind of component -> short name -> import string."""
 
-EXTRAS: dict[str, str] = {"numba": "cpu", "llvmlite": "cpu", "threadpoolctl": "cpu"}
+EXTRAS: dict[str, str] = {
+    "numba": "cpu",
+    "llvmlite": "cpu",
+    "threadpoolctl": "cpu",
+    "zenoh": "swarm",
+}
 """Third-party module -> the extra of this package that installs it."""
 
 

@@ -27,20 +27,24 @@ from redqueen.evolution import (
     survey,
     with_probe,
 )
-from redqueen.learner import Rewards, UpdateReport, assign_rewards, make_samples, step_metrics
+from redqueen.learner import UpdateReport, assign_rewards, make_samples, step_metrics
 from redqueen.parts import Parts, Storage
 from redqueen.population import make_matches, match_results
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
 from redqueen.rollouts.plan import plan_posings, plan_proposals, posed_tasks
+from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
     Completion,
     EvolutionEvent,
+    Exchange,
+    ForeignGroup,
     Match,
     Proposal,
     Rejection,
     Role,
     Rollout,
+    Sample,
     StepRecord,
     Task,
 )
@@ -79,6 +83,7 @@ class Trainer:
         self.callbacks = parts.callbacks
         self.base_parameters = parts.base_parameters
         self.step = parts.step
+        self.swarm = parts.swarm
         self._leaves_room = parts.leaves_room
         environments = {name: world.environment for name, world in self.worlds.items()}
         self._environments = environments
@@ -137,6 +142,8 @@ class Trainer:
             InfrastructureError: one could not be written.
         """
         self._writes.finish()
+        if self.swarm is not None:
+            self.swarm.flush()
 
     def snapshot(self) -> Snapshot:
         """Return everything that the next step depends on, as it is now."""
@@ -192,10 +199,19 @@ class Trainer:
         with phase("solve"):
             posed = posed_tasks(matches, proposals, streamed)
             rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
+        foreign = self._exchange(step, posed, rollouts, phase)
         with phase("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
-            update = self._update(step, matches, proposals, rollouts, rewards)
+            samples = make_samples(
+                matches,
+                proposals,
+                rollouts,
+                rewards,
+                self.population.members,
+                config.learner.frozen,
+            )
+            update, exchange = self._update(step, samples, foreign)
             self.population = self.ratings.update(self.population, results)
             for _, task in posed:
                 self._archives[task.environment].add([task])
@@ -211,6 +227,8 @@ class Trainer:
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= archive_metrics(self._archives)
+        if exchange is not None:
+            metrics |= swarm_metrics(exchange)
         valid = [p.outcome for p in proposals if isinstance(p.outcome, Task)]
         metrics |= outside_share(self._regions, valid)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
@@ -230,24 +248,28 @@ class Trainer:
             seconds=clock.seconds | {"store": self._store_seconds},
             streamed=tuple(task for _, task in streamed),
             shown=shown,
+            exchange=exchange,
         )
 
     def _update(
         self,
         step: int,
-        matches: Sequence[Match],
-        proposals: Sequence[Proposal],
-        rollouts: Sequence[Rollout],
-        rewards: Rewards,
-    ) -> UpdateReport:
-        """One fused update of all members from everything that has a reward."""
-        members, frozen = self.population.members, self.config.learner.frozen
-        return self.learner.update(
-            make_samples(matches, proposals, rollouts, rewards, members, frozen),
+        samples: tuple[Sample, ...],
+        foreign: tuple[ForeignGroup, ...],
+    ) -> tuple[UpdateReport, Exchange | None]:
+        """One fused update of all members, from own samples and from groups of other nodes."""
+        members, exchange = self.population.members, None
+        if self.swarm is not None:
+            samples, exchange = self.swarm.join(
+                samples, foreign, step, members, self.learner.rescored
+            )
+        update = self.learner.update(
+            samples,
             step,
             versions={m.slot: self.step for m in members},
             rate_factors={m.slot: m.learning_rate_factor for m in members},
         )
+        return update, exchange
 
     def _evolve(self, step: int, seen: Survey) -> tuple[EvolutionEvent, ...]:
         """End a generation: the weak make room for children of the others."""
@@ -380,6 +402,20 @@ class Trainer:
             )  # fmt: skip
             streamed += [(match, task) for task in tasks if self._can_be_posed(task)]
         return streamed
+
+    def _exchange(
+        self,
+        step: int,
+        posed: Sequence[tuple[Match, Task]],
+        rollouts: Sequence[Rollout],
+        phase: Any,
+    ) -> tuple[ForeignGroup, ...]:
+        """Other nodes get this step's rollouts; what there is of theirs is drawn."""
+        if self.swarm is None or Role.STUDENT in self.config.learner.frozen:
+            return ()
+        with phase("exchange"):
+            self.swarm.publish(step, (task for _, task in posed), rollouts)
+            return self.swarm.draw(step, self.population.by_role(Role.STUDENT))
 
     def _solve(
         self,

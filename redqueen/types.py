@@ -283,6 +283,38 @@ class EvolutionEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignGroup:
+    """Attempts at one task that another node wrote, this one verified, and a student learns from.
+
+    `origin`, `epoch` and `number` tell it from all others; `message` is all of it as it came,
+    signed. The verdicts are this node's, in the order of the message's answers.
+    """
+
+    origin: str
+    epoch: int
+    number: int
+    student: int
+    """Id of the member that learns from it."""
+    message: bytes
+    verdicts: tuple[Verdict, ...]
+    partial_scores: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a step had to do with other nodes."""
+
+    epoch: int
+    """Of this node's own messages."""
+    published: int
+    """Groups that this node sent."""
+    groups: tuple[ForeignGroup, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    """Author -> what became of its messages -> how many; the author is empty where it is not
+    proven."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """All that one step leaves behind; the store writes it in one transaction."""
 
@@ -306,6 +338,8 @@ class StepRecord:
     streamed: tuple[Task, ...] = ()
     """Tasks that came from the stream, in the order of their matches; teachers' tasks are in the
     proposals."""
+    exchange: Exchange | None = None
+    """None: the run is in no swarm."""
     shown: tuple[Task, ...] = ()
     """References that no archive holds: variants of archived tasks. Reading a run back leaves this
     empty; the proposals name them."""

@@ -62,6 +62,7 @@ PLACES: dict[str, Any] = {
     "replacement": lambda table: {"evolution": {"replacement": table}},
     "mutation": lambda table: {"evolution": {"mutations": [table]}},
     "crossover": lambda table: {"evolution": {"crossovers": [table]}},
+    "transport": lambda table: {"swarm": {"transport": table}},
     "sandbox": lambda table: {"sandbox": {"backend": table["type"]}},
 }
 """Where a config names a component of each kind."""

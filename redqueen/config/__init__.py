@@ -16,6 +16,7 @@ from redqueen.config.rollout import RolloutConfig
 from redqueen.config.run import Config
 from redqueen.config.sandbox import SandboxConfig
 from redqueen.config.section import Section
+from redqueen.config.swarm import SwarmConfig
 
 __all__ = [
     "AlarmConfig",
@@ -29,6 +30,7 @@ __all__ = [
     "RolloutConfig",
     "SandboxConfig",
     "Section",
+    "SwarmConfig",
     "build_config",
     "load_config",
     "merge",

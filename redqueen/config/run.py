@@ -16,6 +16,7 @@ from redqueen.config.population import PopulationConfig
 from redqueen.config.rollout import RolloutConfig
 from redqueen.config.sandbox import SandboxConfig
 from redqueen.config.section import Section
+from redqueen.config.swarm import SwarmConfig
 
 
 class Config(Section):
@@ -57,6 +58,7 @@ class Config(Section):
     learner: LearnerConfig = Field(default_factory=LearnerConfig)
     evolution: EvolutionConfig = Field(default_factory=EvolutionConfig)
     alarms: AlarmConfig = AlarmConfig()
+    swarm: SwarmConfig = Field(default_factory=SwarmConfig)
     eval: EvalConfig = EvalConfig()
 
     @field_validator("environments", mode="before")

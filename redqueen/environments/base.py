@@ -203,6 +203,31 @@ class Varies(Protocol):
         ...
 
 
+@runtime_checkable
+class Revalidating(Protocol):
+    """What an environment adds so that tasks of other nodes can be trusted."""
+
+    def revalidate(self, tasks: Sequence[Task]) -> list[Task | Rejection]:
+        """Return for each task one with the same payload, made here, or a named rejection.
+
+        Nothing of a task is trusted: its payload may be any JSON, and what it says is right is
+        found out anew. Never raises on it.
+        """
+        ...
+
+
+def revalidate(environment: Environment, tasks: Sequence[Task]) -> list[Task | Rejection]:
+    """Return what `Revalidating.revalidate` does; without it no task of another node is valid."""
+    if isinstance(environment, Revalidating):
+        return environment.revalidate(tasks)
+    return [Rejection("not_revalidated", malformed=False) for _ in tasks]
+
+
+def environment_version(environment: Environment) -> int:
+    """Return the attribute `version`, or 1: it rises when prompts, tasks or verdicts change."""
+    return int(getattr(environment, "version", 1))
+
+
 class TaskSource(Protocol):
     """Where ready tasks come from."""
 

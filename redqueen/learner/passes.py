@@ -171,6 +171,19 @@ def backward(scorer: Scorer, batch: Batch) -> Floats:
 
 
 @torch.no_grad()
+def logprobs(scorer: Scorer, batch: Batch) -> list[NDArray[np.float32]]:
+    """Return the log-probabilities that the present adapters give each sequence, prompts as 0."""
+    now_BT, _, _ = _score(scorer, batch)
+    results = []
+    for sample, row in zip(batch.samples, now_BT.float().cpu().numpy(), strict=True):
+        continuation = _continuation(sample)
+        full = np.zeros(len(sample.ids), dtype=np.float32)
+        full[continuation] = row[: continuation.stop - continuation.start]
+        results.append(np.where(sample.mask, full, np.float32(0.0)))
+    return results
+
+
+@torch.no_grad()
 def mismatch(scorer: Scorer, batch: Batch) -> Floats:
     """Return the sums of |log p now - log p at sampling| over each sequence, [B]."""
     now_BT, old_BT, mask_BT = _score(scorer, batch)

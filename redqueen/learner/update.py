@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from redqueen.learner.passes import (
     Sequences,
     backward,
     is_out_of_memory,
+    logprobs,
     mismatch,
     run_pass,
 )
@@ -124,6 +126,25 @@ class Learner:
             self._pass_over(stats, step, rate_factors or {})
         self._memories = memories
         return stats.report()
+
+    def rescored(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Return samples with the log-probabilities that the present adapters give them.
+
+        For texts of other nodes, whose samples then count as this node's own (SAPO, arXiv
+        2509.08721, section 3).
+        """
+        for sample in samples:
+            _check_form(sample)
+        stats = UpdateStats(samples, np.zeros(len(samples)))
+        batches = self._micro_batches(range(len(samples)), stats)
+        jobs = [self._batch(batch, stats, {}) for batch in batches]
+        results = self.scorer.map_gradients(logprobs, jobs)
+        now = {
+            i: row
+            for batch, rows in zip(batches, results, strict=True)
+            for i, row in zip(batch, rows, strict=True)
+        }
+        return [replace(sample, logprobs=now[i]) for i, sample in enumerate(samples)]
 
     def _advantages(self, samples: Sequence[Sample], memories: Mapping[str, Memory]) -> Floats:
         """Return the advantages [N], each role's by its own scheme."""

@@ -7,6 +7,7 @@ from redqueen.store.checkpoint import (
     save_checkpoint,
 )
 from redqueen.store.configfile import config_toml
+from redqueen.store.exchanges import load_exchange_counts, load_exchanges, load_foreign_keys
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
     AVERAGE,
@@ -58,5 +59,8 @@ __all__ = [
     "checkpoint_steps",
     "config_toml",
     "load_checkpoint",
+    "load_exchange_counts",
+    "load_exchanges",
+    "load_foreign_keys",
     "save_checkpoint",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from redqueen.formatting import BACKGROUND
+from redqueen.store.exchanges import load_exchanges
 from redqueen.store.reader import (
     TASK_COLUMNS,
     RunReader,
@@ -165,6 +166,7 @@ class Replay:
             seconds={time.phase: time.seconds for time in run.load_phases(step)}
             | {f"{BACKGROUND}{time.phase}": time.seconds for time in beside},
             streamed=tuple(task_of(tasks[row["task_id"]], None, step) for row in streamed),
+            exchange=load_exchanges(run, step - 1, step).get(step),
         )  # fmt: skip
 
     def evaluation(self, suite: str) -> list[EvaluationAttempt]:

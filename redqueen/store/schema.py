@@ -1,8 +1,8 @@
 """The run database's tables.
 
-Every row but `meta` belongs to a row of `steps` and is deleted with it, so that going back to a
-checkpoint is one DELETE. Step 0 stands for what exists before the first step: seed tasks, and the
-tasks of evaluations.
+Rows but those of `meta` and of other nodes belong to a row of `steps` and are deleted with it, so
+that going back to a checkpoint is one DELETE. Step 0 stands for what exists before the first step:
+seed tasks, and the tasks of evaluations.
 """
 
 SCHEMA_VERSION = 3
@@ -143,6 +143,28 @@ CREATE TABLE events (
     parents TEXT NOT NULL,
     operator TEXT NOT NULL,
     details TEXT NOT NULL,
+    PRIMARY KEY (step, idx)
+) WITHOUT ROWID;
+
+-- What came of other nodes. These rows outlive their step, so that a resumed run, which does the
+-- steps after its checkpoint again, learns from the same groups.
+CREATE TABLE exchanges (
+    step INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    published INTEGER NOT NULL,     -- groups sent
+    counts TEXT NOT NULL            -- JSON: author -> what became of its messages -> how many
+);
+
+CREATE TABLE foreign_groups (
+    step INTEGER NOT NULL REFERENCES exchanges ON DELETE CASCADE,
+    idx INTEGER NOT NULL,
+    origin TEXT NOT NULL,           -- the author's public key
+    epoch INTEGER NOT NULL,         -- with `number`: which of its messages
+    number INTEGER NOT NULL,
+    student INTEGER NOT NULL,       -- who learnt from it
+    message BLOB NOT NULL,          -- as it came, signed
+    verdicts TEXT NOT NULL,         -- JSON list, this node's
+    partial_scores TEXT NOT NULL,   -- JSON list
     PRIMARY KEY (step, idx)
 ) WITHOUT ROWID;
 

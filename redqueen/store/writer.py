@@ -13,6 +13,7 @@ import numpy as np
 
 from redqueen.formatting import BACKGROUND
 from redqueen.store.connection import insert
+from redqueen.store.exchanges import write_exchange
 from redqueen.store.records import EvaluationAttempt
 from redqueen.types import Completion, Messages, Proposal, Rejection, Request, StepRecord, Task
 
@@ -83,6 +84,8 @@ class RecordWriter:
         self.tasks(step, record.streamed)
         streamed = enumerate(record.streamed)
         insert(db, "streamed", [{"step": step, "idx": i, "task_id": t.id} for i, t in streamed])
+        if record.exchange is not None:
+            write_exchange(db, step, record.exchange)
         insert(db, "events", [row_of(event, idx=i) for i, event in enumerate(record.events)])
 
     def tasks(self, step: int, tasks: Iterable[Task], conflict: str = "DO NOTHING") -> None:

@@ -23,6 +23,7 @@ from redqueen.types import (
     Verdict,
 )
 from redqueen.verify.findings import Findings, VerifyReport
+from redqueen.verify.foreign import check_foreign
 from redqueen.verify.scores import Adapted, Scored, rescore
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def verify_run(
             scored += rows.evaluations([(i, attempts[i]) for i in places])
             done += len(places)
             on_progress(done, choice.rows)
+        check_foreign(store, environments, run.config, sample, findings)
     limit = run.config.learner.max_logprob_mismatch
     mismatch = rescore(run.model, run.directory, scored, limit, findings, on_progress)
     return findings.report(choice.rows, choice.total, mismatch)

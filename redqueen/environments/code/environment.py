@@ -32,7 +32,7 @@ from redqueen.environments.code.sources import SeedTasks, Stream, beyond, held_o
 from redqueen.environments.code.tasks import DIFFICULTY, MEASURES, TaskMaker
 from redqueen.environments.code.texts import task_id
 from redqueen.environments.code.traced.constructs import constructs
-from redqueen.environments.code.validation import make_tasks, read_program, validate
+from redqueen.environments.code.validation import make_tasks, read_program, revalidate, validate
 from redqueen.environments.code.variation import vary_program
 from redqueen.sandbox import parse_module
 from redqueen.types import Message, Messages, Rejection, Task, user
@@ -88,6 +88,7 @@ DESCRIPTION = Description(
 class CodeEnvironment:
     """Tasks over Python functions; an `Environment` and a `TaskSpace`."""
 
+    version = 1
     measures = MEASURES
     description = DESCRIPTION
 
@@ -211,6 +212,10 @@ class CodeEnvironment:
     def constructs(self, task: Task) -> frozenset[str]:
         """Return the constructs of the task's program; that of code_f was not the teacher's."""
         return frozenset() if task.kind == "code_f" else constructs(task.payload["program"])
+
+    def revalidate(self, tasks: Sequence[Task]) -> list[Task | Rejection]:
+        """Return each task of another node made anew, or a named rejection."""
+        return revalidate(tasks, self.name, self.config, self.profile, self._sandbox())
 
     def fingerprint(self, task: Task) -> Fingerprint:
         """Return the program up to names, and up to constants if so configured, with its inputs.

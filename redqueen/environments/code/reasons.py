@@ -28,6 +28,7 @@ WELL_FORMED_REASONS: Mapping[str, str] = {
     "constant": "The output does not depend on the input.",
     "huge_constant": "The program or an input holds a huge number or a long text.",
     "leak": "The prompt gives the answer away.",
+    "other_payload": "The task of another node is not what its program makes here.",
     "lookup": "The program is a table that nobody can infer.",
 }
 """Reasons for rejecting a task that could be read -> a sentence. `infra_error` is neither: it is

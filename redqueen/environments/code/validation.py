@@ -49,6 +49,37 @@ def validate(
     return make_tasks(drafts, candidates, environment, config, sandbox)
 
 
+def revalidate(
+    tasks: Sequence[Task], environment: str, config: "Code", profile: Profile, sandbox: Sandbox
+) -> list[Task | Rejection]:
+    """Return each task made anew from its program and inputs, if that gives the same payload."""
+    drafts = [Draft(task.kind, "", (), task.author, task.step) for task in tasks]
+    candidates = [read_payload(task, config, profile) for task in tasks]
+    made = make_tasks(drafts, candidates, environment, config, sandbox)
+    return [
+        reject("other_payload")
+        if isinstance(again, Task) and again.payload != task.payload
+        else again
+        for task, again in zip(tasks, made, strict=True)
+    ]
+
+
+def read_payload(task: Task, config: "Code", profile: Profile) -> Candidate | Rejection:
+    """Return what a payload asks for, which may be any JSON, or why it may not run."""
+    payload = task.payload
+    try:
+        pairs = [*payload["examples"], *payload["hidden"]] if task.kind == "code_f" else []
+        inputs = [given for given, _ in pairs] if pairs else [payload["input"]]
+        program, message = payload["program"], payload.get("message", "")
+    except (KeyError, TypeError, ValueError):
+        return reject("unparsable")
+    if task.kind not in config.kinds or not all(
+        isinstance(item, str) for item in (program, message, *inputs)
+    ):
+        return reject("unparsable")
+    return read_program(task.kind, program, inputs, message, config, profile)
+
+
 def make_tasks(
     drafts: Sequence[Draft],
     candidates: Sequence[Candidate | Rejection],

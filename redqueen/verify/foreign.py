@@ -1,0 +1,57 @@
+"""What a run has learnt of other nodes, checked again: signatures, tasks and verdicts."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from redqueen.environments.base import Environment
+from redqueen.learner.assign import student_reward
+from redqueen.store import RunReader, load_exchanges
+from redqueen.verify.findings import Findings
+
+if TYPE_CHECKING:
+    from redqueen.config import Config
+
+
+def check_foreign(
+    run: RunReader,
+    environments: Mapping[str, Environment],
+    config: "Config",
+    most: int | None,
+    findings: Findings,
+) -> None:
+    """Check the newest `most` (None: all) groups of other nodes in a run's database."""
+    rows = [
+        (f"step {step}, foreign group {number}", group)
+        for step, exchange in load_exchanges(run).items()
+        for number, group in enumerate(exchange.groups)
+    ]
+    if not rows:
+        return
+    # These need the extra `swarm`, which a run without foreign groups does without.
+    from redqueen.swarm.judge import Judge
+    from redqueen.swarm.reasons import RefusedError
+    from redqueen.swarm.wire import decode
+
+    read = []
+    for row, group in rows if most is None else rows[-most:]:
+        try:
+            message = decode(group.message, len(group.message))
+        except RefusedError as refused:
+            findings.compare(row, "message", refused.reason, "readable")
+            continue
+        key = (group.origin, group.epoch, group.number)
+        findings.compare(row, "message", (*key, True), (*message.key, message.is_authentic()))
+        read.append((row, group, message.group))
+    reward = partial(student_reward, config=config.learner)
+    judge = Judge(environments, lambda task: False, reward, lambda prompt, texts: True)
+    again = judge.judge([foreign for _, _, foreign in read])
+    for (row, group, _), result in zip(read, again, strict=True):
+        if result == "check_failed":
+            findings.skip("the checker failed on a group of another node")
+        elif isinstance(result, str):
+            findings.compare(row, "verdict", "learnt from", result)
+        else:
+            stored = list(zip(group.verdicts, group.partial_scores, strict=True))
+            now = [(item.verdict, item.partial_score) for item in result]
+            findings.compare(row, "verdict", stored, now)
