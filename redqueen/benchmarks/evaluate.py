@@ -232,8 +232,10 @@ def _check(attempts: Sequence[EvaluationAttempt]) -> None:
     for attempt in attempts:
         if attempt.verdict is Verdict.INFRA_ERROR:
             raise InfrastructureError(
-                f"the sandbox failed on {attempt.suite} task {attempt.task_id}, retries included; "
-                "check `redqueen doctor` and evaluate again: what was verified is kept"
+                f"the sandbox failed on {attempt.suite} task {attempt.task_id}, retries included: "
+                "it broke, or lacks what the answer uses, as `monty` does alone (runs with "
+                "sandbox.backend = auto ask CPython too). Check `redqueen doctor` and evaluate "
+                "again: what was verified is kept"
             )
 
 
