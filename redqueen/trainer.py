@@ -171,8 +171,7 @@ class Trainer:
     def train_step(self) -> StepRecord:
         """Return the record of one pass through the phases (docs/design.md), not yet stored."""
         config, step, clock = self.config, self.step + 1, Clock()
-        # Newborns of the last step would be measured before they have learnt anything.
-        due = self.evolution.is_due(step) and step < config.steps
+        due = self.evolution.is_due(step)
         probe = self.evolution.probe_at(step) if due else None
         teachers = len(self.population.by_role(Role.TEACHER))
         rollout = probe.step(config.rollout, teachers) if probe else config.rollout
@@ -223,7 +222,8 @@ class Trainer:
             if probe:
                 result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
                 seen, measured = with_probe(seen, result), result.metrics()
-            events = self._evolve(step, seen) if due else ()
+            # Newborns of the last step would be measured before they have learnt anything.
+            events = self._evolve(step, seen) if due and step < config.steps else ()
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= archive_metrics(self._archives)
