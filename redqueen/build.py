@@ -273,8 +273,8 @@ def _parts(
         steps=config.steps,
     )
     behaviour = BehaviourLog(config.evolution.diversity_window)
-    run = RunInfo(directory, config, saved.step if saved else 0, model.num_parameters, stop)
-    callbacks = Callbacks([*(item.build(run) for item in config.callbacks), *extra])
+    run = RunInfo(directory, config, saved.step if saved else 0, stop)
+    callbacks = Callbacks([*callbacks_of(run), *extra])
     if saved:
         optimizer.load_state_dict(saved.tensors["optimizer"])
         learner.restore(saved.state["learner"])
@@ -311,6 +311,11 @@ def _parts(
         leaves_room=model.leaves_room,
         swarm=swarm,
     )
+
+
+def callbacks_of(run: RunInfo) -> list[Callback]:
+    """Return what the config of a run names to watch it, trackers last."""
+    return [item.build(run) for item in (*run.config.callbacks, *run.config.tracking)]
 
 
 @contextmanager

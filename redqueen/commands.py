@@ -96,12 +96,14 @@ def _evaluate_benchmarks(args: argparse.Namespace) -> int:
 def _finish(directory: Path) -> int:
     from rich.console import Console
 
+    from redqueen.evaluation import tell_results
     from redqueen.report import print_results, write_report
     from redqueen.store import RunStore
 
     print()
     with RunStore.open(directory, read_only=True) as store:
         print_results(store, Console(highlight=False))
+        tell_results(store)
     print(f"\nReport: {write_report(directory)}")
     print(f"An adapter for other tools: {shlex.join(['redqueen', 'export', str(directory)])}")
     return 0

@@ -116,6 +116,7 @@ class Trainer:
         """
         if self.step < self.config.steps:
             self.storage.truncate_after(self.step)
+        self.callbacks.on_start()
         while self.step < self.config.steps:
             if should_stop():
                 break

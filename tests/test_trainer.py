@@ -567,6 +567,40 @@ def test_a_callback_that_fails_is_reported_once_and_ends_nothing(
     ]
 
 
+class Calls(Callback):
+    """Keeps the names of what it is told."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def on_start(self) -> None:
+        self.names.append("start")
+
+    def on_phase(self, step: int, phase: str) -> None:
+        self.names.append(phase)
+
+    def on_texts(self, phase: str, finished: int, total: int) -> None:
+        if finished == total:
+            self.names.append(f"texts of {phase}")
+
+    def on_step(self, record: StepRecord) -> None:
+        self.names.append("step")
+
+    def on_end(self, finished: bool) -> None:
+        self.names.append(f"end, finished {finished}")
+
+
+def test_callbacks_are_told_of_everything_in_order() -> None:
+    calls = Calls()
+    trainer = toy_trainer(Memory(), steps=1)
+    trainer.callbacks = Callbacks([calls])
+    with trainer:
+        assert trainer.run()
+    solve = ["solve", "texts of solve"]
+    told = ["start", "match", "propose", "validate", *solve, "learn", "evolve", "store", "step"]
+    assert [*dict.fromkeys(calls.names)] == [*told, "end, finished True"]
+
+
 FULL = {
     "fitness": "novelty",
     "sharing": {"by": "behaviour"},
