@@ -8,10 +8,10 @@ from rich.console import Console
 
 from redqueen import build
 from redqueen.benchmarks import TEST, Benchmark, Subject, measure, subjects_of, tasks_of_suite
-from redqueen.build import OpenRun
 from redqueen.config.component import build_component
 from redqueen.environments.base import Environment, sources_of
 from redqueen.errors import ConfigError
+from redqueen.open_run import OpenRun
 from redqueen.report import print_benchmarks, write_harness_json
 from redqueen.store import AVERAGE, EvaluationStore
 from redqueen.terminal import counting
