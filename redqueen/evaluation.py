@@ -8,11 +8,11 @@ from rich.console import Console
 
 from redqueen import build
 from redqueen.benchmarks import TEST, Benchmark, Subject, measure, subjects_of, tasks_of_suite
-from redqueen.build import OpenRun
 from redqueen.callbacks.base import Callbacks, RunInfo
 from redqueen.config.component import build_component
 from redqueen.environments.base import Environment, sources_of
 from redqueen.errors import ConfigError
+from redqueen.open_run import OpenRun
 from redqueen.report import print_benchmarks, write_harness_json
 from redqueen.report.heldout import ALL
 from redqueen.report.queries import results_of

@@ -21,13 +21,14 @@ from redqueen import build
 from redqueen.callbacks.base import Callback, Callbacks
 from redqueen.callbacks.database import Snapshot
 from redqueen.config import Config, build_config
-from redqueen.curriculum import Archive, HeldOut, suite_tasks
+from redqueen.curriculum import Archive, HeldOut, World, Worlds, suite_tasks
 from redqueen.engines.base import Engine, OnFinished, Sampling, ignore
 from redqueen.environments.base import sources_of
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.parts import Parts, World
+from redqueen.open_run import open_run
+from redqueen.parts import Parts
 from redqueen.population import Population, RatingSystem
 from redqueen.store import RunStore
 from redqueen.trainer import Trainer
@@ -468,7 +469,7 @@ def test_a_base_that_moved_is_named_on_resuming(tiny: Make, tmp_path: Path) -> N
         pass
     with build.resume(tmp_path / "run", base=str(tmp_path / "new")) as trainer:
         assert trainer.run()
-    assert build.open_run(tmp_path / "run").config.policy.base == str(tmp_path / "new")
+    assert open_run(tmp_path / "run").config.policy.base == str(tmp_path / "new")
 
 
 def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:
@@ -506,7 +507,7 @@ def toy_trainer(storage: Any, steps: int = 2) -> Trainer:
     )  # fmt: skip
     parts = Parts(
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
-        worlds={"parity": world}, ratings=RatingSystem(config.population),
+        worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
         population=Population.founders(config.population),
         evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),
         behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100, base_digest="",
