@@ -13,6 +13,7 @@ from functools import partial
 
 from redqueen.background import Background
 from redqueen.callbacks.database import Snapshot
+from redqueen.closing import Closing
 from redqueen.config.rollout import RolloutConfig
 from redqueen.curriculum import draw_stream
 from redqueen.engines.base import Sampling
@@ -63,7 +64,7 @@ class Clock:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begun
 
 
-class Trainer:
+class Trainer(Closing):
     """Runs the steps of one run on its parts; `close` it, or use it as a context manager."""
 
     def __init__(self, parts: Parts, storage: Storage) -> None:
@@ -91,12 +92,6 @@ class Trainer:
         """Wait for what is being checked and stored, and end the threads."""
         self._checks.close()
         self._writes.close()
-
-    def __enter__(self) -> "Trainer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Train to the last step; returns False if `should_stop` ended it early, between steps.
