@@ -12,6 +12,7 @@ from functools import partial
 from redqueen.background import Background
 from redqueen.callbacks.database import Snapshot
 from redqueen.clock import Clock
+from redqueen.closing import Closing
 from redqueen.config.rollout import RolloutConfig
 from redqueen.curriculum import draw_stream
 from redqueen.engines.base import Sampling
@@ -50,7 +51,7 @@ from redqueen.types import (
 )
 
 
-class Trainer:
+class Trainer(Closing):
     """Runs the steps of one run on its parts; `close` it, or use it as a context manager."""
 
     def __init__(self, parts: Parts, storage: Storage) -> None:
@@ -78,12 +79,6 @@ class Trainer:
         """Wait for what is being checked and stored, and end the threads."""
         self._checks.close()
         self._writes.close()
-
-    def __enter__(self) -> "Trainer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Train to the last step; returns False if `should_stop` ended it early, between steps.

@@ -366,8 +366,8 @@ def outcomes_of(trainer: Trainer, keep: Keep, validated: list[Task]) -> list[str
 
 
 def test_held_out_tasks_and_duplicates_are_rejected(tiny: Make, tmp_path: Path) -> None:
-    keep = Keep()
-    with build.start(tiny(steps=1), tmp_path / "run", callbacks=[keep]) as trainer:
+    keep, config = Keep(), tiny(steps=1, curriculum={"held_out": "all"})
+    with build.start(config, tmp_path / "run", callbacks=[keep]) as trainer:
         seed = trainer.config.eval.seed
         held_out = [
             suite_tasks(code_of(trainer), n, 1, seed)[0] for n in ("held-out", "handwritten")

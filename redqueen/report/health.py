@@ -170,7 +170,7 @@ def _teacher_reward(run: RunReader, late: frozenset[int]) -> Reading | None:
     if error == 0.0:
         return None
     low, high = change - 1.96 * error, change + 1.96 * error
-    return Reading(change / error, f"{change:+.3f} ({low:+.3f} to {high:+.3f})")
+    return Reading(change / error, f"{change:+z.3f} ({low:+z.3f} to {high:+z.3f})")
 
 
 def _mean(values: Sequence[float]) -> float | None:

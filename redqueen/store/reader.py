@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from redqueen.closing import Closing
 from redqueen.store.connection import database_errors
 from redqueen.store.records import (
     AnswerCount,
@@ -101,7 +102,7 @@ def event_of(row: sqlite3.Row) -> EvolutionEvent:
     )
 
 
-class RunReader:
+class RunReader(Closing):
     """The reading half of a run; open one with `RunStore.open(directory, read_only=True)`.
 
     Every method raises InfrastructureError if the database fails.
@@ -112,12 +113,6 @@ class RunReader:
         self.path = directory / "run.db"
         self._connection = connection
         self._connection.row_factory = sqlite3.Row
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
