@@ -46,7 +46,7 @@ from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
 from redqueen.parts import Parts, World
-from redqueen.population import Population, RatingSystem
+from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
@@ -233,11 +233,13 @@ def _parts(
         if saved
         else Population.founders(config.population)
     )
-    model = _load(config, len(population), digest)
+    living = len(population)
+    model = _load(config, living + config.population.hall_of_fame.spare_slots, digest)
+    hall_of_fame = HallOfFame(config.population.hall_of_fame, directory, model.adapters)
     if saved:
-        model.adapters.load_state_dict(saved.tensors["adapters"])
+        model.adapters.load_state_dict(saved.tensors["adapters"], living)
     elif sources := config.population.from_:
-        for slot in range(len(population)):
+        for slot in range(living):
             model.import_adapter(slot, sources[slot % len(sources)])
     longest = max(config.rollout.propose_tokens, config.rollout.solve_tokens)
     settle(model, PROMPT_ROOM + longest)
@@ -263,6 +265,7 @@ def _parts(
         betas=config.learner.betas,
         weight_decay=config.learner.weight_decay,
         max_grad_norm=config.learner.max_grad_norm,
+        slots=living,
     )
     learner = Learner(
         cast(Scorer, getattr(engine, "scorer", model)),
@@ -278,6 +281,7 @@ def _parts(
     if saved:
         optimizer.load_state_dict(saved.tensors["optimizer"])
         learner.restore(saved.state["learner"])
+        hall_of_fame.restore(saved.state.get("hall_of_fame", {}))
         behaviour.restore(saved.state["behaviour"])
         callbacks.restore(saved.state["callbacks"])
         for name, world in worlds.items():
@@ -293,6 +297,7 @@ def _parts(
         worlds=worlds,
         ratings=RatingSystem(config.population),
         population=population,
+        hall_of_fame=hall_of_fame,
         evolution=Evolution(
             config.evolution,
             config.population,

@@ -13,7 +13,7 @@ from redqueen.environments.base import Environment, TaskSource
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner
 from redqueen.models.adapters import AdapterStack
-from redqueen.population import Population, RatingSystem
+from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.types import Messages, StepRecord
 
 if TYPE_CHECKING:  # needs the extra `swarm`
@@ -63,6 +63,7 @@ class Parts:
     worlds: Mapping[str, World]
     ratings: RatingSystem
     population: Population
+    hall_of_fame: HallOfFame
     evolution: Evolution
     behaviour: BehaviourLog
     callbacks: Callbacks

@@ -77,6 +77,7 @@ class Trainer:
         self.worlds = parts.worlds
         self.ratings = parts.ratings
         self.population = parts.population
+        self.hall_of_fame = parts.hall_of_fame
         self.evolution = parts.evolution
         self.behaviour = parts.behaviour
         self.storage = storage
@@ -148,7 +149,7 @@ class Trainer:
     def snapshot(self) -> Snapshot:
         """Return everything that the next step depends on, as it is now."""
         tensors = {
-            "adapters": self.adapters.state_dict(),
+            "adapters": self.adapters.state_dict(len(self.population)),
             "optimizer": self.learner.optimizer.state_dict(),
         }
         return Snapshot(
@@ -159,6 +160,7 @@ class Trainer:
             },
             {
                 "population": self.population.to_json(),
+                "hall_of_fame": self.hall_of_fame.state(),
                 "archives": {name: world.archive.state() for name, world in self.worlds.items()},
                 "behaviour": self.behaviour.state(),
                 "learner": self.learner.state(),
@@ -193,7 +195,9 @@ class Trainer:
                 shares={name: world.share for name, world in self.worlds.items()},
                 step=step,
                 rng=numpy_rng(config.seed, step, "match"),
+                past=None if probe else config.population.hall_of_fame,
             )
+            self.population = self.hall_of_fame.seat(self.population, matches, self.engine.sync)
         proposals, shown = self._propose(step, matches, rollout, phase, clock)
         streamed = self._stream(step, matches, rollout.tasks_per_match)
         with phase("solve"):
@@ -208,11 +212,12 @@ class Trainer:
                 proposals,
                 rollouts,
                 rewards,
-                self.population.members,
+                self.population,
                 config.learner.frozen,
             )
             update, exchange = self._update(step, samples, foreign)
             self.population = self.ratings.update(self.population, results)
+            self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
             for _, task in posed:
                 self._archives[task.environment].add([task])
         before = self.population
@@ -242,7 +247,7 @@ class Trainer:
             proposal_rewards=rewards.proposals,
             rollouts=rollouts,
             rollout_rewards=rewards.rollouts,
-            members=(*self.population.members, *removed_members(before, events)),
+            members=(*self.population.members, *past, *removed_members(before, events)),
             events=events,
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
