@@ -14,14 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 import redqueen
 from redqueen import build
 from redqueen.callbacks.base import Callback, Callbacks
 from redqueen.callbacks.database import Snapshot
 from redqueen.config import Config, build_config
-from redqueen.config.population import PopulationConfig
 from redqueen.curriculum import Archive, HeldOut, suite_tasks
 from redqueen.engines.base import Engine, OnFinished, Sampling, ignore
 from redqueen.environments.base import sources_of
@@ -30,20 +29,9 @@ from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
 from redqueen.parts import Parts, World
 from redqueen.population import HallOfFame, Population, RatingSystem
-from redqueen.population.hall_of_fame import read_adapter
-from redqueen.store import Replay, RunStore, kept_states
+from redqueen.store import RunStore
 from redqueen.trainer import Trainer
-from redqueen.types import (
-    Completion,
-    Member,
-    Rejection,
-    Request,
-    Role,
-    StepRecord,
-    Task,
-    Verdict,
-)
-from redqueen.verify import verify_run
+from redqueen.types import Completion, Rejection, Request, Role, StepRecord, Task, Verdict
 from tests.toy import ToyEngine, ToyModel
 
 Make = Callable[..., Config]
@@ -227,95 +215,6 @@ def test_frozen_members_stay_as_they_are(tiny: Make, tmp_path: Path) -> None:
         assert [m.id for m in trainer.population.members][:2] == [0, 1]
     assert all(torch.equal(before[name][:2], after[name][:2]) for name in after)
     assert not all(torch.equal(before[name][2:], after[name][2:]) for name in after)
-
-
-def test_the_past_plays_both_sides_and_never_learns(tiny: Make, tmp_path: Path) -> None:
-    records = train(tiny(steps=5, **FAME), tmp_path / "run")
-    with RunStore.open(tmp_path / "run", read_only=True) as store:
-        members, matches = store.load_members(), store.load_matches()
-        ratings = store.load_ratings()
-        replayed = [Replay(store).step(record.step) for record in records]
-    past = {m.id: m for m in members if m.is_past}
-    # The best teacher and the best student after each step, under ids of their own.
-    assert Counter(m.roles for m in past.values()) == {(Role.TEACHER,): 5, (Role.STUDENT,): 5}
-    assert [m.died for m in past.values()] == [m.born for m in past.values()]
-    assert not any(set(m.parents) & past.keys() for m in members)
-    sides = Counter((m.match.teacher in past, m.match.student in past) for m in matches)
-    assert sides[True, False] > 0 < sides[False, True]
-    assert sides[True, True] == 0
-    assert not any(m.match.teacher in past or m.match.student in past for m in matches[:2])
-    for record, again in zip(records, replayed, strict=True):
-        living = {m.id for m in record.members if m.died is None}
-        learnt = {name.split("/")[1] for name in record.metrics if name.endswith("/grad_norm")}
-        assert learnt <= {str(id_) for id_ in living}
-        authors = {p.teacher for p in record.proposals} | {r.student for r in record.rollouts}
-        assert len(authors & past.keys()) <= 1  # the slots
-        assert sorted(again.members, key=lambda m: m.id) == sorted(
-            record.members, key=lambda m: m.id
-        )
-        assert again.matches == record.matches
-    # The ratings follow from the matches, those of the past too.
-    assert rated(replayed) == {(p.step, p.member): (p.mu, p.sigma) for p in ratings}
-
-
-def rated(records: Sequence[StepRecord]) -> dict[tuple[int, int], tuple[float, float]]:
-    """Replay all ratings from the results of matches and the members that each step names."""
-    config = PopulationConfig()
-    system = RatingSystem(config)
-    known: dict[int, Member] = {}
-    points = {}
-    for record in records:
-        for member in record.members:
-            if member.id not in known and not member.is_past and member.born < record.step:
-                known[member.id] = replace(member, mu=config.mu, sigma=config.sigma)
-        everybody = [replace(m, slot=i) for i, m in enumerate(known.values())]
-        after = system.update(Population(tuple(everybody), 1000), record.matches)
-        known = {m.id: m for m in after.members}
-        for member in record.members:
-            if member.is_past and member.born == record.step:
-                known[member.id] = replace(member, mu=known[member.parents[0]].mu,
-                                           sigma=known[member.parents[0]].sigma)  # fmt: skip
-            elif member.born == record.step:
-                known[member.id] = replace(member, mu=config.mu, sigma=config.sigma)
-            points[record.step, member.id] = (known[member.id].mu, known[member.id].sigma)
-    return points
-
-
-def test_no_checkpoint_that_is_kept_lacks_an_adapter_of_the_past(
-    tiny: Make, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    train(tiny(steps=6, **FAME), run)
-    needed = [{int(id_) for id_ in state["hall_of_fame"]} for state in kept_states(run)]
-    kept = {int(name[7:13]) for name in fame_files(run)}
-    assert len(needed) == 2
-    assert kept == set.union(*needed)
-    assert needed[0] != needed[1]
-    # The newest checkpoint is lost: the one before it finds its own.
-    (run / "checkpoints" / "step-000006" / "adapters.safetensors").write_bytes(b"")
-    with build.resume(run) as trainer:
-        assert trainer.step == 5
-        trainer.run()
-    assert kept == {int(name[7:13]) for name in fame_files(run)}
-
-
-def test_the_past_is_verified_from_its_files(tiny: Make, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    train(tiny(steps=4, **FAME), run)
-    opened = build.open_run(run)
-    with build.open_environments(opened.config) as environments:
-        assert verify_run(opened, environments).agrees
-        (path, *_) = sorted((run / "hall_of_fame").glob("*"))
-        other = {name: tensor + 0.5 for name, tensor in load_file(path).items()}
-        save_file(other, path)
-        report = verify_run(opened, environments)
-    assert not report.agrees
-    assert {d.check for d in report.differences} == {"log-probabilities"}
-    with pytest.raises(InfrastructureError, match="not the file that the checkpoint knows"):
-        read_adapter(run, int(path.stem[7:]), "0" * 64)
-    path.unlink()
-    with pytest.raises(InfrastructureError, match="put the file back"):
-        read_adapter(run, int(path.stem[7:]))
 
 
 def test_a_generation_replaces_one_teacher_and_one_student(tiny: Make, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_long_run_stays_represented() -> None:
         hall = thinned([*hall, *[replace(m, id=step) for m in born(step)]], 8)
     steps = [m.born for m in hall]
     assert (steps[0], steps[-1]) == (10, 1000)
-    gaps = [b - a for a, b in zip(steps, steps[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(steps)]
     assert max(gaps) <= 4 * (990 / 7)
 
 
