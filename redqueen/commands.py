@@ -16,8 +16,8 @@ from redqueen.terminal import StopRequest, counting
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from redqueen.build import OpenRun
     from redqueen.compare import Study
+    from redqueen.open_run import OpenRun
     from redqueen.trainer import Trainer
 
 
@@ -51,6 +51,7 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
     """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
     from redqueen import build
     from redqueen.evaluation import measure_benchmarks, measure_suites
+    from redqueen.open_run import open_run
     from redqueen.report import population_text
 
     stop, begun = StopRequest(), time.monotonic()
@@ -70,7 +71,7 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
             return 130
     print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
     if config.eval.enabled:
-        run = build.open_run(directory)
+        run = open_run(directory)
         measure_suites(run, config.eval.suites, config.eval.tasks, config.eval.samples)
         if chosen := build.benchmarks_of(config):
             measure_benchmarks(run, chosen)
@@ -79,15 +80,16 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
 
 def _evaluate_benchmarks(args: argparse.Namespace) -> int:
     """`eval --benchmark`: a run, or a base in a directory of its own."""
-    from redqueen import build, registry
+    from redqueen import registry
     from redqueen.evaluation import measure_benchmarks, named_benchmarks
+    from redqueen.open_run import open_base, open_run
 
     names = registry.names("benchmark") if args.benchmark == ["all"] else args.benchmark
     chosen = named_benchmarks(names, args.files, since=args.since, until=args.until)
     if (args.run / "run.db").exists():
-        run = build.open_run(args.run, args.base, spare_slots=int(args.average))
+        run = open_run(args.run, args.base, spare_slots=int(args.average))
     else:
-        run = build.open_base(str(args.run), args.out or Path("evaluations") / args.run.name)
+        run = open_base(str(args.run), args.out or Path("evaluations") / args.run.name)
     measure_benchmarks(run, chosen, args.tasks, args.samples or 0, args.temperature,
                        args.max_tokens)  # fmt: skip
     return 0
@@ -96,12 +98,14 @@ def _evaluate_benchmarks(args: argparse.Namespace) -> int:
 def _finish(directory: Path) -> int:
     from rich.console import Console
 
+    from redqueen.evaluation import tell_results
     from redqueen.report import print_results, write_report
     from redqueen.store import RunStore
 
     print()
     with RunStore.open(directory, read_only=True) as store:
         print_results(store, Console(highlight=False))
+        tell_results(store)
     print(f"\nReport: {write_report(directory)}")
     print(f"An adapter for other tools: {shlex.join(['redqueen', 'export', str(directory)])}")
     return 0
@@ -109,12 +113,12 @@ def _finish(directory: Path) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measure a run, or a base, on suites or benchmarks."""
-    from redqueen import build
     from redqueen.evaluation import measure_suites
+    from redqueen.open_run import open_run
 
     if args.benchmark:
         return _evaluate_benchmarks(args)
-    run = build.open_run(args.run, args.base, spare_slots=int(args.average))
+    run = open_run(args.run, args.base, spare_slots=int(args.average))
     plan = run.config.eval
     measure_suites(
         run,
@@ -151,11 +155,12 @@ def verify_rows(args: argparse.Namespace) -> int:
 
     from redqueen import build
     from redqueen.evaluation import named_benchmarks
+    from redqueen.open_run import open_run
     from redqueen.store import RunStore
     from redqueen.verify import print_verification, verify_run
 
     console = Console(highlight=False)
-    run = build.open_run(args.run, args.base)
+    run = open_run(args.run, args.base)
     benchmarks = build.benchmarks_of(run.config)
     if args.files is not None:
         with RunStore.open(args.run, read_only=True) as store:
@@ -238,9 +243,9 @@ def _best_student(run: "OpenRun") -> int:
 
 def export_adapters(args: argparse.Namespace) -> int:
     """Write adapters, or merged models."""
-    from redqueen import build
+    from redqueen.open_run import open_run
 
-    run = build.open_run(args.run, args.base)
+    run = open_run(args.run, args.base)
     living = {str(member.id): member for member in run.population.members}
     names = [str(_best_student(run)) if args.member == "best" else args.member]
     if args.member == "all":

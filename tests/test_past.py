@@ -13,10 +13,10 @@ from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, build_config
 from redqueen.config.population import PopulationConfig
-from redqueen.curriculum import Archive, HeldOut
+from redqueen.curriculum import Archive, HeldOut, World, Worlds
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.parts import Parts, World
+from redqueen.parts import Parts
 from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.report.page import render_page
 from redqueen.store import Checkpoint, Replay, RunStore, kept_states, load_checkpoint
@@ -56,7 +56,7 @@ def make_parts(config: Config, directory: Path, saved: Checkpoint | None) -> Par
         config=config, engine=ToyEngine(model), adapters=model.adapters,
         learner=Learner(model, optimizer, config.learner, temperature=1.0, seed=0,
                         steps=config.steps),
-        worlds={"parity": world}, ratings=RatingSystem(config.population),
+        worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
         population=Population.founders(config.population),
         hall_of_fame=HallOfFame(config.population.hall_of_fame, directory, model.adapters),
         evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),

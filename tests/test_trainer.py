@@ -21,13 +21,14 @@ from redqueen import build
 from redqueen.callbacks.base import Callback, Callbacks
 from redqueen.callbacks.database import Snapshot
 from redqueen.config import Config, build_config
-from redqueen.curriculum import Archive, HeldOut, suite_tasks
+from redqueen.curriculum import Archive, HeldOut, World, Worlds, suite_tasks
 from redqueen.engines.base import Engine, OnFinished, Sampling, ignore
 from redqueen.environments.base import sources_of
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.parts import Parts, World
+from redqueen.open_run import open_run
+from redqueen.parts import Parts
 from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.store import RunStore
 from redqueen.trainer import Trainer
@@ -100,10 +101,6 @@ def final_files(directory: Path, step: int) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
 
 
-def fame_files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (directory / "hall_of_fame").glob("*")}
-
-
 SIGNALS: dict[str, Any] = {
     "evolution": {"interval": 2, "fitness": {"type": "dominated_novelty", "by": "probe"}},
     "rollout": {"propose_temperature": 1.2, "vocabulary_dropout": 0.05},
@@ -119,9 +116,7 @@ SIGNALS: dict[str, Any] = {
 
 
 FAME: dict[str, Any] = {
-    "evolution": {"interval": 3},
-    "population": {"hall_of_fame": {"share": 0.6, "interval": 1, "size": 2, "slots": 1}},
-    "keep_checkpoints": 2,
+    "population": {"hall_of_fame": {"share": 0.6, "interval": 1, "size": 2, "slots": 1}}
 }
 """Most matches against the past, of which little is kept."""
 
@@ -150,9 +145,6 @@ def test_killed_and_resumed_run_equals_the_run_never_killed(
         assert first.load_matches() == second.load_matches()
         for step in (1, 5, 8):
             assert first.load_proposals(step) == second.load_proposals(step)
-    halls = [fame_files(tmp_path / name) for name in ("whole", "killed")]
-    assert halls[0] == halls[1]
-    assert bool(halls[0]) == ("population" in changes)
 
 
 def test_a_step_fills_the_store_and_moves_only_who_trained(tiny: Make, tmp_path: Path) -> None:
@@ -484,7 +476,7 @@ def test_a_base_that_moved_is_named_on_resuming(tiny: Make, tmp_path: Path) -> N
         pass
     with build.resume(tmp_path / "run", base=str(tmp_path / "new")) as trainer:
         assert trainer.run()
-    assert build.open_run(tmp_path / "run").config.policy.base == str(tmp_path / "new")
+    assert open_run(tmp_path / "run").config.policy.base == str(tmp_path / "new")
 
 
 def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:
@@ -522,7 +514,7 @@ def toy_trainer(storage: Any, steps: int = 2) -> Trainer:
     )  # fmt: skip
     parts = Parts(
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
-        worlds={"parity": world}, ratings=RatingSystem(config.population),
+        worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
         population=Population.founders(config.population),
         hall_of_fame=HallOfFame(config.population.hall_of_fame, Path(), model.adapters),
         evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),
@@ -582,6 +574,40 @@ def test_a_callback_that_fails_is_reported_once_and_ends_nothing(
     assert [r.message for r in caplog.records if "a tracker is down" in r.message] == [
         "the callback Breaks failed in on_step and is skipped there: ValueError: a tracker is down"
     ]
+
+
+class Calls(Callback):
+    """Keeps the names of what it is told."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def on_start(self) -> None:
+        self.names.append("start")
+
+    def on_phase(self, step: int, phase: str) -> None:
+        self.names.append(phase)
+
+    def on_texts(self, phase: str, finished: int, total: int) -> None:
+        if finished == total:
+            self.names.append(f"texts of {phase}")
+
+    def on_step(self, record: StepRecord) -> None:
+        self.names.append("step")
+
+    def on_end(self, finished: bool) -> None:
+        self.names.append(f"end, finished {finished}")
+
+
+def test_callbacks_are_told_of_everything_in_order() -> None:
+    calls = Calls()
+    trainer = toy_trainer(Memory(), steps=1)
+    trainer.callbacks = Callbacks([calls])
+    with trainer:
+        assert trainer.run()
+    solve = ["solve", "texts of solve"]
+    told = ["start", "match", "propose", "validate", *solve, "learn", "evolve", "store", "step"]
+    assert [*dict.fromkeys(calls.names)] == [*told, "end, finished True"]
 
 
 FULL = {

@@ -1,9 +1,9 @@
 """The hall of fame: copies of the best members, on disk, for the present to play against.
 
-Rosin and Belew, "New Methods for Competitive Coevolution", Evolutionary Computation 1997, section
-5: the best individual of every generation is kept, and the present is tested against the kept ones,
-so that it cannot forget how to beat the past. Fictitious self-play (Vinyals et al., Nature 2019)
-plays against past players for the same reason. Matchmaking says who meets them.
+Rosin and Belew, "New Methods for Competitive Coevolution", Evolutionary Computation 1997: the best
+individual of every generation is kept, and the present is tested against the kept ones, so that it
+cannot forget how to beat the past. Fictitious self-play (Vinyals et al., Nature 2019) plays against
+past players for the same reason. Matchmaking says who meets them.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """The living members, as a frozen record that evolution and ratings copy with changes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -32,8 +32,8 @@ class Population:
     def __post_init__(self) -> None:
         if [member.slot for member in self.members] != list(range(len(self.members))):
             raise ValueError("the members' slots must be 0 .. len - 1, in order")
-        ids = {member.id for member in self}
-        if len(ids) != len(list(self)) or any(id_ >= self.next_id for id_ in ids):
+        ids = {member.id for member in self.everybody}
+        if len(ids) != len(self.everybody) or any(id_ >= self.next_id for id_ in ids):
             raise ValueError("member ids must be unique and smaller than next_id")
 
     @classmethod
@@ -50,9 +50,10 @@ class Population:
     def __len__(self) -> int:
         return len(self.members)
 
-    def __iter__(self) -> Iterator[Member]:
+    @property
+    def everybody(self) -> tuple[Member, ...]:
         """The living, then the past."""
-        return iter((*self.members, *self.past))
+        return (*self.members, *self.past)
 
     @property
     def teaches(self) -> bool:
@@ -73,7 +74,7 @@ class Population:
         Raises:
             KeyError: no living member has this id, nor one of the hall of fame.
         """
-        for member in self:
+        for member in self.everybody:
             if member.id == id_:
                 return member
         raise KeyError(f"no living member has id {id_}")

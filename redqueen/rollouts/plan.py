@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from redqueen.curriculum.archive import Archive
 from redqueen.curriculum.samplers import ReferenceRule
-from redqueen.environments.base import Environment, TaskSpace
+from redqueen.environments.base import Draft, Environment, TaskSpace
 from redqueen.population import Population
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.interactions.base import Posing
-from redqueen.types import Match, Messages, Proposal, Request, Suppression, Task
+from redqueen.types import Completion, Match, Messages, Proposal, Request, Suppression, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class PlannedProposal:
     kind: str
     references: tuple[Task, ...]
     request: Request
+
+    def draft(self, completion: Completion) -> tuple[str, Draft]:
+        """Return what was written, to be validated, with the name of its environment."""
+        match, text = self.match, completion.text
+        return match.environment, Draft(self.kind, text, self.references, self.teacher, match.step)
 
 
 def plan_proposals(

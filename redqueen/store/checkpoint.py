@@ -191,6 +191,8 @@ def checkpoint_steps(directory: str | os.PathLike[str]) -> list[int]:
 def kept_states(directory: str | os.PathLike[str]) -> list[Mapping[str, Any]]:
     """Return the `state` of every checkpoint in a run's directory, oldest first (not verified).
 
+    One that is missing or no JSON is left out: its checkpoint is damaged, and will not be restored.
+
     Raises:
         InfrastructureError: one cannot be read.
     """
@@ -198,7 +200,9 @@ def kept_states(directory: str | os.PathLike[str]) -> list[Mapping[str, Any]]:
     for _, path in _candidates(Path(directory) / "checkpoints"):
         try:
             states.append(json.loads((path / "state.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (ValueError, FileNotFoundError):
+            continue
+        except OSError as error:
             raise InfrastructureError(f"could not read the checkpoint {path}: {error}") from error
     return states
 
