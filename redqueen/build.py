@@ -38,7 +38,7 @@ from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.population_model import PopulationModel
 from redqueen.parts import Parts
-from redqueen.population import Population, RatingSystem
+from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
@@ -172,13 +172,14 @@ def _load_members(
     config: Config, saved: Checkpoint | None, digest: str | None
 ) -> tuple[Population, PopulationModel]:
     """Return the members as they were saved, or founders, with the base and their adapters."""
+    spare = config.population.hall_of_fame.spare_slots
     if saved:
         population = Population.from_json(saved.state["population"])
-        model = load_model(config, len(population), digest)
-        model.adapters.load_state_dict(saved.tensors["adapters"])
+        model = load_model(config, len(population) + spare, digest)
+        model.adapters.load_state_dict(saved.tensors["adapters"], len(population))
     else:
         population = Population.founders(config.population)
-        model = load_model(config, len(population), digest)
+        model = load_model(config, len(population) + spare, digest)
         if sources := config.population.from_:
             for slot in range(len(population)):
                 model.import_adapter(slot, sources[slot % len(sources)])
@@ -207,13 +208,14 @@ def _worlds(config: Config, environments: Mapping[str, Environment]) -> Worlds:
     )
 
 
-def _learner(config: Config, engine: Engine, model: PopulationModel) -> Learner:
-    """Return the learner that updates the model's adapters."""
+def _learner(config: Config, engine: Engine, model: PopulationModel, living: int) -> Learner:
+    """Return the learner that updates the first `living` of the model's adapters."""
     optimizer = StackedAdamW(
         model.adapters.parameters(),
         betas=config.learner.betas,
         weight_decay=config.learner.weight_decay,
         max_grad_norm=config.learner.max_grad_norm,
+        slots=living,
     )
     return Learner(
         cast(Scorer, getattr(engine, "scorer", model)),
@@ -254,12 +256,14 @@ def _parts(
     config = config.model_copy(update={"policy": model.config})
     engine = stack.enter_context(open_engine(config, model))
     worlds = _worlds(config, stack.enter_context(open_environments(config)))
-    learner = _learner(config, engine, model)
+    learner = _learner(config, engine, model, len(population))
+    hall_of_fame = HallOfFame(config.population.hall_of_fame, directory, model.adapters)
     behaviour = BehaviourLog(config.evolution.diversity_window)
     callbacks = Callbacks([*callbacks_of(RunInfo(directory, config, step, stop)), *extra])
     if saved:
         learner.optimizer.load_state_dict(saved.tensors["optimizer"])
         learner.restore(saved.state["learner"])
+        hall_of_fame.restore(saved.state.get("hall_of_fame", {}))
         behaviour.restore(saved.state["behaviour"])
         callbacks.restore(saved.state["callbacks"])
         worlds.restore(saved.state["archives"])
@@ -274,6 +278,7 @@ def _parts(
         worlds=worlds,
         ratings=RatingSystem(config.population),
         population=population,
+        hall_of_fame=hall_of_fame,
         evolution=_evolution(config),
         behaviour=behaviour,
         callbacks=callbacks,

@@ -12,7 +12,7 @@ from redqueen.engines.base import Engine
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner
 from redqueen.models.adapters import AdapterStack
-from redqueen.population import Population, RatingSystem
+from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.types import Messages, StepRecord
 
 if TYPE_CHECKING:  # needs the extra `swarm`
@@ -46,6 +46,7 @@ class Parts:
     worlds: Worlds
     ratings: RatingSystem
     population: Population
+    hall_of_fame: HallOfFame
     evolution: Evolution
     behaviour: BehaviourLog
     callbacks: Callbacks

@@ -165,7 +165,9 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     copies = 1 + (workers if workers > 1 else 0)
     adapters = 4.0 * policy.rank * shapes.adapted * work.members
     longest = max(work.propose_tokens, work.solve_tokens)
-    fixed = copies * shapes.parameters * width + 4 * adapters
+    # Spare slots have gradients, as they lie in the same tensors, and no moments.
+    spare = adapters / work.members * config.population.hall_of_fame.spare_slots
+    fixed = copies * shapes.parameters * width + 4 * adapters + 2 * spare
     recompute = policy.gradient_checkpointing
     memory = learning_memory(shapes, width, device, recompute is True)
     if recompute == "auto":
@@ -181,9 +183,9 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     kept = work.rows * longest + prompts * PROMPT
     parts = {
         "base": copies * shapes.parameters * float(width),
-        "adapters": adapters,
+        "adapters": adapters + spare,
         "moments": 2 * adapters,
-        "gradients": adapters * copies,
+        "gradients": (adapters + spare) * copies,
         "keys and values": kept * shapes.layers * shapes.states * width,
         "drawing": float(work.rows * shapes.vocabulary * DRAW_BYTES),
         "activations": pass_tokens * memory.token + workers * memory.fixed,

@@ -62,6 +62,7 @@ class Trainer(Closing):
         self.worlds = parts.worlds
         self.ratings = parts.ratings
         self.population = parts.population
+        self.hall_of_fame = parts.hall_of_fame
         self.evolution = parts.evolution
         self.behaviour = parts.behaviour
         self.storage = storage
@@ -123,7 +124,7 @@ class Trainer(Closing):
     def snapshot(self) -> Snapshot:
         """Return everything that the next step depends on, as it is now."""
         tensors = {
-            "adapters": self.adapters.state_dict(),
+            "adapters": self.adapters.state_dict(len(self.population)),
             "optimizer": self.learner.optimizer.state_dict(),
         }
         return Snapshot(
@@ -134,6 +135,7 @@ class Trainer(Closing):
             },
             {
                 "population": self.population.to_json(),
+                "hall_of_fame": self.hall_of_fame.state(),
                 "archives": self.worlds.state(),
                 "behaviour": self.behaviour.state(),
                 "learner": self.learner.state(),
@@ -152,7 +154,7 @@ class Trainer(Closing):
         teachers = len(self.population.by_role(Role.TEACHER))
         rollout = probe.step(config.rollout, teachers) if probe else config.rollout
 
-        played, rounds = self._play(step, rollout, clock)
+        played, rounds = self._play(step, rollout, clock, past=probe is None)
         matches, proposals, rollouts = played.matches, played.proposals, played.rollouts
         foreign = self._exchange(step, played.posed, rollouts, clock)
         with clock("learn"):
@@ -160,6 +162,7 @@ class Trainer(Closing):
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
+            self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
         before = self.population
         with clock("evolve"):
             cell_of = self.worlds.cell_of
@@ -188,7 +191,7 @@ class Trainer(Closing):
             proposal_rewards=rewards.proposals,
             rollouts=rollouts,
             rollout_rewards=rewards.rollouts,
-            members=(*self.population.members, *removed_members(before, events)),
+            members=(*self.population.members, *past, *removed_members(before, events)),
             events=events,
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
@@ -197,7 +200,9 @@ class Trainer(Closing):
             exchange=exchange,
         )
 
-    def _play(self, step: int, rollout: RolloutConfig, clock: Clock) -> tuple[Round, int]:
+    def _play(
+        self, step: int, rollout: RolloutConfig, clock: Clock, past: bool
+    ) -> tuple[Round, int]:
         """Match, propose, validate and solve, in rounds until enough groups have mixed verdicts.
         Returns all rounds as one, and how many there were.
 
@@ -205,7 +210,7 @@ class Trainer(Closing):
         3.2), with teachers who write further tasks.
         """
         with clock("match"):
-            pairs = self._match(step, rollout)
+            pairs = self._match(step, rollout, past)
         rounds = [self._round(step, pairs, rollout, clock)]
         while len(rounds) < rollout.max_rounds:
             if sum(mixed_groups(item.rollouts) for item in rounds) >= rollout.mixed_groups:
@@ -228,9 +233,11 @@ class Trainer(Closing):
             matches, proposals, shown, tuple(task for _, task in streamed), tuple(posed), rollouts
         )
 
-    def _match(self, step: int, rollout: RolloutConfig) -> tuple[Match, ...]:
-        """Who meets whom in this step."""
-        return make_matches(
+    def _match(
+        self, step: int, rollout: RolloutConfig, against_the_past: bool
+    ) -> tuple[Match, ...]:
+        """Who meets whom in this step; the past members among them take their slots."""
+        matches = make_matches(
             self.population,
             self.config.population.matchmaking,
             self.ratings,
@@ -239,7 +246,10 @@ class Trainer(Closing):
             shares={name: world.share for name, world in self.worlds.items()},
             step=step,
             rng=numpy_rng(self.config.seed, step, "match"),
+            past=self.config.population.hall_of_fame if against_the_past else None,
         )
+        self.population = self.hall_of_fame.seat(self.population, matches, self.engine.sync)
+        return matches
 
     def _update(
         self,
@@ -252,9 +262,8 @@ class Trainer(Closing):
     ) -> tuple[UpdateReport, Exchange | None]:
         """One fused update of all members, from this step's samples and groups of other nodes."""
         members, exchange = self.population.members, None
-        samples = make_samples(
-            matches, proposals, rollouts, rewards, members, self.config.learner.frozen
-        )
+        everybody, frozen = self.population.everybody, self.config.learner.frozen
+        samples = make_samples(matches, proposals, rollouts, rewards, everybody, frozen)
         if self.swarm is not None:
             samples, exchange = self.swarm.join(
                 samples, foreign, step, members, self.learner.rescored

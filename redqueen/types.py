@@ -28,6 +28,10 @@ class Verdict(StrEnum):
     INFRA_ERROR = "infra_error"
 
 
+PAST = "hall_of_fame"
+"""The operator of a member that is a copy of what another one once was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One adapter of the population with its role, rating and lineage.
@@ -56,6 +60,11 @@ class Member:
     def conservative_rating(self) -> float:
         """The TrueSkill lower bound mu - 3 sigma."""
         return self.mu - 3.0 * self.sigma
+
+    @property
+    def is_past(self) -> bool:
+        """Whether it is a copy of what its parent was at `born`: it plays, and never learns."""
+        return self.operator == PAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +336,8 @@ class StepRecord:
     rollout_rewards: tuple[float | None, ...]
     """One for each rollout; None: not trained on."""
     members: tuple[Member, ...]
-    """Every living member after the step, ratings updated, plus those that died in it."""
+    """Every living member after the step, ratings updated, plus those that died in it, and the
+    members of the hall of fame that played or were taken into it."""
     events: tuple[EvolutionEvent, ...]
     metrics: Mapping[str, float]
     """Flat names such as `solve_rate`, `valid_rate`, `logprob_mismatch`, `coverage`,

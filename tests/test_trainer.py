@@ -29,7 +29,7 @@ from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
 from redqueen.open_run import open_run
 from redqueen.parts import Parts
-from redqueen.population import Population, RatingSystem
+from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.store import RunStore
 from redqueen.trainer import Trainer
 from redqueen.types import Completion, Rejection, Request, Role, StepRecord, Task, Verdict
@@ -115,8 +115,14 @@ SIGNALS: dict[str, Any] = {
 """What teachers and selection go by, all of it unlike the defaults."""
 
 
+FAME: dict[str, Any] = {
+    "population": {"hall_of_fame": {"share": 0.6, "interval": 1, "size": 2, "slots": 1}}
+}
+"""Most matches against the past, of which little is kept."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{"evolution": {"interval": 2}}, SIGNALS])
+@pytest.mark.parametrize("changes", [{"evolution": {"interval": 2}}, SIGNALS, FAME])
 def test_killed_and_resumed_run_equals_the_run_never_killed(
     tiny: Make, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
@@ -136,6 +142,7 @@ def test_killed_and_resumed_run_equals_the_run_never_killed(
         assert first.load_ratings() == second.load_ratings()
         assert first.load_events() == second.load_events()
         assert first.load_metrics("solve_rate") == second.load_metrics("solve_rate")
+        assert first.load_matches() == second.load_matches()
         for step in (1, 5, 8):
             assert first.load_proposals(step) == second.load_proposals(step)
 
@@ -509,6 +516,7 @@ def toy_trainer(storage: Any, steps: int = 2, **rollout: int) -> Trainer:
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
         worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
         population=Population.founders(config.population),
+        hall_of_fame=HallOfFame(config.population.hall_of_fame, Path(), model.adapters),
         evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),
         behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100, base_digest="",
     )  # fmt: skip

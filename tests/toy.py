@@ -7,9 +7,17 @@ import numpy as np
 import torch
 
 from redqueen.engines.base import OnFinished, Sampling, ignore
-from redqueen.environments.base import Attempt, EnvironmentConfig, TaskSource, Verification
+from redqueen.environments.base import (
+    Attempt,
+    Draft,
+    EnvironmentConfig,
+    Fingerprint,
+    Measure,
+    TaskSource,
+    Verification,
+)
 from redqueen.models.adapters import AdapterStack, LayerShape
-from redqueen.types import Completion, Messages, Request, Task, Verdict, user
+from redqueen.types import Completion, Messages, Rejection, Request, Task, Verdict, user
 
 LETTERS = "0123456789"
 
@@ -78,7 +86,7 @@ class ToyEngine:
 
     def __init__(self, model: ToyModel) -> None:
         self.model = model
-        self.version = 0
+        self.versions: dict[int | None, int] = {}
         self.closed = False
 
     @torch.no_grad()
@@ -94,7 +102,7 @@ class ToyEngine:
         text = "".join(LETTERS[token] for token in tokens[len(prompt) :])
         return Completion(
             request.slot, prompt, tuple(tokens[len(prompt) :]), tuple(logprobs), text, True,
-            self.version,
+            self.versions.get(request.slot, 0),
         )  # fmt: skip
 
     def generate(
@@ -107,7 +115,7 @@ class ToyEngine:
         return completions
 
     def sync(self, slots: Sequence[int], adapters: AdapterStack, version: int) -> None:
-        self.version = version
+        self.versions |= dict.fromkeys(slots, version)
 
     def close(self) -> None:
         self.closed = True
@@ -141,3 +149,37 @@ class Parity(EnvironmentConfig):
             return Verdict.CORRECT if same else Verdict.WRONG
 
         return [Verification(verdict(attempt), attempt.text) for attempt in attempts]
+
+
+class TaughtParity(Parity):
+    """Teachers write the three digits that a task starts from."""
+
+    @property
+    def sources(self) -> dict[str, TaskSource]:
+        return {"seed": TenTasks()}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return ("parity",)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        return (Measure("start", "First number", (250, 500, 750)),)
+
+    def references_for(self, kind: str, count: int) -> int:
+        return count
+
+    def ask(self, kind: str, references: Sequence[Task]) -> Messages:
+        return user("".join(str(task.payload["start"]) for task in references) or "7")
+
+    def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
+        return [
+            Task(
+                f"parity-{draft.text}", "parity", "parity", {"start": int(draft.text)},
+                {"start": float(draft.text)}, draft.author, draft.step,
+            )
+            for draft in drafts
+        ]  # fmt: skip
+
+    def fingerprint(self, task: Task) -> Fingerprint:
+        return Fingerprint(task.id, family=task.id)

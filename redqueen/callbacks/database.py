@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from redqueen.store import RunStore, save_checkpoint
+from redqueen.population.hall_of_fame import prune
+from redqueen.store import RunStore, kept_states, save_checkpoint
 from redqueen.types import StepRecord
 
 
@@ -41,7 +42,7 @@ class Database:
             self.save(checkpoint)
 
     def save(self, checkpoint: Snapshot) -> None:
-        """Write a checkpoint, and remove those that are too old."""
+        """Write a checkpoint, and remove those that are too old, with what only they need."""
         save_checkpoint(
             self.store.directory,
             checkpoint.step,
@@ -49,6 +50,9 @@ class Database:
             checkpoint.state,
             keep=self.keep_checkpoints,
         )
+        if checkpoint.state["hall_of_fame"]:
+            states = [state.get("hall_of_fame", {}) for state in kept_states(self.store.directory)]
+            prune(self.store.directory, states, checkpoint.state["population"]["next_id"])
 
     def truncate_after(self, step: int) -> None:
         """Forget the steps after a checkpoint, from before a crash."""

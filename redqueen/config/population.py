@@ -8,6 +8,25 @@ from redqueen.config.component import Of
 from redqueen.config.section import Section
 
 
+class HallOfFameConfig(Section):
+    """Matches against the past: copies of the best members, which play and never learn."""
+
+    share: float = Field(0.0, ge=0, lt=1)
+    """Share of matches in which a past member takes one side's place; 0: no hall of fame."""
+    interval: int = Field(10, ge=1)
+    """Steps between two copies; each is of the best of every role by conservative rating."""
+    size: int = Field(8, ge=1)
+    """Past members of each role. When there are more, the one whose neighbours are closest in time
+    leaves, so that the whole run stays represented."""
+    slots: int = Field(2, ge=1)
+    """Past members that can play in one step; each takes the memory of an adapter."""
+
+    @property
+    def spare_slots(self) -> int:
+        """Rows that the adapter stack has beside those of the living."""
+        return self.slots if self.share else 0
+
+
 class PopulationConfig(Section):
     """Who takes part."""
 
@@ -28,6 +47,8 @@ class PopulationConfig(Section):
     than members: in turns. None: fresh adapters."""
     matchmaking: Annotated[Any, Of("matchmaker")] = Field("prioritized")
     """How students are drawn: `prioritized` by the ratings, or `uniform`."""
+    hall_of_fame: HallOfFameConfig = HallOfFameConfig()
+    """Matches against the past."""
     mu: float = 25.0
     """TrueSkill: a newcomer's rating."""
     sigma: float = Field(25.0 / 3.0, gt=0)
@@ -49,5 +70,10 @@ class PopulationConfig(Section):
             raise ValueError(
                 "a self-play member poses tasks to itself only; set teachers for the students, "
                 "or students = 0"
+            )
+        if self.hall_of_fame.share and not self.teachers + self.self_play:
+            raise ValueError(
+                "nobody poses tasks, so there is no past to play against; set teachers, or "
+                "hall_of_fame.share = 0"
             )
         return self

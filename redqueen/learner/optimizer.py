@@ -20,6 +20,7 @@ class StackedAdamW:
         parameters: name -> leaf tensor [S, ...]; the same S for all.
         betas, eps, weight_decay: as in AdamW.
         max_grad_norm: clips each slot's gradient by its global norm over all tensors.
+        slots: that many of the first slots are trained and have moments (None: all).
 
     Raises:
         ValueError: there are no parameters, or they differ in S.
@@ -33,17 +34,19 @@ class StackedAdamW:
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         max_grad_norm: float = float("inf"),
+        slots: int | None = None,
     ) -> None:
         if len({len(tensor) for tensor in parameters.values()}) != 1:
             raise ValueError("parameters must share one first dimension, the slots")
         self.parameters = dict(parameters)
         self.betas, self.eps = betas, eps
         self.weight_decay, self.max_grad_norm = weight_decay, max_grad_norm
-        self.slots = len(next(iter(parameters.values())))
+        self.slots = len(next(iter(parameters.values()))[:slots])
         self.steps = torch.zeros(self.slots, dtype=torch.int64)
         """Updates each slot has had since it was reset."""
-        self._mean = {name: torch.zeros_like(t.detach()) for name, t in parameters.items()}
-        self._square = {name: torch.zeros_like(t.detach()) for name, t in parameters.items()}
+        trained = {name: t.detach()[: self.slots] for name, t in parameters.items()}
+        self._mean = {name: torch.zeros_like(t) for name, t in trained.items()}
+        self._square = {name: torch.zeros_like(t) for name, t in trained.items()}
 
     def zero_grad(self) -> None:
         """Drop all gradients."""

@@ -63,7 +63,7 @@ def make_samples(
 ) -> tuple[Sample, ...]:
     """Return what has a reward and at least one sampled token as samples, proposals first.
 
-    Nothing is learnt in the roles of `frozen`.
+    Nothing is learnt in the roles of `frozen`, nor by members of the hall of fame.
 
     A teacher's proposals of one kind in one match are a group; a rollout brings its own.
 
@@ -74,6 +74,10 @@ def make_samples(
     """
     by_id = {member.id: member for member in members}
     environments = {match.index: match.environment for match in matches}
+
+    def learns(author: int, role: Role) -> bool:
+        return role not in frozen and not by_id[author].is_past
+
     samples = [
         _sample(
             by_id[p.teacher],
@@ -86,7 +90,7 @@ def make_samples(
             group=f"propose/{p.step}/{p.match}/{p.teacher}/{p.kind}",
         )
         for p, reward in zip(proposals, rewards.proposals, strict=True)
-        if reward is not None and p.completion.token_ids and Role.TEACHER not in frozen
+        if reward is not None and p.completion.token_ids and learns(p.teacher, Role.TEACHER)
     ]
     samples += [
         _sample(
@@ -101,6 +105,6 @@ def make_samples(
             origin=r.origin,
         )
         for r, reward in zip(rollouts, rewards.rollouts, strict=True)
-        if reward is not None and r.completion.token_ids and Role.STUDENT not in frozen
+        if reward is not None and r.completion.token_ids and learns(r.student, Role.STUDENT)
     ]
     return tuple(samples)

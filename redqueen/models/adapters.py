@@ -169,13 +169,14 @@ class AdapterStack:
             for slot in slots:
                 self.set(slot, other.get(slot))
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return detached views of all stacked tensors by name, ready for safetensors."""
-        return {name: tensor.detach() for name, tensor in self.parameters().items()}
+    def state_dict(self, slots: int | None = None) -> dict[str, Tensor]:
+        """Return detached views of the first `slots` (None: all) of all stacked tensors by name,
+        ready for safetensors."""
+        return {name: tensor.detach()[:slots] for name, tensor in self.parameters().items()}
 
     @torch.no_grad()
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `state_dict` gave.
+    def load_state_dict(self, state: Mapping[str, Tensor], slots: int | None = None) -> None:
+        """Restore what `state_dict` gave, for as many slots.
 
         Raises:
             ConfigError: the checkpoint belongs to another base, rank or population size.
@@ -188,10 +189,10 @@ class AdapterStack:
                 "use the base and policy.targets that the run was made with"
             )
         for name, tensor in parameters.items():
-            if state[name].shape != tensor.shape:
+            if state[name].shape != tensor[:slots].shape:
                 raise ConfigError(
                     f"{name} is {tuple(state[name].shape)} in the checkpoint and "
-                    f"{tuple(tensor.shape)} here; use the rank and population of the run"
+                    f"{tuple(tensor[:slots].shape)} here; use the rank and population of the run"
                 )
         for name, tensor in parameters.items():
-            tensor.copy_(state[name])
+            tensor[:slots].copy_(state[name])

@@ -1,4 +1,8 @@
-"""Who meets whom: teachers take turns, students are drawn by prioritized fictitious self-play."""
+"""Who meets whom: teachers take turns, students are drawn by prioritized fictitious self-play.
+
+Fictitious self-play meets the past too: in a share of the matches a member of the hall of fame
+takes one side's place.
+"""
 
 import itertools
 import math
@@ -10,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from redqueen.config.component import Component
+from redqueen.config.population import HallOfFameConfig
 from redqueen.population.population import BOTH_ROLES, Population
 from redqueen.population.ratings import RatingSystem
 from redqueen.types import Match, Member, Role
@@ -84,6 +89,7 @@ def make_matches(
     shares: Mapping[str, float],
     step: int,
     rng: np.random.Generator,
+    past: HallOfFameConfig | None = None,
 ) -> tuple[Match, ...]:
     """Return the `count` matches of one step, then those of cross-evaluation.
 
@@ -92,7 +98,8 @@ def make_matches(
     replacement until all have been drawn, then all are available again. A self-play member takes
     its turn among the teachers and meets itself. Where nobody teaches, the students take turns
     with the stream. The configuration sees to it that there are students where there are teachers.
-    Each match is of one environment, see `environment_of_turn`.
+    Each match is of one environment, see `environment_of_turn`. With `past` some are against
+    members of the hall of fame, see `_against_the_past`.
 
     With `students_per_task` above 1, the tasks of each match go to further students; each of them
     is a match of its own (`Match.tasks_of`), numbered after all others.
@@ -117,7 +124,58 @@ def make_matches(
             pool = pool or list(students)
             student = pool.pop(_draw(matchmaker.weights(teacher, pool, ratings), rng))
         matches.append(Match(step, index, teacher.id, student.id, environment=environment))
+    if past is not None and population.past:
+        matches = _against_the_past(matches, population, matchmaker, ratings, past, rng)
     return (*matches, *_cross_evaluation(matches, students, students_per_task, rng))
+
+
+def _against_the_past(
+    matches: Sequence[Match],
+    population: Population,
+    matchmaker: Matchmaker,
+    ratings: RatingSystem,
+    config: HallOfFameConfig,
+    rng: np.random.Generator,
+) -> list[Match]:
+    """Return the matches, each with probability `share` with one side's place taken by a past
+    member of the same roles.
+
+    A fair coin says which side; it is the other one where the hall of fame has nobody for it. Who
+    takes the place is drawn by the matchmaker's weights against the side that stays. Once
+    `config.slots` past members play in the step, only these are drawn.
+    """
+    playing: set[int] = set()
+
+    def meet(match: Match, side: Role) -> Match | None:
+        assert match.teacher is not None  # a population with a past has teachers
+        teacher, student = population.by_id(match.teacher), population.by_id(match.student)
+        roles = (teacher if side is Role.TEACHER else student).roles
+        full = len(playing) >= config.slots
+        candidates = [
+            m for m in population.past if m.roles == roles and (not full or m.id in playing)
+        ]
+        if not candidates:
+            return None
+        if side is Role.STUDENT:
+            weights = matchmaker.weights(teacher, candidates, ratings)
+        else:
+            each = [matchmaker.weights(other, [student], ratings) for other in candidates]
+            weights = np.concatenate(each)
+        chosen = candidates[_draw(weights, rng)].id
+        playing.add(chosen)
+        if side is Role.STUDENT:
+            return replace(match, student=chosen)
+        return replace(match, teacher=chosen)
+
+    result = []
+    for match in matches:
+        draw, coin = rng.random(2)
+        if draw < config.share:
+            first = Role.TEACHER if coin < 0.5 else Role.STUDENT
+            other = Role.STUDENT if first is Role.TEACHER else Role.TEACHER
+            match = meet(match, first) or meet(match, other) or match
+        result.append(match)
+    return result
 
 
 def _cross_evaluation(

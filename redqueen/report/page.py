@@ -13,6 +13,7 @@ from redqueen.report.diversity import alarms, diversity
 from redqueen.report.health import Word
 from redqueen.report.heldout import verdict_sentence
 from redqueen.report.markup import document, population_text, section
+from redqueen.report.past import against_the_past
 from redqueen.report.population import lineage, matrix, ratings
 from redqueen.report.queries import RunData, read_run
 from redqueen.report.results import held_out_figures
@@ -194,7 +195,14 @@ def render_page(reader: RunReader) -> str:
             coverage(run),
         ),
         section(
-            "evolution", "Evolution", evolution, *both, alarms(run), diversity(run), lineage(run)
+            "evolution",
+            "Evolution",
+            evolution,
+            *both,
+            against_the_past(run),
+            alarms(run),
+            diversity(run),
+            lineage(run),
         ),
         section("cost", "Time", "", phase_times(run)),
         section(

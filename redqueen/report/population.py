@@ -46,7 +46,7 @@ def ratings(run: RunData, role: Role) -> str:
     members = {m.id: m for m in run.members if role in m.roles}
     if not members:
         return empty_figure(name, heading, f"This run has no {role.value}s.")
-    if not run.sizes.teachers:
+    if not run.sizes.teachers and not run.past:
         why = "Matches against the stream, or of a member with itself, are not rated."
         return empty_figure(name, heading, why)
     points: dict[int, list[RatingPoint]] = defaultdict(list)
@@ -108,7 +108,7 @@ def matrix(run: RunData) -> str:
     for cell in cells:
         by_teacher[cell.teacher] += cell.attempts
         by_student[cell.student] += cell.attempts
-    members = run.members
+    members = [*run.members, *run.past]
     rows, columns = _axis(members, by_teacher), _axis(members, by_student)
     streams: list[int | None] = [None] if None in by_teacher else []
     row_of = {id_: i for i, id_ in enumerate([*streams, *(m.id for m in rows)])}
@@ -133,7 +133,7 @@ def matrix(run: RunData) -> str:
     )
     caption = (
         "Share of a student's attempts (n) at a teacher's tasks that were correct, over the whole "
-        "run. Living members come first, replaced ones are pale; empty cells never met."
+        "run. Living members come first, replaced and past ones are pale; empty cells never met."
     )
     hidden = len(by_teacher) - len(row_of) + len(by_student) - len(columns)
     if hidden:

@@ -20,7 +20,7 @@ from redqueen.store import (
     SolveCount,
     TaskOutcome,
 )
-from redqueen.types import Member, Verdict
+from redqueen.types import MatchResult, Member, Verdict
 
 Points = list[tuple[int, float]]
 """(step, value), in step order."""
@@ -83,6 +83,10 @@ class RunData:
     last_step: int
     steps: Sequence[int]
     members: Sequence[Member]
+    """Without those of the hall of fame."""
+    past: Sequence[Member]
+    """The hall of fame, also who has left it."""
+    matches: Sequence[MatchResult]
     ratings: Sequence[RatingPoint]
     matrix: Sequence[MatrixCell]
     solve_counts: Sequence[SolveCount]
@@ -196,6 +200,7 @@ def read_run(run: RunReader) -> RunData:
         InfrastructureError: the database failed.
     """
     config, about = run.config_values(), described(run)
+    members = run.load_members()
     population = config.get("population", {})
     environments = [*config.get("environments", {})]
     # With several environments each has its own archive, and so its own coverage by kind.
@@ -218,7 +223,9 @@ def read_run(run: RunReader) -> RunData:
         sizes=Sizes(*(population.get(role, 0) for role in ("teachers", "students", "self_play"))),
         last_step=run.last_step(),
         steps=run.steps(),
-        members=run.load_members(),
+        members=[member for member in members if not member.is_past],
+        past=[member for member in members if member.is_past],
+        matches=run.load_matches(),
         ratings=run.load_ratings(),
         matrix=run.load_matrix(),
         solve_counts=run.load_solve_counts(),

@@ -3,6 +3,7 @@
 from redqueen.store.checkpoint import (
     Checkpoint,
     checkpoint_steps,
+    kept_states,
     load_checkpoint,
     save_checkpoint,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "TaskRate",
     "checkpoint_steps",
     "config_toml",
+    "kept_states",
     "load_checkpoint",
     "load_exchange_counts",
     "load_exchanges",

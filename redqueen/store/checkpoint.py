@@ -188,6 +188,25 @@ def checkpoint_steps(directory: str | os.PathLike[str]) -> list[int]:
     return sorted({step for step, _ in _candidates(Path(directory) / "checkpoints")})
 
 
+def kept_states(directory: str | os.PathLike[str]) -> list[Mapping[str, Any]]:
+    """Return the `state` of every checkpoint in a run's directory, oldest first (not verified).
+
+    One that is missing or no JSON is left out: its checkpoint is damaged, and will not be restored.
+
+    Raises:
+        InfrastructureError: one cannot be read.
+    """
+    states = []
+    for _, path in _candidates(Path(directory) / "checkpoints"):
+        try:
+            states.append(json.loads((path / "state.json").read_text(encoding="utf-8")))
+        except (ValueError, FileNotFoundError):
+            continue
+        except OSError as error:
+            raise InfrastructureError(f"could not read the checkpoint {path}: {error}") from error
+    return states
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Log-probabilities of stored texts under the adapters that wrote them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,10 +9,13 @@ import numpy as np
 import torch
 
 from redqueen.learner.passes import Scorer
+from redqueen.population.hall_of_fame import has_adapter, read_adapter
 from redqueen.store import checkpoint_steps, load_checkpoint
 from redqueen.types import Completion, Messages, Suppression
 from redqueen.verify.findings import Findings
 
+_PRESENT = -1
+"""Stands for all who are not of the hall of fame."""
 ROW_FACTOR = 10.0
 """One text may differ this many times more than the limit on the mean: short texts are noisy."""
 
@@ -22,6 +25,10 @@ class Stack(Protocol):
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> Any:
         """Take over weights."""
+        ...
+
+    def set(self, slot: int, factors: Any) -> None:
+        """Overwrite one slot."""
         ...
 
 
@@ -47,6 +54,8 @@ class Scored:
     completion: Completion
     temperature: float
     suppression: Suppression | None = None
+    past: int | None = None
+    """The member of the hall of fame that wrote it; None: nobody of the past."""
 
 
 def rescore(
@@ -61,10 +70,11 @@ def rescore(
 
     The checkpoint of step k holds the adapters that wrote the texts of version k. A version
     differs if its mean is above `limit`, that of the run's standing check; a single text if its
-    own mean is above `ROW_FACTOR` times that. Texts of the base alone count to their version.
+    own mean is above `ROW_FACTOR` times that. Texts of the base alone count to their version, those
+    of past members to the version of which they are copies.
     """
     kept = set(checkpoint_steps(directory))
-    by_version: dict[int, list[Scored]] = {}
+    groups: dict[tuple[int, int], list[Scored]] = {}
     for text in texts:
         completion = text.completion
         if completion.prompt_ids:
@@ -72,15 +82,24 @@ def rescore(
             findings.compare(text.row, "prompt tokens", completion.prompt_ids, ids)
         if not completion.logprobs:
             findings.skip("log-probabilities that the run does not keep (keep_tokens = false)")
-        elif completion.slot is not None and completion.version not in kept:
+        elif text.past is not None and has_adapter(directory, text.past):
+            # Its slot was a spare one, which checkpoints do not hold.
+            first = replace(text, completion=replace(completion, slot=0))
+            groups.setdefault((completion.version, text.past), []).append(first)
+        elif completion.slot is not None and (
+            text.past is not None or completion.version not in kept
+        ):
             findings.skip("log-probabilities of adapters that no kept checkpoint holds")
         else:
-            by_version.setdefault(completion.version, []).append(text)
-    total, done, result = sum(map(len, by_version.values())), 0, {}
-    for version, items in sorted(by_version.items()):
-        if version in kept:
+            groups.setdefault((completion.version, _PRESENT), []).append(text)
+    total, done = sum(map(len, groups.values())), 0
+    every: dict[int, np.ndarray[Any, Any]] = {}
+    for (version, past), items in sorted(groups.items()):
+        if past != _PRESENT:
+            model.adapters.set(0, read_adapter(directory, past))
+        elif version in kept:
             model.adapters.load_state_dict(load_checkpoint(directory, version).tensors["adapters"])
-        sums = np.zeros(2)
+        sums = every.setdefault(version, np.zeros(2))
         for batch in _batches(model, items):
             for text, again in zip(batch, _score(model, batch), strict=True):
                 stored = np.asarray(text.completion.logprobs)
@@ -94,11 +113,12 @@ def rescore(
                     )  # fmt: skip
             done += len(batch)
             on_progress(done, total)
-        result[version] = float(sums[0] / sums[1])
-        if not result[version] <= limit:
+    result = {version: float(sums[0] / sums[1]) for version, sums in every.items()}
+    for version, off in result.items():
+        if not off <= limit:
             findings.differ(
                 f"version {version}", "log-probabilities", f"at most {limit:g} off",
-                f"{result[version]:.2g} off",
+                f"{off:.2g} off",
             )  # fmt: skip
     return result
 

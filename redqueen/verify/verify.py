@@ -124,7 +124,7 @@ def verify_run(
             proposals, rollouts = choice.of("proposals", step), choice.of("rollouts", step)
             rows.rewards(record, proposals, rollouts)
             scored += rows.proposals([(i, record.proposals[i]) for i in proposals], record)
-            scored += rows.rollouts([(i, record.rollouts[i]) for i in rollouts])
+            scored += rows.rollouts([(i, record.rollouts[i]) for i in rollouts], record)
             done += len(proposals) + len(rollouts)
             on_progress(done, choice.rows)
         for suite in choice.parts("evaluations"):
@@ -178,10 +178,13 @@ class _Rows:
         environment_of = {r.match.index: r.match.environment for r in record.matches}
         tasks = self.replay.tasks({id_ for _, p in chosen for id_ in p.references})
         drafts: dict[str, list[tuple[str, Proposal, Draft]]] = {}
+        past = _past(record)
         scored = []
         for number, proposal in chosen:
             row = f"step {record.step}, proposal {number}"
-            scored.append(self._scored(row, proposal.request, proposal.completion))
+            scored.append(
+                self._scored(row, proposal.request, proposal.completion, past.get(proposal.teacher))
+            )
             missing = [id_ for id_ in proposal.references if id_ not in tasks]
             self._findings.compare(row, "references", missing, [])
             name = environment_of.get(proposal.match, "")
@@ -214,16 +217,20 @@ class _Rows:
         else:
             self._findings.compare(row, "validation", _plain(stored), _plain(again))
 
-    def rollouts(self, chosen: Sequence[tuple[int, Rollout]]) -> list[Scored]:
+    def rollouts(self, chosen: Sequence[tuple[int, Rollout]], record: StepRecord) -> list[Scored]:
         """Put the tasks and verify the attempts again."""
         tasks = self.replay.tasks({rollout.task_id for _, rollout in chosen})
-        attempts, scored = [], []
+        attempts, scored, past = [], [], _past(record)
         for number, rollout in chosen:
             row = f"step {rollout.step}, rollout {number}"
             if rollout.origin:
                 self._findings.skip("log-probabilities of a text that another node wrote")
             else:
-                scored.append(self._scored(row, rollout.request, rollout.completion))
+                scored.append(
+                    self._scored(
+                        row, rollout.request, rollout.completion, past.get(rollout.student)
+                    )
+                )
             attempts.append((row, rollout, tasks.get(rollout.task_id), rollout.turn))
         self._attempts(attempts)
         return scored
@@ -236,7 +243,9 @@ class _Rows:
             row = f"suite {attempt.suite}, attempt {number}"
             # Greedy texts record the log-probabilities of temperature 1.
             temperature = attempt.temperature or 1.0
-            scored.append(self._scored(row, attempt.request, attempt.completion, temperature))
+            scored.append(
+                self._scored(row, attempt.request, attempt.completion, temperature=temperature)
+            )
             attempts.append((row, attempt, tasks.get(attempt.task_id), 0))
         self._attempts(attempts)
         return scored
@@ -276,10 +285,20 @@ class _Rows:
         self._findings.compare(row, "prompt", request.messages, again)
 
     def _scored(
-        self, row: str, request: Request, completion: Completion, temperature: float | None = None
+        self,
+        row: str,
+        request: Request,
+        completion: Completion,
+        past: int | None = None,
+        temperature: float | None = None,
     ) -> Scored:
         heat = temperature or request.temperature or self._config.rollout.temperature
-        return Scored(row, request.messages, completion, heat, request.suppression)
+        return Scored(row, request.messages, completion, heat, request.suppression, past)
+
+
+def _past(record: StepRecord) -> dict[int, int]:
+    """Return the ids of the past members of a step, by themselves."""
+    return {member.id: member.id for member in record.members if member.is_past}
 
 
 def _was_turned_down(outcome: Task | Rejection) -> bool:

@@ -1,5 +1,7 @@
+import itertools
 from collections import Counter
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -7,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redqueen.config.population import PopulationConfig
+from redqueen.config.population import HallOfFameConfig, PopulationConfig
 from redqueen.population import Population, RatingSystem, make_matches, numbered_on
 from redqueen.population.matchmaking import Prioritized, environment_of_turn
-from redqueen.types import Match, Role
+from redqueen.population.population import NO_SLOT
+from redqueen.types import PAST, Match, Member, Role
 
 SHARES = {"code": 1.0}
 
@@ -255,3 +258,125 @@ def test_a_further_round_is_of_the_same_pairs_with_new_numbers() -> None:
     for one, other in zip(matches, again, strict=True):
         assert (one.teacher, one.student) == (other.teacher, other.student)
         assert other.root == one.root + 2 * size
+
+
+def with_past(population: Population, ratings: dict[int, tuple[Role, float]]) -> Population:
+    """Add past members with these ids, roles and mus."""
+    past = [
+        Member(id_, NO_SLOT, (role,), mu, 1.0, 1, (0,), PAST, 1)
+        for id_, (role, mu) in ratings.items()
+    ]
+    return replace(population, past=tuple(past), next_id=max(ratings) + 1)
+
+
+def test_more_students_than_matches_meet_by_the_closed_form() -> None:
+    """Six students, two matches: pairs without replacement, each draw by p (1 - p)."""
+    population, setting = setup(matches=2, teachers=1, students=6)
+    mus = {0: 25.0, 1: 25.0, 2: 29.0, 3: 21.0, 4: 35.0, 5: 12.0, 6: 27.0}
+    population = with_mus(population, mus)
+    variance = 2 * setting.config.beta**2 + 2.0
+    p = {i: NormalDist(0.0, variance**0.5).cdf(mus[i] - mus[0]) for i in range(1, 7)}
+    weight = {i: p[i] * (1 - p[i]) for i in p}
+    total = sum(weight.values())
+    expected = {
+        (i, j): weight[i] / total * weight[j] / (total - weight[i])
+        for i, j in itertools.permutations(weight, 2)
+    }
+    assert sum(expected.values()) == pytest.approx(1.0)
+    rng = np.random.default_rng(5)
+    drawn: Counter[tuple[int, int]] = Counter()
+    for step in range(4000):
+        first, second = setting.make(population, step, rng)
+        drawn[first.student, second.student] += 1
+    counts = np.array([drawn[pair] for pair in expected])
+    assert chi_square(counts, np.array([*expected.values()])) < 49.6  # 99 %, 29 degrees
+    # Who is drawn is not even: the two nearest equals play most, the outsiders least.
+    shares = Counter[int]()
+    for pair, count in drawn.items():
+        shares.update(dict.fromkeys(pair, count))
+    assert shares.most_common()[0][0] == 1
+    assert {i for i, _ in shares.most_common()[-2:]} == {4, 5}
+
+
+@pytest.mark.parametrize("mode", ["prioritized", "uniform"])
+def test_the_past_is_met_by_the_same_weights(mode: str) -> None:
+    population, setting = setup(matches=1, mode=mode, teachers=1, students=1)
+    population = with_mus(population, {0: 25.0, 1: 27.0})
+    mus = {2: (Role.TEACHER, 20.0), 3: (Role.TEACHER, 33.0), 4: (Role.TEACHER, 27.0),
+           5: (Role.STUDENT, 24.0), 6: (Role.STUDENT, 40.0)}  # fmt: skip
+    population = with_past(population, mus)
+    ratings = RatingSystem(setting.config)
+
+    def chances(ids: list[int], opponent: int) -> np.ndarray:
+        if mode == "uniform":
+            return np.full(len(ids), 1.0 / len(ids))
+        p = [ratings.win_probability(population.by_id(i), population.by_id(opponent)) for i in ids]
+        weights = np.array([x * (1 - x) for x in p])
+        return weights / weights.sum()
+
+    rng, share = np.random.default_rng(3), 0.4
+    past = HallOfFameConfig(share=share, slots=1)
+    met: Counter[tuple[int, int]] = Counter()
+    for step in range(4000):
+        (match,) = make_matches(
+            population, setting.config.matchmaking, ratings, count=1, students_per_task=1,
+            shares=SHARES, step=step, rng=rng, past=past,
+        )  # fmt: skip
+        met[match.teacher or 0, match.student] += 1
+    # p (1 - p) is the same whichever side one asks for.
+    expected = {(0, 1): 1 - share}
+    teachers, students = [2, 3, 4], [5, 6]
+    for ids, opponent in ((teachers, 1), (students, 0)):
+        for i, chance in zip(ids, chances(ids, opponent), strict=True):
+            expected[(i, 1) if ids is teachers else (0, i)] = share / 2 * float(chance)
+    assert met.keys() == expected.keys()
+    counts = np.array([met[pair] for pair in expected])
+    assert chi_square(counts, np.array([*expected.values()])) < 15.1  # 99 %, 5 degrees
+
+
+def test_no_more_of_the_past_play_than_there_are_slots() -> None:
+    population, setting = setup(matches=12, teachers=3, students=4)
+    population = with_past(
+        population, {i: (Role.TEACHER if i % 2 else Role.STUDENT, 25.0) for i in range(7, 17)}
+    )
+    seen = set()
+    for step in range(40):
+        made = make_matches(
+            population, setting.config.matchmaking, RatingSystem(setting.config), count=12,
+            students_per_task=2, shares=SHARES, step=step, rng=np.random.default_rng(step),
+            past=HallOfFameConfig(share=0.9, slots=3),
+        )  # fmt: skip
+        past = {i for m in made for i in (m.teacher, m.student)} & set(range(7, 17))
+        assert len(past) <= 3
+        seen |= past
+        for match in made:
+            assert not {match.teacher, match.student} <= past
+            assert match.tasks_of is None or match.student not in past
+            assert match.teacher == made[match.root].teacher
+    assert seen == set(range(7, 17))
+
+
+def test_a_side_without_a_past_leaves_its_place_to_the_other() -> None:
+    population, setting = setup(matches=1, teachers=1, students=1)
+    population = with_past(population, {2: (Role.STUDENT, 25.0)})
+    met = Counter(
+        (match.teacher, match.student)
+        for step in range(200)
+        for match in make_matches(
+            population, setting.config.matchmaking, RatingSystem(setting.config), count=1,
+            students_per_task=1, shares=SHARES, step=step, rng=np.random.default_rng(step),
+            past=HallOfFameConfig(share=0.5),
+        )
+    )  # fmt: skip
+    assert met.keys() == {(0, 1), (0, 2)}
+    assert 70 < met[0, 2] < 130
+
+
+def test_without_a_past_nothing_is_drawn_for_it() -> None:
+    population, setting = setup()
+    plain, other = np.random.default_rng(2), np.random.default_rng(2)
+    assert setting.make(population, 3, plain) == make_matches(
+        population, setting.config.matchmaking, RatingSystem(setting.config), count=4,
+        students_per_task=1, shares=SHARES, step=3, rng=other, past=HallOfFameConfig(share=0.5),
+    )  # fmt: skip
+    assert plain.random() == other.random()

@@ -14,7 +14,7 @@ from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
 from redqueen.learner.assign import student_reward
 from redqueen.parts import Parts
-from redqueen.population import Population, RatingSystem
+from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.store import (
     RunStore,
     load_checkpoint,
@@ -136,6 +136,7 @@ def open_node(config: Config, directory: Path) -> Trainer:
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
         worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
         population=population,
+        hall_of_fame=HallOfFame(config.population.hall_of_fame, directory, model.adapters),
         evolution=Evolution(config.evolution, config.population, 1.0, 0), behaviour=behaviour,
         callbacks=Callbacks([]), base_parameters=100, base_digest="", step=step,
         swarm=make_swarm(config, model, environment, past) if config.swarm.enabled else None,
