@@ -256,8 +256,7 @@ def _parts(
     worlds = _worlds(config, stack.enter_context(open_environments(config)))
     learner = _learner(config, engine, model)
     behaviour = BehaviourLog(config.evolution.diversity_window)
-    run = RunInfo(directory, config, step, model.num_parameters, stop)
-    callbacks = Callbacks([*(item.build(run) for item in config.callbacks), *extra])
+    callbacks = Callbacks([*callbacks_of(RunInfo(directory, config, step, stop)), *extra])
     if saved:
         learner.optimizer.load_state_dict(saved.tensors["optimizer"])
         learner.restore(saved.state["learner"])
@@ -284,6 +283,11 @@ def _parts(
         leaves_room=model.leaves_room,
         swarm=swarm,
     )
+
+
+def callbacks_of(run: RunInfo) -> list[Callback]:
+    """Return what the config of a run names to watch it, trackers last."""
+    return [item.build(run) for item in (*run.config.callbacks, *run.config.tracking)]
 
 
 @contextmanager

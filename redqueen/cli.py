@@ -60,6 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", "Say how far a run is, and whether it works.")
     status.add_argument("run", type=Path)
 
+    metrics = command(
+        "metrics", "Write a run's metrics, a row for each step; without a run, what there is."
+    )
+    metrics.add_argument("run", nargs="?", type=Path)
+    form = metrics.add_mutually_exclusive_group()
+    for name, text in (("csv", "default"), ("json", "a list of objects"), ("parquet", "a file")):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, default="csv", help=text
+        )
+    metrics.add_argument("--out", type=Path, help="default: standard output; parquet needs a file")
+
     verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
     verify.add_argument("run", type=Path)
     verify.add_argument("--all", action="store_true", help="every row, not a sample")

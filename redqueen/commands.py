@@ -98,12 +98,14 @@ def _evaluate_benchmarks(args: argparse.Namespace) -> int:
 def _finish(directory: Path) -> int:
     from rich.console import Console
 
+    from redqueen.evaluation import tell_results
     from redqueen.report import print_results, write_report
     from redqueen.store import RunStore
 
     print()
     with RunStore.open(directory, read_only=True) as store:
         print_results(store, Console(highlight=False))
+        tell_results(store)
     print(f"\nReport: {write_report(directory)}")
     print(f"An adapter for other tools: {shlex.join(['redqueen', 'export', str(directory)])}")
     return 0
@@ -144,6 +146,32 @@ def status(args: argparse.Namespace) -> int:
 
     with RunStore.open(args.run, read_only=True) as run:
         print_status(run, Console(highlight=False))
+    return 0
+
+
+def write_metrics(args: argparse.Namespace) -> int:
+    """Write a run's metrics, or say which there are."""
+    from redqueen.metrics import metrics_page
+
+    if args.run is None:
+        print(metrics_page(), end="")
+        return 0
+    from redqueen.files import write_bytes
+    from redqueen.report.curves import csv_text, json_text, parquet_bytes, step_table
+    from redqueen.store import RunStore
+
+    if args.form == "parquet" and args.out is None:
+        raise ConfigError("--parquet writes a file; say which: --out metrics.parquet")
+    with RunStore.open(args.run, read_only=True) as run:
+        table = step_table(run)
+    if args.form == "parquet":
+        data = parquet_bytes(table)
+    else:
+        data = (csv_text if args.form == "csv" else json_text)(table).encode()
+    if args.out is None:
+        print(data.decode(), end="")
+    else:
+        write_bytes(args.out, data)
     return 0
 
 
@@ -336,6 +364,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "eval": evaluate,
     "report": write_page,
     "status": status,
+    "metrics": write_metrics,
     "verify": verify_rows,
     "compare": compare_configs,
     "export": export_adapters,

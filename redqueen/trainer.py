@@ -6,13 +6,12 @@ The parts come from `redqueen.build`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from redqueen.background import Background
 from redqueen.callbacks.database import Snapshot
+from redqueen.clock import Clock
 from redqueen.closing import Closing
 from redqueen.config.rollout import RolloutConfig
 from redqueen.curriculum import draw_stream
@@ -27,10 +26,17 @@ from redqueen.evolution import (
 )
 from redqueen.learner import Rewards, UpdateReport, assign_rewards, make_samples, step_metrics
 from redqueen.parts import Parts, Storage
-from redqueen.population import make_matches, match_results
+from redqueen.population import make_matches, match_results, numbered_on
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
-from redqueen.rollouts.plan import PlannedProposal, plan_posings, plan_proposals, posed_tasks
+from redqueen.rollouts.plan import (
+    PlannedProposal,
+    Round,
+    mixed_groups,
+    plan_posings,
+    plan_proposals,
+    posed_tasks,
+)
 from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
     EvolutionEvent,
@@ -43,25 +49,6 @@ from redqueen.types import (
     StepRecord,
     Task,
 )
-
-
-@dataclass(slots=True)
-class Clock:
-    """Wall clock of a step by phase, in seconds."""
-
-    announce: Callable[[str], None]
-    """Is told of each phase as it begins."""
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        """Announce `phase`, and add the time of the block to it."""
-        self.announce(phase)
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begun
 
 
 class Trainer(Closing):
@@ -103,6 +90,7 @@ class Trainer(Closing):
         """
         if self.step < self.config.steps:
             self.storage.truncate_after(self.step)
+        self.callbacks.on_start()
         while self.step < self.config.steps:
             if should_stop():
                 break
@@ -159,27 +147,19 @@ class Trainer(Closing):
         """Return the record of one pass through the phases (docs/design.md), not yet stored."""
         config, step = self.config, self.step + 1
         clock = Clock(partial(self.callbacks.on_phase, step))
-        # Newborns of the last step would be measured before they have learnt anything.
-        due = self.evolution.is_due(step) and step < config.steps
+        due = self.evolution.is_due(step)
         probe = self.evolution.probe_at(step) if due else None
         teachers = len(self.population.by_role(Role.TEACHER))
         rollout = probe.step(config.rollout, teachers) if probe else config.rollout
 
-        with clock("match"):
-            matches = self._match(step, rollout)
-        proposals, shown = self._propose(step, matches, rollout, clock)
-        streamed = self._stream(step, matches, rollout.tasks_per_match)
-        with clock("solve"):
-            posed = posed_tasks(matches, proposals, streamed)
-            rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
-        foreign = self._exchange(step, posed, rollouts, clock)
+        played, rounds = self._play(step, rollout, clock)
+        matches, proposals, rollouts = played.matches, played.proposals, played.rollouts
+        foreign = self._exchange(step, played.posed, rollouts, clock)
         with clock("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
-            for _, task in posed:
-                self.worlds[task.environment].archive.add([task])
         before = self.population
         with clock("evolve"):
             cell_of = self.worlds.cell_of
@@ -189,10 +169,12 @@ class Trainer(Closing):
             if probe:
                 result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
                 seen, measured = with_probe(seen, result), result.metrics()
-            events = self._evolve(step, seen) if due else ()
+            # Newborns of the last step would be measured before they have learnt anything.
+            events = self._evolve(step, seen) if due and step < config.steps else ()
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
+        metrics |= {"rounds": float(rounds), "mixed_groups": float(mixed_groups(rollouts))}
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
@@ -210,9 +192,40 @@ class Trainer(Closing):
             events=events,
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
-            streamed=tuple(task for _, task in streamed),
-            shown=shown,
+            streamed=played.streamed,
+            shown=played.shown,
             exchange=exchange,
+        )
+
+    def _play(self, step: int, rollout: RolloutConfig, clock: Clock) -> tuple[Round, int]:
+        """Match, propose, validate and solve, in rounds until enough groups have mixed verdicts.
+        Returns all rounds as one, and how many there were.
+
+        Further rounds are of the same pairs: DAPO's dynamic sampling (arXiv 2503.14476, section
+        3.2), with teachers who write further tasks.
+        """
+        with clock("match"):
+            pairs = self._match(step, rollout)
+        rounds = [self._round(step, pairs, rollout, clock)]
+        while len(rounds) < rollout.max_rounds:
+            if sum(mixed_groups(item.rollouts) for item in rounds) >= rollout.mixed_groups:
+                break
+            rounds.append(self._round(step, numbered_on(pairs, len(rounds)), rollout, clock))
+        return Round.joined(rounds), len(rounds)
+
+    def _round(
+        self, step: int, matches: tuple[Match, ...], rollout: RolloutConfig, clock: Clock
+    ) -> Round:
+        """The tasks of some matches are written, or drawn from the stream, and solved."""
+        proposals, shown = self._propose(step, matches, rollout, clock)
+        streamed = self._stream(step, matches, rollout.tasks_per_match)
+        with clock("solve"):
+            posed = posed_tasks(matches, proposals, streamed)
+            rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
+        for _, task in posed:
+            self.worlds[task.environment].archive.add([task])
+        return Round(
+            matches, proposals, shown, tuple(task for _, task in streamed), tuple(posed), rollouts
         )
 
     def _match(self, step: int, rollout: RolloutConfig) -> tuple[Match, ...]:
@@ -292,7 +305,7 @@ class Trainer(Closing):
                 shown,
                 self._can_be_posed,
             )
-            clock.seconds["beside/validate"] = checks.busy_seconds
+            clock.add("beside/validate", checks.busy_seconds)
             proposals = tuple(
                 Proposal(
                     step=step,
@@ -378,5 +391,5 @@ class Trainer(Closing):
             self._verify,
             partial(self.callbacks.on_texts, "solve"),
         )
-        clock.seconds["beside/verify"] = seconds
+        clock.add("beside/verify", seconds)
         return tuple(rollouts)

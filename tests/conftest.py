@@ -1,9 +1,12 @@
 """What several test modules share."""
 
 import os
+import tempfile
 
 # Test processes run side by side, so each, and each that it starts, has one thread. Before torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where trackio keeps its database; it looks once, when it is imported.
+os.environ["TRACKIO_DIR"] = tempfile.mkdtemp(prefix="trackio-")
 
 from collections.abc import Callable
 from typing import Any

@@ -76,7 +76,7 @@ RULES: Mapping[str, Rule] = {
         0.25,
         "A group of equal verdicts has no advantage, so its attempts were paid for in vain.",
         "Change what is too easy or too hard: environments.code.kinds, the base, "
-        'learner.teacher.reward = "variance"; or raise rollout.attempts.',
+        'learner.teacher.reward = "variance"; raise rollout.attempts, or set rollout.mixed_groups.',
     ),
     "teacher_reward": Rule(
         "teachers' reward on fixed students, late minus early, in standard errors",

@@ -270,6 +270,11 @@ class RunReader(Closing):
         )
         return [(row["step"], row["kind"], json.loads(row["features"])) for row in rows]
 
+    def load_seed_features(self) -> list[tuple[str, dict[str, float]]]:
+        """Return (kind, features) of every task that the archives start from."""
+        rows = self.rows("SELECT kind, features FROM tasks WHERE recorded = 0")
+        return [(row["kind"], json.loads(row["features"])) for row in rows]
+
     def load_task_outcomes(self, first: int, last: int) -> list[TaskOutcome]:
         """Return the tasks posed in steps `first` to `last`, each with how the attempts went.
 
