@@ -27,7 +27,14 @@ TINY: dict[str, Any] = {
     "steps": 2,
     "threads": 1,
     "callbacks": ["alarms"],
-    "policy": {"rank": 2, "alpha": 4.0, "dtype": "float32"},
+    # What a run measures first if it is "auto".
+    "policy": {
+        "rank": 2,
+        "alpha": 4.0,
+        "dtype": "float32",
+        "learn_tokens": 4096,
+        "gradient_checkpointing": False,
+    },
     "population": {"teachers": 2, "students": 2},
     "rollout": {
         "matches": 2,

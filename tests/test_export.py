@@ -39,6 +39,7 @@ def test_adapters_in_and_out(
 ) -> None:
     run = tmp_path / "run"
     policy = {"init_noise": 0.1, "dtype": "float32", "base": str(base)}
+    policy |= {"learn_tokens": "auto", "gradient_checkpointing": "auto"}
     code = {"code": {"style": "compact"}}
     config = tiny(steps=1, policy=policy, environments=code)
     with build.start(config, run) as trainer:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from redqueen.cli import main
-from redqueen.config import Config
+from redqueen.config import Config, merge
 from redqueen.errors import ConfigError
 from redqueen.plan import (
     CARD,
@@ -23,6 +23,13 @@ __all__ = ["make_model", "model_dirs"]
 
 Make = Callable[..., Config]
 CUDA = torch.device("cuda")
+
+
+@pytest.fixture
+def tiny(tiny: Make) -> Make:
+    """The plan decides what others set."""
+    left = {"policy": {"learn_tokens": "auto", "gradient_checkpointing": "auto"}}
+    return lambda **over: tiny(**merge(left, over))
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2"])

@@ -325,7 +325,7 @@ def test_dead_sandbox_in_validation_stops_the_run(tiny: Make, tmp_path: Path) ->
 def test_a_step_that_cannot_be_written_stops_the_run(
     tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with build.start(tiny(steps=6, checkpoint_every=1), tmp_path / "run") as trainer:
+    with build.start(tiny(steps=5, checkpoint_every=1), tmp_path / "run") as trainer:
         write = trainer.storage.write
 
         def full(record: StepRecord, checkpoint: Any) -> None:
