@@ -9,7 +9,7 @@ PEERS_READY := $(PEERS)/.ready
 .PHONY: run test lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
-        bench-learning bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
+        bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
         bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
@@ -66,6 +66,16 @@ bench-guards: $(READY)  ## what the guards turn down, of sound tasks and of the 
 
 bench-learning: $(READY)  ## one student practises 32 hard tasks: does the update teach anything?
 	$(BIN)/python -m bench.learning
+
+SEEDS := 0 1 2 3
+bench-gate: $(READY)  ## what must hold on a base before a study of it; resumes, takes hours
+	for seed in $(SEEDS); do \
+		test -e comparisons/gate/learner/seed-$$seed.json || $(BIN)/python -m bench.learning \
+			--config configs/gate/population.toml --seed $$seed \
+			--write comparisons/gate/learner/seed-$$seed.json || exit 1; \
+	done
+	$(BIN)/redqueen compare configs/gate/gate.toml --out comparisons/gate --jobs 2
+	$(BIN)/python -m studies.gate comparisons/gate
 
 bench-evolution: $(READY)  ## one child of a 7B model's adapters by each operator, beside PEFT
 	$(BIN)/python -m bench.evolution

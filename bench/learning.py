@@ -161,7 +161,7 @@ def line(step: int, rollouts: Sequence[Rollout], report: UpdateReport, seconds: 
     rates = accuracy(rollouts)
     readable = [item for item in rollouts if item.verdict is not Verdict.MALFORMED]
     mixed = np.mean([0 < rate < 1 for rate in rates.values()])
-    truncated = np.mean([item.completion.truncated for item in rollouts])
+    truncated = np.mean([not item.completion.finished for item in rollouts])
     right = np.mean([item.verdict is Verdict.CORRECT for item in readable]) if readable else 0.0
     return (
         f"step {step:3d}  solved {np.mean(list(rates.values())):.3f}  readable "
@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--measured", type=int, default=200, help="tasks of the suite")
     parser.add_argument("--samples", type=int, default=16, help="attempts that measure a task")
     parser.add_argument("--out", type=Path, help="a JSON line a step")
+    parser.add_argument("--write", type=Path, help="the gain over all tasks, as JSON")
     parser.add_argument("--config", type=Path, help="a run's config; default: all defaults")
     args, rest = parser.parse_known_args()
     keys = list(zip((key.removeprefix("--") for key in rest[::2]), rest[1::2], strict=True))
@@ -243,6 +244,12 @@ def main() -> None:
         if len(ids) > 1:
             change = paired_change([before[i] for i in ids], [after[i] for i in ids])
             print(f"{kind:8} {change}")
+    if args.write is not None:
+        gain = float(np.mean([after[i] - before[i] for i in before]))
+        args.write.parent.mkdir(parents=True, exist_ok=True)
+        args.write.write_text(
+            json.dumps({"seed": config.seed, "gain": gain}) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

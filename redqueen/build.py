@@ -6,7 +6,6 @@ only what it needs.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -20,32 +19,25 @@ from redqueen.benchmarks.contamination import BenchmarkTasks
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, SandboxConfig, build_config, merge
-from redqueen.curriculum import RESERVED, Archive, CopyIndex, HeldOut, SeedRegion, check_sources
+from redqueen.curriculum import Worlds, check_sources, make_world
 from redqueen.engines.base import Engine
 from redqueen.engines.trial import try_base
 from redqueen.environments.base import (
     SEED,
-    STREAM,
-    ConstructSpace,
     Environment,
     EnvironmentConfig,
-    KeyedSource,
     Services,
-    TaskSpace,
     describe,
     sources_of,
 )
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_rated
-from redqueen.evolution.frames import weighted_sum
 from redqueen.learner import Learner, Scorer, StackedAdamW
 from redqueen.learner.assign import student_reward
-from redqueen.models.adapters import Factors
 from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
-from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
-from redqueen.parts import Parts, World
+from redqueen.parts import Parts
 from redqueen.population import Population, RatingSystem
 from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
@@ -119,46 +111,6 @@ def benchmarks_of(config: Config) -> dict[str, Benchmark]:
     return {item.label: item if item.files else item.model_copy(update=given) for item in named}
 
 
-def _world(
-    name: str,
-    environment: Environment,
-    config: Config,
-    population: Population,
-    kept_out: Sequence[KeyedSource],
-) -> World:
-    """Return an environment with an empty archive, and what must not be trained on."""
-    curriculum, sources = config.curriculum, sources_of(environment)
-    taught = bool(population.by_role(Role.TEACHER))
-    if taught and not isinstance(environment, TaskSpace):
-        raise ConfigError(
-            f"environments.{name} has no task space, so teachers cannot propose; set "
-            "population.teachers and population.self_play to 0, or use another environment"
-        )
-    if not taught and STREAM not in sources:
-        raise ConfigError(
-            f"environments.{name} has no stream of tasks; students without teachers need one"
-        )
-    copies = None
-    if isinstance(environment, TaskSpace) and curriculum.near_copies:
-        copies = CopyIndex(environment.fingerprint, curriculum.family_repeats)
-    held_out = HeldOut(
-        environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED, more=kept_out
-    )
-    seeds = None
-    if isinstance(environment, ConstructSpace) and SEED in sources:
-        tasks = sources[SEED].tasks(curriculum.seed_tasks, config.seed)
-        seeds = SeedRegion(environment.constructs, tasks)
-    return World(
-        environment,
-        Archive(curriculum.archive_size, environment),
-        held_out,
-        copies,
-        sources.get(STREAM),
-        config.environments[name].share,
-        seeds,
-    )
-
-
 def seed_tasks(environments: Mapping[str, Environment], config: Config) -> dict[str, list[Task]]:
     """Return the tasks that each environment's archive starts from; maybe none."""
     count = config.curriculum.seed_tasks
@@ -169,7 +121,7 @@ def seed_tasks(environments: Mapping[str, Environment], config: Config) -> dict[
     }
 
 
-def _load(config: Config, slots: int, digest: str | None = None) -> PopulationModel:
+def load_model(config: Config, slots: int, digest: str | None = None) -> PopulationModel:
     """Load and try the base that a config names.
 
     Raises:
@@ -188,7 +140,7 @@ def _load(config: Config, slots: int, digest: str | None = None) -> PopulationMo
 
 def _swarm(
     config: Config,
-    worlds: Mapping[str, World],
+    worlds: Worlds,
     model: PopulationModel,
     store: RunStore | None,
     step: int,
@@ -216,37 +168,33 @@ def _swarm(
     )
 
 
-def _parts(
-    config: Config,
-    directory: Path,
-    saved: Checkpoint | None,
-    digest: str | None,
-    stop: Stop,
-    extra: Sequence[Callback],
-    stack: ExitStack,
-    store: RunStore | None = None,
-) -> Parts:
-    """Make everything that a trainer needs; what must be closed goes on the stack."""
-    check_rated(config.population, config.evolution)
-    population = (
-        Population.from_json(saved.state["population"])
-        if saved
-        else Population.founders(config.population)
-    )
-    model = _load(config, len(population), digest)
+def _load_members(
+    config: Config, saved: Checkpoint | None, digest: str | None
+) -> tuple[Population, PopulationModel]:
+    """Return the members as they were saved, or founders, with the base and their adapters."""
     if saved:
+        population = Population.from_json(saved.state["population"])
+        model = load_model(config, len(population), digest)
         model.adapters.load_state_dict(saved.tensors["adapters"])
-    elif sources := config.population.from_:
-        for slot in range(len(population)):
-            model.import_adapter(slot, sources[slot % len(sources)])
-    longest = max(config.rollout.propose_tokens, config.rollout.solve_tokens)
-    settle(model, PROMPT_ROOM + longest)
+    else:
+        population = Population.founders(config.population)
+        model = load_model(config, len(population), digest)
+        if sources := config.population.from_:
+            for slot in range(len(population)):
+                model.import_adapter(slot, sources[slot % len(sources)])
+    settle(model, PROMPT_ROOM + max(config.rollout.propose_tokens, config.rollout.solve_tokens))
     if model.base.digest.startswith("commit:"):
         pinned = {"revision": model.base.digest.removeprefix("commit:")}
         model.configure(model.config.model_copy(update=pinned))
-    config = config.model_copy(update={"policy": model.config})
-    engine = stack.enter_context(open_engine(config, model))
-    environments = stack.enter_context(open_environments(config))
+    return population, model
+
+
+def _worlds(config: Config, environments: Mapping[str, Environment]) -> Worlds:
+    """Return the environments with empty archives; held-out tasks and benchmarks are kept out.
+
+    Raises:
+        ConfigError: a suite or a benchmark that the config names cannot be read.
+    """
     if config.curriculum.held_out != "all":
         check_sources(environments, config.curriculum.held_out, "curriculum.held_out")
     check_sources(environments, config.eval.suites, "eval.suites")
@@ -254,17 +202,20 @@ def _parts(
     for benchmark in named:
         benchmark.rows()  # what cannot be read is said now, not after the training
     kept_out = [BenchmarkTasks(named)] if named and config.curriculum.held_out_benchmarks else []
-    worlds = {
-        name: _world(name, item, config, population, kept_out)
-        for name, item in environments.items()
-    }
+    return Worlds(
+        {name: make_world(name, item, config, kept_out) for name, item in environments.items()}
+    )
+
+
+def _learner(config: Config, engine: Engine, model: PopulationModel) -> Learner:
+    """Return the learner that updates the model's adapters."""
     optimizer = StackedAdamW(
         model.adapters.parameters(),
         betas=config.learner.betas,
         weight_decay=config.learner.weight_decay,
         max_grad_norm=config.learner.max_grad_norm,
     )
-    learner = Learner(
+    return Learner(
         cast(Scorer, getattr(engine, "scorer", model)),
         optimizer,
         config.learner,
@@ -272,17 +223,47 @@ def _parts(
         seed=config.seed,
         steps=config.steps,
     )
+
+
+def _evolution(config: Config) -> Evolution:
+    """Return what ends a generation."""
+    student = config.rollout.temperature
+    teacher = config.rollout.propose_temperature or student
+    return Evolution(
+        config.evolution,
+        config.population,
+        {Role.TEACHER: teacher, Role.STUDENT: student},
+        config.seed,
+        config.learner.frozen,
+    )
+
+
+def _parts(
+    config: Config,
+    directory: Path,
+    stop: Stop,
+    extra: Sequence[Callback],
+    stack: ExitStack,
+    resumed: tuple[RunStore, Checkpoint] | None = None,
+) -> Parts:
+    """Make everything that a trainer needs; what must be closed goes on the stack."""
+    check_rated(config.population, config.evolution)
+    store, saved = resumed or (None, None)
+    step = saved.step if saved else 0
+    population, model = _load_members(config, saved, store.meta(BASE_DIGEST) if store else None)
+    config = config.model_copy(update={"policy": model.config})
+    engine = stack.enter_context(open_engine(config, model))
+    worlds = _worlds(config, stack.enter_context(open_environments(config)))
+    learner = _learner(config, engine, model)
     behaviour = BehaviourLog(config.evolution.diversity_window)
-    run = RunInfo(directory, config, saved.step if saved else 0, model.num_parameters, stop)
-    callbacks = Callbacks([*(item.build(run) for item in config.callbacks), *extra])
+    callbacks = Callbacks([*callbacks_of(RunInfo(directory, config, step, stop)), *extra])
     if saved:
-        optimizer.load_state_dict(saved.tensors["optimizer"])
+        learner.optimizer.load_state_dict(saved.tensors["optimizer"])
         learner.restore(saved.state["learner"])
         behaviour.restore(saved.state["behaviour"])
         callbacks.restore(saved.state["callbacks"])
-        for name, world in worlds.items():
-            world.archive.restore(saved.state["archives"][name])
-    swarm = _swarm(config, worlds, model, store, saved.step if saved else 0)
+        worlds.restore(saved.state["archives"])
+    swarm = _swarm(config, worlds, model, store, step)
     if swarm is not None:
         stack.callback(swarm.close)
     return Parts(
@@ -293,24 +274,20 @@ def _parts(
         worlds=worlds,
         ratings=RatingSystem(config.population),
         population=population,
-        evolution=Evolution(
-            config.evolution,
-            config.population,
-            {
-                Role.TEACHER: config.rollout.propose_temperature or config.rollout.temperature,
-                Role.STUDENT: config.rollout.temperature,
-            },
-            config.seed,
-            config.learner.frozen,
-        ),
+        evolution=_evolution(config),
         behaviour=behaviour,
         callbacks=callbacks,
         base_parameters=model.num_parameters,
         base_digest=model.base.digest,
-        step=saved.step if saved else 0,
+        step=step,
         leaves_room=model.leaves_room,
         swarm=swarm,
     )
+
+
+def callbacks_of(run: RunInfo) -> list[Callback]:
+    """Return what the config of a run names to watch it, trackers last."""
+    return [item.build(run) for item in (*run.config.callbacks, *run.config.tracking)]
 
 
 @contextmanager
@@ -333,8 +310,8 @@ def start(
     }
     config = build_config(merge(config.model_dump(), places))
     with ExitStack() as stack:
-        parts = _parts(config, directory, None, None, stop, callbacks, stack)
-        environments = {name: world.environment for name, world in parts.worlds.items()}
+        parts = _parts(config, directory, stop, callbacks, stack)
+        environments = parts.worlds.environments
         seeds = seed_tasks(environments, config)
         for name, tasks in seeds.items():
             parts.worlds[name].archive.add(tasks)
@@ -367,84 +344,17 @@ def resume(
     with ExitStack() as stack:
         store = stack.enter_context(RunStore.open(directory))
         saved = load_checkpoint(directory)
-        config = _changed(store.config(), steps, base)
+        config = changed_config(store.config(), steps, base)
         if steps is not None and steps < saved.step:
             raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
         store.write_meta("config", config.model_dump(mode="json"))
-        digest = store.meta(BASE_DIGEST)
-        parts = _parts(config, directory, saved, digest, stop, callbacks, stack, store)
+        parts = _parts(config, directory, stop, callbacks, stack, (store, saved))
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
 
 
-def _changed(config: Config, steps: int | None, base: str | None) -> Config:
+def changed_config(config: Config, steps: int | None, base: str | None) -> Config:
     """Return the config of a run with a new number of steps, or a base that has moved."""
     changes: dict[str, Any] = {} if steps is None else {"steps": steps}
     if base is not None:
         changes["policy"] = {"base": absolute_base(base)}
     return build_config(merge(config.model_dump(), changes), "command line") if changes else config
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRun:
-    """A run as it was at a checkpoint, opened without disturbing whoever trains it."""
-
-    directory: Path
-    config: Config
-    step: int
-    population: Population
-    model: PopulationModel
-
-    def average(self, exact: bool) -> tuple[dict[str, Factors], float]:
-        """Return factors and alpha of the average of all students' updates.
-
-        `exact`: of the sum of their ranks; else the nearest of a member's rank (Eckart-Young).
-        """
-        adapters = self.model.adapters
-        students = [adapters.get(member.slot) for member in self.population.by_role(Role.STUDENT)]
-        if exact:
-            return summed(students, adapters.alpha)
-        mean = weighted_sum(students, [1.0 / len(students)] * len(students))
-        return {name: Factors(*pair) for name, pair in mean.items()}, adapters.alpha
-
-
-def open_run(directory: Path, base: str | None = None, spare_slots: int = 0) -> OpenRun:
-    """Load base, adapters and population of a run's newest checkpoint; takes no lock.
-
-    `spare_slots` adapters that change nothing follow those of the members.
-
-    Raises:
-        ConfigError: there is no run, or no checkpoint; or the base cannot be loaded.
-    """
-    with RunStore.open(directory, read_only=True) as store:
-        config, digest = _changed(store.config(), None, base), store.meta(BASE_DIGEST)
-    saved = load_checkpoint(directory)
-    population = Population.from_json(saved.state["population"])
-    model = _load(config, len(population) + spare_slots, digest)
-    model.adapters.load_state_dict(
-        {
-            name: torch.cat((tensor, tensor.new_zeros(spare_slots, *tensor.shape[1:])))
-            for name, tensor in saved.tensors["adapters"].items()
-        }
-    )
-    return OpenRun(directory, config, saved.step, population, model)
-
-
-def open_base(base: str, directory: Path) -> OpenRun:
-    """Load a base alone, to be measured: `directory` becomes a run that nothing was trained in.
-
-    Raises:
-        ConfigError: the base cannot be loaded, or the directory holds a run on another base.
-    """
-    place = absolute_base(base)
-    config = build_config({"name": Path(place).name, "policy": {"base": place}}, "command line")
-    if (directory / "run.db").exists():
-        with RunStore.open(directory, read_only=True) as store:
-            config = store.config()
-        if config.policy.base != place:
-            raise ConfigError(
-                f"{directory} holds results of {config.policy.base}; choose another with --out"
-            )
-    model = _load(config, 1)
-    if not (directory / "run.db").exists():
-        RunStore.create(directory, config).close()
-    return OpenRun(directory, config, 0, Population((), 0), model)

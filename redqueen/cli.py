@@ -50,26 +50,26 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
     _moved_base(resume)
 
-    measure = command("eval", "Measure the base and the living students on suites or benchmarks.")
-    measure.add_argument("run", type=Path, help="a run; with --benchmark also a base model")
-    measure.add_argument(
-        "--suite",
-        action="append",
-        help="what to measure on; can be given several times; default: the run's eval.suites",
+    _measure_arguments(
+        command("eval", "Measure the base and the living students on suites or benchmarks.")
     )
-    measure.add_argument("--tasks", type=_positive, help="number of tasks of each suite")
-    measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
-    measure.add_argument(
-        "--average", action="store_true", help="measure the average of all students too"
-    )
-    _moved_base(measure)
-    _benchmark_arguments(measure)
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
     report.add_argument("run", type=Path)
 
     status = command("status", "Say how far a run is, and whether it works.")
     status.add_argument("run", type=Path)
+
+    metrics = command(
+        "metrics", "Write a run's metrics, a row for each step; without a run, what there is."
+    )
+    metrics.add_argument("run", nargs="?", type=Path)
+    form = metrics.add_mutually_exclusive_group()
+    for name, text in (("csv", "default"), ("json", "a list of objects"), ("parquet", "a file")):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, default="csv", help=text
+        )
+    metrics.add_argument("--out", type=Path, help="default: standard output; parquet needs a file")
 
     verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
     verify.add_argument("run", type=Path)
@@ -82,7 +82,22 @@ def _parser() -> argparse.ArgumentParser:
         command("compare", "Run configs x seeds at matched work; one table, one page.")
     )
 
-    export = command("export", "Write adapters for PEFT, or merged models for transformers.")
+    _export_arguments(
+        command("export", "Write adapters for PEFT, or merged models for transformers.")
+    )
+    _swarm_arguments(command("swarm", "Train together with other nodes; see docs/swarm.md."))
+
+    command("doctor", "Check what works on this machine.")
+    return parser
+
+
+def _moved_base(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
+    )
+
+
+def _export_arguments(export: argparse.ArgumentParser) -> None:
     export.add_argument("run", type=Path)
     export.add_argument(
         "--member",
@@ -99,19 +114,20 @@ def _parser() -> argparse.ArgumentParser:
     _moved_base(export)
     export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID, or RUN/models/…")
 
-    _swarm_arguments(command("swarm", "Train together with other nodes; see docs/swarm.md."))
 
-    command("doctor", "Check what works on this machine.")
-    return parser
-
-
-def _moved_base(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
+def _measure_arguments(measure: argparse.ArgumentParser) -> None:
+    measure.add_argument("run", type=Path, help="a run; with --benchmark also a base model")
+    measure.add_argument(
+        "--suite",
+        action="append",
+        help="what to measure on; can be given several times; default: the run's eval.suites",
     )
-
-
-def _benchmark_arguments(measure: argparse.ArgumentParser) -> None:
+    measure.add_argument("--tasks", type=_positive, help="number of tasks of each suite")
+    measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
+    measure.add_argument(
+        "--average", action="store_true", help="measure the average of all students too"
+    )
+    _moved_base(measure)
     given = measure.add_argument_group("benchmarks (docs/benchmarks.md)")
     given.add_argument("--benchmark", nargs="+", metavar="NAME",
                        help="measure on these instead of suites; `all` for every one")  # fmt: skip

@@ -16,8 +16,8 @@ from redqueen.terminal import StopRequest, counting
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from redqueen.build import OpenRun
     from redqueen.compare import Study
+    from redqueen.open_run import OpenRun
     from redqueen.trainer import Trainer
 
 
@@ -51,6 +51,7 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
     """Train to the end or to Ctrl-C, then measure, report and say what comes next."""
     from redqueen import build
     from redqueen.evaluation import measure_benchmarks, measure_suites
+    from redqueen.open_run import open_run
     from redqueen.report import population_text
 
     stop, begun = StopRequest(), time.monotonic()
@@ -70,7 +71,7 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
             return 130
     print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")
     if config.eval.enabled:
-        run = build.open_run(directory)
+        run = open_run(directory)
         measure_suites(run, config.eval.suites, config.eval.tasks, config.eval.samples)
         if chosen := build.benchmarks_of(config):
             measure_benchmarks(run, chosen)
@@ -79,15 +80,16 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
 
 def _evaluate_benchmarks(args: argparse.Namespace) -> int:
     """`eval --benchmark`: a run, or a base in a directory of its own."""
-    from redqueen import build, registry
+    from redqueen import registry
     from redqueen.evaluation import measure_benchmarks, named_benchmarks
+    from redqueen.open_run import open_base, open_run
 
     names = registry.names("benchmark") if args.benchmark == ["all"] else args.benchmark
     chosen = named_benchmarks(names, args.files, since=args.since, until=args.until)
     if (args.run / "run.db").exists():
-        run = build.open_run(args.run, args.base, spare_slots=int(args.average))
+        run = open_run(args.run, args.base, spare_slots=int(args.average))
     else:
-        run = build.open_base(str(args.run), args.out or Path("evaluations") / args.run.name)
+        run = open_base(str(args.run), args.out or Path("evaluations") / args.run.name)
     measure_benchmarks(run, chosen, args.tasks, args.samples or 0, args.temperature,
                        args.max_tokens)  # fmt: skip
     return 0
@@ -96,12 +98,14 @@ def _evaluate_benchmarks(args: argparse.Namespace) -> int:
 def _finish(directory: Path) -> int:
     from rich.console import Console
 
+    from redqueen.evaluation import tell_results
     from redqueen.report import print_results, write_report
     from redqueen.store import RunStore
 
     print()
     with RunStore.open(directory, read_only=True) as store:
         print_results(store, Console(highlight=False))
+        tell_results(store)
     print(f"\nReport: {write_report(directory)}")
     print(f"An adapter for other tools: {shlex.join(['redqueen', 'export', str(directory)])}")
     return 0
@@ -109,12 +113,12 @@ def _finish(directory: Path) -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measure a run, or a base, on suites or benchmarks."""
-    from redqueen import build
     from redqueen.evaluation import measure_suites
+    from redqueen.open_run import open_run
 
     if args.benchmark:
         return _evaluate_benchmarks(args)
-    run = build.open_run(args.run, args.base, spare_slots=int(args.average))
+    run = open_run(args.run, args.base, spare_slots=int(args.average))
     plan = run.config.eval
     measure_suites(
         run,
@@ -145,17 +149,44 @@ def status(args: argparse.Namespace) -> int:
     return 0
 
 
+def write_metrics(args: argparse.Namespace) -> int:
+    """Write a run's metrics, or say which there are."""
+    from redqueen.metrics import metrics_page
+
+    if args.run is None:
+        print(metrics_page(), end="")
+        return 0
+    from redqueen.files import write_bytes
+    from redqueen.report.curves import csv_text, json_text, parquet_bytes, step_table
+    from redqueen.store import RunStore
+
+    if args.form == "parquet" and args.out is None:
+        raise ConfigError("--parquet writes a file; say which: --out metrics.parquet")
+    with RunStore.open(args.run, read_only=True) as run:
+        table = step_table(run)
+    if args.form == "parquet":
+        data = parquet_bytes(table)
+    else:
+        data = (csv_text if args.form == "csv" else json_text)(table).encode()
+    if args.out is None:
+        print(data.decode(), end="")
+    else:
+        write_bytes(args.out, data)
+    return 0
+
+
 def verify_rows(args: argparse.Namespace) -> int:
     """Check a run's rows; status 1 if one differs."""
     from rich.console import Console
 
     from redqueen import build
     from redqueen.evaluation import named_benchmarks
+    from redqueen.open_run import open_run
     from redqueen.store import RunStore
     from redqueen.verify import print_verification, verify_run
 
     console = Console(highlight=False)
-    run = build.open_run(args.run, args.base)
+    run = open_run(args.run, args.base)
     benchmarks = build.benchmarks_of(run.config)
     if args.files is not None:
         with RunStore.open(args.run, read_only=True) as store:
@@ -238,9 +269,9 @@ def _best_student(run: "OpenRun") -> int:
 
 def export_adapters(args: argparse.Namespace) -> int:
     """Write adapters, or merged models."""
-    from redqueen import build
+    from redqueen.open_run import open_run
 
-    run = build.open_run(args.run, args.base)
+    run = open_run(args.run, args.base)
     living = {str(member.id): member for member in run.population.members}
     names = [str(_best_student(run)) if args.member == "best" else args.member]
     if args.member == "all":
@@ -333,6 +364,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "eval": evaluate,
     "report": write_page,
     "status": status,
+    "metrics": write_metrics,
     "verify": verify_rows,
     "compare": compare_configs,
     "export": export_adapters,

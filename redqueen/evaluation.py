@@ -8,12 +8,15 @@ from rich.console import Console
 
 from redqueen import build
 from redqueen.benchmarks import TEST, Benchmark, Subject, measure, subjects_of, tasks_of_suite
-from redqueen.build import OpenRun
+from redqueen.callbacks.base import Callbacks, RunInfo
 from redqueen.config.component import build_component
 from redqueen.environments.base import Environment, sources_of
 from redqueen.errors import ConfigError
+from redqueen.open_run import OpenRun
 from redqueen.report import print_benchmarks, write_harness_json
-from redqueen.store import AVERAGE, EvaluationStore
+from redqueen.report.heldout import ALL
+from redqueen.report.queries import results_of
+from redqueen.store import AVERAGE, EvaluationStore, RunReader
 from redqueen.terminal import counting
 from redqueen.types import Task
 
@@ -108,3 +111,16 @@ def _measure(
                     temperature=temperature,
                     on_progress=counter,
                 )
+
+
+def tell_results(run: RunReader) -> None:
+    """Tell the run's callbacks how the members do on all suites that were measured."""
+    results = {
+        f"eval/{result.suite}/{mode}/{standing.label.replace(' ', '_')}": rate.value
+        for result in results_of(run)
+        for standing in result.standings
+        for (mode, kind), rate in standing.rates.items()
+        if kind == ALL
+    }
+    info = RunInfo(run.directory, run.config(), run.last_step())
+    Callbacks(build.callbacks_of(info)).on_evaluation(info.step, results)

@@ -11,6 +11,18 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
+def points(value: float, signed: bool = False, scale: float = 100.0, digits: int = 1) -> str:
+    """Return a share in points, `12.3` or `+12.3`, or another value times `scale`; never `-0.0`."""
+    return f"{scale * value:{'+' if signed else ''}z.{digits}f}"
+
+
+def span(
+    low: float, high: float, signed: bool = False, scale: float = 100.0, digits: int = 1
+) -> str:
+    """Return the ends of an interval likewise: `1.2 to 3.4`."""
+    return f"{points(low, signed, scale, digits)} to {points(high, signed, scale, digits)}"
+
+
 def duration(seconds: float) -> str:
     """`4.2 s`, `48 s`, `9 min 12 s`, `2 h 5 min`."""
     whole = round(seconds)

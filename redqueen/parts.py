@@ -1,15 +1,14 @@
 """What a trainer is made of. `redqueen.build` makes these from a config."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Snapshot
 from redqueen.config import Config
-from redqueen.curriculum import Archive, CopyIndex, HeldOut, SeedRegion
+from redqueen.curriculum import Worlds
 from redqueen.engines.base import Engine
-from redqueen.environments.base import Environment, TaskSource
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner
 from redqueen.models.adapters import AdapterStack
@@ -36,22 +35,6 @@ class Storage(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """One environment of the run, with what the curriculum keeps of it."""
-
-    environment: Environment
-    archive: Archive
-    held_out: HeldOut
-    copies: CopyIndex | None
-    """None: near copies are allowed, or the environment has no fingerprints."""
-    stream: TaskSource | None
-    share: float
-    """Its share of matches."""
-    seeds: SeedRegion | None = None
-    """None: the environment does not say what tasks are built of, or has no seed tasks."""
-
-
 @dataclass(slots=True)
 class Parts:
     """What a trainer works with; made by `redqueen.build` alone."""
@@ -60,7 +43,7 @@ class Parts:
     engine: Engine
     adapters: AdapterStack
     learner: Learner
-    worlds: Mapping[str, World]
+    worlds: Worlds
     ratings: RatingSystem
     population: Population
     evolution: Evolution

@@ -107,6 +107,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "console": "redqueen.callbacks.console:Console",
         "alarms": "redqueen.callbacks.alarms:AlarmLog",
     },
+    "tracker": {
+        "tensorboard": "redqueen.callbacks.trackers.tensorboard:TensorBoard",
+        "wandb": "redqueen.callbacks.trackers.wandb:WeightsAndBiases",
+        "trackio": "redqueen.callbacks.trackers.trackio:Trackio",
+    },
 }
 """Kind of component -> short name -> import string."""
 
@@ -115,6 +120,9 @@ EXTRAS: dict[str, str] = {
     "llvmlite": "cpu",
     "threadpoolctl": "cpu",
     "zenoh": "swarm",
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "trackio": "trackio",
 }
 """Third-party module -> the extra of this package that installs it."""
 

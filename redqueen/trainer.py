@@ -6,19 +6,16 @@ The parts come from `redqueen.build`.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from redqueen.background import Background
 from redqueen.callbacks.database import Snapshot
+from redqueen.clock import Clock
+from redqueen.closing import Closing
 from redqueen.config.rollout import RolloutConfig
-from redqueen.curriculum import admit, archive_metrics, draw_stream, outside_share
+from redqueen.curriculum import draw_stream
 from redqueen.engines.base import Sampling
-from redqueen.environments.base import Draft, TaskSpace
-from redqueen.errors import InfrastructureError
 from redqueen.evolution import (
     Survey,
     probe_result,
@@ -27,46 +24,34 @@ from redqueen.evolution import (
     survey,
     with_probe,
 )
-from redqueen.learner import UpdateReport, assign_rewards, make_samples, step_metrics
+from redqueen.learner import Rewards, UpdateReport, assign_rewards, make_samples, step_metrics
 from redqueen.parts import Parts, Storage
-from redqueen.population import make_matches, match_results
+from redqueen.population import make_matches, match_results, numbered_on
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
-from redqueen.rollouts.plan import plan_posings, plan_proposals, posed_tasks
+from redqueen.rollouts.plan import (
+    PlannedProposal,
+    Round,
+    mixed_groups,
+    plan_posings,
+    plan_proposals,
+    posed_tasks,
+)
 from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
-    Completion,
     EvolutionEvent,
     Exchange,
     ForeignGroup,
     Match,
     Proposal,
-    Rejection,
     Role,
     Rollout,
-    Sample,
     StepRecord,
     Task,
 )
 
 
-@dataclass(slots=True)
-class Clock:
-    """Wall clock by phase, in seconds."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        """Add the time of the block to `phase`."""
-        begun = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begun
-
-
-class Trainer:
+class Trainer(Closing):
     """Runs the steps of one run on its parts; `close` it, or use it as a context manager."""
 
     def __init__(self, parts: Parts, storage: Storage) -> None:
@@ -85,12 +70,7 @@ class Trainer:
         self.step = parts.step
         self.swarm = parts.swarm
         self._leaves_room = parts.leaves_room
-        environments = {name: world.environment for name, world in self.worlds.items()}
-        self._environments = environments
-        self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
-        self._regions = {name: world.seeds for name, world in self.worlds.items() if world.seeds}
-        self._archives = {name: world.archive for name, world in self.worlds.items()}
-        self._verify = verifier_of(environments)
+        self._verify = verifier_of(self.worlds.environments)
         self._checks, self._writes = Background("checks"), Background("store")
         self._store_seconds = 0.0
         self.engine.sync(range(len(self.population)), self.adapters, self.step)
@@ -99,12 +79,6 @@ class Trainer:
         """Wait for what is being checked and stored, and end the threads."""
         self._checks.close()
         self._writes.close()
-
-    def __enter__(self) -> "Trainer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Train to the last step; returns False if `should_stop` ended it early, between steps.
@@ -116,6 +90,7 @@ class Trainer:
         """
         if self.step < self.config.steps:
             self.storage.truncate_after(self.step)
+        self.callbacks.on_start()
         while self.step < self.config.steps:
             if should_stop():
                 break
@@ -159,7 +134,7 @@ class Trainer:
             },
             {
                 "population": self.population.to_json(),
-                "archives": {name: world.archive.state() for name, world in self.worlds.items()},
+                "archives": self.worlds.state(),
                 "behaviour": self.behaviour.state(),
                 "learner": self.learner.state(),
                 "callbacks": self.callbacks.state(),
@@ -170,67 +145,38 @@ class Trainer:
 
     def train_step(self) -> StepRecord:
         """Return the record of one pass through the phases (docs/design.md), not yet stored."""
-        config, step, clock = self.config, self.step + 1, Clock()
-        # Newborns of the last step would be measured before they have learnt anything.
-        due = self.evolution.is_due(step) and step < config.steps
+        config, step = self.config, self.step + 1
+        clock = Clock(partial(self.callbacks.on_phase, step))
+        due = self.evolution.is_due(step)
         probe = self.evolution.probe_at(step) if due else None
         teachers = len(self.population.by_role(Role.TEACHER))
         rollout = probe.step(config.rollout, teachers) if probe else config.rollout
 
-        @contextmanager
-        def phase(name: str) -> Iterator[None]:
-            self.callbacks.on_phase(step, name)
-            with clock(name):
-                yield
-
-        with phase("match"):
-            matches = make_matches(
-                self.population,
-                config.population.matchmaking,
-                self.ratings,
-                count=rollout.matches,
-                students_per_task=rollout.students_per_task,
-                shares={name: world.share for name, world in self.worlds.items()},
-                step=step,
-                rng=numpy_rng(config.seed, step, "match"),
-            )
-        proposals, shown = self._propose(step, matches, rollout, phase, clock)
-        streamed = self._stream(step, matches, rollout.tasks_per_match)
-        with phase("solve"):
-            posed = posed_tasks(matches, proposals, streamed)
-            rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
-        foreign = self._exchange(step, posed, rollouts, phase)
-        with phase("learn"):
+        played, rounds = self._play(step, rollout, clock)
+        matches, proposals, rollouts = played.matches, played.proposals, played.rollouts
+        foreign = self._exchange(step, played.posed, rollouts, clock)
+        with clock("learn"):
             rewards = assign_rewards(matches, proposals, rollouts, config.learner)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
-            samples = make_samples(
-                matches,
-                proposals,
-                rollouts,
-                rewards,
-                self.population.members,
-                config.learner.frozen,
-            )
-            update, exchange = self._update(step, samples, foreign)
+            update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
-            for _, task in posed:
-                self._archives[task.environment].add([task])
         before = self.population
-        with phase("evolve"):
-            self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, self._cell_of))
+        with clock("evolve"):
+            cell_of = self.worlds.cell_of
+            self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
             measured: dict[str, float] = {}
             if probe:
                 result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
                 seen, measured = with_probe(seen, result), result.metrics()
-            events = self._evolve(step, seen) if due else ()
+            # Newborns of the last step would be measured before they have learnt anything.
+            events = self._evolve(step, seen) if due and step < config.steps else ()
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
-        metrics |= archive_metrics(self._archives)
+        metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
+        metrics |= {"rounds": float(rounds), "mixed_groups": float(mixed_groups(rollouts))}
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
-        valid = [p.outcome for p in proposals if isinstance(p.outcome, Task)]
-        metrics |= outside_share(self._regions, valid)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
             clock.seconds["propose"] + clock.seconds["solve"]
         )
@@ -246,19 +192,69 @@ class Trainer:
             events=events,
             metrics=metrics,
             seconds=clock.seconds | {"store": self._store_seconds},
-            streamed=tuple(task for _, task in streamed),
-            shown=shown,
+            streamed=played.streamed,
+            shown=played.shown,
             exchange=exchange,
+        )
+
+    def _play(self, step: int, rollout: RolloutConfig, clock: Clock) -> tuple[Round, int]:
+        """Match, propose, validate and solve, in rounds until enough groups have mixed verdicts.
+        Returns all rounds as one, and how many there were.
+
+        Further rounds are of the same pairs: DAPO's dynamic sampling (arXiv 2503.14476, section
+        3.2), with teachers who write further tasks.
+        """
+        with clock("match"):
+            pairs = self._match(step, rollout)
+        rounds = [self._round(step, pairs, rollout, clock)]
+        while len(rounds) < rollout.max_rounds:
+            if sum(mixed_groups(item.rollouts) for item in rounds) >= rollout.mixed_groups:
+                break
+            rounds.append(self._round(step, numbered_on(pairs, len(rounds)), rollout, clock))
+        return Round.joined(rounds), len(rounds)
+
+    def _round(
+        self, step: int, matches: tuple[Match, ...], rollout: RolloutConfig, clock: Clock
+    ) -> Round:
+        """The tasks of some matches are written, or drawn from the stream, and solved."""
+        proposals, shown = self._propose(step, matches, rollout, clock)
+        streamed = self._stream(step, matches, rollout.tasks_per_match)
+        with clock("solve"):
+            posed = posed_tasks(matches, proposals, streamed)
+            rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
+        for _, task in posed:
+            self.worlds[task.environment].archive.add([task])
+        return Round(
+            matches, proposals, shown, tuple(task for _, task in streamed), tuple(posed), rollouts
+        )
+
+    def _match(self, step: int, rollout: RolloutConfig) -> tuple[Match, ...]:
+        """Who meets whom in this step."""
+        return make_matches(
+            self.population,
+            self.config.population.matchmaking,
+            self.ratings,
+            count=rollout.matches,
+            students_per_task=rollout.students_per_task,
+            shares={name: world.share for name, world in self.worlds.items()},
+            step=step,
+            rng=numpy_rng(self.config.seed, step, "match"),
         )
 
     def _update(
         self,
         step: int,
-        samples: tuple[Sample, ...],
+        matches: Sequence[Match],
+        proposals: Sequence[Proposal],
+        rollouts: Sequence[Rollout],
+        rewards: Rewards,
         foreign: tuple[ForeignGroup, ...],
     ) -> tuple[UpdateReport, Exchange | None]:
-        """One fused update of all members, from own samples and from groups of other nodes."""
+        """One fused update of all members, from this step's samples and groups of other nodes."""
         members, exchange = self.population.members, None
+        samples = make_samples(
+            matches, proposals, rollouts, rewards, members, self.config.learner.frozen
+        )
         if self.swarm is not None:
             samples, exchange = self.swarm.join(
                 samples, foreign, step, members, self.learner.rescored
@@ -280,57 +276,36 @@ class Trainer:
         return events
 
     def _propose(
-        self,
-        step: int,
-        matches: Sequence[Match],
-        rollout: RolloutConfig,
-        phase: Any,
-        clock: Clock,
+        self, step: int, matches: Sequence[Match], rollout: RolloutConfig, clock: Clock
     ) -> tuple[tuple[Proposal, ...], tuple[Task, ...]]:
         """The teachers write; what is written is validated while others still write. Also returns
         the references that are in no archive."""
-        with phase("propose"):
-            planned = plan_proposals(
-                matches,
-                self.population,
-                self._spaces,
-                self._archives,
-                self.config.curriculum.references,
-                tasks_per_match=rollout.tasks_per_match,
-                reference_count=rollout.references,
-                temperature=rollout.propose_temperature,
-                dropout=rollout.vocabulary_dropout,
-                fits=lambda messages: self._leaves_room(messages, rollout.propose_tokens),
-                step=step,
-                seed=self.config.seed,
-            )
-
+        with clock("propose"):
+            planned = self._plan(step, matches, rollout)
             shown = {
                 task.id: task
                 for plan in planned
                 for task in plan.references
-                if task.id not in self._archives[plan.match.environment]
+                if task.id not in self.worlds[plan.match.environment].archive
             }
-
-            def draft(number: int, completion: Completion) -> tuple[str, Draft]:
-                plan = planned[number]
-                return plan.match.environment, Draft(
-                    plan.kind, completion.text, plan.references, plan.teacher, step
-                )
-
             completions, checks = generate_and_check(
                 self.engine,
                 [plan.request for plan in planned],
                 Sampling(rollout.propose_tokens, rollout.temperature, rollout.top_p),
                 self._checks,
-                self._validate,
-                draft,
+                self.worlds.validate,
+                lambda number, completion: planned[number].draft(completion),
                 partial(self.callbacks.on_texts, "propose"),
             )
-        with phase("validate"):
-            names = [plan.match.environment for plan in planned]
-            outcomes = self._admit(names, checks.results(), completions, shown)
-            clock.seconds["beside/validate"] = checks.busy_seconds
+        with clock("validate"):
+            outcomes = self.worlds.admit(
+                [plan.match.environment for plan in planned],
+                checks.results(),
+                [completion.finished for completion in completions],
+                shown,
+                self._can_be_posed,
+            )
+            clock.add("beside/validate", checks.busy_seconds)
             proposals = tuple(
                 Proposal(
                     step=step,
@@ -340,54 +315,36 @@ class Trainer:
                     references=tuple(task.id for task in plan.references),
                     request=plan.request,
                     completion=completion,
-                    outcome=outcomes[number],
-                    novelty=self._archives[plan.match.environment].novelty(outcomes[number]),
+                    outcome=outcome,
+                    novelty=self.worlds[plan.match.environment].archive.novelty(outcome),
                 )
-                for number, (plan, completion) in enumerate(zip(planned, completions, strict=True))
+                for plan, completion, outcome in zip(planned, completions, outcomes, strict=True)
             )
             return proposals, tuple(shown.values())
 
-    def _admit(
-        self,
-        names: Sequence[str],
-        validated: Sequence[Task | Rejection],
-        completions: Sequence[Completion],
-        shown: Collection[str],
-    ) -> list[Task | Rejection]:
-        """Return what becomes of each proposal, in the environment of its name."""
-        outcomes: dict[int, Task | Rejection] = {}
-        for name, world in self.worlds.items():
-            places = [i for i, other in enumerate(names) if other == name]
-            admitted = admit(
-                [validated[i] for i in places],
-                [completions[i].finished for i in places],
-                world.archive,
-                world.copies,
-                world.held_out,
-                shown,
-                self._can_be_posed,
-            )
-            outcomes.update(zip(places, admitted, strict=True))
-        _check_validated(list(outcomes.values()))
-        return [outcomes[place] for place in range(len(names))]
+    def _plan(
+        self, step: int, matches: Sequence[Match], rollout: RolloutConfig
+    ) -> list[PlannedProposal]:
+        """What each teacher is asked to write."""
+        return plan_proposals(
+            matches,
+            self.population,
+            self.worlds.spaces,
+            self.worlds.archives,
+            self.config.curriculum.references,
+            tasks_per_match=rollout.tasks_per_match,
+            reference_count=rollout.references,
+            temperature=rollout.propose_temperature,
+            dropout=rollout.vocabulary_dropout,
+            fits=lambda messages: self._leaves_room(messages, rollout.propose_tokens),
+            step=step,
+            seed=self.config.seed,
+        )
 
     def _can_be_posed(self, task: Task) -> bool:
         """Return whether a task's prompt leaves room for an attempt."""
-        prompt = self._environments[task.environment].prompt(task)
+        prompt = self.worlds[task.environment].environment.prompt(task)
         return self._leaves_room(prompt, self.config.rollout.solve_tokens)
-
-    def _cell_of(self, task: Task) -> str:
-        """Return the name of the archive cell of a task, whatever its environment."""
-        return str(self._archives[task.environment].cell(task))
-
-    def _validate(self, drafts: Sequence[tuple[str, Draft]]) -> list[Task | Rejection]:
-        """Validate drafts, each in the environment that it was written for."""
-        results: dict[int, Task | Rejection] = {}
-        for name in dict.fromkeys(name for name, _ in drafts):
-            places = [i for i, (other, _) in enumerate(drafts) if other == name]
-            validated = self._spaces[name].validate([drafts[i][1] for i in places])
-            results.update(zip(places, validated, strict=True))
-        return [results[place] for place in range(len(drafts))]
 
     def _stream(self, step: int, matches: Sequence[Match], count: int) -> list[tuple[Match, Task]]:
         """The tasks of every match without a teacher, in the order of matches."""
@@ -397,9 +354,7 @@ class Trainer:
                 continue
             world = self.worlds[match.environment]
             seed = derive_seed(self.config.seed, "stream", step, match.index)
-            tasks = draw_stream(
-                match.environment, world.stream, count, seed, world.held_out, step,
-            )  # fmt: skip
+            tasks = draw_stream(match.environment, world.stream, count, seed, world.held_out, step)
             streamed += [(match, task) for task in tasks if self._can_be_posed(task)]
         return streamed
 
@@ -408,12 +363,12 @@ class Trainer:
         step: int,
         posed: Sequence[tuple[Match, Task]],
         rollouts: Sequence[Rollout],
-        phase: Any,
+        clock: Clock,
     ) -> tuple[ForeignGroup, ...]:
         """Other nodes get this step's rollouts; what there is of theirs is drawn."""
         if self.swarm is None or Role.STUDENT in self.config.learner.frozen:
             return ()
-        with phase("exchange"):
+        with clock("exchange"):
             self.swarm.publish(step, (task for _, task in posed), rollouts)
             return self.swarm.draw(step, self.population.by_role(Role.STUDENT))
 
@@ -427,7 +382,7 @@ class Trainer:
     ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
         rollout = self.config.rollout
-        posings = plan_posings(posed, matches, self.population, self._environments)
+        posings = plan_posings(posed, matches, self.population, self.worlds.environments)
         rollouts, seconds = run_interaction(
             rollout.interaction.begin(posings, attempts, step, self.config.seed),
             self.engine,
@@ -436,15 +391,5 @@ class Trainer:
             self._verify,
             partial(self.callbacks.on_texts, "solve"),
         )
-        clock.seconds["beside/verify"] = seconds
+        clock.add("beside/verify", seconds)
         return tuple(rollouts)
-
-
-def _check_validated(outcomes: Sequence[Task | Rejection]) -> None:
-    """Raises InfrastructureError if the sandbox failed and nothing became a task."""
-    lost = sum(isinstance(outcome, Rejection) and outcome.infra for outcome in outcomes)
-    if lost and not any(isinstance(outcome, Task) for outcome in outcomes):
-        raise InfrastructureError(
-            f"the sandbox failed on {lost} of {len(outcomes)} proposals and none became a task; "
-            "the last checkpoint is intact. Check `redqueen doctor`, then resume"
-        )

@@ -1,9 +1,12 @@
 """What several test modules share."""
 
 import os
+import tempfile
 
 # Test processes run side by side, so each, and each that it starts, has one thread. Before torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where trackio keeps its database; it looks once, when it is imported.
+os.environ["TRACKIO_DIR"] = tempfile.mkdtemp(prefix="trackio-")
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +37,8 @@ TINY: dict[str, Any] = {
         "propose_tokens": 64,
         "solve_tokens": 64,
     },
-    "curriculum": {"seed_tasks": 6},
+    # Thousands of held-out tasks would cost more than all else; tests of them name their suites.
+    "curriculum": {"seed_tasks": 6, "held_out": []},
     "sandbox": {"workers": 1},
     "evolution": {"interval": 2},
     "eval": {"tasks": 6, "samples": 1},

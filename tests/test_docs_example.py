@@ -8,6 +8,7 @@ import pytest
 from redqueen import build
 from redqueen.benchmarks import measure, subjects_of, tasks_of_suite
 from redqueen.config import Config
+from redqueen.open_run import open_run
 from redqueen.report import write_report
 from redqueen.store import EvaluationStore, RunStore
 from redqueen.verify import verify_run
@@ -42,7 +43,7 @@ def test_the_example_trains_with_teachers_reports_and_resumes(
     for name in ("adapters", "optimizer"):
         file = f"checkpoints/step-000002/{name}.safetensors"
         assert (run / file).read_bytes() == (whole / file).read_bytes()
-    opened = build.open_run(run)
+    opened = open_run(run)
     with (
         build.open_environments(opened.config) as environments,
         build.open_engine(opened.config, opened.model) as engine,

@@ -14,6 +14,7 @@ from redqueen.cli import main
 from redqueen.config import Config
 from redqueen.errors import ConfigError
 from redqueen.models.loading import resolve_base
+from redqueen.open_run import open_run
 from redqueen.store import RunStore
 
 Make = Callable[..., Config]
@@ -45,7 +46,7 @@ def test_adapters_in_and_out(
         assert type(trainer.config.policy.learn_tokens) is int
         assert trainer.config.policy.gradient_checkpointing is False
     assert main(["export", str(run), "--member", "3", "--merge", "--out", str(tmp_path / "m")]) == 0
-    opened = build.open_run(run)
+    opened = open_run(run)
     with torch.no_grad(), opened.model.router.route([3]):
         routed = opened.model.base.model(IDS).logits
     assert (plain(tmp_path / "m") - routed).abs().max() <= 1e-4
@@ -74,7 +75,7 @@ def test_founders_from_adapters_and_a_base_that_was_swapped(
     config = tiny(policy=policy, environments=code)
     with build.start(config, tmp_path / "run"):
         pass
-    opened = build.open_run(tmp_path / "run")
+    opened = open_run(tmp_path / "run")
     sources = [str(tmp_path / f"member-{number}") for number in (3, 2)]
     for source, slot in zip(sources, (3, 2), strict=True):
         opened.model.export(slot, source)
@@ -90,7 +91,7 @@ def test_founders_from_adapters_and_a_base_that_was_swapped(
     weights["model.norm.weight"] = weights["model.norm.weight"] * 1.01
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(ConfigError, match=r"has other weights than the run began with"):
-        build.open_run(tmp_path / "run")
+        open_run(tmp_path / "run")
     with (
         pytest.raises(ConfigError, match=r"put them back, or name the place"),
         build.resume(tmp_path / "run"),

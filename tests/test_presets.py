@@ -156,7 +156,7 @@ def weights(directory: Path) -> dict[str, bytes]:
 def few_held_out_tasks() -> Iterator[None]:
     """Every trainer makes the reserved tasks anew: 2,000 of them cost more than a small step."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("redqueen.build.RESERVED", 40)
+        patch.setattr("redqueen.curriculum.worlds.RESERVED", 40)
         yield
 
 

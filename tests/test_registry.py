@@ -50,6 +50,7 @@ class Outside(Component):
 PLACES: dict[str, Any] = {
     "benchmark": lambda table: {"eval": {"benchmarks": [table]}},
     "callback": lambda table: {"callbacks": [table]},
+    "tracker": lambda table: {"tracking": [table]},
     "engine": lambda table: {"engine": table},
     "environment": lambda table: {"environments": {"mine": table}},
     "interaction": lambda table: {"rollout": {"interaction": table}},

@@ -21,13 +21,14 @@ from redqueen import build
 from redqueen.callbacks.base import Callback, Callbacks
 from redqueen.callbacks.database import Snapshot
 from redqueen.config import Config, build_config
-from redqueen.curriculum import Archive, HeldOut, suite_tasks
+from redqueen.curriculum import Archive, HeldOut, World, Worlds, suite_tasks
 from redqueen.engines.base import Engine, OnFinished, Sampling, ignore
 from redqueen.environments.base import sources_of
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
-from redqueen.parts import Parts, World
+from redqueen.open_run import open_run
+from redqueen.parts import Parts
 from redqueen.population import Population, RatingSystem
 from redqueen.store import RunStore
 from redqueen.trainer import Trainer
@@ -365,8 +366,8 @@ def outcomes_of(trainer: Trainer, keep: Keep, validated: list[Task]) -> list[str
 
 
 def test_held_out_tasks_and_duplicates_are_rejected(tiny: Make, tmp_path: Path) -> None:
-    keep = Keep()
-    with build.start(tiny(steps=1), tmp_path / "run", callbacks=[keep]) as trainer:
+    keep, config = Keep(), tiny(steps=1, curriculum={"held_out": "all"})
+    with build.start(config, tmp_path / "run", callbacks=[keep]) as trainer:
         seed = trainer.config.eval.seed
         held_out = [
             suite_tasks(code_of(trainer), n, 1, seed)[0] for n in ("held-out", "handwritten")
@@ -468,7 +469,7 @@ def test_a_base_that_moved_is_named_on_resuming(tiny: Make, tmp_path: Path) -> N
         pass
     with build.resume(tmp_path / "run", base=str(tmp_path / "new")) as trainer:
         assert trainer.run()
-    assert build.open_run(tmp_path / "run").config.policy.base == str(tmp_path / "new")
+    assert open_run(tmp_path / "run").config.policy.base == str(tmp_path / "new")
 
 
 def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:
@@ -484,7 +485,7 @@ def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:
         pass
 
 
-def toy_trainer(storage: Any, steps: int = 2) -> Trainer:
+def toy_trainer(storage: Any, steps: int = 2, **rollout: int) -> Trainer:
     """A trainer of two students on ten tasks of a toy environment; no sandbox, no database."""
     config = build_config(
         {
@@ -492,7 +493,7 @@ def toy_trainer(storage: Any, steps: int = 2) -> Trainer:
             "callbacks": [],
             "environments": {"parity": {"type": "tests.toy:Parity"}},
             "population": {"teachers": 0, "students": 2},
-            "rollout": {"matches": 2, "tasks_per_match": 4, "attempts": 4},
+            "rollout": {"matches": 2, "tasks_per_match": 4, "attempts": 4, **rollout},
             "evolution": {"enabled": False},
             "eval": {"enabled": False},
         }
@@ -506,7 +507,7 @@ def toy_trainer(storage: Any, steps: int = 2) -> Trainer:
     )  # fmt: skip
     parts = Parts(
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
-        worlds={"parity": world}, ratings=RatingSystem(config.population),
+        worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
         population=Population.founders(config.population),
         evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),
         behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100, base_digest="",
@@ -565,6 +566,64 @@ def test_a_callback_that_fails_is_reported_once_and_ends_nothing(
     assert [r.message for r in caplog.records if "a tracker is down" in r.message] == [
         "the callback Breaks failed in on_step and is skipped there: ValueError: a tracker is down"
     ]
+
+
+@pytest.mark.parametrize(("goal", "limit"), [(0, 4), (6, 4), (100, 3)])
+def test_tasks_are_posed_until_enough_groups_are_mixed(goal: int, limit: int) -> None:
+    memory = Memory()
+    trainer = toy_trainer(memory, mixed_groups=goal, max_rounds=limit)
+    with trainer:
+        assert trainer.run()
+    for record in memory.records:
+        mixed = [0]
+        for size in range(8, len(record.rollouts) // 4 + 1, 8):  # of two matches with four tasks
+            groups: dict[str, set[bool]] = {}
+            for rollout in record.rollouts[: 4 * size]:
+                right = rollout.verdict is Verdict.CORRECT
+                groups.setdefault(rollout.group, set()).add(right)
+            assert len(groups) == size
+            mixed.append(sum(len(seen) == 2 for seen in groups.values()))
+        rounds = len(mixed) - 1
+        assert record.metrics["rounds"] == rounds
+        assert record.metrics["mixed_groups"] == mixed[-1]
+        assert all(count < goal for count in mixed[1:-1])
+        assert mixed[-1] >= goal or rounds == limit
+        assert [match.match.index for match in record.matches] == list(range(2 * rounds))
+        assert len(record.streamed) == 8 * rounds
+
+
+class Calls(Callback):
+    """Keeps the names of what it is told."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def on_start(self) -> None:
+        self.names.append("start")
+
+    def on_phase(self, step: int, phase: str) -> None:
+        self.names.append(phase)
+
+    def on_texts(self, phase: str, finished: int, total: int) -> None:
+        if finished == total:
+            self.names.append(f"texts of {phase}")
+
+    def on_step(self, record: StepRecord) -> None:
+        self.names.append("step")
+
+    def on_end(self, finished: bool) -> None:
+        self.names.append(f"end, finished {finished}")
+
+
+def test_callbacks_are_told_of_everything_in_order() -> None:
+    calls = Calls()
+    trainer = toy_trainer(Memory(), steps=1)
+    trainer.callbacks = Callbacks([calls])
+    with trainer:
+        assert trainer.run()
+    solve = ["solve", "texts of solve"]
+    told = ["start", "match", "propose", "validate", *solve, "learn", "evolve", "store", "step"]
+    assert [*dict.fromkeys(calls.names)] == [*told, "end, finished True"]
 
 
 FULL = {

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from redqueen.environments.code.styles import INPUT
 from redqueen.environments.code.traced import GenerationError, Program, draw_program, more_inputs
 from redqueen.environments.code.traced.cases import arguments
 from redqueen.environments.code.traced.messages import blurred_message
 from redqueen.environments.code.traced.programs import copied
-from redqueen.environments.code.traced.prompts import ANSWER, INPUT, THINK, TRACED, listing
+from redqueen.environments.code.traced.prompts import ANSWER, THINK, TRACED, listing
 from redqueen.environments.code.traced.trace import trace_call
 from redqueen.environments.code.traced.trace_lines import TraceError
 from redqueen.environments.code.traced.values import random_value

@@ -1,7 +1,7 @@
 """Measure the second seedling on its graded suites, by kind and band, with the quality of its
 proposals.
 
-    python -m recipes.seedling2.evaluate --model build/seedling2-final/model --tasks 300
+    python -m recipes.seedling2.evaluate --model build/seedling2-final/model
 
 Prints Markdown tables; `--write CARD` puts them between the marks of a card.
 """
@@ -10,14 +10,13 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from random import Random
 
 from recipes.seedling.evaluate import MARKS, percent
-from recipes.seedling2.suites import SOURCES, SUITES
 from redqueen.build import open_engine, open_environments
 from redqueen.config import Config, load_config
+from redqueen.curriculum import suite_tasks
 from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Attempt, Draft
 from redqueen.environments.code.environment import CodeEnvironment
@@ -31,6 +30,7 @@ from redqueen.types import Completion, Rejection, Request, Task, Verdict
 
 SEED = 90_001
 REFERENCE_BANDS = (1, 2, 3, 4)
+SUITES = ("held-out", "middle", "far")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +148,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="build/seedling2-final/model")
-    parser.add_argument("--tasks", type=int, default=300, help="of each suite and kind")
+    parser.add_argument("--tasks", type=int, default=900, help="of each suite")
     parser.add_argument("--proposals", type=int, default=300)
-    parser.add_argument("--longest", type=int, default=384, help="tokens of an answer; far: 512")
+    parser.add_argument("--longest", type=int, default=384, help="tokens of a held-out answer")
     parser.add_argument("--modes", nargs="+", default=["greedy", "sampled"])
     parser.add_argument("--suites", nargs="+", default=list(SUITES))
     parser.add_argument("--texts", type=Path, help="write prompts and texts to this file")
@@ -166,14 +166,13 @@ def main() -> None:
         assert isinstance(code, CodeEnvironment)
         results: list[Result] = []
         for suite in args.suites:
-            longest = args.longest if suite == "near" else max(args.longest, 512)
-            for kind in code.kinds:
-                tasks = list(islice(SOURCES[suite](code, kind, SEED), args.tasks))
-                for mode in args.modes:
-                    some, texts = solve(engine, code, suite, tasks, mode, longest)
-                    results += some
-                    if args.texts:
-                        _keep(args.texts, model, tasks, some, texts)
+            longest = args.longest if suite == "held-out" else max(args.longest, 512)
+            tasks = sorted(suite_tasks(code, suite, args.tasks, SEED), key=lambda task: task.kind)
+            for mode in args.modes:
+                some, texts = solve(engine, code, suite, tasks, mode, longest)
+                results += some
+                if args.texts:
+                    _keep(args.texts, model, tasks, some, texts)
         lines += [*solve_tables(results), ""] if results else []
         if args.proposals:
             drafts = propose(engine, code, config, args.proposals)

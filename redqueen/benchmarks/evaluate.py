@@ -108,6 +108,44 @@ class _Unit:
         return self.mode, self.subject.room
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One attempt of a unit, before it is written."""
+
+    unit: _Unit
+    number: int
+    request: Request
+
+    @classmethod
+    def of(
+        cls, unit: _Unit, number: int, prompts: Mapping[str, Environment], seed: int
+    ) -> "_Planned":
+        draws = derive_seed(seed, unit.task.id, number)
+        environment = prompts[unit.task.environment]
+        return cls(unit, number, unit.subject.request(environment, unit.task, draws))
+
+    def attempt(self, completion: Completion) -> Attempt:
+        return Attempt(self.unit.task, completion.text)
+
+    def row(
+        self, suite: str, completion: Completion, verification: Verification
+    ) -> EvaluationAttempt:
+        return EvaluationAttempt(
+            suite=suite,
+            subject=self.unit.subject.name,
+            mode=self.unit.mode.name,
+            task_id=self.unit.task.id,
+            attempt=self.number,
+            temperature=self.unit.mode.temperature,
+            request=self.request,
+            completion=completion,
+            verdict=verification.verdict,
+            answer=verification.answer,
+            partial_score=verification.partial_score,
+            metrics=verification.metrics,
+        )
+
+
 def evaluate(
     engine: Engine,
     verify: Verifier,
@@ -146,56 +184,29 @@ def evaluate(
     units = [unit for unit in units if unit.key not in finished]
     total, rows = sum(unit.mode.attempts for unit in units), list[EvaluationAttempt]()
     background = Background("evaluation")
+
+    def write(part: Sequence[_Unit], before: int) -> list[EvaluationAttempt]:
+        """The attempts of one batch; `before` have been made already."""
+        planned = [
+            _Planned.of(unit, number, prompts, seed)
+            for unit in part
+            for number in range(unit.mode.attempts)
+        ]
+        completions, checks = generate_and_check(
+            engine,
+            [item.request for item in planned],
+            Sampling(max_new_tokens * part[0].subject.room, part[0].mode.temperature),
+            background,
+            partial(_verify_twice, verify),
+            lambda number, completion: planned[number].attempt(completion),
+            lambda made, _: on_progress(before + made, total),
+        )
+        results = zip(planned, completions, checks.results(), strict=True)
+        return [item.row(suite, completion, verified) for item, completion, verified in results]
+
     try:
         for part in _batches(units, batch):
-            planned = [(unit, number) for unit in part for number in range(unit.mode.attempts)]
-            requests = [
-                unit.subject.request(
-                    prompts[unit.task.environment],
-                    unit.task,
-                    derive_seed(seed, unit.task.id, number),
-                )
-                for unit, number in planned
-            ]
-
-            def attempt(
-                number: int,
-                completion: Completion,
-                planned: Sequence[tuple[_Unit, int]] = planned,
-            ) -> Attempt:
-                return Attempt(planned[number][0].task, completion.text)
-
-            def count(made: int, _: int, before: int = len(rows)) -> None:
-                on_progress(before + made, total)
-
-            completions, checks = generate_and_check(
-                engine,
-                requests,
-                Sampling(max_new_tokens * part[0].subject.room, part[0].mode.temperature),
-                background,
-                partial(_verify_twice, verify),
-                attempt,
-                count,
-            )
-            fresh = [
-                EvaluationAttempt(
-                    suite=suite,
-                    subject=unit.subject.name,
-                    mode=unit.mode.name,
-                    task_id=unit.task.id,
-                    attempt=number,
-                    temperature=unit.mode.temperature,
-                    request=request,
-                    completion=completion,
-                    verdict=verification.verdict,
-                    answer=verification.answer,
-                    partial_score=verification.partial_score,
-                    metrics=verification.metrics,
-                )
-                for (unit, number), request, completion, verification in zip(
-                    planned, requests, completions, checks.results(), strict=True
-                )
-            ]
+            fresh = write(part, len(rows))
             _check(fresh)
             on_attempts(fresh)
             rows += fresh

@@ -21,7 +21,6 @@ class RunInfo:
     config: Config
     step: int
     """Steps done before."""
-    base_parameters: int
     stop_asked: Callable[[], bool] = lambda: False
     """Whether somebody has asked the run to stop after the step that goes on."""
 
@@ -30,7 +29,7 @@ class Callback:
     """Every method does nothing unless it is overridden. All run in the loop's own thread."""
 
     def on_start(self) -> None:
-        """The parts are made; the first step comes next."""
+        """The loop begins."""
 
     def on_phase(self, step: int, phase: str) -> None:
         """A phase of a step begins."""
@@ -45,8 +44,9 @@ class Callback:
     def on_step(self, record: StepRecord) -> None:
         """A step is done. Its storage may still go on."""
 
-    def on_evaluation(self, suite: str, done: int, total: int) -> None:
-        """Some attempts of an evaluation are done."""
+    def on_evaluation(self, step: int, results: Mapping[str, float]) -> None:
+        """The members have been measured after a step: `eval/<suite>/<mode>/<who>` -> share of
+        right answers. It comes to a callback of its own, after `on_end` or long after the run."""
 
     def on_end(self, finished: bool) -> None:
         """The loop has ended: at the last step (True), or because it was asked to stop."""
@@ -114,9 +114,9 @@ class Callbacks(Callback):
         """Tell all that a step is done."""
         self._all("on_step", record)
 
-    def on_evaluation(self, suite: str, done: int, total: int) -> None:
-        """Tell all how far an evaluation is."""
-        self._all("on_evaluation", suite, done, total)
+    def on_evaluation(self, step: int, results: Mapping[str, float]) -> None:
+        """Tell all what an evaluation has come to."""
+        self._all("on_evaluation", step, results)
 
     def on_end(self, finished: bool) -> None:
         """Tell all that the loop has ended."""

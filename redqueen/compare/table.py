@@ -12,7 +12,7 @@ from rich.text import Text
 from redqueen.compare.plan import Work
 from redqueen.compare.results import MODES, Answers, Floats, RunResult, thirds
 from redqueen.compare.study import Study
-from redqueen.formatting import plural
+from redqueen.formatting import plural, points, span
 from redqueen.report.charts import esc, tag
 from redqueen.report.heldout import kind_order
 from redqueen.report.statistics import Effect, Estimate, cross_fitted, crossed_mean, mean_over_runs
@@ -49,8 +49,7 @@ def interval(e: Estimate, *, signed: bool = False, scale: float = 100.0, digits:
     """`low to high`; `no interval` with one run, which has none."""
     if not np.isfinite(e.low):
         return "no interval"
-    sign = "+" if signed else ""
-    return f"{scale * e.low:{sign}.{digits}f} to {scale * e.high:{sign}.{digits}f}"
+    return span(e.low, e.high, signed, scale, digits)
 
 
 def _share(effect: Effect | None) -> Cell:
@@ -66,7 +65,7 @@ def _gain(effect: Effect | None) -> Cell:
     if effect is None:
         return EMPTY
     e = effect.estimate()
-    return f"{100 * e.value:+.1f}", interval(e, signed=True)
+    return points(e.value, signed=True), interval(e, signed=True)
 
 
 def _over_runs(values: Sequence[float]) -> Effect | None:

@@ -27,6 +27,12 @@ class RolloutConfig(Section):
     """Proposals a teacher writes for one match."""
     attempts: int = Field(8, ge=1)
     """G: attempts at each valid task, by every student that it goes to."""
+    mixed_groups: int = Field(0, ge=0)
+    """Pose further tasks until a step has so many groups with mixed verdicts, the only ones that a
+    group's own baseline can learn from (DAPO's dynamic sampling, arXiv 2503.14476); 0: take what
+    comes. Not in a probe."""
+    max_rounds: int = Field(4, ge=1)
+    """The limit of that: a step has at most so many times its matches."""
     students_per_task: Students = 1
     """Students that attempt a task: 1 is the matched one alone, k adds k - 1 others, `all` adds
     everybody. A teacher's reward is of all their attempts."""

@@ -43,6 +43,9 @@ class Config(Section):
     """CPU threads of torch; 0 leaves its default."""
     callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "alarms")
     """What watches the run, in this order."""
+    tracking: tuple[Annotated[Any, Of("tracker")], ...] = ()
+    """Where curves go besides the run's own database: `tensorboard`, `wandb`, `trackio`, each an
+    extra of the same name."""
     policy: PolicyConfig = PolicyConfig()
     engine: Annotated[Any, Of("engine", "auto")] = Field("auto")
     """What writes text: `torch`, `cpu` (worker processes and compiled kernels, extra `cpu`), or

@@ -7,6 +7,7 @@ from redqueen.curriculum.near_copies import CopyIndex
 from redqueen.curriculum.samplers import ReferenceRule
 from redqueen.curriculum.seed_region import SeedRegion, outside_share
 from redqueen.curriculum.stream import draw_stream
+from redqueen.curriculum.worlds import World, Worlds, make_world
 
 __all__ = [
     "RESERVED",
@@ -16,10 +17,13 @@ __all__ = [
     "HeldOut",
     "ReferenceRule",
     "SeedRegion",
+    "World",
+    "Worlds",
     "admit",
     "archive_metrics",
     "check_sources",
     "draw_stream",
+    "make_world",
     "outside_share",
     "suite_tasks",
 ]

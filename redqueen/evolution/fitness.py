@@ -115,6 +115,7 @@ class Probe(Fitness):
                 "students_per_task": "all",
                 "tasks_per_match": self.tasks,
                 "attempts": self.attempts,
+                "mixed_groups": 0,
             }
         )
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -149,3 +150,16 @@ def _cross_evaluation(
                 )
             )
     return further
+
+
+def numbered_on(matches: Sequence[Match], round_: int) -> tuple[Match, ...]:
+    """Return the same pairs once more, numbered as the matches of round `round_` (from 0)."""
+    offset = round_ * len(matches)
+    return tuple(
+        replace(
+            match,
+            index=match.index + offset,
+            tasks_of=None if match.tasks_of is None else match.tasks_of + offset,
+        )
+        for match in matches
+    )

@@ -76,7 +76,7 @@ RULES: Mapping[str, Rule] = {
         0.25,
         "A group of equal verdicts has no advantage, so its attempts were paid for in vain.",
         "Change what is too easy or too hard: environments.code.kinds, the base, "
-        'learner.teacher.reward = "variance"; or raise rollout.attempts.',
+        'learner.teacher.reward = "variance"; raise rollout.attempts, or set rollout.mixed_groups.',
     ),
     "teacher_reward": Rule(
         "teachers' reward on fixed students, late minus early, in standard errors",
@@ -170,7 +170,7 @@ def _teacher_reward(run: RunReader, late: frozenset[int]) -> Reading | None:
     if error == 0.0:
         return None
     low, high = change - 1.96 * error, change + 1.96 * error
-    return Reading(change / error, f"{change:+.3f} ({low:+.3f} to {high:+.3f})")
+    return Reading(change / error, f"{change:+z.3f} ({low:+z.3f} to {high:+z.3f})")
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from redqueen.formatting import points, span
 from redqueen.report.statistics import (
     Estimate,
     Floats,
@@ -166,7 +167,7 @@ def _estimates(table: _Table, weights: Mapping[str, NDArray[np.float64]], mode: 
 
 
 def _bands(table: _Table, weights: Mapping[str, NDArray[np.float64]], mean: str) -> list[BandPoint]:
-    points = []
+    curve = []
     for band in sorted(set(table.bands.tolist())):
         rates_nS = table.rates_nS[table.bands == band]
         draws_RS = bootstrap_means(rates_nS, numpy_rng("held-out band", band))
@@ -175,8 +176,40 @@ def _bands(table: _Table, weights: Mapping[str, NDArray[np.float64]], mean: str)
             for label in ("base", mean)
             if label in weights
         }
-        points.append(BandPoint(band, estimates.get("base"), estimates[mean]))
-    return points
+        curve.append(BandPoint(band, estimates.get("base"), estimates[mean]))
+    return curve
+
+
+def _lines(table: _Table) -> dict[str, list[str]]:
+    """Return the subjects that each line of the result averages, by its label."""
+    measured = [s for s in table.subjects if s not in NO_MEMBERS]
+    means = table.rates_nS.mean(axis=0)
+    order = sorted(measured, key=lambda s: (-means[table.subjects.index(s)], s))
+    bases = {BASE: [BASE], HELPED: [ELICITED]}
+    chosen = {label: names for label, names in bases.items() if names[0] in table.subjects}
+    if len(measured) == 1:
+        chosen["student"] = measured
+    else:
+        chosen |= {"population mean": measured, "best student": order[:1], "weakest": order[-1:]}
+    if AVERAGE in table.subjects:
+        chosen["average adapter"] = [AVERAGE]
+    return chosen
+
+
+def _parts(tables: Mapping[str, _Table], chosen: Mapping[str, Sequence[str]]) -> _Parts:
+    """Return the estimates of each line in all modes."""
+    parts: _Parts = {label: ({}, {}, {}) for label in chosen}
+    for mode, table in tables.items():
+        # A subject that this mode lacks takes its line out of the mode, not a false zero in.
+        present = {
+            label: _weights(table.subjects, members)
+            for label, members in chosen.items()
+            if set(members) <= set(table.subjects)
+        }
+        for label, estimates in _estimates(table, present, mode).items():
+            for known, added in zip(parts[label], estimates, strict=True):
+                known |= added
+    return parts
 
 
 def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldOut | None:
@@ -204,29 +237,9 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
         return None
     modes = tuple(tables)
     first = tables[modes[0]]
-    measured = [s for s in first.subjects if s not in NO_MEMBERS]
-    means = first.rates_nS.mean(axis=0)
-    order = sorted(measured, key=lambda s: (-means[first.subjects.index(s)], s))
-    bases = {BASE: [BASE], HELPED: [ELICITED]}
-    chosen = {label: names for label, names in bases.items() if names[0] in first.subjects}
-    if len(measured) == 1:
-        chosen["student"] = measured
-    else:
-        chosen |= {"population mean": measured, "best student": order[:1], "weakest": order[-1:]}
-    if AVERAGE in first.subjects:
-        chosen["average adapter"] = [AVERAGE]
-    parts: _Parts = {label: ({}, {}, {}) for label in chosen}
-    for mode, table in tables.items():
-        # A subject that this mode lacks takes its line out of the mode, not a false zero in.
-        present = {
-            label: _weights(table.subjects, members)
-            for label, members in chosen.items()
-            if set(members) <= set(table.subjects)
-        }
-        for label, estimates in _estimates(table, present, mode).items():
-            for known, added in zip(parts[label], estimates, strict=True):
-                known |= added
-    mean = "student" if len(measured) == 1 else "population mean"
+    chosen = _lines(first)
+    parts = _parts(tables, chosen)
+    mean = next(label for label in ("population mean", "student") if label in chosen)
     return HeldOut(
         suite=suite,
         step=run.evaluated_step(suite),
@@ -238,7 +251,7 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
             for mode, t in tables.items()
             for kind in (*kind_order(t.kinds.tolist()), ALL)
         },
-        students=len(measured),
+        students=len(chosen[mean]),
         standings=tuple(
             Standing(
                 label,
@@ -272,8 +285,8 @@ def verdict_sentence(result: HeldOut) -> str:
     if over is None:
         return text
     return (
-        f"{text} Over the elicited base: {100 * over.value:+.1f} points "
-        f"({100 * over.low:+.1f} to {100 * over.high:+.1f})."
+        f"{text} Over the elicited base: {points(over.value, signed=True)} points "
+        f"({span(over.low, over.high, signed=True)})."
     )
 
 
@@ -288,13 +301,13 @@ def _over_base(result: HeldOut) -> str:
     gain = line.gains.get(key)
     if gain is None:
         return f"{text} (95% interval {rate.low:.1%} to {rate.high:.1%})."
-    interval = f"95% interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
-    points = f"{abs(100 * gain.value):.1f} points"
+    interval = f"95% interval {span(gain.low, gain.high, signed=True)}"
+    size = f"{points(abs(gain.value))} points"
     if gain.low > 0:
-        return f"{text}, {points} more than the base model ({interval})."
+        return f"{text}, {size} more than the base model ({interval})."
     if gain.high < 0:
-        return f"{text}, {points} less than the base model ({interval})."
+        return f"{text}, {size} less than the base model ({interval})."
     return (
         f"{text}, no clear difference from the base model "
-        f"({100 * gain.value:+.1f} points, {interval})."
+        f"({points(gain.value, signed=True)} points, {interval})."
     )

@@ -9,6 +9,7 @@ from redqueen.alarms import CAUSES
 from redqueen.report.benchmarks import Line, benchmark_lines
 from redqueen.report.health import Sign, health
 from redqueen.report.heldout import HeldOut, ordered_suites, summarize
+from redqueen.report.rarefaction import shuffled_coverage
 from redqueen.store import (
     Attempt,
     MatrixCell,
@@ -91,6 +92,8 @@ class RunData:
     background: Sequence[PhaseTime]
     """What went on at the same time as phases."""
     coverage: Points
+    shuffled_coverage: Points
+    """Of the same tasks in random order."""
     kind_coverage: Mapping[str, Points]
     diversity: Mapping[tuple[str, str], Points]
     """(group, measure) -> its course."""
@@ -224,6 +227,7 @@ def read_run(run: RunReader) -> RunData:
         phases=run.load_phases(),
         background=run.load_phases(background=True),
         coverage=run.load_metrics("coverage"),
+        shuffled_coverage=shuffled_coverage(run),
         kind_coverage={name: points for name, points in courses.items() if points},
         diversity={key: points for key, points in diversity.items() if points},
         alarms={name: steps for name, steps in alarms.items() if steps},

@@ -1,6 +1,6 @@
 """The held-out result on the page: dots with intervals, rates by difficulty, the table."""
 
-from redqueen.formatting import plural
+from redqueen.formatting import plural, points, span
 from redqueen.report.charts import (
     Dot,
     LineStyle,
@@ -122,8 +122,8 @@ def _gain_cell(e: Estimate | None) -> str:
     if e is None:
         return tag("td", "\u2013")
     kind = "up" if e.low > 0 else "down" if e.high < 0 else None
-    interval = f"{100 * e.low:+.1f} to {100 * e.high:+.1f}"
-    return tag("td", f"{100 * e.value:+.1f}", tag("small", esc(interval)), class_=kind)
+    interval = tag("small", esc(span(e.low, e.high, signed=True)))
+    return tag("td", points(e.value, signed=True), interval, class_=kind)
 
 
 def table(result: HeldOut) -> str:

@@ -7,7 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from redqueen.formatting import duration, plural
+from redqueen.formatting import duration, plural, points, span
 from redqueen.report.health import Word, health
 from redqueen.report.heldout import (
     ALL,
@@ -32,8 +32,8 @@ def _gain(estimate: Estimate | None) -> Text:
     if estimate is None:
         return Text("-", style="dim")
     style = "green" if estimate.low > 0 else "red" if estimate.high < 0 else ""
-    text = Text(f"{100 * estimate.value:+.1f}", style=style)
-    text.append(f"\n{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}", style="dim")
+    text = Text(points(estimate.value, signed=True), style=style)
+    text.append(f"\n{span(estimate.low, estimate.high, signed=True)}", style="dim")
     return text
 
 

@@ -217,6 +217,10 @@ def coverage(run: RunData) -> str:
     series = [
         Series("coverage", list(last.items()), "var(--teacher)", label=f"{points[-1][1]:.0%}")
     ]
+    if run.shuffled_coverage:
+        shuffled = {place[step].x: value for step, value in run.shuffled_coverage}
+        name = "in random order"
+        series.append(Series(name, list(shuffled.items()), "var(--base)", label=name))
     for (kind, course), color in zip(run.kind_coverage.items(), KIND_COLORS, strict=False):
         of_kind = {place[step].x: value for step, value in course}
         series.append(Series(kind, list(of_kind.items()), color, label=kind, faded=True))
@@ -225,6 +229,8 @@ def coverage(run: RunData) -> str:
         f"{value:.0%} after step {step}" for step, value in dict([points[0], points[-1]]).items()
     )
     caption += "."
+    if run.shuffled_coverage:
+        caption += " Only what differs from the same tasks in random order is a move to new cells."
     chart = responsive(lambda width: line_chart(series, style, width), HALF)
     return figure("coverage", heading, chart, caption)
 

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from redqueen.background import Background, Batches
 from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Attempt, Environment, Verification
+from redqueen.environments.dispatch import dispatch
 from redqueen.errors import InfrastructureError
 from redqueen.rollouts.interactions.base import Interaction
 from redqueen.types import Completion, Request, Rollout, Task, Verdict
@@ -34,12 +35,8 @@ def verifier_of(environments: Mapping[str, Environment]) -> Verifier:
     """Return a function that sends each attempt to the environment of its task."""
 
     def verify(attempts: Sequence[Attempt]) -> list[Verification]:
-        results: dict[int, Verification] = {}
-        for name in dict.fromkeys(attempt.task.environment for attempt in attempts):
-            places = [i for i, a in enumerate(attempts) if a.task.environment == name]
-            verified = environments[name].verify([attempts[i] for i in places])
-            results.update(zip(places, verified, strict=True))
-        return [results[place] for place in range(len(attempts))]
+        names = [attempt.task.environment for attempt in attempts]
+        return dispatch(names, attempts, lambda name, some: environments[name].verify(some))
 
     return verify
 

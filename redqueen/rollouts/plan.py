@@ -1,15 +1,27 @@
 """What is asked of whom in a step: proposals of teachers, tasks put to students."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import chain
 
 from redqueen.curriculum.archive import Archive
 from redqueen.curriculum.samplers import ReferenceRule
-from redqueen.environments.base import Environment, TaskSpace
+from redqueen.environments.base import Draft, Environment, TaskSpace
 from redqueen.population import Population
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.interactions.base import Posing
-from redqueen.types import Match, Messages, Proposal, Request, Suppression, Task
+from redqueen.types import (
+    Completion,
+    Match,
+    Messages,
+    Proposal,
+    Request,
+    Rollout,
+    Suppression,
+    Task,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,11 @@ class PlannedProposal:
     kind: str
     references: tuple[Task, ...]
     request: Request
+
+    def draft(self, completion: Completion) -> tuple[str, Draft]:
+        """Return what was written, to be validated, with the name of its environment."""
+        match, text = self.match, completion.text
+        return match.environment, Draft(self.kind, text, self.references, self.teacher, match.step)
 
 
 def plan_proposals(
@@ -95,3 +112,31 @@ def plan_posings(
             if match.root == root.index:
                 planned.append(Posing(match, task, prompt, population.by_id(match.student)))
     return planned
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What some matches came to before anything is learnt from it."""
+
+    matches: tuple[Match, ...]
+    proposals: tuple[Proposal, ...]
+    shown: tuple[Task, ...]
+    """References that are in no archive."""
+    streamed: tuple[Task, ...]
+    posed: tuple[tuple[Match, Task], ...]
+    rollouts: tuple[Rollout, ...]
+
+    @classmethod
+    def joined(cls, rounds: Sequence["Round"]) -> "Round":
+        """Return several rounds as one."""
+        columns = ([getattr(item, field.name) for item in rounds] for field in fields(cls))
+        return cls(*(tuple(chain.from_iterable(column)) for column in columns))
+
+
+def mixed_groups(rollouts: Sequence[Rollout]) -> int:
+    """Return how many groups have right answers and others, failures of ours left out."""
+    verdicts: defaultdict[str, set[bool]] = defaultdict(set)
+    for rollout in rollouts:
+        if rollout.verdict is not Verdict.INFRA_ERROR:
+            verdicts[rollout.group].add(rollout.verdict is Verdict.CORRECT)
+    return sum(len(seen) == 2 for seen in verdicts.values())

@@ -7,9 +7,8 @@ is known to do otherwise (see `differences`), which is unsupported.
 """
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
+from redqueen.closing import Closing
 from redqueen.config.sandbox import SandboxConfig
 from redqueen.sandbox.agreement import agrees
 from redqueen.sandbox.base import Call, Outcome, OutcomeKind, Sandbox
@@ -20,7 +19,7 @@ from redqueen.sandbox.monty import MontySandbox
 _DISAGREES = "monty may not do this as CPython does ({}); set sandbox.backend to auto or cpython"
 
 
-class AutoSandbox:
+class AutoSandbox(Closing):
     """Asks `first` where both agree, and `second` for the rest and whenever `first` has no value.
 
     It closes both.
@@ -58,19 +57,8 @@ class AutoSandbox:
         self._first.close()
         self._second.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class MontyAlone:
+class MontyAlone(Closing):
     """Asks monty but for what it is known to do otherwise than CPython: that is unsupported."""
 
     python = "pure"
@@ -98,14 +86,3 @@ class MontyAlone:
     def close(self) -> None:
         """End all worker processes. Safe to call twice."""
         self._monty.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

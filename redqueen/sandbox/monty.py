@@ -24,16 +24,13 @@ square of a huge integer) after 2 x (seconds + GRACE); nothing takes longer than
 SHARED_TIME x seconds + GRACE once.
 """
 
-import itertools
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import pydantic_monty
 
+from redqueen.closing import Closing
 from redqueen.config import SandboxConfig
 from redqueen.errors import InfrastructureError
 from redqueen.sandbox.base import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, State
@@ -42,15 +39,13 @@ from redqueen.sandbox.literals import (
     MAX_CHARS,
     MAX_DEPTH,
     canonical_repr,
-    plain_problem,
 )
+from redqueen.sandbox.workers import MESSAGE_CHARS, WorkerThreads, refused
 
 GRACE = 0.5
 """Seconds past the limit after which a hanging worker is killed from outside."""
 PRINT_BYTES = 65_537
 """What a program may print; printed text is dropped, more of it is an `output` outcome."""
-MESSAGE_CHARS = 300
-
 SHARED_CALLS = 1024
 """Most calls in one session."""
 SHARED_TIME = 0.25
@@ -113,12 +108,11 @@ for code, function, once, several in batch:
         reports.append(run(code, function, args, kept if once else []))
 reports
 """
-_Item = TypeVar("_Item")
 _Report = tuple[str, str, str]
 """Status, exception's name, detail."""
 
 
-class MontySandbox:
+class MontySandbox(Closing):
     """Runs calls on `config.workers` monty processes, one thread of ours for each.
 
     Raises:
@@ -164,15 +158,15 @@ class MontySandbox:
             raise InfrastructureError(
                 f"the monty sandbox cannot start: {error}; {_REMEDY}"
             ) from error
-        self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="sandbox")
+        self._threads = WorkerThreads(config.workers, "sandbox")
         self._closed = False
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """See `Sandbox.run`."""
         if self._closed:
             raise InfrastructureError("the sandbox is closed; make a new one with make_sandbox")
-        outcomes = _refused(calls)
-        taken = [number for number, refusal in enumerate(outcomes) if refusal is None]
+        outcomes = refused(calls)
+        taken = [number for number in range(len(calls)) if number not in outcomes]
         again: list[int] = []
 
         def alone(number: int) -> None:
@@ -190,44 +184,16 @@ class MontySandbox:
             for number, report in zip(numbers, reports, strict=True):
                 outcomes[number] = _outcome(*report)
 
-        self._spread(together, _sessions(calls, taken, self._workers))
-        self._spread(alone, again)
-        return [outcome for outcome in outcomes if outcome is not None]
-
-    def _spread(self, work: Callable[[_Item], None], items: Sequence[_Item]) -> None:
-        """`work` on all items, on as many threads as there are workers."""
-        indices = itertools.count()
-        stop = threading.Event()
-
-        def drain() -> None:
-            # next() on a count is atomic, so each item is taken by one thread.
-            while not stop.is_set() and (index := next(indices)) < len(items):
-                work(items[index])
-
-        futures = [self._threads.submit(drain) for _ in range(min(self._workers, len(items)))]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            stop.set()
+        self._threads.spread(together, _sessions(calls, taken, self._workers))
+        self._threads.spread(alone, again)
+        return [outcomes[number] for number in range(len(calls))]
 
     def close(self) -> None:
         """End all worker processes. Safe to call twice."""
         if not self._closed:
             self._closed = True
-            self._threads.shutdown(wait=True, cancel_futures=True)
+            self._threads.close()
             self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _call(self, call: Call) -> Outcome:
         """One call with its retries."""
@@ -301,26 +267,6 @@ def _sessions(calls: Sequence[Call], numbers: Sequence[int], workers: int) -> li
         ordered = members[:: -1 if turn % 2 else 1]
         sessions += [ordered[start : start + size] for start in range(0, len(ordered), size)]
     return sessions
-
-
-def _refused(calls: Sequence[Call]) -> list[Outcome | None]:
-    """For each call its outcome if it cannot be handed over at all, else None."""
-    problems: dict[int, str | None] = {}  # by the id of arguments: several calls may have the same
-    outcomes: list[Outcome | None] = []
-    for call in calls:
-        if id(call.args) not in problems:
-            problems[id(call.args)] = plain_problem(call.args)
-        problem = problems[id(call.args)]
-        if problem is not None:
-            outcomes.append(Outcome(OutcomeKind.UNSUPPORTED, message=f"argument: {problem}"))
-            continue
-        try:
-            f"{call.code}{call.function}".encode()
-            outcomes.append(None)
-        except UnicodeEncodeError as error:
-            message = _cut(str(error))
-            outcomes.append(Outcome(OutcomeKind.EXCEPTION, "", "UnicodeEncodeError", message))
-    return outcomes
 
 
 def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:

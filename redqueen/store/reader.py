@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from redqueen.closing import Closing
 from redqueen.store.connection import database_errors
 from redqueen.store.records import (
     AnswerCount,
@@ -101,7 +102,7 @@ def event_of(row: sqlite3.Row) -> EvolutionEvent:
     )
 
 
-class RunReader:
+class RunReader(Closing):
     """The reading half of a run; open one with `RunStore.open(directory, read_only=True)`.
 
     Every method raises InfrastructureError if the database fails.
@@ -112,12 +113,6 @@ class RunReader:
         self.path = directory / "run.db"
         self._connection = connection
         self._connection.row_factory = sqlite3.Row
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
@@ -274,6 +269,11 @@ class RunReader:
             "FROM streamed s JOIN tasks t ON t.id = s.task_id ORDER BY 1, 2, 3"
         )
         return [(row["step"], row["kind"], json.loads(row["features"])) for row in rows]
+
+    def load_seed_features(self) -> list[tuple[str, dict[str, float]]]:
+        """Return (kind, features) of every task that the archives start from."""
+        rows = self.rows("SELECT kind, features FROM tasks WHERE recorded = 0")
+        return [(row["kind"], json.loads(row["features"])) for row in rows]
 
     def load_task_outcomes(self, first: int, last: int) -> list[TaskOutcome]:
         """Return the tasks posed in steps `first` to `last`, each with how the attempts went.

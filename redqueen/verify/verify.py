@@ -36,7 +36,7 @@ ADMISSION = frozenset({"duplicate", "near_copy", "held_out"})
 
 
 class OpenedRun(Protocol):
-    """What is needed of a run; `redqueen.build.OpenRun` fits."""
+    """What is needed of a run; `redqueen.open_run.OpenRun` fits."""
 
     @property
     def directory(self) -> Path:

@@ -32,7 +32,7 @@ def record(step: int) -> StepRecord:
 
 def display_on(console: Console) -> ConsoleProgress:
     config = build_config({"steps": 60, "callbacks": []})
-    return ConsoleProgress(console, RunInfo(Path("run"), config, 0, 100))
+    return ConsoleProgress(console, RunInfo(Path("run"), config, 0))
 
 
 def test_sparkline_spans_its_range_and_keeps_the_latest() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redqueen.config.population import PopulationConfig
-from redqueen.population import Population, RatingSystem, make_matches
+from redqueen.population import Population, RatingSystem, make_matches, numbered_on
 from redqueen.population.matchmaking import Prioritized, environment_of_turn
 from redqueen.types import Match, Role
 
@@ -244,3 +244,14 @@ def test_a_match_and_its_cross_evaluation_are_of_one_environment() -> None:
     assert seen == {"code", "math"}
     with pytest.raises(ValueError, match="positive share"):
         environment_of_turn({"code": 0.0}, 0)
+
+
+def test_a_further_round_is_of_the_same_pairs_with_new_numbers() -> None:
+    population, setting = setup(students_per_task="all")
+    matches = setting.make(population, 7, np.random.default_rng(3))
+    again = numbered_on(matches, 2)
+    size = len(matches)
+    assert [m.index for m in again] == list(range(2 * size, 3 * size))
+    for one, other in zip(matches, again, strict=True):
+        assert (one.teacher, one.student) == (other.teacher, other.student)
+        assert other.root == one.root + 2 * size

@@ -11,8 +11,9 @@ from recipes.seedling2.corpus import KINDS, Document, documents
 from recipes.seedling2.tokenizer import WORDS, build_tokenizer
 from recipes.seedling2.train import MAX_COMPLETION, Tokenize, make_row
 from redqueen.environments.code.analysis import parse_program
+from redqueen.environments.code.styles import EXAMPLES, INPUT, OUTPUT
 from redqueen.environments.code.traced import held_out_pairs
-from redqueen.environments.code.traced.prompts import EXAMPLES, INPUT, OUTPUT, THINK, TRACED
+from redqueen.environments.code.traced.prompts import THINK, TRACED
 
 
 @pytest.fixture(scope="module")

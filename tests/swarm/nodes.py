@@ -8,12 +8,12 @@ from typing import Any
 from redqueen.callbacks.base import Callbacks
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, build_config, merge
-from redqueen.curriculum import Archive, HeldOut
+from redqueen.curriculum import Archive, HeldOut, World, Worlds
 from redqueen.environments.base import TaskSource
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
 from redqueen.learner.assign import student_reward
-from redqueen.parts import Parts, World
+from redqueen.parts import Parts
 from redqueen.population import Population, RatingSystem
 from redqueen.store import (
     RunStore,
@@ -134,7 +134,8 @@ def open_node(config: Config, directory: Path) -> Trainer:
         )
     parts = Parts(
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
-        worlds={"parity": world}, ratings=RatingSystem(config.population), population=population,
+        worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
+        population=population,
         evolution=Evolution(config.evolution, config.population, 1.0, 0), behaviour=behaviour,
         callbacks=Callbacks([]), base_parameters=100, base_digest="", step=step,
         swarm=make_swarm(config, model, environment, past) if config.swarm.enabled else None,

@@ -17,8 +17,7 @@ from redqueen.errors import ConfigError
 from redqueen.models.adapters import AdapterStack
 from redqueen.models.memory import peak_memory
 from redqueen.models.population_model import PopulationModel
-from redqueen.models.scoring import Scores
-from redqueen.types import Completion, Request, Suppression
+from redqueen.types import Completion, Request
 
 
 def _write(model: PopulationModel, batch: WriteBatch, send: Send) -> None:
@@ -39,6 +38,7 @@ class CpuEngine:
         self.rows = rows
         self.workers = Workers(model.config, model.adapters, workers)
         self._versions = Versions()
+        self.score, self.base_score = model.score, model.base_score  # in this process
 
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, on_finished: OnFinished = ignore
@@ -65,33 +65,6 @@ class CpuEngine:
     def scorer(self) -> "CpuEngine":
         """What the learner scores with: this engine, in place of its model."""
         return self
-
-    def score(
-        self,
-        slots: Sequence[int | None],
-        prompt_ids: Sequence[Sequence[int]],
-        token_ids: Sequence[Sequence[int]],
-        *,
-        temperature: float | Sequence[float] = 1.0,
-        suppressions: Sequence[Suppression | None] | None = None,
-    ) -> Scores:
-        """See `PopulationModel.score`; in this process."""
-        return self.model.score(
-            slots, prompt_ids, token_ids, temperature=temperature, suppressions=suppressions
-        )
-
-    def base_score(
-        self,
-        prompt_ids: Sequence[Sequence[int]],
-        token_ids: Sequence[Sequence[int]],
-        *,
-        temperature: float | Sequence[float] = 1.0,
-        suppressions: Sequence[Suppression | None] | None = None,
-    ) -> Scores:
-        """See `PopulationModel.base_score`; in this process."""
-        return self.model.base_score(
-            prompt_ids, token_ids, temperature=temperature, suppressions=suppressions
-        )
 
     def micro_batches(
         self,

@@ -28,7 +28,7 @@ from redqueen.environments.code.handwritten import Handwritten, seed_functions
 from redqueen.environments.code.normal_form import normal_form
 from redqueen.environments.code.policy import PROFILES
 from redqueen.environments.code.reasons import MALFORMED_REASONS, WELL_FORMED_REASONS
-from redqueen.environments.code.sources import SeedTasks, Stream, beyond, held_out
+from redqueen.environments.code.sources import SeedTasks, Stream
 from redqueen.environments.code.tasks import DIFFICULTY, MEASURES, TaskMaker
 from redqueen.environments.code.texts import task_id
 from redqueen.environments.code.traced.constructs import constructs
@@ -64,6 +64,15 @@ DESCRIPTION = Description(
             "Handwritten",
             "Small functions that people wrote, with nothing of the generator; a proposal with the "
             "same program is rejected.",
+        ),
+        "middle": Suite(
+            "Middle",
+            "Programs with pairs of constructs that the base has never seen together, and programs "
+            "longer than any that it has seen (bands 6 and 7), in turn.",
+        ),
+        "far": Suite(
+            "Far",
+            "Functions that people wrote within the language, with the names that they gave.",
         ),
     },
     reasons={**MALFORMED_REASONS, **WELL_FORMED_REASONS},
@@ -108,9 +117,7 @@ class CodeEnvironment:
             if self.style is STYLES["instruct"]
             else SeedTasks(maker),
             "stream": Stream(maker),
-            "held-out": held_out(maker),
-            "beyond": beyond(maker),
-            "handwritten": Handwritten(self.name, config.kinds, config.code_f_inputs),
+            **language.suites(maker),
         }
 
     # ── for students ────────────────────────────────────────────────────────────────────────

@@ -111,16 +111,17 @@ def read_exercises(text: str, theme: str, letters: bool = True) -> list[Exercise
 @cache
 def exercises() -> tuple[Exercise, ...]:
     """Return all functions of the suite, by theme and in the order of the files."""
-    return _read_folder("exercises", letters=True)
+    return read_folder("exercises", letters=True)
 
 
 @cache
 def seed_functions() -> tuple[Exercise, ...]:
     """Return all functions that seed tasks are made of; they keep the names of their variables."""
-    return _read_folder("seeds", letters=False)
+    return read_folder("seeds", letters=False)
 
 
-def _read_folder(name: str, letters: bool) -> tuple[Exercise, ...]:
+def read_folder(name: str, letters: bool) -> tuple[Exercise, ...]:
+    """Return the functions of all files of a folder, in order; see `read_exercises`."""
     folder = files("redqueen.environments.code").joinpath(name)
     paths = sorted((p for p in folder.iterdir() if p.name.endswith(".py")), key=lambda p: p.name)
     return tuple(

@@ -1,8 +1,12 @@
 """What a generator of programs offers the code environment: seed tasks, a stream, suites."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from redqueen.environments.base import TaskSource
+    from redqueen.environments.code.tasks import TaskMaker
 
 Calls = list[tuple[tuple[Any, ...], Any]]
 """Inputs with their outputs."""
@@ -53,16 +57,11 @@ class Language(Protocol):
         """Those of `bands` that code_f, which asks for the whole program, keeps to."""
         ...
 
-    @property
-    def beyond(self) -> Sequence[int]:
-        """Harder bands, which are only for measuring."""
-        ...
-
-    @property
-    def least_lines_beyond(self) -> int:
-        """No program of the bands `beyond` has fewer lines."""
-        ...
-
     def draw(self, band: int, rng: Random) -> Drawn:
         """Return a program of a difficulty band."""
+        ...
+
+    def suites(self, maker: "TaskMaker") -> "Mapping[str, TaskSource]":
+        """Return the sources that students are measured on: `held-out`, new tasks of the bands that
+        training draws from, and then what is further and further from them."""
         ...

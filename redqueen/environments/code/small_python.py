@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from redqueen.environments.base import TaskSource
 from redqueen.environments.code.generator import BANDS, BEYOND, generate_program, more_inputs
+from redqueen.environments.code.handwritten import Handwritten
 from redqueen.environments.code.language import Calls
 from redqueen.environments.code.program import Program, execute
+from redqueen.environments.code.sources import Suite
+from redqueen.environments.code.tasks import TaskMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +38,32 @@ class SmallProgram:
         return more_inputs(self.program, count, rng)
 
 
+LEAST_LINES_BEYOND = 21
+"""Two of the frame, seven plain statements, and at least 3, 3 and 6 of compound ones."""
+
+
 class SmallPython:
     """See `redqueen.environments.code.language.Language`."""
 
     bands = BANDS
-    beyond = BEYOND
-    least_lines_beyond = 21
-    """Two of the frame, seven plain statements, and at least 3, 3 and 6 of compound ones."""
     function_bands = BANDS[:3]
 
     def draw(self, band: int, rng: Random) -> SmallProgram:
         """Return a program of a difficulty band."""
         program, args = generate_program(band, rng)
         return SmallProgram(program, args, program.source)
+
+    def suites(self, maker: TaskMaker) -> dict[str, TaskSource]:
+        """Return new tasks, longer programs than any that is trained on, and functions by hand.
+
+        To make `beyond` takes seconds, so it waits for the first proposal that is long enough to be
+        in it.
+        """
+        config = maker.config
+        return {
+            "held-out": Suite(maker, BANDS, "held out"),
+            "beyond": Suite(
+                maker, BEYOND, "beyond", least_lines=LEAST_LINES_BEYOND, functions=False
+            ),
+            "handwritten": Handwritten(maker.environment, config.kinds, config.code_f_inputs),
+        }

@@ -1,7 +1,6 @@
-"""The task sources that a language's generator feeds: seed tasks, the stream, two suites.
+"""The task sources that a language's generator feeds: seed tasks, the stream, suites.
 
-Their seeds never meet. `held-out` has the bands that training has, `beyond` the harder ones, which
-neither a corpus nor any run draws from.
+Their seeds never meet.
 """
 
 import math
@@ -84,11 +83,16 @@ class Suite:
     """A suite of a generator: all (kind, band) cells in turn, so their counts differ by one."""
 
     def __init__(
-        self, maker: TaskMaker, kinds: Sequence[str], bands: Sequence[int], label: str,
-        least_lines: int = 0,
+        self, maker: TaskMaker, bands: Sequence[int], label: str, *, least_lines: int = 0,
+        functions: bool = True,
     ) -> None:  # fmt: skip
-        """`least_lines`: no program of the suite has fewer lines."""
+        """`least_lines`: no program of the suite has fewer lines. `functions`: with `code_f`, which
+        is there in any case if it is the only kind. Nobody can write thirty lines from three
+        examples, so with long programs it would only dilute the rest."""
         self._maker, self._label, self._least_lines = maker, label, least_lines
+        kinds = maker.config.kinds
+        if not functions:
+            kinds = tuple(kind for kind in kinds if kind != "code_f") or kinds
         self._cells = [(kind, band) for band in bands for kind in kinds]
 
     def tasks(self, count: int, seed: int) -> list[Task]:
@@ -102,20 +106,3 @@ class Suite:
     def keys(self, count: int, seed: int) -> frozenset[str]:
         """Return the ids of `tasks(count, seed)`."""
         return frozenset(task.id for task in self.tasks(count, seed))
-
-
-def held_out(maker: TaskMaker) -> Suite:
-    """Return the suite of the bands that training draws from."""
-    return Suite(maker, maker.config.kinds, maker.language.bands, "held out")
-
-
-def beyond(maker: TaskMaker) -> Suite:
-    """Return the suite of the harder bands.
-
-    `code_f` is left out unless it is the only kind: nobody can write thirty lines from three
-    examples, so it would only dilute the rest. Its making takes seconds, so it waits for the first
-    proposal that is long enough to be in it.
-    """
-    kinds = [kind for kind in maker.config.kinds if kind != "code_f"] or maker.config.kinds
-    language = maker.language
-    return Suite(maker, kinds, language.beyond, "beyond", language.least_lines_beyond)

@@ -6,6 +6,7 @@ raises; it returns None if a part is missing.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from redqueen.types import Messages
 
@@ -55,54 +56,77 @@ PROGRAM_FORMAT = ("def f(a, b):\n    return a\n", "\n        ", ", ", "(", ")")
 """What no program can do without."""
 
 
-def _compact_propose(kind: str, references: Sequence[Pair]) -> str:
-    shown = "".join(f"{TASK}{program}{INPUT}{args}\n" for program, args in references)
-    return f"<propose_{kind[-1]}>\n{shown}{ANSWER}"
+def tagged(
+    show: Callable[[str], str],
+    *,
+    program_tag: str,
+    think: str,
+    answer: str,
+    read_inputs_and_message: Callable[[str], tuple[list[str], str] | None],
+    **more: Any,
+) -> Style:
+    """Return a style whose texts are parts after tags, each on a line of its own.
+
+    `show` puts a program into a solver's prompt, `program_tag` stands before one of which a
+    `code_f` task is asked; solutions begin after `think`, and their answers after `answer`.
+    """
+
+    def propose(kind: str, references: Sequence[Pair]) -> str:
+        shown = "".join(f"\n{TASK}{program}{INPUT}{args}" for program, args in references)
+        return f"<propose_{kind[-1]}>{shown}\n<answer>\n"
+
+    def propose_f(program: str, inputs: int) -> str:
+        return f"<propose_f>\n{program_tag}{program}\n<answer>\n"
+
+    def solve_o(program: str, args: str) -> str:
+        return f"<code_o>{show(program)}{INPUT}{args}{think}"
+
+    def solve_i(program: str, output: str) -> str:
+        return f"<code_i>{show(program)}{OUTPUT}{output}{think}"
+
+    def solve_f(message: str, examples: Sequence[Pair]) -> str:
+        lines = "\n".join(f"{args} -> {output}" for args, output in examples)
+        return f"<code_f>\n{MESSAGE}{message}{EXAMPLES}{lines}{think}"
+
+    def read_program_and_input(text: str) -> Pair | None:
+        program, mark, args = text.partition(INPUT)
+        return (program, args.strip()) if mark and INPUT not in args else None
+
+    def read_answer(kind: str, text: str) -> str | None:
+        _, mark, last = text.rpartition(answer)
+        return last.strip("\n") if mark and last.strip() else None
+
+    return Style(
+        propose=propose,
+        propose_f=propose_f,
+        solve_o=solve_o,
+        solve_i=solve_i,
+        solve_f=solve_f,
+        read_program_and_input=read_program_and_input,
+        read_inputs_and_message=read_inputs_and_message,
+        read_answer=read_answer,
+        **more,
+    )
 
 
-def _compact_propose_f(program: str, inputs: int) -> str:
-    return f"<propose_f>\n{program}\n{ANSWER}"
-
-
-def _compact_solve_o(program: str, args: str) -> str:
-    return f"<code_o>\n{program}{INPUT}{args}\n{THINK}"
-
-
-def _compact_solve_i(program: str, output: str) -> str:
-    return f"<code_i>\n{program}{OUTPUT}{output}\n{THINK}"
-
-
-def _compact_solve_f(message: str, examples: Sequence[Pair]) -> str:
-    lines = "\n".join(f"{args} -> {output}" for args, output in examples)
-    return f"<code_f>\n{MESSAGE}{message}{EXAMPLES}{lines}\n{THINK}"
-
-
-def _compact_program_and_input(text: str) -> Pair | None:
-    program, mark, args = text.partition(INPUT)
-    return (program, args.strip()) if mark and INPUT not in args else None
+def split_inputs(text: str) -> tuple[list[str], str] | None:
+    """Return the inputs, a line each after the first tag, and what is before it."""
+    head, mark, rest = text.partition(INPUT)
+    return ([line for line in rest.split("\n") if line.strip()], head.strip()) if mark else None
 
 
 def _compact_inputs_and_message(text: str) -> tuple[list[str], str] | None:
-    head, mark, rest = text.partition(INPUT)
-    if not mark or not head.startswith(MESSAGE):
+    if not text.partition(INPUT)[0].startswith(MESSAGE):
         return None
-    return [line for line in rest.split("\n") if line.strip()], head.removeprefix(MESSAGE).strip()
+    return split_inputs(text.removeprefix(MESSAGE))
 
 
-def _compact_answer(kind: str, text: str) -> str | None:
-    _, mark, answer = text.rpartition(ANSWER)
-    return answer.strip("\n") if mark and answer.strip() else None
-
-
-COMPACT = Style(
-    propose=_compact_propose,
-    propose_f=_compact_propose_f,
-    solve_o=_compact_solve_o,
-    solve_i=_compact_solve_i,
-    solve_f=_compact_solve_f,
-    read_program_and_input=_compact_program_and_input,
+COMPACT = tagged(
+    lambda program: f"\n{program}",
+    program_tag="",
+    think=f"\n{THINK}",
+    answer=ANSWER,
     read_inputs_and_message=_compact_inputs_and_message,
-    read_answer=_compact_answer,
     proposal_format=(INPUT, MESSAGE, *PROGRAM_FORMAT),
     openings={"code_o": (ANSWER,), "code_i": (ANSWER,)},
 )

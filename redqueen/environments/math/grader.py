@@ -16,9 +16,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from types import TracebackType
-from typing import Self
 
+from redqueen.closing import Closing
 from redqueen.config.sandbox import SandboxConfig
 from redqueen.environments.math.answers import near, number, tidy
 from redqueen.errors import ConfigError
@@ -42,7 +41,7 @@ class Question:
     absolute: float = 0.0
 
 
-class MathGrader:
+class MathGrader(Closing):
     """Compares answers, in `config.workers` processes that start when they are first needed."""
 
     def __init__(self, config: SandboxConfig, seconds: float = SECONDS) -> None:
@@ -90,17 +89,6 @@ class MathGrader:
         while not self._free.empty():
             if (worker := self._free.get()) is not None:
                 worker.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _plainly(question: Question) -> bool | None:

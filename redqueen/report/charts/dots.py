@@ -37,6 +37,19 @@ class Panel:
     dots: Sequence[Dot]
 
 
+def _dot(dot: Dot, frame: Frame, y: float) -> str:
+    """A dot with its interval and its figure at height `y`."""
+    low, high = frame.x(dot.low), frame.x(dot.high)
+    size, figure = (5.0, "direct") if dot.strong else (4.0, "tick")
+    return tag(
+        "g",
+        tag("title", esc(dot.hover)),
+        tag("line", class_="whisker", x1=low, x2=high, y1=y, y2=y, style=f"stroke:{dot.color}"),
+        tag("circle", cx=frame.x(dot.value), cy=y, r=size, style=f"fill:{dot.color}"),
+        label(high + 7, y + 4, percent(dot.value), class_=figure),
+    )
+
+
 def dot_panels(panels: Sequence[Panel], title: str, high: float, width: float) -> str:
     """Panels side by side where there is room, else below one another.
 
@@ -73,34 +86,6 @@ def dot_panels(panels: Sequence[Panel], title: str, high: float, width: float) -
             if index % columns == 0:
                 kind = "name end strong" if dot.strong else "name end"
                 body.append(label(gutter - 4, y + 4, dot.name, class_=kind))
-            style = f"stroke:{dot.color}"
-            body.append(
-                tag(
-                    "g",
-                    tag("title", esc(dot.hover)),
-                    tag(
-                        "line",
-                        class_="whisker",
-                        x1=frame.x(dot.low),
-                        x2=frame.x(dot.high),
-                        y1=y,
-                        y2=y,
-                        style=style,
-                    ),
-                    tag(
-                        "circle",
-                        cx=frame.x(dot.value),
-                        cy=y,
-                        r=5.0 if dot.strong else 4.0,
-                        style=f"fill:{dot.color}",
-                    ),
-                    label(
-                        frame.x(dot.high) + 7,
-                        y + 4,
-                        percent(dot.value),
-                        class_="direct" if dot.strong else "tick",
-                    ),
-                )
-            )
+            body.append(_dot(dot, frame, y))
     height = block * -(-len(panels) // columns)
     return svg(width, height, title, body)

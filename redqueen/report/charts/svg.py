@@ -27,7 +27,7 @@ def esc(text: object) -> str:
 
 def number(value: float) -> str:
     """A coordinate: at most one decimal."""
-    text = f"{value:.1f}"
+    text = f"{value:z.1f}"
     return text[:-2] if text.endswith(".0") else text
 
 
@@ -100,12 +100,12 @@ def nice_ticks(low: float, high: float, count: int = 5, whole: bool = False) -> 
 
 def percent(value: float) -> str:
     """A share as per cent without decimals."""
-    return f"{100 * value:.0f}%"
+    return f"{100 * value:z.0f}%"
 
 
 def short(value: float) -> str:
     """A plain number with as many decimals as it needs, at most two."""
-    return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.1e}"
+    return f"{value:z,.2f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else f"{value:.1e}"
 
 
 @dataclass(frozen=True, slots=True)

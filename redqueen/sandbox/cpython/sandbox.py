@@ -1,23 +1,20 @@
 """The cpython backend: a pool of jails behind the interface of every sandbox."""
 
-import itertools
 import marshal
 import queue
-import threading
-from collections.abc import Callable, Container, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any
 
+from redqueen.closing import Closing
 from redqueen.config import SandboxConfig
 from redqueen.errors import InfrastructureError
-from redqueen.sandbox.base import Call, Limits, Outcome, OutcomeKind, State
+from redqueen.sandbox.base import Call, Limits, Outcome, State
 from redqueen.sandbox.cpython.inside.server import FAILED
 from redqueen.sandbox.cpython.jail import IDLE, Answer, Guard, Jail, JailError, StarvedError
 from redqueen.sandbox.cpython.outcomes import call_outcomes, ended_well, script_outcome
-from redqueen.sandbox.literals import plain_problem
 from redqueen.sandbox.script import Script, ScriptOutcome
+from redqueen.sandbox.workers import WorkerThreads, refused
 
 GRACE = 0.5
 """Seconds that a program may wait, for a lock say, beyond its limit."""
@@ -32,7 +29,6 @@ strings hash differently: what depends on the order of a set shows."""
 _MIB = 1 << 20
 _REPORT_BYTES = 4096
 """Room for a report besides its text."""
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ class _Job:
     seconds: float
 
 
-class CPythonSandbox:
+class CPythonSandbox(Closing):
     """Runs calls and scripts in `config.workers` jails of each hash seed.
 
     `patience` is for how many seconds the machine may give a request too little time, before it is
@@ -66,7 +62,7 @@ class CPythonSandbox:
         self._retries = config.retries
         self._workers = config.workers
         self._patience = patience
-        self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="jail")
+        self._threads = WorkerThreads(config.workers, "jail")
         self._jails: dict[int, queue.SimpleQueue[Jail | None]] = {}
         """By hash seed: those that are free, None for one that is not there yet."""
         for seed in HASH_SEEDS:
@@ -77,7 +73,7 @@ class CPythonSandbox:
         self.landlock = 0
         """Version of the kernel's Landlock that the jails use, 0 if it has none."""
         try:
-            self._spread(self._start, range(self._workers))
+            self._threads.spread(self._start, range(self._workers))
         except BaseException:
             self.close()
             raise
@@ -85,11 +81,7 @@ class CPythonSandbox:
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """See `Sandbox.run`. Calls of one program that keeps nothing (`State.NONE`) share a process
         and its processor time; if it does not end well, each of them runs again alone."""
-        outcomes: dict[int, Outcome] = {}
-        for number, call in enumerate(calls):
-            refusal = _refusal(call)
-            if refusal is not None:
-                outcomes[number] = refusal
+        outcomes = refused(calls)
         seeds = _turns(calls, outcomes)
         groups = _groups(calls, seeds, outcomes)
         while groups:
@@ -121,23 +113,12 @@ class CPythonSandbox:
         if self._closed:
             return
         self._closed = True
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
         for free in self._jails.values():
             while not free.empty():
                 jail = free.get()
                 if jail is not None:
                     jail.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # ── requests ────────────────────────────────────────────────────────────────────────────
 
@@ -195,9 +176,9 @@ class CPythonSandbox:
             except StarvedError as error:
                 answers[number] = _failed(f"{error}, even alone")
 
-        self._spread(work, range(len(jobs)))
+        self._threads.spread(work, range(len(jobs)))
         for number in sorted(starved):
-            self._spread(work_alone, [number])
+            self._threads.spread(work_alone, [number])
         return [answers[number] for number in range(len(jobs))]
 
     def _ask(self, job: _Job) -> Answer:
@@ -238,23 +219,6 @@ class CPythonSandbox:
         finally:
             free.put(slot)
 
-    def _spread(self, work: Callable[[_Item], None], items: Sequence[_Item]) -> None:
-        """`work` on all items, on as many threads as there are workers."""
-        indices = itertools.count()
-        stop = threading.Event()
-
-        def drain() -> None:
-            # next() on a count is atomic, so each item is taken by one thread.
-            while not stop.is_set() and (index := next(indices)) < len(items):
-                work(items[index])
-
-        futures = [self._threads.submit(drain) for _ in range(min(self._workers, len(items)))]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            stop.set()
-
 
 def _failed(message: str) -> Answer:
     return Answer(FAILED, 0, 0.0, message.encode(), b"", b"")
@@ -262,18 +226,6 @@ def _failed(message: str) -> Answer:
 
 def _bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-
-
-def _refusal(call: Call) -> Outcome | None:
-    """The outcome of a call that cannot be handed over at all."""
-    problem = plain_problem(call.args)
-    if problem is not None:
-        return Outcome(OutcomeKind.UNSUPPORTED, message=f"argument: {problem}")
-    try:
-        f"{call.code}{call.function}".encode()
-    except UnicodeEncodeError as error:
-        return Outcome(OutcomeKind.EXCEPTION, "", "UnicodeEncodeError", str(error)[:300])
-    return None
 
 
 def _turns(calls: Sequence[Call], refused: Container[int]) -> list[int]:

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from redqueen.environments.code import Code
-from redqueen.environments.code.small_python import SmallPython
+from redqueen.environments.code.small_python import LEAST_LINES_BEYOND, SmallPython
 from redqueen.environments.code.sources import Suite
 from redqueen.environments.code.tasks import TaskMaker
 from redqueen.types import Task
@@ -62,7 +62,7 @@ class FewPrograms(SmallPython):
 
 def few(size: int) -> Suite:
     maker = TaskMaker("code", Code(kinds=("code_o", "code_i")), FewPrograms(size))
-    return Suite(maker, ("code_o", "code_i"), maker.language.bands, "few")
+    return Suite(maker, maker.language.bands, "few")
 
 
 def test_a_crowded_cell_still_gets_its_share() -> None:
@@ -91,7 +91,7 @@ def test_beyond_is_longer_deeper_and_apart() -> None:
     tasks = CODE.sources["beyond"].tasks(120, SEED)
     cells = Counter((task.kind, task.features["band"]) for task in tasks)
     assert cells == {(kind, band): 30 for kind in ("code_o", "code_i") for band in (6.0, 7.0)}
-    assert min(t.features["lines"] for t in tasks) >= CODE.maker.language.least_lines_beyond
+    assert min(t.features["lines"] for t in tasks) >= LEAST_LINES_BEYOND
     hardest = [CODE.maker.draw("code_o", 5, Random(seed)) for seed in range(100)]
     for name in ("lines", "ast_depth", "cyclomatic"):
         beyond, within = (

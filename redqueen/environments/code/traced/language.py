@@ -1,12 +1,20 @@
 """The traced small Python as a generator of tasks; see `redqueen.environments.code.language`."""
 
-from dataclasses import dataclass
+import ast
+from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 
+from redqueen.environments.base import TaskSource
+from redqueen.environments.code.handwritten import Exercise, Handwritten, read_folder
 from redqueen.environments.code.language import Calls, GenerationError
+from redqueen.environments.code.tasks import TaskMaker
 from redqueen.environments.code.traced import programs
 from redqueen.environments.code.traced.cases import FUNCTION_BANDS
 from redqueen.environments.code.traced.messages import full_message
+from redqueen.environments.code.traced.stored import Stored
+from redqueen.environments.code.traced.trace import trace_call
+from redqueen.environments.code.traced.trace_lines import TraceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +49,7 @@ class TracedPython:
     """See `redqueen.environments.code.language.Language`."""
 
     bands = programs.BANDS
-    beyond = programs.BEYOND
     function_bands = FUNCTION_BANDS
-    least_lines_beyond = 2
-    """Bands are set by executed steps, not by lines: any program may be in `beyond`."""
 
     def draw(self, band: int, rng: Random) -> TracedProgram:
         """Return a program of a difficulty band."""
@@ -53,3 +58,31 @@ class TracedPython:
                 return TracedProgram(programs.draw_program(band, rng))
             except GenerationError:
                 continue
+
+    def suites(self, maker: TaskMaker) -> dict[str, TaskSource]:
+        """Return what is near the corpus, in the middle, and far from it."""
+        name, config = maker.environment, maker.config
+        return {
+            "held-out": Stored(name, config, "held-out"),
+            "middle": Stored(name, config, "middle"),
+            "far": Handwritten(name, config.kinds, config.code_f_inputs, traced_functions),
+        }
+
+
+FAR_CHARS = 1000
+"""Longest run of a function of `far`, in characters."""
+
+
+@cache
+def traced_functions() -> tuple[Exercise, ...]:
+    """Return the hand-written functions that keep to the language, with their authors' names."""
+    chosen = []
+    for item in read_folder("exercises", letters=False):
+        calls = [ast.literal_eval(f"({args},)") for args, _ in item.cases]
+        try:
+            runs = [trace_call(item.program, args) for args in calls]
+        except TraceError:
+            continue
+        if max(len(run.text) for run in runs) <= FAR_CHARS:
+            chosen.append(replace(item, message=full_message(item.program)))
+    return tuple(chosen)

@@ -1,0 +1,1 @@
+"""Trackers: where a run's curves go besides its own database."""

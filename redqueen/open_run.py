@@ -1,0 +1,84 @@
+"""A run, or a base alone, opened to be measured, exported or verified."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from redqueen.build import BASE_DIGEST, changed_config, load_model
+from redqueen.config import Config, build_config
+from redqueen.errors import ConfigError
+from redqueen.evolution.frames import weighted_sum
+from redqueen.models.adapters import Factors
+from redqueen.models.loading import absolute_base
+from redqueen.models.merging import summed
+from redqueen.models.population_model import PopulationModel
+from redqueen.population import Population
+from redqueen.store import RunStore, load_checkpoint
+from redqueen.types import Role
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run as it was at a checkpoint, opened without disturbing whoever trains it."""
+
+    directory: Path
+    config: Config
+    step: int
+    population: Population
+    model: PopulationModel
+
+    def average(self, exact: bool) -> tuple[dict[str, Factors], float]:
+        """Return factors and alpha of the average of all students' updates.
+
+        `exact`: of the sum of their ranks; else the nearest of a member's rank (Eckart-Young).
+        """
+        adapters = self.model.adapters
+        students = [adapters.get(member.slot) for member in self.population.by_role(Role.STUDENT)]
+        if exact:
+            return summed(students, adapters.alpha)
+        mean = weighted_sum(students, [1.0 / len(students)] * len(students))
+        return {name: Factors(*pair) for name, pair in mean.items()}, adapters.alpha
+
+
+def open_run(directory: Path, base: str | None = None, spare_slots: int = 0) -> OpenRun:
+    """Load base, adapters and population of a run's newest checkpoint; takes no lock.
+
+    `spare_slots` adapters that change nothing follow those of the members.
+
+    Raises:
+        ConfigError: there is no run, or no checkpoint; or the base cannot be loaded.
+    """
+    with RunStore.open(directory, read_only=True) as store:
+        config, digest = changed_config(store.config(), None, base), store.meta(BASE_DIGEST)
+    saved = load_checkpoint(directory)
+    population = Population.from_json(saved.state["population"])
+    model = load_model(config, len(population) + spare_slots, digest)
+    model.adapters.load_state_dict(
+        {
+            name: torch.cat((tensor, tensor.new_zeros(spare_slots, *tensor.shape[1:])))
+            for name, tensor in saved.tensors["adapters"].items()
+        }
+    )
+    return OpenRun(directory, config, saved.step, population, model)
+
+
+def open_base(base: str, directory: Path) -> OpenRun:
+    """Load a base alone, to be measured: `directory` becomes a run that nothing was trained in.
+
+    Raises:
+        ConfigError: the base cannot be loaded, or the directory holds a run on another base.
+    """
+    place = absolute_base(base)
+    config = build_config({"name": Path(place).name, "policy": {"base": place}}, "command line")
+    if (directory / "run.db").exists():
+        with RunStore.open(directory, read_only=True) as store:
+            config = store.config()
+        if config.policy.base != place:
+            raise ConfigError(
+                f"{directory} holds results of {config.policy.base}; choose another with --out"
+            )
+    model = load_model(config, 1)
+    if not (directory / "run.db").exists():
+        RunStore.create(directory, config).close()
+    return OpenRun(directory, config, 0, Population((), 0), model)

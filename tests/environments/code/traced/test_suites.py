@@ -1,0 +1,91 @@
+"""The graded suites: each has what it says, with values that CPython gives too."""
+
+import ast
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from recipes.seedling2.suites import CELLS, Cell, items
+from redqueen.environments.base import Services
+from redqueen.environments.code.config import Code
+from redqueen.environments.code.environment import CodeEnvironment
+from redqueen.environments.code.traced import BANDS, held_out_pairs
+from redqueen.environments.code.traced.language import traced_functions
+from redqueen.environments.code.traced.stored import Stored, read_suite
+from redqueen.sandbox import Sandbox
+
+
+def no_sandbox() -> Sandbox:
+    raise AssertionError("the values are those of the runs, so that making tasks runs nothing")
+
+
+@pytest.fixture(scope="module")
+def code() -> CodeEnvironment:
+    return Code().build(Services(no_sandbox, "seedling2"))
+
+
+@pytest.mark.parametrize("suite", CELLS)
+def test_a_stored_suite_is_what_the_recipe_draws(suite: str) -> None:
+    there = read_suite(suite)
+    assert len(there) == sum(cell.count for cell in CELLS[suite])
+    place = 0
+    for cell in CELLS[suite]:
+        few = Cell(cell.kind, cell.band, 1, cell.pairs)
+        assert list(items(suite, few)) == [there[place]]
+        place += cell.count
+
+
+@pytest.mark.parametrize("suite", CELLS)
+def test_values_are_those_of_cpython(suite: str) -> None:
+    for item in read_suite(suite)[::7]:
+        space: dict[str, Any] = {}
+        exec(item.program, space)  # text of the repository
+        for args, output in item.cases:
+            assert repr(space["f"](*ast.literal_eval(f"({args},)"))) == output
+
+
+def test_held_out_is_the_grammar() -> None:
+    items = read_suite("held-out")
+    assert {item.band for item in items} == set(BANDS)
+    assert not any(held_out_pairs(item.program) for item in items)
+
+
+def test_middle_has_unseen_pairs_or_unseen_lengths() -> None:
+    for item in read_suite("middle"):
+        assert (item.band > max(BANDS)) is not bool(held_out_pairs(item.program))
+
+
+def test_kinds_and_bands_take_turns_in_an_order_of_the_seed(code: CodeEnvironment) -> None:
+    source = code.sources["held-out"]
+    tasks = source.tasks(48, 5)
+    counts = Counter((task.kind, task.features["band"]) for task in tasks)
+    assert set(counts.values()) == {4}
+    assert len(counts) == 12
+    assert source.tasks(20, 5) == tasks[:20]
+    assert source.tasks(48, 6) != tasks
+    assert {source.key(task) for task in tasks} == source.keys(48, 5)
+    assert len(source.keys(10_000, 5)) == len(read_suite("held-out"))
+
+
+def test_only_the_kinds_of_the_config() -> None:
+    source = Stored("code", Code(kinds=("code_f",), code_f_inputs=4), "held-out")
+    tasks = source.tasks(10, 0)
+    assert {task.kind for task in tasks} == {"code_f"}
+    for task in tasks:
+        cases = task.payload["examples"] + task.payload["hidden"]
+        assert len(cases) == 4
+        assert len({output for _, output in cases}) > 1
+
+
+def test_far_keeps_names_and_values(code: CodeEnvironment) -> None:
+    functions = traced_functions()
+    assert len(functions) > 180
+    for item in functions:
+        space: dict[str, Any] = {}
+        exec(item.program, space)  # text of the repository
+        for args, output in item.cases:
+            assert repr(space["f"](*ast.literal_eval(f"({args},)"))) == output
+    assert sum("numbers" in item.program for item in functions) > 5
+    tasks = code.sources["far"].tasks(30, 5)
+    assert len({task.payload["program"] for task in tasks}) == 10
