@@ -14,7 +14,10 @@ from redqueen.store import EvaluationStore, RunStore
 from redqueen.verify import verify_run
 
 WORLDS: Mapping[str, tuple[dict[str, Any], str]] = {
-    "proof": ({"held_out_tasks": 4}, "Axioms and rules in the proof"),
+    "proof": (
+        {"held_out_tasks": 4, "theories": ["propositional"]},
+        "Axioms and rules in the proof",
+    ),
 }
 """Name -> keys, and what the report says of its tasks."""
 
