@@ -9,6 +9,7 @@ import pytest
 from redqueen import build
 from redqueen.benchmarks import measure, subjects_of, tasks_of_suite
 from redqueen.config import Config
+from redqueen.open_run import open_run
 from redqueen.report import write_report
 from redqueen.store import EvaluationStore, RunStore
 from redqueen.verify import verify_run
@@ -39,7 +40,7 @@ def test_it_trains_with_teachers_resumes_reports_and_is_verified(
     for part in ("adapters", "optimizer"):
         file = f"checkpoints/step-000002/{part}.safetensors"
         assert (run / file).read_bytes() == (whole / file).read_bytes()
-    opened = build.open_run(run)
+    opened = open_run(run)
     with (
         build.open_environments(opened.config) as environments,
         build.open_engine(opened.config, opened.model) as engine,
