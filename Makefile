@@ -10,7 +10,7 @@ PEERS_READY := $(PEERS)/.ready
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-peers bench-gpu bench-swarm bench clean
+        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -100,6 +100,9 @@ bench-peers: $(PEERS_READY)  ## TRL, PEFT, populora and AZR's executor doing the
 
 bench-gpu: $(READY)  ## population costs at the shapes of a 7B model, on a GPU
 	$(BIN)/python -m bench.gpu
+
+bench-metamath: $(READY)  ## the proof checker beside Debian's metamath: databases, changed proofs
+	$(BIN)/python -m bench.metamath
 
 bench-swarm: $(READY)  ## messages a second through the checks, with the share of each
 	$(BIN)/python -m bench.swarm

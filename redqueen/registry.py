@@ -28,7 +28,11 @@ _BENCHMARKS = {
 }
 
 COMPONENTS: dict[str, dict[str, str]] = {
-    "environment": {"code": "redqueen.environments.code:Code", **_BENCHMARKS},
+    "environment": {
+        "code": "redqueen.environments.code:Code",
+        "proof": "redqueen.environments.proof:Proof",
+        **_BENCHMARKS,
+    },
     "benchmark": _BENCHMARKS,
     "engine": {
         "torch": "redqueen.engines.torch:Torch",

@@ -22,6 +22,27 @@ def sums(request: Request, rng: Random) -> str:
     return rng.choice([str(value), str(value + 1), "no idea"])
 
 
+PROOFS = {
+    "propositional": {
+        "( ( p -> p ) -> ( p -> p ) )": "ax1 ax1 ax2 mp mp",
+        "( p -> ( p -> ( q -> p ) ) )": "ax1 ax1 mp",
+        "( p -> p )": "ax1 ax1 ax2 mp mp",
+    },
+    "peano": {"S S ( a + 0 ) = S S a": "pa3 eqs mp eqs mp", "A. x x = x": "refl gen"},
+}
+
+
+def proofs(request: Request, rng: Random) -> str:
+    """Theorems and proofs for the environment `proof`; some of both are bad."""
+    prompt = request.messages[0].content
+    known = PROOFS["peano" if "A. x" in prompt else "propositional"]
+    statement = prompt.rpartition("$p |- ")[2].partition(" $=")[0]
+    if "Write one new theorem" in prompt:
+        statement = rng.choice([*known])
+        return rng.choice([f"$p |- {statement} $= {known[statement]} $.", "$p |- p $= mp $."])
+    return rng.choice([f"{known.get(statement, 'mp')} $.", "mp $.", "no idea"])
+
+
 class ScriptedEngine:
     """Writes the script's text for each request."""
 
@@ -52,6 +73,13 @@ class ScriptedEngine:
         self.version = version
 
     def close(self) -> None: ...
+
+
+class Proof(EngineConfig):
+    """The scripted engine for the environment `proof`."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, proofs)
 
 
 class Sums(EngineConfig):
