@@ -27,6 +27,7 @@ from redqueen.environments.base import sources_of
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner, StackedAdamW
+from redqueen.models.adapters import AdapterStack
 from redqueen.open_run import open_run
 from redqueen.parts import Parts
 from redqueen.population import HallOfFame, Population, RatingSystem
@@ -275,10 +276,16 @@ class Base:
         on_finished(dict(enumerate(stale)))
         return stale
 
+    def sync(self, slots: Sequence[int], adapters: AdapterStack, version: int) -> None:
+        self.engine.sync(slots, adapters, version)
+
+    def close(self) -> None:
+        self.engine.close()
+
 
 def test_stale_adapter_stops_the_run_before_weights_change(tiny: Make, tmp_path: Path) -> None:
     with build.start(tiny(steps=1, policy={"init_noise": 0.3}), tmp_path / "run") as trainer:
-        trainer.engine = Base(trainer.engine)  # type: ignore[assignment]
+        trainer.engine = Base(trainer.engine)
         before = {n: t.clone() for n, t in trainer.adapters.state_dict().items()}
         with pytest.raises(InfrastructureError, match="stale"):
             trainer.run()
