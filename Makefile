@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
@@ -15,7 +16,7 @@ PEERS_READY := $(PEERS)/.ready
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
 
-test: $(READY)  ## everything that CI checks
+test: $(DEV)  ## everything that CI checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -25,26 +26,30 @@ test: $(READY)  ## everything that CI checks
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu]'
+	touch $@
+
+$(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,dev,swarm]'
 	touch $@
 
-seedling: $(READY)  ## make the base again into build/seedling/model (an hour and more on a CPU)
+seedling: $(DEV)  ## make the base again into build/seedling/model (an hour and more on a CPU)
 	$(BIN)/python -m recipes.seedling.train --out build/seedling --compile
 
-seedling2: $(READY)  ## train the second seedling into build/seedling2; goes on until it is stopped
+seedling2: $(DEV)  ## train the second seedling into build/seedling2; goes on until it is stopped
 	$(BIN)/python -m recipes.seedling2.train --out build/seedling2 --first redqueen/seedling
 
-seedling2-model: $(READY)  ## decay a branch of that training into build/seedling2-final/model
+seedling2-model: $(DEV)  ## decay a branch of that training into build/seedling2-final/model
 	$(BIN)/python -m recipes.seedling2.train --out build/seedling2-final --start build/seedling2 \
 		--decay-tokens 2000000
 
-eval-seedling2: $(READY)  ## measure that model on the suites near, middle and far
+eval-seedling2: $(DEV)  ## measure that model on the suites near, middle and far
 	$(BIN)/python -m recipes.seedling2.evaluate --model build/seedling2-final/model
 
-eval-seedling: $(READY)  ## measure the seedling that ships with the package
+eval-seedling: $(DEV)  ## measure the seedling that ships with the package
 	$(BIN)/python -m recipes.seedling.evaluate
 
-base-smollm2 base-qwen-coder: base-%: $(READY)  ## make a real base into build/bases (98, 491 MB)
+base-smollm2 base-qwen-coder: base-%: $(DEV)  ## make a real base into build/bases (98, 491 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[gguf]'
 	$(BIN)/python -m recipes.real_bases $*
 
@@ -52,23 +57,23 @@ BASE ?= qwen-coder
 bench-prompts: base-$(BASE)  ## what a real base makes of the instruct prompts (BASE=smollm2)
 	$(BIN)/python -m bench.prompts --base build/bases/$(BASE) $(if $(CRUXEVAL),--cruxeval $(CRUXEVAL))
 
-bench-main-job: $(READY)  ## the default run with three seeds, measured on 1,000 held-out tasks
+bench-main-job: $(DEV)  ## the default run with three seeds, measured on 1,000 held-out tasks
 	$(BIN)/python -m bench.main_job
 
-bench-sandbox: $(READY)  ## verdicts a second, and the hostile corpus
+bench-sandbox: $(DEV)  ## verdicts a second, and the hostile corpus
 	$(BIN)/python -m bench.sandbox
 
-bench-benchmarks: $(READY)  ## does the harness grade right? FILES=DIRECTORY of released files
+bench-benchmarks: $(DEV)  ## does the harness grade right? FILES=DIRECTORY of released files
 	$(BIN)/python -m bench.benchmarks $(FILES)
 
-bench-guards: $(READY)  ## what the guards turn down, of sound tasks and of the seedling's
+bench-guards: $(DEV)  ## what the guards turn down, of sound tasks and of the seedling's
 	$(BIN)/python -m bench.guards
 
-bench-learning: $(READY)  ## one student practises 32 hard tasks: does the update teach anything?
+bench-learning: $(DEV)  ## one student practises 32 hard tasks: does the update teach anything?
 	$(BIN)/python -m bench.learning
 
 SEEDS := 0 1 2 3
-bench-gate: $(READY)  ## what must hold on a base before a study of it; resumes, takes hours
+bench-gate: $(DEV)  ## what must hold on a base before a study of it; resumes, takes hours
 	for seed in $(SEEDS); do \
 		test -e comparisons/gate/learner/seed-$$seed.json || $(BIN)/python -m bench.learning \
 			--config configs/gate/population.toml --seed $$seed \
@@ -77,37 +82,37 @@ bench-gate: $(READY)  ## what must hold on a base before a study of it; resumes,
 	$(BIN)/redqueen compare configs/gate/gate.toml --out comparisons/gate --jobs 2
 	$(BIN)/python -m studies.gate comparisons/gate
 
-bench-evolution: $(READY)  ## one child of a 7B model's adapters by each operator, beside PEFT
+bench-evolution: $(DEV)  ## one child of a 7B model's adapters by each operator, beside PEFT
 	$(BIN)/python -m bench.evolution
 
-bench-suites: $(READY)  ## the seedling on every evaluation suite, greedy
+bench-suites: $(DEV)  ## the seedling on every evaluation suite, greedy
 	$(BIN)/python -m bench.suites
 
-bench-extreme: $(READY)  ## a hundred adapters beside eight: step time and memory
+bench-extreme: $(DEV)  ## a hundred adapters beside eight: step time and memory
 	$(BIN)/python -m bench.extreme
 
-bench-hotpath: $(READY)  ## generation and learning with shared prompts against padded rows
+bench-hotpath: $(DEV)  ## generation and learning with shared prompts against padded rows
 	$(BIN)/python -m bench.hotpath
 
-bench-overhead: $(READY)  ## what 2, 4, ... 128 members cost over 1 at the same rollouts
+bench-overhead: $(DEV)  ## what 2, 4, ... 128 members cost over 1 at the same rollouts
 	$(BIN)/python -m bench.overhead
 
-bench-limits: $(READY)  ## phases of a step; sampling and learning beside the machine's limits
+bench-limits: $(DEV)  ## phases of a step; sampling and learning beside the machine's limits
 	$(BIN)/python -m bench.limits
 
 bench-peers: $(PEERS_READY)  ## TRL, PEFT, populora and AZR's executor doing the same work
 	$(PEERS)/bin/python -m bench.peers
 
-bench-gpu: $(READY)  ## population costs at the shapes of a 7B model, on a GPU
+bench-gpu: $(DEV)  ## population costs at the shapes of a 7B model, on a GPU
 	$(BIN)/python -m bench.gpu
 
-bench-metamath: $(READY)  ## the proof checker beside Debian's metamath: databases, changed proofs
+bench-metamath: $(DEV)  ## the proof checker beside Debian's metamath: databases, changed proofs
 	$(BIN)/python -m bench.metamath
 
-bench-swarm: $(READY)  ## messages a second through the checks, with the share of each
+bench-swarm: $(DEV)  ## messages a second through the checks, with the share of each
 	$(BIN)/python -m bench.swarm
 
-bench: $(READY) $(PEERS_READY)  ## everything about speed: one table, one JSON file
+bench: $(DEV) $(PEERS_READY)  ## everything about speed: one table, one JSON file
 	$(BIN)/python -m bench.suite --peers $(PEERS)/bin/python
 
 $(PEERS_READY): pyproject.toml constraints.txt bench/requirements.txt
