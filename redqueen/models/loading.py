@@ -26,7 +26,7 @@ from redqueen.models.attention import PackedKernel, PackedModel, attend_tiles, f
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 
-SEEDLINGS = ("seedling", "seedling2")
+SEEDLING = "seedling"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _ADAPTER_FILE = "adapter_config.json"
@@ -153,11 +153,7 @@ def _check_gguf(base: str) -> None:
 def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
     path = Path(base).expanduser()
-    return str(path.resolve()) if base not in SEEDLINGS and path.exists() else base
-
-
-def _package_directory(seedling: str) -> Path:
-    return Path(redqueen.__file__).parent / seedling
+    return str(path.resolve()) if base != SEEDLING and path.exists() else base
 
 
 def resolve_base(base: str) -> str:
@@ -166,12 +162,12 @@ def resolve_base(base: str) -> str:
     Raises:
         ConfigError: the files are missing or incomplete, or it is no path and no hub id.
     """
-    if base in SEEDLINGS:
-        path = _package_directory(base)
+    if base == SEEDLING:
+        path = Path(redqueen.__file__).parent / SEEDLING
         if not (path / "config.json").exists():
             raise ConfigError(
-                f"policy.base = {base!r}, but its files are not in {path}; make them with "
-                f"`make {base}`, or set policy.base to a model directory or hub id"
+                f"policy.base = 'seedling', but its files are not in {path}; make them with "
+                "`make seedling`, or set policy.base to a model directory or hub id"
             )
         _check_directory(path, base)
         return str(path)
@@ -186,15 +182,14 @@ def resolve_base(base: str) -> str:
         return str(path)
     if not _HUB_ID.fullmatch(base):
         raise ConfigError(
-            f"policy.base = {base!r} is neither {' nor '.join(map(repr, SEEDLINGS))}, nor a "
-            "directory, nor a hub id"
+            f"policy.base = {base!r} is neither 'seedling', nor a directory, nor a hub id"
         )
     return base
 
 
 def dialect_of(base: str) -> str:
     """Return what a base speaks: `redqueen_dialect` of its config.json, else `chat`."""
-    folder = _package_directory(base) if base in SEEDLINGS else Path(base).expanduser()
+    folder = Path(redqueen.__file__).parent / base if base == SEEDLING else Path(base).expanduser()
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
