@@ -158,6 +158,7 @@ def main() -> None:
     args = parser.parse_args()
     keys = {"policy.base": args.model, "policy.dtype": "bfloat16"}
     keys["environments.code.style"] = "traced"
+    keys["sandbox.backend"] = "auto"  # answers of a young model use what the interpreter lacks
     config = load_config(None, list(keys.items()))
     model = PopulationModel.load(config.policy, slots=1, seed=0)
     lines: list[str] = []
