@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 
-from redqueen import build
-from redqueen.benchmarks import measure, subjects_of, tasks_of_suite
 from redqueen.config import Config
-from redqueen.open_run import open_run
 from redqueen.report import write_report
-from redqueen.store import EvaluationStore, RunStore
-from redqueen.verify import verify_run
+from redqueen.store import RunStore
+from tests.whole_runs import measure_and_verify, train_in_two_parts
 
 WORLDS: Mapping[str, tuple[dict[str, Any], str]] = {
     "proof": (
@@ -30,30 +27,8 @@ def test_it_trains_with_teachers_resumes_reports_and_is_verified(
     keys, measured = WORLDS[name]
     config = tiny(steps=2, engine={"type": f"tests.scripted:{name.title()}"}, eval={"tasks": 4})
     values = {**config.model_dump(), "environments": {"mine": {"type": name, **keys}}}
-    run, whole = tmp_path / "run", tmp_path / "whole"
-    with build.start(Config.model_validate(values), run) as trainer:
-        assert not trainer.run(should_stop=lambda: trainer.step == 1)
-    with build.resume(run) as trainer:
-        assert trainer.run()
-    with build.start(Config.model_validate(values), whole) as trainer:
-        assert trainer.run()
-    for part in ("adapters", "optimizer"):
-        file = f"checkpoints/step-000002/{part}.safetensors"
-        assert (run / file).read_bytes() == (whole / file).read_bytes()
-    opened = open_run(run)
-    with (
-        build.open_environments(opened.config) as environments,
-        build.open_engine(opened.config, opened.model) as engine,
-        EvaluationStore.open(run) as store,
-    ):
-        engine.sync(range(4), opened.model.adapters, opened.step)
-        tasks = tasks_of_suite(environments, "held-out", 4, opened.config.eval.seed)
-        measure(
-            store, engine, environments, "held-out", tasks, subjects_of(opened.population),
-            step=opened.step, samples=1, max_new_tokens=16, seed=1,
-        )  # fmt: skip
-        verified = verify_run(opened, environments, None, lambda done, total: None)
-    assert verified.agrees, verified
+    run = train_in_two_parts(Config.model_validate(values), tmp_path)
+    measure_and_verify(run)
     with RunStore.open(run, read_only=True) as store:
         outcomes = store.load_outcomes()
         assert {None} < {item.reason for item in outcomes}  # tasks, and something rejected
