@@ -146,8 +146,8 @@ def assemble(out: Path) -> None:
     for path, page in pages.items():
         text = relinked(path.read_text(encoding="utf-8"), path, pages)
         (place / page).write_text(text, encoding="utf-8")
-    for picture in DOCS.glob("*.png"):
-        shutil.copy(picture, place)
+    for shown in (*DOCS.glob("*.png"), DOCS / "site" / "site.css"):
+        shutil.copy(shown, place)
     made = {"keys.md": keys_page(), "components.md": components_page(), "api.md": api_page()}
     for page, text in made.items():
         (place / page).write_text(text, encoding="utf-8")
