@@ -8,7 +8,7 @@ DOCS := $(VENV)/.docs
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
-.PHONY: run test docs lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
+.PHONY: run test test-dist docs lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
@@ -33,6 +33,9 @@ $(READY): pyproject.toml constraints.txt
 $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,dev,swarm]'
 	touch $@
+
+test-dist:  ## wheel and sdist in empty environments, by pip and by uv; some minutes
+	tests/smoke.sh
 
 docs: $(DOCS)  ## the documentation site, into build/docs/site; a warning ends it
 	$(BIN)/python docs/site/pages.py build/docs
