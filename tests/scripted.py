@@ -1,5 +1,6 @@
 """An engine that writes what a script says, with the log-probabilities of the real model."""
 
+import json
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -43,6 +44,25 @@ def proofs(request: Request, rng: Random) -> str:
     return rng.choice([f"{known.get(statement, 'mp')} $.", "mp $.", "no idea"])
 
 
+PUZZLES = {
+    "Dice.": ({"a": [1, 6], "b": [1, 6]}, [["=", ["+", "a", "b"], 11], ["<", "a", "b"]]),
+    "Hats.": ({"a": ["red", "blue"], "b": "bool"}, ["b", ["=>", "b", ["=", "a", "red"]]]),
+    "None.": ({"a": [1, 2]}, [["=", "a", 3]]),
+}
+SOLVED = {"Dice.": 'So {"a": 5, "b": 6}', "Hats.": 'So {"a": "red", "b": true}'}
+
+
+def puzzles(request: Request, rng: Random) -> str:
+    """Puzzles and answers for the environment `logic`; some of both are bad."""
+    prompt = request.messages[0].content
+    if "Write one new puzzle" in prompt:
+        text = rng.choice([*PUZZLES])
+        variables, constraints = PUZZLES[text]
+        return json.dumps({"text": text, "variables": variables, "constraints": constraints})
+    right = SOLVED.get(prompt.partition("\n")[0], "None.")  # suppressed openings come in no text
+    return rng.choice([right, 'So {"a": 1, "b": 2}', "no idea"])
+
+
 class ScriptedEngine:
     """Writes the script's text for each request."""
 
@@ -80,6 +100,13 @@ class Proof(EngineConfig):
 
     def build(self, model: PopulationModel) -> ScriptedEngine:
         return ScriptedEngine(model, proofs)
+
+
+class Logic(EngineConfig):
+    """The scripted engine for the environment `logic`."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, puzzles)
 
 
 class Sums(EngineConfig):

@@ -12,6 +12,7 @@ from redqueen.store import RunStore
 from tests.whole_runs import measure_and_verify, train_in_two_parts
 
 WORLDS: Mapping[str, tuple[dict[str, Any], str]] = {
+    "logic": ({"held_out_tasks": 4}, "Operations in the constraints"),
     "proof": (
         {"held_out_tasks": 4, "theories": ["propositional"]},
         "Axioms and rules in the proof",

@@ -321,6 +321,7 @@ class EnvironmentConfig(Component):
 
 
 REASONS: Mapping[str, str] = {
+    "unsafe": "A screen of `safety.screens` held it back; no environment has read it.",
     "unfinished": "The text reached the limit of tokens before it ended.",
     "too_long": "The prompt of the task leaves no room for an answer in the base's context.",
     "held_out": "The task belongs to a suite that is kept from training.",

@@ -162,6 +162,8 @@ def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> 
     if texts:
         metrics["truncated"] = sum(not text.finished for text in texts) / len(texts)
     if outcomes:
+        unsafe = sum(isinstance(o, Rejection) and o.reason == "unsafe" for o in outcomes)
+        metrics["unsafe_rate"] = unsafe / len(outcomes)
         metrics["valid_rate"] = sum(isinstance(item, Task) for item in outcomes) / len(outcomes)
     if verdicts:
         metrics["solve_rate"] = sum(v is Verdict.CORRECT for v in verdicts) / len(verdicts)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +11,7 @@ from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace, e
 from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.collect import verifier_of
+from redqueen.screens import hold_back
 from redqueen.store import ELICITED, EvaluationAttempt, Replay, RowCount, RunStore
 from redqueen.types import (
     Completion,
@@ -200,10 +202,21 @@ class _Rows:
             )
             drafts.setdefault(name, []).append((row, proposal, draft))
         for name, items in drafts.items():
-            again = self._spaces[name].validate([draft for _, _, draft in items])
+            written = [draft for _, _, draft in items]
+            again = hold_back(
+                self._config.safety.screens,
+                [draft.text for draft in written],
+                partial(self._validated, self._spaces[name], written),
+            )
             for (row, proposal, _), outcome in zip(items, again, strict=True):
                 self._outcome(row, proposal, outcome)
         return scored
+
+    @staticmethod
+    def _validated(
+        space: TaskSpace, drafts: Sequence[Draft], places: list[int]
+    ) -> list[Task | Rejection]:
+        return space.validate([drafts[place] for place in places])
 
     def _outcome(self, row: str, proposal: Proposal, again: Task | Rejection) -> None:
         stored = proposal.outcome
