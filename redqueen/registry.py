@@ -33,6 +33,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "code": "redqueen.environments.code:Code",
         "gym": "redqueen.environments.gym:Gym",
         "logic": "redqueen.environments.logic:Logic",
+        "math": "redqueen.environments.math:Math",
         "proof": "redqueen.environments.proof:Proof",
         **_BENCHMARKS,
     },
@@ -63,6 +64,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "one_minus": "redqueen.learner.teacher_rewards:OneMinus",
         "variance": "redqueen.learner.teacher_rewards:Variance",
         "novelty": "redqueen.learner.teacher_rewards:Novelty",
+        "guided": "redqueen.learner.teacher_rewards:Guided",
     },
     "advantage": {
         "grpo": "redqueen.learner.advantages.grpo:Grpo",

@@ -24,11 +24,19 @@ from redqueen.evolution import (
     survey,
     with_probe,
 )
-from redqueen.learner import Rewards, UpdateReport, assign_rewards, make_samples, step_metrics
+from redqueen.learner import (
+    Rewards,
+    UpdateReport,
+    assign_rewards,
+    disputed_tasks,
+    make_samples,
+    step_metrics,
+)
 from redqueen.parts import Parts, Storage
 from redqueen.population import make_matches, match_results, numbered_on
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
+from redqueen.rollouts.judging import judge, plan_judgements
 from redqueen.rollouts.plan import (
     PlannedProposal,
     Round,
@@ -42,12 +50,14 @@ from redqueen.types import (
     EvolutionEvent,
     Exchange,
     ForeignGroup,
+    Judgement,
     Match,
     Proposal,
     Role,
     Rollout,
     StepRecord,
     Task,
+    Verdict,
 )
 
 
@@ -158,8 +168,17 @@ class Trainer(Closing):
         matches, proposals, rollouts = played.matches, played.proposals, played.rollouts
         foreign = self._exchange(step, played.posed, rollouts, clock)
         with clock("learn"):
-            rewards = assign_rewards(matches, proposals, rollouts, config.learner)
-            results = match_results(self.ratings, self.population, matches, proposals, rollouts)
+            rewards = assign_rewards(
+                matches, proposals, rollouts, config.learner, played.judgements,
+                self.worlds.fallible,
+            )  # fmt: skip
+            # Attempts at a disputed key say nothing about who is better.
+            rated = [
+                rollout
+                for rollout, reward in zip(rollouts, rewards.rollouts, strict=True)
+                if reward is not None or rollout.verdict is Verdict.INFRA_ERROR
+            ]
+            results = match_results(self.ratings, self.population, matches, proposals, rated)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
             self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
@@ -178,6 +197,8 @@ class Trainer(Closing):
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
         metrics |= {"rounds": float(rounds), "mixed_groups": float(mixed_groups(rollouts))}
+        if self.worlds.fallible and rollouts:
+            metrics["disputed"] = 1 - len(rated) / len(rollouts)
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
@@ -198,6 +219,7 @@ class Trainer(Closing):
             streamed=played.streamed,
             shown=played.shown,
             exchange=exchange,
+            judgements=played.judgements,
         )
 
     def _play(
@@ -227,11 +249,51 @@ class Trainer(Closing):
         with clock("solve"):
             posed = posed_tasks(matches, proposals, streamed)
             rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
-        for _, task in posed:
-            self.worlds[task.environment].archive.add([task])
+        judgements = self._judge(step, matches, proposals, rollouts, shown, clock)
+        disputed = disputed_tasks(matches, proposals, rollouts, self.worlds.fallible)
+        for match, task in posed:
+            archive = self.worlds[task.environment].archive
+            if (match.root, task.id) in disputed:
+                archive.ban(task)
+            else:
+                archive.add([task])
         return Round(
-            matches, proposals, shown, tuple(task for _, task in streamed), tuple(posed), rollouts
+            matches=matches,
+            proposals=proposals,
+            shown=shown,
+            streamed=tuple(task for _, task in streamed),
+            posed=tuple(posed),
+            rollouts=rollouts,
+            judgements=judgements,
         )
+
+    def _judge(
+        self,
+        step: int,
+        matches: Sequence[Match],
+        proposals: Sequence[Proposal],
+        rollouts: Sequence[Rollout],
+        shown: Sequence[Task],
+        clock: Clock,
+    ) -> tuple[Judgement, ...]:
+        """The base judges the tasks that somebody solved, if the teachers' reward asks for it."""
+        tokens = self.config.learner.teacher.reward.judge_tokens
+        if not tokens:
+            return ()
+        with clock("judge"):
+            tasks = {task.id: task for task in shown}
+            for world in self.worlds.values():
+                tasks |= world.archive.tasks
+            planned = plan_judgements(
+                matches,
+                proposals,
+                rollouts,
+                self.worlds.environments,
+                tasks,
+                self.config.seed,
+                fits=lambda messages: self._leaves_room(messages, tokens),
+            )
+            return judge(self.engine, planned, tokens)
 
     def _match(
         self, step: int, rollout: RolloutConfig, against_the_past: bool

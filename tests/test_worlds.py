@@ -12,6 +12,8 @@ from redqueen.store import RunStore
 from tests.whole_runs import measure_and_verify, train_in_two_parts
 
 WORLDS: Mapping[str, tuple[dict[str, Any], str]] = {
+    "gym": ({"held_out_tasks": 4, "generators": ["gcd"]}, "Characters of the question"),
+    "math": ({"held_out_tasks": 4}, "Operations of the program"),
     "logic": ({"held_out_tasks": 4}, "Operations in the constraints"),
     "proof": (
         {"held_out_tasks": 4, "theories": ["propositional"]},
@@ -35,3 +37,25 @@ def test_it_trains_with_teachers_resumes_reports_and_is_verified(
         assert {None} < {item.reason for item in outcomes}  # tasks, and something rejected
         assert store.suites() == ["held-out"]
     assert measured in Path(write_report(run)).read_text(encoding="utf-8")
+
+
+def test_two_environments_share_the_matches(
+    tiny: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "docs" / "examples"))
+    config = tiny(engine={"type": "tests.scripted:Anything"}, eval={"tasks": 4})
+    two = {
+        "words": {"type": "math", "held_out_tasks": 4},
+        "arithmetic": {"type": "arithmetic:Arithmetic"},
+    }
+    run = train_in_two_parts(
+        Config.model_validate({**config.model_dump(), "environments": two}), tmp_path
+    )
+    with RunStore.open(run, read_only=True) as store:
+        played = store.rows("SELECT environment, count(*) AS matches FROM matches GROUP BY 1")
+        assert {row["environment"]: row["matches"] for row in played} == {"arithmetic": 2, "words": 2}
+        kinds = {row["kind"] for row in store.rows("SELECT DISTINCT kind FROM proposals")}
+        assert kinds > {"math"}
+        names = {row["name"] for row in store.rows("SELECT DISTINCT name FROM metrics")}
+        assert {"coverage/arithmetic", "coverage/words", "disputed"} <= names
+    assert "Operations of the program" in Path(write_report(run)).read_text(encoding="utf-8")

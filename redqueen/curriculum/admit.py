@@ -20,10 +20,10 @@ def admit(
     """Return what becomes of each proposal of a step: its task, or a rejection with a reason.
 
     `outcomes` is what validation says, `finished` whether the text came to its end. A task of a
-    held-out suite, should a teacher hit on it, is never trained on. What the archive or this step
-    has already, or teachers were shown (`shown`, ids), is a duplicate, or a near copy if `copies`
-    says so (None: nothing is one). What cannot be posed, since its prompt fills the base's context,
-    is too long.
+    held-out suite, should a teacher hit on it, is never trained on. A task whose key students have
+    contradicted is disputed. What the archive or this step has already, or teachers were shown
+    (`shown`, ids), is a duplicate, or a near copy if `copies` says so (None: nothing is one). What
+    cannot be posed, since its prompt fills the base's context, is too long.
     """
     seen = set(shown)
     if copies is not None:
@@ -41,6 +41,8 @@ def admit(
             reason = "held_out"
         elif not can_be_posed(outcome):
             reason = "too_long"
+        elif archive.bans(outcome):
+            reason = "disputed"
         elif outcome.id in seen or outcome.id in archive:
             reason = "duplicate"
         elif copies is not None and copies.is_copy(outcome):

@@ -19,6 +19,7 @@ from redqueen.environments.base import (
     KeyedSource,
     TaskSource,
     TaskSpace,
+    has_fallible_keys,
     sources_of,
 )
 from redqueen.environments.dispatch import dispatch
@@ -55,6 +56,11 @@ class Worlds(dict[str, World]):
     def environments(self) -> dict[str, Environment]:
         """The environments by name."""
         return {name: world.environment for name, world in self.items()}
+
+    @property
+    def fallible(self) -> frozenset[str]:
+        """Those whose valid tasks may have a wrong key."""
+        return frozenset(n for n, item in self.environments.items() if has_fallible_keys(item))
 
     @property
     def archives(self) -> dict[str, Archive]:

@@ -4,12 +4,14 @@ Absolute Zero Reasoner (arXiv 2505.03335, equations 4 to 6) and PopuLoRA (arXiv 
 stands for "not trained on": a failure of ours says nothing about the member.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from redqueen.config.learner import LearnerConfig
+from redqueen.learner.disputes import disputed_tasks
+from redqueen.learner.teacher_rewards import Posed
 from redqueen.population.ratings import solve_rate
-from redqueen.types import Match, Proposal, Rejection, Rollout, Task, Verdict
+from redqueen.types import Judgement, Match, Proposal, Rejection, Rollout, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +39,11 @@ def student_reward(
     return wrong + credit * (1.0 - wrong)
 
 
-def teacher_reward(
-    outcome: Task | Rejection, rate: float | None, config: LearnerConfig, novelty: float = 1.0
-) -> float | None:
-    """Return what `learner.teacher.reward` says of a task's solve rate, or a rejection's penalty.
-
-    `rate` is that of all attempts at the task; None: no attempt counts. `novelty` is the task's.
-    """
-    if isinstance(outcome, Rejection):
-        if outcome.infra:
-            return None
-        return config.malformed_reward if outcome.malformed else config.teacher.invalid_reward
-    if rate is None:
+def rejection_reward(rejection: Rejection, config: LearnerConfig) -> float | None:
+    """Return the penalty of a proposal that became no task."""
+    if rejection.infra:
         return None
-    reward: float = config.teacher.reward.of_task(rate, novelty)
-    return reward
+    return config.malformed_reward if rejection.malformed else config.teacher.invalid_reward
 
 
 def solve_rates(
@@ -74,22 +66,42 @@ def assign_rewards(
     proposals: Sequence[Proposal],
     rollouts: Sequence[Rollout],
     config: LearnerConfig,
+    judgements: Sequence[Judgement] = (),
+    fallible: Collection[str] = (),
 ) -> Rewards:
     """Return the rewards of all proposals and rollouts of a step.
+
+    A valid task is worth what `learner.teacher.reward` says of its solve rate over all attempts,
+    its novelty and the base's judgement; nothing if its key is disputed, and then nobody learns
+    from the attempts at it. `fallible` are the environments whose keys may be wrong.
 
     Raises:
         KeyError: a valid proposal has no rollout.
     """
     rates = solve_rates(matches, rollouts)
+    disputed = disputed_tasks(matches, proposals, rollouts, fallible)
+    roots = {match.index: match.root for match in matches}
+    qualities = {(item.match, item.task_id): item.quality for item in judgements}
+    paid: list[float | None] = []
+    posed: dict[int, Posed] = {}
+    for number, proposal in enumerate(proposals):
+        outcome = proposal.outcome
+        if isinstance(outcome, Rejection):
+            paid.append(rejection_reward(outcome, config))
+            continue
+        key = (proposal.match, outcome.id)
+        paid.append(0.0 if key in disputed else None)
+        if key not in disputed and (rate := rates[key]) is not None:
+            posed[number] = Posed(rate, proposal.novelty, qualities.get(key))
+    worth = config.teacher.reward.of_step([*posed.values()])
+    for number, reward in zip(posed, worth, strict=True):
+        paid[number] = reward
     return Rewards(
-        proposals=tuple(
-            teacher_reward(
-                p.outcome,
-                rates[p.match, p.outcome.id] if isinstance(p.outcome, Task) else None,
-                config,
-                p.novelty,
-            )
-            for p in proposals
+        proposals=tuple(paid),
+        rollouts=tuple(
+            None
+            if (roots[r.match], r.task_id) in disputed
+            else student_reward(r.verdict, r.partial_score, config)
+            for r in rollouts
         ),
-        rollouts=tuple(student_reward(r.verdict, r.partial_score, config) for r in rollouts),
     )

@@ -11,10 +11,14 @@ from dataclasses import asdict, dataclass
 
 from redqueen.closing import Closing
 from redqueen.config.sandbox import SandboxConfig
+from redqueen.environments.base import Verification
 from redqueen.environments.math.answers import near, number, tidy
 from redqueen.environments.workers import NoReply, WorkerPool
 from redqueen.errors import ConfigError
+from redqueen.types import Verdict
 
+MOST_CHARS = 1000
+"""Of an answer, beyond those of its reference."""
 SECONDS = 5.0
 """Processor time for a question."""
 
@@ -57,6 +61,20 @@ class MathGrader(Closing):
         self._pool.close()
 
 
+def verifications(grader: MathGrader, questions: Sequence[Question | None]) -> list[Verification]:
+    """Return the verifications of answers; None stands for a text without one."""
+    said = iter(grader.judge([question for question in questions if question is not None]))
+    return [
+        Verification(Verdict.MALFORMED)
+        if question is None
+        else Verification(_VERDICTS[next(said)], question.answer)
+        for question in questions
+    ]
+
+
+_VERDICTS = {True: Verdict.CORRECT, False: Verdict.WRONG, None: Verdict.INFRA_ERROR}
+
+
 def _verdict(reply: bool | NoReply) -> bool | None:
     if isinstance(reply, NoReply):
         return False if reply is NoReply.RAN_AWAY else None
@@ -68,6 +86,8 @@ def _plainly(question: Question) -> bool | None:
     reference, answer = tidy(question.reference), tidy(question.answer)
     if reference == answer:
         return bool(reference)
+    if len(answer) > MOST_CHARS + len(reference):
+        return False
     left, right = number(reference), number(answer)
     if left is None or right is None:
         return None
