@@ -53,7 +53,10 @@ def test_two_environments_share_the_matches(
     )
     with RunStore.open(run, read_only=True) as store:
         played = store.rows("SELECT environment, count(*) AS matches FROM matches GROUP BY 1")
-        assert {row["environment"]: row["matches"] for row in played} == {"arithmetic": 2, "words": 2}
+        assert {row["environment"]: row["matches"] for row in played} == {
+            "arithmetic": 2,
+            "words": 2,
+        }
         kinds = {row["kind"] for row in store.rows("SELECT DISTINCT kind FROM proposals")}
         assert kinds > {"math"}
         names = {row["name"] for row in store.rows("SELECT DISTINCT name FROM metrics")}
