@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from redqueen.curriculum.archive import Archive
 from redqueen.curriculum.held_out import HeldOut
 from redqueen.curriculum.near_copies import CopyIndex
+from redqueen.screens import is_unsafe
 from redqueen.types import Rejection, Task
 
 
@@ -30,7 +31,7 @@ def admit(
         copies.follow(archive.tasks)
     admitted: list[Task | Rejection] = []
     for outcome, complete in zip(outcomes, finished, strict=True):
-        if not complete:
+        if not complete and not is_unsafe(outcome):
             admitted.append(Rejection("unfinished", malformed=True))
             continue
         if isinstance(outcome, Rejection):

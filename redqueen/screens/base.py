@@ -22,6 +22,11 @@ class Screen(Component):
         raise NotImplementedError
 
 
+def is_unsafe(outcome: object) -> bool:
+    """Return whether a screen held a proposal back."""
+    return isinstance(outcome, Rejection) and outcome.reason == UNSAFE
+
+
 def hold_back(
     screens: Sequence[Screen], texts: Sequence[str], use: Callable[[list[int]], Sequence[Result]]
 ) -> list[Result | Rejection]:

@@ -19,7 +19,7 @@ from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.collect import verifier_of
 from redqueen.rollouts.judging import judge_messages, read_quality
-from redqueen.screens import hold_back
+from redqueen.screens import hold_back, is_unsafe
 from redqueen.store import ELICITED, EvaluationAttempt, Replay, RowCount, RunStore
 from redqueen.types import (
     Completion,
@@ -239,7 +239,7 @@ class _Rows:
         stored = proposal.outcome
         if any(isinstance(item, Rejection) and item.infra for item in (stored, again)):
             self._findings.skip("the sandbox failed on a proposal, then or now")
-        elif not proposal.completion.finished:
+        elif not proposal.completion.finished and not is_unsafe(again):
             unfinished = stored.reason if isinstance(stored, Rejection) else "a task"
             self._findings.compare(row, "validation", unfinished, "unfinished")
         elif _was_turned_down(stored) and isinstance(again, Task):
