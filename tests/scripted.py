@@ -104,9 +104,10 @@ class Proof(EngineConfig):
         return ScriptedEngine(model, proofs)
 
 
+DISPUTED = "Of 90 seats 36 are free. How many are taken?"
 WORDS = {
     "Eva buys 7 boxes of 12 eggs. How many eggs?": ("7 * 12", "84"),
-    "Of 90 seats 36 are free. How many are taken?": ("90 - 36", "54"),
+    DISPUTED: ("90 + 36", "54"),
     "Of 90 seats 30 are free. How many are taken?": ("90 - 36", "60"),
 }
 
@@ -118,6 +119,8 @@ def word_problems(request: Request, rng: Random) -> str:
         problem = rng.choice([*WORDS])
         program = f"def answer():\n    return {WORDS[problem][0]}"
         return f"<problem>{problem}</problem>\n<program>\n{program}\n</program>"
+    if prompt.startswith(DISPUTED):
+        return "They are \\boxed{54}."  # whatever its program says
     right = WORDS.get(prompt.partition("\n")[0], ("", "5"))[1]
     return rng.choice([f"It is \\boxed{{{right}}}.", "So \\boxed{7}.", "no idea"])
 

@@ -28,6 +28,15 @@ def json_objects(text: str) -> Iterator[dict[str, Any]]:
             yield item
 
 
+def is_text(text: str) -> bool:
+    """Return whether a text can be written to a file: JSON may spell half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def last_object(text: str, *keys: str) -> dict[str, Any] | None:
     """Return the last JSON object that has all these keys; None if there is none."""
     objects = [item for item in json_objects(text) if all(key in item for key in keys)]

@@ -25,7 +25,7 @@ from redqueen.environments.base import (
     TaskSource,
     Verification,
 )
-from redqueen.environments.json_texts import last_object
+from redqueen.environments.json_texts import is_text, last_object
 from redqueen.environments.logic.language import (
     OPERATORS,
     Puzzle,
@@ -215,7 +215,7 @@ class LogicEnvironment:
     def _read(self, draft: Draft) -> tuple[Puzzle, dict[str, Any]] | Rejection:
         said = last_object(draft.text, "variables", "constraints")
         text = said.get("text", "") if said else None
-        if said is None or not isinstance(text, str):
+        if said is None or not isinstance(text, str) or not is_text(text):
             return _reject("unparsable")
         if len(text) > self.config.max_text:
             return _reject("too_large", "the text is too long")

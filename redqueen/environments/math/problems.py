@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from redqueen.environments.code.policy import Profile
+from redqueen.environments.json_texts import is_text
 from redqueen.sandbox import parse_module
 
 FUNCTION = "answer"
@@ -73,7 +74,7 @@ def read_problem(text: str, profile: Profile, max_chars: int) -> Problem:
     problem, program = (part.strip() for part in parts[-1])
     if not problem or len(problem) > max_chars or len(program) > max_chars:
         raise ProblemError("too_large")
-    if "boxed" in problem or "<" in problem:
+    if "boxed" in problem or "<" in problem or not is_text(problem + program):
         raise ProblemError("unparsable", "the problem has markup")
     try:
         tree = parse_module(program)

@@ -77,6 +77,7 @@ def test_a_puzzle_with_a_solution_is_a_task(logic: LogicEnvironment) -> None:
         ("no puzzle", "any", "unparsable"),
         ('{"variables": {}', "any", "unparsable"),
         ({"text": 7}, "any", "unparsable"),
+        ({"text": "\ud800"}, "any", "unparsable"),
         ({"text": "x" * 601}, "any", "too_large"),
         ({"constraints": [["=", "a", "c"]]}, "any", "ill_typed"),
         ({"constraints": [["=", ["+", "a", "b"], 13]]}, "any", "no_solution"),

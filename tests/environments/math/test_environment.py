@@ -72,6 +72,7 @@ def test_a_problem_with_a_program_is_a_task(math: MathEnvironment) -> None:
     [
         (TEXT, "answer = 240 / 12", "unparsable"),
         (TEXT, "def answer(: 240", "unparsable"),
+        (f"{TEXT} \ud800", PROGRAM, "unparsable"),
         ("", PROGRAM, "too_large"),
         (TEXT * 20, PROGRAM, "too_large"),
         (TEXT, PROGRAM.replace("240", "250"), "numbers_differ"),
