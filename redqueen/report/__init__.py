@@ -23,7 +23,6 @@ __all__ = [
     "print_benchmarks",
     "print_results",
     "print_status",
-    "read_run",
     "render_page",
     "summarize",
     "verdict_sentence",
