@@ -60,23 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", "Say how far a run is, and whether it works.")
     status.add_argument("run", type=Path)
 
-    metrics = command(
-        "metrics", "Write a run's metrics, a row for each step; without a run, what there is."
-    )
-    metrics.add_argument("run", nargs="?", type=Path)
-    form = metrics.add_mutually_exclusive_group()
-    for name, text in (("csv", "default"), ("json", "a list of objects"), ("parquet", "a file")):
-        form.add_argument(
-            f"--{name}", dest="form", action="store_const", const=name, default="csv", help=text
+    _metrics_arguments(
+        command(
+            "metrics", "Write a run's metrics, a row for each step; without a run, what there is."
         )
-    metrics.add_argument("--out", type=Path, help="default: standard output; parquet needs a file")
+    )
 
-    verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
-    verify.add_argument("run", type=Path)
-    verify.add_argument("--all", action="store_true", help="every row, not a sample")
-    verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
-    verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
-    _moved_base(verify)
+    _verify_arguments(
+        command("verify", "Check a run's prompts, verdicts and rewards from its database.")
+    )
 
     _compare_arguments(
         command("compare", "Run configs x seeds at matched work; one table, one page.")
@@ -95,6 +87,24 @@ def _moved_base(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
     )
+
+
+def _metrics_arguments(metrics: argparse.ArgumentParser) -> None:
+    metrics.add_argument("run", nargs="?", type=Path)
+    form = metrics.add_mutually_exclusive_group()
+    for name, text in (("csv", "default"), ("json", "a list of objects"), ("parquet", "a file")):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, default="csv", help=text
+        )
+    metrics.add_argument("--out", type=Path, help="default: standard output; parquet needs a file")
+
+
+def _verify_arguments(verify: argparse.ArgumentParser) -> None:
+    verify.add_argument("run", type=Path)
+    verify.add_argument("--all", action="store_true", help="every row, not a sample")
+    verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
+    verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
+    _moved_base(verify)
 
 
 def _export_arguments(export: argparse.ArgumentParser) -> None:
