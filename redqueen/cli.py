@@ -5,7 +5,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
 
-    train = command("train", "Start a run. Any config key can follow as --section.key VALUE.")
-    _config_argument(train)
-    train.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
-
-    init = command("init", "Write a commented config for a model and this machine.")
-    base = "a directory, a .gguf file or a hub id; default: the seedling"
-    init.add_argument("base", nargs="?", default="seedling", help=base)
-    init.add_argument("--out", type=Path, help="default: NAME.toml, by the base")
-
-    plan = command(
-        "plan", "Say what a run would take in memory and time. Takes what `train` takes."
-    )
-    _config_argument(plan)
-
-    resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
-    _run_argument(resume)
-    resume.add_argument("--steps", type=_positive, help="a new total number of steps")
-    _moved_base(resume)
+    _training_commands(command)
 
     _measure_arguments(
         command("eval", "Measure the base and the living students on suites or benchmarks.")
@@ -91,6 +74,28 @@ def _parser() -> argparse.ArgumentParser:
     completion = command("completion", "Print a script that completes commands and options.")
     completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
     return parser
+
+
+def _training_commands(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add what begins a run, or goes on with one."""
+    train = command("train", "Start a run. Any config key can follow as --section.key VALUE.")
+    _config_argument(train)
+    train.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
+
+    init = command("init", "Write a commented config for a model and this machine.")
+    base = "a directory, a .gguf file or a hub id; default: the seedling"
+    init.add_argument("base", nargs="?", default="seedling", help=base)
+    init.add_argument("--out", type=Path, help="default: NAME.toml, by the base")
+
+    plan = command(
+        "plan", "Say what a run would take in memory and time. Takes what `train` takes."
+    )
+    _config_argument(plan)
+
+    resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
+    _run_argument(resume)
+    resume.add_argument("--steps", type=_positive, help="a new total number of steps")
+    _moved_base(resume)
 
 
 def _config_argument(command: argparse.ArgumentParser) -> None:
