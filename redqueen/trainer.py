@@ -24,7 +24,14 @@ from redqueen.evolution import (
     survey,
     with_probe,
 )
-from redqueen.learner import Rewards, UpdateReport, assign_rewards, make_samples, step_metrics
+from redqueen.learner import (
+    Rewards,
+    UpdateReport,
+    assign_rewards,
+    disputed_tasks,
+    make_samples,
+    step_metrics,
+)
 from redqueen.parts import Parts, Storage
 from redqueen.population import make_matches, match_results, numbered_on
 from redqueen.rng import derive_seed, numpy_rng
@@ -50,6 +57,7 @@ from redqueen.types import (
     Rollout,
     StepRecord,
     Task,
+    Verdict,
 )
 
 
@@ -161,9 +169,16 @@ class Trainer(Closing):
         foreign = self._exchange(step, played.posed, rollouts, clock)
         with clock("learn"):
             rewards = assign_rewards(
-                matches, proposals, rollouts, config.learner, played.judgements
-            )
-            results = match_results(self.ratings, self.population, matches, proposals, rollouts)
+                matches, proposals, rollouts, config.learner, played.judgements,
+                self.worlds.fallible,
+            )  # fmt: skip
+            # Attempts at a disputed key say nothing about who is better.
+            rated = [
+                rollout
+                for rollout, reward in zip(rollouts, rewards.rollouts, strict=True)
+                if reward is not None or rollout.verdict is Verdict.INFRA_ERROR
+            ]
+            results = match_results(self.ratings, self.population, matches, proposals, rated)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
             self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
@@ -182,6 +197,8 @@ class Trainer(Closing):
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
         metrics |= {"rounds": float(rounds), "mixed_groups": float(mixed_groups(rollouts))}
+        if self.worlds.fallible and rollouts:
+            metrics["disputed"] = 1 - len(rated) / len(rollouts)
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
@@ -233,8 +250,13 @@ class Trainer(Closing):
             posed = posed_tasks(matches, proposals, streamed)
             rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
         judgements = self._judge(step, matches, proposals, rollouts, shown, clock)
-        for _, task in posed:
-            self.worlds[task.environment].archive.add([task])
+        disputed = disputed_tasks(matches, proposals, rollouts, self.worlds.fallible)
+        for match, task in posed:
+            archive = self.worlds[task.environment].archive
+            if (match.root, task.id) in disputed:
+                archive.ban(task)
+            else:
+                archive.add([task])
         return Round(
             matches=matches,
             proposals=proposals,

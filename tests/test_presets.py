@@ -79,7 +79,7 @@ def preset(name: str) -> Config:
 
 def test_every_file_is_a_preset_or_a_known_recipe() -> None:
     found = {path.stem for path in CONFIGS.glob("*.toml")}
-    assert found == {*DIFFERENCES, "default", "own-model", "populora-50x50"}
+    assert found == {*DIFFERENCES, "default", "own-model", "populora-50x50", "logic", "math"}
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)

@@ -44,7 +44,9 @@ LEARNER = SimpleNamespace(
     teacher=SimpleNamespace(invalid_reward=-0.5, reward=OneMinus()),
     max_logprob_mismatch=LIMIT,
 )
-CONFIG = SimpleNamespace(learner=LEARNER, rollout=SimpleNamespace(temperature=1.0))
+CONFIG = SimpleNamespace(
+    learner=LEARNER, rollout=SimpleNamespace(temperature=1.0), safety=SimpleNamespace(screens=())
+)
 
 
 class Sums:
