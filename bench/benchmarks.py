@@ -19,17 +19,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from bench import mutants, near_misses, sandbox
 from redqueen import registry
-from redqueen.benchmarks.base import BenchmarkEnvironment
+from redqueen.benchmarks.base import Benchmark, BenchmarkEnvironment
 from redqueen.benchmarks.calls import Calls, run_calls
 from redqueen.benchmarks.evalplus import EvalPlus
 from redqueen.config import SandboxConfig
 from redqueen.environments.base import Attempt, Services
+from redqueen.sandbox import make_sandbox
 from redqueen.sandbox.cpython import CPythonSandbox
 from redqueen.types import Verdict
+from tests.sandbox.hostile import CORPUS
 
 MATHS = ("aime24", "aime25", "amc23", "math500", "minerva", "gsm8k", "olympiadbench")
 LEAST_REFERENCES = 0.995
@@ -63,8 +65,9 @@ class Bench:
         return self._made[start]
 
     def open(self, name: str) -> BenchmarkEnvironment:
-        benchmark = registry.load("benchmark", name).model_validate({"files": self.directory})
-        return benchmark.build(Services(self._no_sandbox, "chat", name, self.shared))
+        benchmark = cast(type[Benchmark], registry.load("benchmark", name))(files=self.directory)
+        services = Services(self._no_sandbox, "chat", name=name, shared=self.shared)
+        return benchmark.build(services)
 
     def ids(self, environment: BenchmarkEnvironment) -> list[str]:
         return list(environment.rows)[self.tasks]
@@ -210,13 +213,13 @@ def cruxeval(bench: Bench) -> Iterator[Result]:
 
 def jail(bench: Bench) -> Iterator[Result]:
     for backend, bar in sandbox.BARS.items():
-        with sandbox.make_sandbox(SandboxConfig(backend=backend, workers=sandbox.WORKERS)) as box:
+        with make_sandbox(SandboxConfig(backend=backend, workers=sandbox.WORKERS)) as box:
             rates = sandbox.verdicts_per_second(sandbox.in_sandbox(box), 600, 5)
         rate = sorted(rates)[len(rates) // 2]
         yield Result(f"{backend}: verdicts a second, 2 workers", f"{rate:,.0f}", f">= {bar:,.0f}",
                      rate >= bar)  # fmt: skip
         faults = sandbox.hostile_failures(backend)
-        yield Result(f"{backend}: {len(sandbox.CORPUS)} hostile programs",
+        yield Result(f"{backend}: {len(CORPUS)} hostile programs",
                      f"{len(faults)} failures", "0", not faults, tuple(faults))  # fmt: skip
 
 

@@ -34,6 +34,7 @@ costs 5 ns a number.
 
 import argparse
 import json
+import math
 import platform
 import statistics
 import time
@@ -133,11 +134,12 @@ def distance(child: tuple[Tensor, Tensor], parents: list[tuple[Tensor, Tensor]])
         (pair[0].double(), pair[1].double()) for pair in (child, *parents)
     )
     off = size = 0.0
-    for rows in torch.arange(len(B)).split(256):
+    for first in range(0, len(B), 256):
+        rows = slice(first, first + 256)
         mean = (B_0[rows] @ A_0 + B_1[rows] @ A_1) / 2
         off += float((B[rows] @ A - mean).square().sum())
         size += float(mean.square().sum())
-    return (off / size) ** 0.5
+    return math.sqrt(off / size)
 
 
 def by_peft(parents: list[tuple[Tensor, Tensor]]) -> tuple[Timing, tuple[Tensor, Tensor]]:
@@ -147,7 +149,7 @@ def by_peft(parents: list[tuple[Tensor, Tensor]]) -> tuple[Timing, tuple[Tensor,
     config = peft.LoraConfig(r=r, lora_alpha=r, target_modules=["0"])
     wrapped = peft.get_peft_model(model, config, adapter_name="p0")
     wrapped.add_adapter("p1", config)
-    layer = model[0]
+    layer: Any = model[0]
     for i, (A, B) in enumerate(parents):
         layer.lora_A[f"p{i}"].weight.data.copy_(A)
         layer.lora_B[f"p{i}"].weight.data.copy_(B)

@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for side in sides.values():
         side.close()
     value, low, high = ratio(sides["large"], sides["small"])
-    result = {"ratio": value, "low": low, "high": high}
+    result: dict[str, object] = {"ratio": value, "low": low, "high": high}
     result |= {name: {"members": s.members, "steps": s.steps} for name, s in sides.items()}
     (args.out / "extreme.json").write_text(json.dumps(result), encoding="utf-8")
     print("\n".join(show(name, side) for name, side in sides.items()))

@@ -84,7 +84,9 @@ def fuzz(
     for begun in range(0, texts, BATCH):
         batch = [damaged(rng.choice(sound), rng) for _ in range(min(BATCH, texts - begun))]
         kinds, started = rng.choices(environment.kinds, k=len(batch)), time.process_time()
-        drafts = [Draft(k, t, tasks[:1], 0, begun) for k, t in zip(kinds, batch, strict=True)]
+        drafts = [
+            Draft(k, t, tuple(tasks[:1]), 0, begun) for k, t in zip(kinds, batch, strict=True)
+        ]
         attempts = [Attempt(rng.choice(tasks), text) for text in batch]
         try:
             outcomes = environment.validate(drafts)

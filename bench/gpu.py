@@ -178,7 +178,7 @@ def compare(base: Base, shapes: Shapes, repeats: int) -> list[Ratio]:
     body = sum(p.numel() for name, p in base.model.named_parameters() if "embed_tokens" not in name)
     tokens = shapes.prompts * shapes.prompt_tokens + rows * (shapes.text_tokens - 1)
     learn_flops = 4.0 * body * tokens
-    config = base.model.config
+    config: Any = base.model.config
     state = 2 * 2 * config.num_hidden_layers * config.num_key_value_heads
     state *= config.hidden_size // config.num_attention_heads
     cached = rows * (shapes.prompt_tokens + shapes.text_tokens / 2)

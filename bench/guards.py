@@ -71,7 +71,7 @@ def generated(code: CodeEnvironment, kind: str, count: int) -> list[Task]:
     tasks: dict[str, Task] = {}
     rng = Random(derive_seed(11, "guards", kind))
     while len(tasks) < count:
-        task = code.maker.draw(kind, BANDS[len(tasks) % len(BANDS)], rng)
+        task = code.maker.draw(kind, BANDS[len(tasks) % len(BANDS)], rng).task()
         tasks[task.id] = task
     return list(tasks.values())
 

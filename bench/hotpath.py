@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return lab.write(requests, 192)
 
     lines = [
-        compare(f"generate, G = {attempts}", model, lambda g=attempts: generate(g), args.repeats)
+        compare(f"generate, G = {attempts}", model, partial(generate, attempts), args.repeats)
         for attempts in (1, 8)
     ]
     before = {name: tensor.clone() for name, tensor in model.adapters.state_dict().items()}

@@ -226,7 +226,7 @@ def main() -> None:
         held_out = HeldOut(code, "all", seed=config.eval.seed)
         stream = sources_of(code)[STREAM]
 
-        def drawn(count: int, *place: object) -> list[Task]:
+        def drawn(count: int, *place: int | str) -> list[Task]:
             seed = derive_seed(config.seed, "stream", *place)
             return draw_stream("code", stream, count, seed, held_out, 1)
 

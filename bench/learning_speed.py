@@ -66,8 +66,10 @@ def learn(model: PopulationModel, tokens: int, prompt: int, length: int) -> tupl
     slots.sort()
     begun = time.perf_counter()
     for batch in model.micro_batches(slots, prompts, texts):
-        chosen = [[rows[i] for i in batch] for rows in (slots, prompts, texts)]
-        model.score(*chosen).logprobs_BT.sum().backward()
+        scores = model.score(
+            [slots[i] for i in batch], [prompts[i] for i in batch], [texts[i] for i in batch]
+        )
+        torch.autograd.backward(scores.logprobs_BT.sum())
     return count * (length + prompt // 4), time.perf_counter() - begun
 
 

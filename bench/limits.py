@@ -14,6 +14,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,8 +31,8 @@ BUFFER_MIB = 512
 
 def product(model: torch.nn.Module, dtype: torch.dtype) -> tuple[Callable[[], object], float]:
     """The largest weight of the base times `ROWS` rows, and its FLOPs."""
-    weight = max((p for p in model.parameters() if p.ndim == 2), key=lambda p: p.shape[0])
-    weight = torch.randn(weight.shape).to(dtype)
+    shape = max((p.shape for p in model.parameters() if p.ndim == 2), key=lambda shape: shape[0])
+    weight = torch.randn(shape).to(dtype)
     x = torch.randn(ROWS, weight.shape[1]).to(dtype)
     return lambda: torch.nn.functional.linear(x, weight), 2.0 * ROWS * weight.numel()
 
@@ -54,7 +55,7 @@ def compare_limits(members: int, repeats: int, threads: int) -> list[Ratio]:
     flop_rate = 20 * flops / statistics.median(seconds["product"])
     byte_rate = 4 * buffer.numel() * 4 / statistics.median(seconds["read"])
     rows = PROPOSALS * config.rollout.attempts
-    shape = lab.model.base.model.config
+    shape: Any = lab.model.base.model.config
     width = lab.model.base.dtype.itemsize
     state = 2 * width * shape.num_hidden_layers * shape.num_key_value_heads * shape.head_dim
     prompt_tokens, text_tokens = PROPOSALS * PROMPT_TOKENS, rows * TEXT_TOKENS

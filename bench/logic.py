@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def compare(count: int, seed: int) -> tuple[Counter[str], int]:
     """Return what differs from brute force, by kind, and how many puzzles have a solution."""
     rng, differences, solvable = Random(f"bench/logic/{seed}"), Counter[str](), 0
     with PuzzleSolver(SandboxConfig(workers=1)) as solver:
-        services = Services(_no_sandbox, "chat", shared=lambda start: solver)
+        services = Services(_no_sandbox, "chat", shared=lambda start: cast(Any, solver))
         environment = Logic().build(services)
         drawn = list(draw(count, rng))
         puzzles = [parse_puzzle(*item) for item in drawn]

@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=1000)
     parser.add_argument("--samples", type=int, default=4)
     args = parser.parse_args()
-    lines, sampled, greedy, minutes = [], [], [], []
+    lines, sampled, greedy, minutes = [], list[float](), list[float](), []
     peaks = []
     for seed in args.seeds:
         directory = args.out / f"seed-{seed}"

@@ -6,6 +6,7 @@ python -m bench.plan seedling build/bases/smollm2 build/bases/qwen-coder
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from redqueen.config import build_config
 from redqueen.models.footprint import free_memory
 from redqueen.plan import GIB, base_shapes, budget_of
 
-STEP = {
+STEP: dict[str, Any] = {
     "steps": 1,
     "callbacks": [],
     "population": {"teachers": 1, "students": 1},

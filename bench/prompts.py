@@ -59,11 +59,12 @@ def settings(base: str, proposals: Sequence[str] = ()) -> Config:
     """Return the configuration for a base on this machine."""
     keys = {
         "policy.base": base,
-        "engine": {"type": "torch", "rows": 64},
+        "engine.type": "torch",
+        "engine.rows": "64",
         "sandbox.backend": "auto",
         "environments.code.style": "instruct",
-        "rollout.propose_tokens": 512,
-        "rollout.solve_tokens": 512,
+        "rollout.propose_tokens": "512",
+        "rollout.solve_tokens": "512",
     }
     return load_config(None, list(keys.items()))
 

@@ -5,7 +5,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,54 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
 
+    _training_commands(command)
+
+    _measure_arguments(
+        command("eval", "Measure the base and the living students on suites or benchmarks.")
+    )
+
+    report = command("report", "Write report.html, one self-contained page, into the run.")
+    _run_argument(report)
+
+    watch = command("watch", "Show runs while they go on: a page on this machine, or the terminal.")
+    watch.add_argument("run", type=Path, nargs="+", help="directories, also of runs yet to begin")
+    watch.add_argument("--port", type=_positive, help="of the page; default 8765")
+    watch.add_argument("--plain", action="store_true", help="in the terminal instead")
+
+    status = command("status", "Say how far a run is, and whether it works.")
+    _run_argument(status)
+
+    review = command("review", "List the proposals that screens held back (docs/safety.md).")
+    _run_argument(review)
+    review.add_argument("--whole", action="store_true", help="whole texts, not their beginnings")
+
+    _metrics_arguments(
+        command(
+            "metrics", "Write a run's metrics, a row for each step; without a run, what there is."
+        )
+    )
+
+    _verify_arguments(
+        command("verify", "Check a run's prompts, verdicts and rewards from its database.")
+    )
+
+    _compare_arguments(
+        command("compare", "Run configs x seeds at matched work; one table, one page.")
+    )
+
+    _export_arguments(
+        command("export", "Write adapters for PEFT, or merged models for transformers.")
+    )
+    _swarm_arguments(command("swarm", "Train together with other nodes; see docs/swarm.md."))
+
+    command("doctor", "Check what works on this machine.")
+    completion = command("completion", "Print a script that completes commands and options.")
+    completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
+    return parser
+
+
+def _training_commands(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add what begins a run, or goes on with one."""
     train = command("train", "Start a run. Any config key can follow as --section.key VALUE.")
     _config_argument(train)
     train.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
@@ -58,57 +106,6 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
     _moved_base(resume)
 
-    _measure_arguments(
-        command("eval", "Measure the base and the living students on suites or benchmarks.")
-    )
-
-    report = command("report", "Write report.html, one self-contained page, into the run.")
-    _run_argument(report)
-
-    watch = command("watch", "Show runs while they go on: a page on this machine, or the terminal.")
-    watch.add_argument("run", type=Path, nargs="+", help="directories, also of runs yet to begin")
-    watch.add_argument("--port", type=_positive, help="of the page; default 8765")
-    watch.add_argument("--plain", action="store_true", help="in the terminal instead")
-
-    status = command("status", "Say how far a run is, and whether it works.")
-    _run_argument(status)
-
-    review = command("review", "List the proposals that screens held back (docs/safety.md).")
-    review.add_argument("run", type=Path)
-    review.add_argument("--whole", action="store_true", help="whole texts, not their beginnings")
-
-    metrics = command(
-        "metrics", "Write a run's metrics, a row for each step; without a run, what there is."
-    )
-    _run_argument(metrics, nargs="?")
-    form = metrics.add_mutually_exclusive_group()
-    for name, text in (("csv", "default"), ("json", "a list of objects"), ("parquet", "a file")):
-        form.add_argument(
-            f"--{name}", dest="form", action="store_const", const=name, default="csv", help=text
-        )
-    metrics.add_argument("--out", type=Path, help="default: standard output; parquet needs a file")
-
-    verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
-    _run_argument(verify)
-    verify.add_argument("--all", action="store_true", help="every row, not a sample")
-    verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
-    verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
-    _moved_base(verify)
-
-    _compare_arguments(
-        command("compare", "Run configs x seeds at matched work; one table, one page.")
-    )
-
-    _export_arguments(
-        command("export", "Write adapters for PEFT, or merged models for transformers.")
-    )
-    _swarm_arguments(command("swarm", "Train together with other nodes; see docs/swarm.md."))
-
-    command("doctor", "Check what works on this machine.")
-    completion = command("completion", "Print a script that completes commands and options.")
-    completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
-    return parser
-
 
 def _config_argument(command: argparse.ArgumentParser) -> None:
     action = command.add_argument(
@@ -126,6 +123,24 @@ def _moved_base(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
     )
+
+
+def _metrics_arguments(metrics: argparse.ArgumentParser) -> None:
+    _run_argument(metrics, nargs="?")
+    form = metrics.add_mutually_exclusive_group()
+    for name, text in (("csv", "default"), ("json", "a list of objects"), ("parquet", "a file")):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, default="csv", help=text
+        )
+    metrics.add_argument("--out", type=Path, help="default: standard output; parquet needs a file")
+
+
+def _verify_arguments(verify: argparse.ArgumentParser) -> None:
+    _run_argument(verify)
+    verify.add_argument("--all", action="store_true", help="every row, not a sample")
+    verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
+    verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
+    _moved_base(verify)
 
 
 def _export_arguments(export: argparse.ArgumentParser) -> None:

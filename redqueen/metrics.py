@@ -68,11 +68,6 @@ METRICS = (
 """All of them. A metric without anything to measure in a step is missing there."""
 
 
-def metric_of(name: str) -> Metric | None:
-    """Return the metric of a name."""
-    return next((metric for metric in METRICS if metric.fits(name)), None)
-
-
 def metrics_page(metrics: Iterable[Metric] = METRICS) -> str:
     """Return docs/metrics.md."""
     lines = [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from redqueen import build
 from redqueen.cli import main
 from redqueen.config import Config
 from redqueen.store import RunStore, checkpoint_steps, config_toml
@@ -26,8 +27,9 @@ def command(tmp_path: Path, config: Config, out: str) -> list[str]:
 def test_export_eval_and_report_work_beside_the_run_and_change_nothing(
     tiny: Callable[..., Config], tmp_path: Path
 ) -> None:
-    config = tiny(steps=6, eval={"enabled": False, "tasks": 3, "samples": 1})
-    subprocess.run(command(tmp_path, config, "alone"), check=True, stdout=subprocess.DEVNULL)
+    config = tiny(steps=4, eval={"enabled": False, "tasks": 3, "samples": 1})
+    with build.start(config, tmp_path / "alone") as trainer:
+        assert trainer.run()
     run = tmp_path / "watched"
     with subprocess.Popen(
         command(tmp_path, config, "watched"), stdout=subprocess.DEVNULL

@@ -1,8 +1,10 @@
 """Amounts in words."""
 
+from typing import Any
+
 import pytest
 
-from redqueen.formatting import duration, plural
+from redqueen.formatting import BACKGROUND, duration, plural, points, span, step_seconds
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,33 @@ def test_plural() -> None:
         "2 steps",
         "2,000 steps",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "keys", "text"),
+    [
+        (0.1234, {}, "12.3"),
+        (0.1234, {"signed": True}, "+12.3"),
+        (-0.1234, {"signed": True}, "-12.3"),
+        (-0.0, {}, "0.0"),
+        (-0.0, {"signed": True}, "+0.0"),
+        (-0.0004, {}, "0.0"),  # rounds to nothing
+        (-0.0004, {"signed": True}, "+0.0"),
+        (-0.0006, {}, "-0.1"),
+        (1.5, {"scale": 1.0, "digits": 2}, "1.50"),
+        (-0.004, {"scale": 1.0, "digits": 2, "signed": True}, "+0.00"),
+    ],
+)
+def test_points(value: float, keys: dict[str, Any], text: str) -> None:
+    assert points(value, **keys) == text
+
+
+def test_span() -> None:
+    assert span(0.012, 0.034) == "1.2 to 3.4"
+    assert span(-0.0, 0.034, signed=True) == "+0.0 to +3.4"
+    assert span(-0.0004, -0.0) == "0.0 to 0.0"
+    assert span(-1.25, 2.0, scale=1.0, digits=2) == "-1.25 to 2.00"
+
+
+def test_what_goes_on_beside_a_step_is_not_of_its_time() -> None:
+    assert step_seconds({"propose": 2.0, "solve": 3.5, f"{BACKGROUND}validate": 9.0}) == 5.5

@@ -1,151 +1,23 @@
-"""The loop with the real parts: a step, evolution, resuming after SIGKILL, failures of ours."""
+"""The loop: what a step does, with the real parts and with fakes; what stops a run."""
 
-import json
-import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
-import redqueen
 from redqueen import build
 from redqueen.callbacks.base import Callback, Callbacks
-from redqueen.callbacks.database import Snapshot
-from redqueen.config import Config, build_config
-from redqueen.curriculum import Archive, HeldOut, World, Worlds, suite_tasks
 from redqueen.engines.base import Engine, OnFinished, Sampling, ignore
-from redqueen.environments.base import sources_of
-from redqueen.errors import ConfigError, InfrastructureError
-from redqueen.evolution import BehaviourLog, Evolution
-from redqueen.learner import Learner, StackedAdamW
+from redqueen.errors import InfrastructureError
 from redqueen.models.adapters import AdapterStack
-from redqueen.open_run import open_run
-from redqueen.parts import Parts
-from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.store import RunStore
-from redqueen.trainer import Trainer
-from redqueen.types import Completion, Rejection, Request, Role, StepRecord, Task, Verdict
-from tests.toy import ToyEngine, ToyModel
-
-Make = Callable[..., Config]
-SEEDLING_FILES = Path(redqueen.__file__).parent / "seedling"
-
-DRIVER = """
-import json, os, signal, sys
-from pathlib import Path
-from redqueen import build
-from redqueen.callbacks.base import Callback
-from redqueen.config import build_config
-
-action, directory, kill_at, values = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-
-class Killer(Callback):
-    def on_phase(self, step, phase):
-        if phase == "learn" and step == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-if action == "start":
-    made = build.start(build_config(json.loads(values)), directory, callbacks=[Killer()])
-else:
-    made = build.resume(directory)
-with made as trainer:
-    trainer.run()
-"""
-
-
-class Keep(Callback):
-    """Keeps the records of all steps."""
-
-    def __init__(self) -> None:
-        self.records: list[StepRecord] = []
-
-    def on_step(self, record: StepRecord) -> None:
-        self.records.append(record)
-
-
-def train(config: Config, directory: Path) -> list[StepRecord]:
-    """Run to the end; the records of all steps."""
-    keep = Keep()
-    with build.start(config, directory, callbacks=[keep]) as trainer:
-        assert trainer.run()
-    return keep.records
-
-
-def code_of(trainer: Trainer) -> Any:
-    """The code environment of a run."""
-    return trainer.worlds["code"].environment
-
-
-def seeds(trainer: Trainer, count: int, seed: int) -> list[Task]:
-    """Ready tasks of the code environment."""
-    return sources_of(code_of(trainer))["seed"].tasks(count, seed)
-
-
-def drive(action: str, directory: Path, config: Config, kill_at: int = 0) -> int:
-    """Run the trainer in a process of its own; the exit status is -9 if it killed itself."""
-    values = json.dumps(config.model_dump(mode="json"))
-    command = [sys.executable, "-c", DRIVER, action, str(directory), str(kill_at), values]
-    return subprocess.run(command, check=False, timeout=280).returncode
-
-
-def final_files(directory: Path, step: int) -> dict[str, bytes]:
-    folder = directory / "checkpoints" / f"step-{step:06d}"
-    return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
-
-
-SIGNALS: dict[str, Any] = {
-    "evolution": {"interval": 2, "fitness": {"type": "dominated_novelty", "by": "probe"}},
-    "rollout": {"propose_temperature": 1.2, "vocabulary_dropout": 0.05},
-    "learner": {
-        "teacher": {
-            "advantage": {"type": "reinforce++", "pooled": True, "window": 3},
-            "reward": "novelty",
-        }
-    },
-    "curriculum": {"references": {"type": "varied", "by": "rare", "share": 0.8}},
-}
-"""What teachers and selection go by, all of it unlike the defaults."""
-
-
-FAME: dict[str, Any] = {
-    "population": {"hall_of_fame": {"share": 0.6, "interval": 1, "size": 2, "slots": 1}}
-}
-"""Most matches against the past, of which little is kept."""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("changes", [{"evolution": {"interval": 2}}, SIGNALS, FAME])
-def test_killed_and_resumed_run_equals_the_run_never_killed(
-    tiny: Make, tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    config = tiny(steps=8, **changes)
-    assert drive("start", tmp_path / "whole", config) == 0
-    assert drive("start", tmp_path / "killed", config, kill_at=5) == -signal.SIGKILL
-    with RunStore.open(tmp_path / "killed", read_only=True) as store:
-        assert store.last_step() in (3, 4)  # the fourth may still have been on its way
-    assert drive("resume", tmp_path / "killed", config) == 0
-    whole, killed = (final_files(tmp_path / name, 8) for name in ("whole", "killed"))
-    assert whole.keys() == killed.keys() == {"adapters.safetensors", "optimizer.safetensors"}
-    assert whole == killed
-    with (
-        RunStore.open(tmp_path / "whole", read_only=True) as first,
-        RunStore.open(tmp_path / "killed", read_only=True) as second,
-    ):
-        assert first.load_ratings() == second.load_ratings()
-        assert first.load_events() == second.load_events()
-        assert first.load_metrics("solve_rate") == second.load_metrics("solve_rate")
-        assert first.load_matches() == second.load_matches()
-        for step in (1, 5, 8):
-            assert first.load_proposals(step) == second.load_proposals(step)
+from redqueen.types import Completion, Rejection, Request, StepRecord, Task, Verdict
+from tests.trainers import Keep, Make, Memory, code_of, seeds, toy_trainer, train
 
 
 def test_a_step_fills_the_store_and_moves_only_who_trained(tiny: Make, tmp_path: Path) -> None:
@@ -174,7 +46,11 @@ def test_a_step_fills_the_store_and_moves_only_who_trained(tiny: Make, tmp_path:
 
 def test_in_a_probe_every_task_goes_to_every_student(tiny: Make, tmp_path: Path) -> None:
     evolution = {"interval": 2, "fitness": {"type": "probe", "tasks": 4, "attempts": 2}}
-    config = tiny(steps=3, rollout={"matches": 1, **SIGNALS["rollout"]}, evolution=evolution)
+    config = tiny(
+        steps=3,
+        rollout={"matches": 1, "propose_temperature": 1.2, "vocabulary_dropout": 0.05},
+        evolution=evolution,
+    )
     ordinary, probe, last = train(config, tmp_path / "run")
     assert [len(record.proposals) for record in (ordinary, probe, last)] == [3, 8, 3]
     assert [result.match.tasks_of for result in probe.matches] == [None, None, 0, 1]
@@ -351,199 +227,6 @@ def test_a_step_that_cannot_be_written_stops_the_run(
         assert trainer.run()
 
 
-class Finished:
-    """An engine all of whose texts come to their end."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def generate(
-        self, requests: Sequence[Request], sampling: Sampling, on_finished: OnFinished = ignore
-    ) -> list[Completion]:
-        completions = [replace(c, finished=True) for c in self.engine.generate(requests, sampling)]
-        on_finished(dict(enumerate(completions)))
-        return completions
-
-    def sync(self, *arguments: Any) -> None:
-        self.engine.sync(*arguments)
-
-
-def outcomes_of(trainer: Trainer, keep: Keep, validated: list[Task]) -> list[str]:
-    """What becomes of these tasks when they are what a step's proposals say."""
-    code_of(trainer).validate = lambda drafts: [validated.pop(0) for _ in drafts]
-    trainer.engine = Finished(trainer.engine)  # type: ignore[assignment]
-    trainer.run()
-    return [
-        p.outcome.reason if isinstance(p.outcome, Rejection) else "valid"
-        for p in keep.records[-1].proposals
-    ]
-
-
-def test_held_out_tasks_and_duplicates_are_rejected(tiny: Make, tmp_path: Path) -> None:
-    keep, config = Keep(), tiny(steps=1, curriculum={"held_out": "all"})
-    with build.start(config, tmp_path / "run", callbacks=[keep]) as trainer:
-        seed = trainer.config.eval.seed
-        held_out = [
-            suite_tasks(code_of(trainer), n, 1, seed)[0] for n in ("held-out", "handwritten")
-        ]
-        archived = seeds(trainer, 1, trainer.config.seed)
-        fresh = seeds(trainer, 1, 77)
-        validated = [*held_out, *archived, *fresh, *fresh, *archived]
-        outcomes = outcomes_of(trainer, keep, validated)
-    assert outcomes == ["held_out", "held_out", "duplicate", "valid", "duplicate", "duplicate"]
-
-
-def test_near_copies_are_rejected_also_after_resuming(tiny: Make, tmp_path: Path) -> None:
-    def twin(task: Task, name: str) -> Task:
-        program = task.payload["program"].replace("g", name)
-        return replace(task, id=f"{task.id}{name}", payload={**task.payload, "program": program})
-
-    keep = Keep()
-    with build.start(tiny(steps=1), tmp_path / "run", callbacks=[keep]) as trainer:
-        archived = seeds(trainer, 6, trainer.config.seed)
-        fresh = [task for task in seeds(trainer, 6, 77) if task.kind == "code_o"]
-        proposed = [fresh[0], twin(fresh[0], "u"), twin(archived[0], "u"), twin(archived[2], "u"),
-                    archived[1], fresh[1]]  # fmt: skip
-        assert [task.kind for task in proposed[2:5]] == ["code_o", "code_f", "code_i"]
-        expected = ["valid", "near_copy", "near_copy", "near_copy", "duplicate", "valid"]
-        assert outcomes_of(trainer, keep, proposed) == expected
-    with build.resume(tmp_path / "run", steps=2, callbacks=[keep]) as trainer:
-        other = seeds(trainer, 6, 78)
-        proposed = [twin(fresh[0], "w"), twin(fresh[1], "w"), *other[:4]]
-        expected = ["near_copy", "near_copy", *["valid"] * 4]
-        assert outcomes_of(trainer, keep, proposed) == expected
-    off = tiny(steps=1, curriculum={"near_copies": False})
-    with build.start(off, tmp_path / "off", callbacks=[keep]) as trainer:
-        proposed = [fresh[0], twin(fresh[0], "u"), *other[:4]]
-        assert outcomes_of(trainer, keep, proposed) == ["valid"] * 6
-
-
-def test_references_follow_the_configured_rule(tiny: Make, tmp_path: Path) -> None:
-    config = tiny(steps=1, curriculum={"references": "azr", "seed_tasks": 12})
-    keep = Keep()
-    with build.start(config, tmp_path / "run", callbacks=[keep]) as trainer:
-        kinds = {task.id: task.kind for task in trainer.worlds["code"].archive.tasks.values()}
-        trainer.run()
-    shown = [(p.kind, kinds[p.references[0]]) for p in keep.records[0].proposals]
-    assert {kind for kind, _ in shown} == {"code_o", "code_i", "code_f"}
-    assert all((kind == reference) != (kind == "code_f") for kind, reference in shown)
-    metrics = keep.records[0].metrics
-    shares = [metrics[f"coverage/{kind}"] for kind in ("code_o", "code_i", "code_f")]
-    assert metrics["coverage"] == pytest.approx(sum(shares) / 3)
-    assert all(0 < share < 1 for share in shares)
-
-
-def test_stop_request_saves_and_resumes(tiny: Make, tmp_path: Path) -> None:
-    with build.start(tiny(steps=3), tmp_path / "run") as trainer:
-        assert not trainer.run(should_stop=lambda: trainer.step == 1)
-    with build.resume(tmp_path / "run", steps=2) as trainer:
-        assert trainer.step == 1
-        assert trainer.run()
-    adapters = load_file(tmp_path / "run" / "checkpoints" / "step-000002" / "adapters.safetensors")
-    assert all(torch.isfinite(tensor).all() for tensor in adapters.values())
-
-
-def test_errors_before_expensive_work_are_clear(tiny: Make, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown mutation"):
-        tiny(evolution={"mutations": ["svdd"]})
-    with pytest.raises(ConfigError, match="no run"), build.resume(tmp_path / "nowhere"):
-        pass
-    lost = tiny(policy={"base": str(tmp_path / "nowhere")})
-    with pytest.raises(ConfigError, match="nowhere"), build.start(lost, tmp_path / "b"):
-        pass
-    suite = tiny(eval={"suites": ["held-in"]})
-    with pytest.raises(ConfigError, match="held-in"), build.start(suite, tmp_path / "b"):
-        pass
-    assert not (tmp_path / "b").exists()
-
-
-def test_a_relative_base_is_found_from_another_directory(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    shutil.copytree(SEEDLING_FILES, "my-model")
-    config = tiny(steps=1, policy={"base": "my-model"}, environments={"code": {"style": "compact"}})
-    with build.start(config, Path("run")):
-        pass
-    monkeypatch.chdir(tmp_path)
-    with build.resume(Path("here/run")) as trainer:
-        assert trainer.config.policy.base == str((tmp_path / "here" / "my-model").resolve())
-        assert trainer.run()
-
-
-def test_a_base_that_moved_is_named_on_resuming(tiny: Make, tmp_path: Path) -> None:
-    shutil.copytree(SEEDLING_FILES, tmp_path / "old")
-    style = {"code": {"style": "compact"}}
-    config = tiny(steps=1, policy={"base": str(tmp_path / "old")}, environments=style)
-    with build.start(config, tmp_path / "run"):
-        pass
-    (tmp_path / "old").rename(tmp_path / "new")
-    with pytest.raises(ConfigError, match="old"), build.resume(tmp_path / "run"):
-        pass
-    with build.resume(tmp_path / "run", base=str(tmp_path / "new")) as trainer:
-        assert trainer.run()
-    assert open_run(tmp_path / "run").config.policy.base == str(tmp_path / "new")
-
-
-def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:
-    train(tiny(steps=1), tmp_path / "run")
-    with build.resume(tmp_path / "run", steps=5):
-        pass
-    with build.resume(tmp_path / "run") as trainer:
-        assert trainer.config.steps == 5
-    with (
-        pytest.raises(ConfigError, match="greater than or equal to 1"),
-        build.resume(tmp_path / "run", steps=-3),
-    ):
-        pass
-
-
-def toy_trainer(storage: Any, steps: int = 2, **rollout: int) -> Trainer:
-    """A trainer of two students on ten tasks of a toy environment; no sandbox, no database."""
-    config = build_config(
-        {
-            "steps": steps,
-            "callbacks": [],
-            "environments": {"parity": {"type": "tests.toy:Parity"}},
-            "population": {"teachers": 0, "students": 2},
-            "rollout": {"matches": 2, "tasks_per_match": 4, "attempts": 4, **rollout},
-            "evolution": {"enabled": False},
-            "eval": {"enabled": False},
-        }
-    )
-    model, environment = ToyModel(2), config.environments["parity"]
-    optimizer = StackedAdamW(model.adapters.parameters())
-    learner = Learner(model, optimizer, config.learner, temperature=1.0, seed=0, steps=steps)
-    world = World(
-        environment, Archive(100, environment), HeldOut(environment, (), seed=1), None,
-        environment.sources["stream"], 1.0,
-    )  # fmt: skip
-    parts = Parts(
-        config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
-        worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
-        population=Population.founders(config.population),
-        hall_of_fame=HallOfFame(config.population.hall_of_fame, Path(), model.adapters),
-        evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),
-        behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100, base_digest="",
-    )  # fmt: skip
-    return Trainer(parts, storage)
-
-
-class Memory:
-    """Storage that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.records: list[StepRecord] = []
-
-    def write(self, record: StepRecord, checkpoint: Snapshot | None) -> None:
-        self.records.append(record)
-
-    def save(self, checkpoint: Snapshot) -> None: ...
-
-    def truncate_after(self, step: int) -> None: ...
-
-
 def test_a_fake_environment_engine_and_source_drive_whole_steps() -> None:
     """Ten tasks in all, no sandbox, no generator, no teachers; well under a second."""
     memory = Memory()
@@ -639,59 +322,3 @@ def test_callbacks_are_told_of_everything_in_order() -> None:
     solve = ["solve", "texts of solve"]
     told = ["start", "match", "propose", "validate", *solve, "learn", "evolve", "store", "step"]
     assert [*dict.fromkeys(calls.names)] == [*told, "end, finished True"]
-
-
-FULL = {
-    "fitness": "novelty",
-    "sharing": {"by": "behaviour"},
-    "selection": {"type": "tournament", "size": 2},
-    "replacement": {"type": "tournament", "size": 2},
-    "child_rating": "parents",
-    "child_optimizer": "parent",
-    "hyperparameters": {"vary": ["learning_rate", "temperature"]},
-    "diversity_window": 3,
-}
-
-
-@pytest.mark.slow
-def test_everything_that_a_generation_judges_is_resumed_exactly(tiny: Make, tmp_path: Path) -> None:
-    """Activity, alarms and members' own hyperparameters are part of the checkpoint."""
-    config = tiny(
-        steps=5,
-        population={"teachers": 3, "students": 3},
-        rollout={"matches": 3, "tasks_per_match": 2, "attempts": 2, "solve_tokens": 32},
-        evolution=FULL | {"interval": 2, "cull": 0.6},
-        alarms={"patience": 2, "no_learning_signal": 0.05},
-    )
-    whole_records, cut_records = Keep(), Keep()
-    with build.start(config, tmp_path / "whole", callbacks=[whole_records]) as trainer:
-        trainer.run()
-        whole = trainer.snapshot().state
-    with build.start(config, tmp_path / "cut", callbacks=[cut_records]) as trainer:
-        trainer.run(should_stop=lambda: trainer.step == 2)
-    with build.resume(tmp_path / "cut", callbacks=[cut_records]) as trainer:
-        trainer.run(should_stop=lambda: trainer.step == 4)
-    with build.resume(tmp_path / "cut", callbacks=[cut_records]) as trainer:
-        trainer.run()
-        cut = trainer.snapshot().state
-        members = trainer.population.members
-    assert cut == whole
-    assert final_files(tmp_path / "cut", 5) == final_files(tmp_path / "whole", 5)
-    measured = [
-        [{k: v for k, v in r.metrics.items() if k != "tokens_per_s"} for r in keep.records]
-        for keep in (whole_records, cut_records)
-    ]
-    assert measured[0] == measured[1]
-    # The population has members with temperatures of their own, and the mismatch stays nothing.
-    heated = [m.temperature for m in members if m.temperature is not None]
-    assert heated
-    assert set(heated) != {1.0}
-    assert max(metrics["logprob_mismatch"] for metrics in measured[0]) < 1e-4
-    assert any("alarm/no_learning_signal" in metrics for metrics in measured[0])
-    for metrics in measured[0]:
-        assert metrics["diversity/teacher/weights_mean"] <= 2**0.5
-        assert 1.0 <= metrics["diversity/student/weights_effective"] <= 3.0
-    with RunStore.open(tmp_path / "cut", read_only=True) as store:
-        living = [m for m in store.load_members() if m.died is None]
-        kept = {m.id: (m.learning_rate_factor, m.temperature) for m in living}
-    assert kept == {m.id: (m.learning_rate_factor, m.temperature) for m in members}

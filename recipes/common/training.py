@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from redqueen.rng import derive_seed
 
+Shape = Mapping[str, int | float | bool | str]
+"""Keys of a model's config.json."""
+
 SHARD_BYTES = 12 * 2**20
 Optimizers = tuple[torch.optim.Optimizer, ...]
 
@@ -32,7 +35,7 @@ class Batch:
     weight_BT: torch.Tensor
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, shape: dict[str, Any]) -> LlamaForCausalLM:
+def build_model(tokenizer: PreTrainedTokenizerFast, shape: Shape) -> LlamaForCausalLM:
     """A fresh model for a tokenizer; attention is written out, which compiles best on a CPU."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -187,7 +190,7 @@ class Pretraining:
     SIGTERM saves and ends a piece; so do `args.minutes`.
     """
 
-    shape: Mapping[str, int | float | bool | str]
+    shape: Shape
     momentum_dtype = torch.float32
     """How a checkpoint keeps Muon's momentum."""
     save_chunks = 1
@@ -198,9 +201,11 @@ class Pretraining:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.tokenizer = tokenizer
         torch.manual_seed(derive_seed(args.seed, "init"))
-        self.model = build_model(tokenizer, dict(self.shape)).to(self.device)
+        self.model = build_model(tokenizer, self.shape).to(self.device)
         self.optimizers = build_optimizers(self.model, args.lr)
-        self.state = {"tokens": 0, "documents": 0, "chunk": 0, "seconds": 0.0, "step": 0}
+        self.state: dict[str, Any] = {
+            "tokens": 0, "documents": 0, "chunk": 0, "seconds": 0.0, "step": 0,
+        }  # fmt: skip
         self.forward = torch.compile(self.model, dynamic=True) if args.compile else self.model
         self.stopped = False
 
@@ -243,11 +248,11 @@ class Pretraining:
         with torch.autocast(self.device, dtype=torch.bfloat16):
             logits = self.forward(input_ids=batch.ids_BT, use_cache=False).logits
         loss = weighted_loss(logits, batch)
-        loss.backward()
+        torch.autograd.backward(loss)
         step_optimizers(self.model, self.optimizers, self.rate())
         return loss.item()
 
-    def stream(self) -> Iterator[tuple[int, list[Row]]]:
+    def stream(self) -> Generator[tuple[int, list[Row]], None, None]:
         """Batches from the current chunk on; another process makes the next chunk meanwhile."""
         with ProcessPoolExecutor(1) as pool:
             index = self.state["chunk"]

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from recipes.common.training import Pretraining, Row, arguments, into_batches
+from recipes.common.training import Pretraining, Row, Shape, arguments, into_batches
 from recipes.seedling.corpus import MIXES, documents
 from recipes.seedling.tokenizer import build_tokenizer
 from redqueen.rng import derive_seed
@@ -22,7 +22,7 @@ PROMPT_WEIGHT = {"learn": 0.1, "anneal": 0.3, "finish": 0.3}
 PROPOSAL_WEIGHT = {"learn": 0.5, "anneal": 1.0, "finish": 1.0}
 """By stage. Programs and proposals are mostly free choice: at first more noise than signal."""
 
-SHAPE = {
+SHAPE: Shape = {
     "hidden_size": 256,
     "intermediate_size": 768,
     "num_hidden_layers": 6,

@@ -18,7 +18,7 @@ from random import Random
 
 import torch
 
-from recipes.common.training import Pretraining, Row, arguments, into_batches
+from recipes.common.training import Pretraining, Row, Shape, arguments, into_batches
 from recipes.seedling2.corpus import Document, documents
 from recipes.seedling2.tokenizer import build_tokenizer
 from recipes.seedling2.warm_start import warm_start
@@ -33,7 +33,7 @@ PROMPT_WEIGHT, PROPOSAL_WEIGHT = 0.1, 0.5
 LAST_RATE = 0.04
 """Share of the learning rate that is left at the end of the decay."""
 
-SHAPE = {
+SHAPE: Shape = {
     "hidden_size": 256,
     "intermediate_size": 768,
     "num_hidden_layers": 6,

@@ -173,15 +173,8 @@ def evaluate(
     Raises:
         InfrastructureError: the verifier failed twice on an attempt: the figure would be wrong.
     """
-    units = [
-        _Unit(subject, mode, task)
-        for mode in modes_of(samples, temperature)
-        for room in sorted({subject.room for subject in subjects})
-        for task in tasks
-        for subject in subjects
-        if subject.room == room
-    ]
-    units = [unit for unit in units if unit.key not in finished]
+    every = _units(tasks, subjects, modes_of(samples, temperature))
+    units = [unit for unit in every if unit.key not in finished]
     total, rows = sum(unit.mode.attempts for unit in units), list[EvaluationAttempt]()
     background = Background("evaluation")
 
@@ -213,6 +206,16 @@ def evaluate(
     finally:
         background.close()
     return rows
+
+
+def _units(
+    tasks: Sequence[Task], subjects: Sequence[Subject], modes: Sequence[Mode]
+) -> Iterator[_Unit]:
+    """Yield what is to be attempted; what can be written in one call is side by side."""
+    for mode in modes:
+        for room in sorted({subject.room for subject in subjects}):
+            for task in tasks:
+                yield from (_Unit(s, mode, task) for s in subjects if s.room == room)
 
 
 def _batches(units: Sequence[_Unit], size: int) -> Iterator[list[_Unit]]:

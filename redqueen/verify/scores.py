@@ -1,6 +1,7 @@
 """Log-probabilities of stored texts under the adapters that wrote them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from redqueen.store import checkpoint_steps, load_checkpoint
 from redqueen.types import Completion, Messages, Suppression
 from redqueen.verify.findings import Findings
 
+Array = np.ndarray[Any, Any]
 _PRESENT = -1
 """Stands for all who are not of the hall of fame."""
 ROW_FACTOR = 10.0
@@ -73,27 +75,14 @@ def rescore(
     own mean is above `ROW_FACTOR` times that. Texts of the base alone count to their version, those
     of past members to the version of which they are copies.
     """
-    kept = set(checkpoint_steps(directory))
-    groups: dict[tuple[int, int], list[Scored]] = {}
     for text in texts:
-        completion = text.completion
-        if completion.prompt_ids:
+        if text.completion.prompt_ids:
             ids = model.encode(text.messages)
-            findings.compare(text.row, "prompt tokens", completion.prompt_ids, ids)
-        if not completion.logprobs:
-            findings.skip("log-probabilities that the run does not keep (keep_tokens = false)")
-        elif text.past is not None and has_adapter(directory, text.past):
-            # Its slot was a spare one, which checkpoints do not hold.
-            first = replace(text, completion=replace(completion, slot=0))
-            groups.setdefault((completion.version, text.past), []).append(first)
-        elif completion.slot is not None and (
-            text.past is not None or completion.version not in kept
-        ):
-            findings.skip("log-probabilities of adapters that no kept checkpoint holds")
-        else:
-            groups.setdefault((completion.version, _PRESENT), []).append(text)
+            findings.compare(text.row, "prompt tokens", text.completion.prompt_ids, ids)
+    kept = set(checkpoint_steps(directory))
+    groups = _by_adapters(directory, texts, kept, findings)
     total, done = sum(map(len, groups.values())), 0
-    every: dict[int, np.ndarray[Any, Any]] = {}
+    every: dict[int, Array] = {}
     for (version, past), items in sorted(groups.items()):
         if past != _PRESENT:
             model.adapters.set(0, read_adapter(directory, past))
@@ -102,25 +91,54 @@ def rescore(
         sums = every.setdefault(version, np.zeros(2))
         for batch in _batches(model, items):
             for text, again in zip(batch, _score(model, batch), strict=True):
-                stored = np.asarray(text.completion.logprobs)
-                off = np.abs(stored - again)
+                off = _compared(text, again, limit, findings)
                 sums += (off.sum(), len(off))
-                findings.checked["log-probabilities"] += 1
-                if not off.mean() <= ROW_FACTOR * limit:
-                    findings.differ(
-                        text.row, "log-probabilities", f"mean {stored.mean():.4f}",
-                        f"mean {again.mean():.4f}, {off.mean():.2g} off a token",
-                    )  # fmt: skip
             done += len(batch)
             on_progress(done, total)
     result = {version: float(sums[0] / sums[1]) for version, sums in every.items()}
-    for version, off in result.items():
-        if not off <= limit:
+    for version, mean in result.items():
+        if not mean <= limit:
             findings.differ(
                 f"version {version}", "log-probabilities", f"at most {limit:g} off",
-                f"{off:.2g} off",
+                f"{mean:.2g} off",
             )  # fmt: skip
     return result
+
+
+def _by_adapters(
+    directory: Path, texts: Sequence[Scored], kept: Collection[int], findings: Findings
+) -> dict[tuple[int, int], list[Scored]]:
+    """Return the texts by version and by the past member (or `_PRESENT`) whose adapter wrote them;
+    those whose adapters are nowhere are left out. `kept` are the steps with a checkpoint."""
+    groups: dict[tuple[int, int], list[Scored]] = defaultdict(list)
+    for text in texts:
+        completion = text.completion
+        if not completion.logprobs:
+            findings.skip("log-probabilities that the run does not keep (keep_tokens = false)")
+        elif text.past is not None and has_adapter(directory, text.past):
+            # Its slot was a spare one, which checkpoints do not hold.
+            first = replace(text, completion=replace(completion, slot=0))
+            groups[completion.version, text.past].append(first)
+        elif completion.slot is not None and (
+            text.past is not None or completion.version not in kept
+        ):
+            findings.skip("log-probabilities of adapters that no kept checkpoint holds")
+        else:
+            groups[completion.version, _PRESENT].append(text)
+    return groups
+
+
+def _compared(text: Scored, again: Array, limit: float, findings: Findings) -> Array:
+    """Return how far each stored log-probability is from the one that was made again."""
+    stored = np.asarray(text.completion.logprobs)
+    off: Array = np.abs(stored - again)
+    findings.checked["log-probabilities"] += 1
+    if not off.mean() <= ROW_FACTOR * limit:
+        findings.differ(
+            text.row, "log-probabilities", f"mean {stored.mean():.4f}",
+            f"mean {again.mean():.4f}, {off.mean():.2g} off a token",
+        )  # fmt: skip
+    return off
 
 
 def _arguments(texts: Sequence[Scored]) -> tuple[list[int], list[Any], list[Any]]:
@@ -141,7 +159,7 @@ def _batches(model: Adapted, texts: Sequence[Scored]) -> list[list[Scored]]:
 
 
 @torch.no_grad()
-def _score(model: Adapted, texts: Sequence[Scored]) -> list[np.ndarray[Any, Any]]:
+def _score(model: Adapted, texts: Sequence[Scored]) -> list[Array]:
     """Return the log-probabilities of each text's tokens."""
     slots, prompt_ids, token_ids = _arguments(texts)
     temperature = [text.temperature for text in texts]

@@ -7,6 +7,8 @@ Bands 6 and 7 are longer and deeper, for the suite `beyond` alone.
 """
 
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
 from random import Random
 from typing import Any
 
@@ -116,6 +118,22 @@ def random_value(kind: str, rng: Random) -> Any:
     raise ValueError(f"unknown type {kind!r}")
 
 
+@cache
+def _options(
+    band: int, result: str | None, kinds: frozenset[str], latest: str
+) -> tuple[list[Operation], list[float]]:
+    """Return the operations that fit, with the running sums of their weights.
+
+    `result` is the type asked for, `kinds` those at hand, `latest` that of the newest value.
+    """
+    options = [
+        op for op in OPERATIONS
+        if op.lowest_band <= band and result in (None, op.result) and kinds.issuperset(op.types)
+    ]  # fmt: skip
+    focused = (op.weight * (4.0 if latest in op.types else 1.0) for op in options)
+    return options, list(accumulate(focused))
+
+
 @dataclass(slots=True)
 class _Builder:
     """Grows one program statement by statement, running it on one input as it goes."""
@@ -150,20 +168,11 @@ class _Builder:
 
     def expression(self, result: str | None = None) -> tuple[Operation, str, tuple[str, ...]]:
         """An operation with a template over variable names, and those names."""
-        latest = self.types[self.recent[-1]]
-        kinds = {self.types[name] for name in self.recent}
-        options, weights = [], []
-        for op in OPERATIONS:
-            if op.lowest_band > self.band or (result is not None and op.result != result):
-                continue
-            if not kinds.issuperset(op.types):
-                continue
-            focus = 4.0 if latest in op.types else 1.0
-            options.append(op)
-            weights.append(op.weight * focus)
+        kinds = frozenset(self.types[name] for name in self.recent)
+        options, weights = _options(self.band, result, kinds, self.types[self.recent[-1]])
         if not options:
             raise GenerationError("no operation")
-        op = self.rng.choices(options, weights)[0]
+        op = self.rng.choices(options, cum_weights=weights)[0]
         operands: list[str] = []
         for kind in op.types:
             operands.append(self.pick(kind, operands[0] if operands else ""))

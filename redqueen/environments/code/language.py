@@ -26,7 +26,7 @@ class Drawn(Protocol):
 
     @property
     def source(self) -> str:
-        """Its Python text; the entry point is `f`."""
+        """Its Python text, laid out as `ast.unparse` does; the entry point is `f`."""
         ...
 
     @property

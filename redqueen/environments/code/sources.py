@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-from redqueen.environments.code.tasks import TaskMaker
+from redqueen.environments.code.tasks import Material, TaskMaker
 from redqueen.errors import ConfigError
 from redqueen.rng import derive_seed
 from redqueen.types import Task
@@ -28,28 +28,29 @@ class SeedTasks:
         cells = [(kind, band) for band in self._maker.language.bands
                  for kind in self._maker.config.kinds]  # fmt: skip
         drawn = [self._maker.draw(*cells[index % len(cells)], rng) for index in range(count)]
-        return list({task.id: task for task in drawn}.values())
+        return [item.task() for item in {item.id: item for item in drawn}.values()]
 
 
-def spread(
+def _spread(
     maker: TaskMaker, cells: Sequence[tuple[str, int]], count: int, seed: int, label: str
-) -> list[Task]:
-    """Return `count` distinct tasks, the (kind, band) cells in turn, each from a seed of its own.
+) -> dict[str, Material]:
+    """Return what `count` distinct tasks are made of, by their ids: the (kind, band) cells in turn,
+    each task from a seed of its own.
 
     It ends early when a cell has no further task within reach.
     """
-    tasks: dict[str, Task] = {}
+    spread: dict[str, Material] = {}
     for index in range(count):
         kind, band = cells[index % len(cells)]
         rng = Random(derive_seed(seed, label, index))
         for _ in range(_TRIES):
-            task = maker.draw(kind, band, rng)
-            if task.id not in tasks:
+            material = maker.draw(kind, band, rng)
+            if (id_ := material.id) not in spread:
                 break
         else:
             break
-        tasks[task.id] = task
-    return list(tasks.values())
+        spread[id_] = material
+    return spread
 
 
 class Stream:
@@ -76,7 +77,7 @@ class Stream:
         """Return `count` distinct tasks; where the turns begin is drawn."""
         begin = derive_seed(seed, "first turn") % len(self._cells)
         cells = [*self._cells[begin:], *self._cells[:begin]]
-        return spread(self._maker, cells, count, seed, "stream")
+        return [item.task() for item in _spread(self._maker, cells, count, seed, "stream").values()]
 
 
 class Suite:
@@ -97,7 +98,10 @@ class Suite:
 
     def tasks(self, count: int, seed: int) -> list[Task]:
         """Return `count` distinct tasks, each from a seed of its own."""
-        return spread(self._maker, self._cells, count, seed, self._label)
+        return [item.task() for item in self._materials(count, seed).values()]
+
+    def _materials(self, count: int, seed: int) -> dict[str, Material]:
+        return _spread(self._maker, self._cells, count, seed, self._label)
 
     def key(self, task: Task) -> str | None:
         """Return the id; None for a task that is too short to be in the suite."""
@@ -105,4 +109,4 @@ class Suite:
 
     def keys(self, count: int, seed: int) -> frozenset[str]:
         """Return the ids of `tasks(count, seed)`."""
-        return frozenset(task.id for task in self.tasks(count, seed))
+        return frozenset(self._materials(count, seed))

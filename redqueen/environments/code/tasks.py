@@ -1,7 +1,7 @@
 """How a program with inputs and outputs becomes a task."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -43,14 +43,7 @@ def make_task(
 
     `code_o` and `code_i` take the first pair; `code_f` shows half of them and hides the rest.
     """
-    payload: dict[str, Any] = {"program": parsed.source, "arity": parsed.arity}
-    if kind == "code_f":
-        half = len(pairs) // 2
-        payload["message"] = message
-        payload["examples"] = [list(pair) for pair in pairs[:half]]
-        payload["hidden"] = [list(pair) for pair in pairs[half:]]
-    else:
-        payload["input"], payload["output"] = pairs[0]
+    payload = _payload(kind, parsed.source, parsed.arity, pairs, message)
     return Task(
         id=task_id(kind, payload),
         environment=environment,
@@ -60,6 +53,21 @@ def make_task(
         author=author,
         step=step,
     )
+
+
+def _payload(
+    kind: str, source: str, arity: int, pairs: Sequence[tuple[str, str]], message: str
+) -> dict[str, Any]:
+    """Return what a task keeps; see `make_task`."""
+    payload: dict[str, Any] = {"program": source, "arity": arity}
+    if kind == "code_f":
+        half = len(pairs) // 2
+        payload["message"] = message
+        payload["examples"] = [list(pair) for pair in pairs[:half]]
+        payload["hidden"] = [list(pair) for pair in pairs[half:]]
+    else:
+        payload["input"], payload["output"] = pairs[0]
+    return payload
 
 
 def _values(pairs: Sequence[tuple[str, str]], arity: int) -> list[Any]:
@@ -89,6 +97,29 @@ def written_task(
     return make_task(environment, kind, parsed, cases, message)
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A drawn program with texts of its inputs and outputs: all that a task is made of."""
+
+    environment: str
+    kind: str
+    drawn: Drawn
+    arity: int
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def id(self) -> str:
+        """The id of the task, which takes less than half the time of making it."""
+        source, message = self.drawn.source, self.drawn.message
+        return task_id(self.kind, _payload(self.kind, source, self.arity, self.pairs, message))
+
+    def task(self) -> Task:
+        """Return the task with its features."""
+        source, message = self.drawn.source, self.drawn.message
+        task = written_task(self.environment, self.kind, source, self.pairs, message)
+        return replace(task, features={**task.features, DIFFICULTY.name: float(self.drawn.band)})
+
+
 class TaskMaker:
     """Makes tasks from a language's programs, within the lengths that a config allows."""
 
@@ -100,8 +131,8 @@ class TaskMaker:
         language = self.language
         return tuple(language.function_bands if kind == "code_f" else language.bands)
 
-    def draw(self, kind: str, band: int, rng: Random) -> Task:
-        """Return a task of a difficulty band.
+    def draw(self, kind: str, band: int, rng: Random) -> Material:
+        """Return a task of a difficulty band, not yet made.
 
         `code_f` folds the bands that it does not have into those that it has, in turn.
         Nothing of it comes from a model, so its outputs are those of the generator's own run.
@@ -113,9 +144,9 @@ class TaskMaker:
         if band in self.language.bands:
             band = bands[self.language.bands.index(band) % len(bands)]
         for _ in range(_TRIES):
-            task = self._task(kind, self.language.draw(band, rng), rng)
-            if task is not None:
-                return task
+            material = self._material(kind, self.language.draw(band, rng), rng)
+            if material is not None:
+                return material
         config, name = self.config, f"environments.{self.environment}"
         raise ConfigError(
             f"no {kind} task of band {band} fits the limits {name}.max_program_chars = "
@@ -123,17 +154,15 @@ class TaskMaker:
             f"{name}.code_f_inputs = {config.code_f_inputs}; raise the first two or lower the last"
         )
 
-    def _task(self, kind: str, drawn: Drawn, rng: Random) -> Task | None:
-        """Return the task of a drawn program; None if it does not fit."""
-        parsed = parse_program(drawn.source, self.config.max_program_chars)
-        if isinstance(parsed, str):
+    def _material(self, kind: str, drawn: Drawn, rng: Random) -> Material | None:
+        """Return what a drawn program gives a task; None if it does not fit."""
+        if len(drawn.source) > self.config.max_program_chars:
             return None
         try:
             calls = drawn.calls(self.config.code_f_inputs if kind == "code_f" else 1, rng)
         except GenerationError:
             return None
-        pairs = [(arguments_text(args), value_text(value)) for args, value in calls]
+        pairs = tuple((arguments_text(args), value_text(value)) for args, value in calls)
         if any(len(text) > self.config.max_value_chars for pair in pairs for text in pair):
             return None
-        task = make_task(self.environment, kind, parsed, pairs, drawn.message)
-        return replace(task, features={**task.features, DIFFICULTY.name: float(drawn.band)})
+        return Material(self.environment, kind, drawn, len(calls[0][0]), pairs)

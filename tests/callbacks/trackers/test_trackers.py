@@ -18,7 +18,7 @@ from redqueen.callbacks.trackers.base import Session, TrackerConfig, Tracking
 from redqueen.callbacks.trackers.tensorboard import FOLDER
 from redqueen.config import Config, build_config
 from redqueen.store import RunStore
-from tests.test_trainer import Keep, Memory, toy_trainer
+from tests.trainers import Keep, Memory, toy_trainer
 
 Courses = Mapping[str, list[tuple[int, float]]]
 """Name -> (step, value)."""

@@ -58,7 +58,7 @@ def test_seed_tasks_are_deterministic_and_spread(environment: CodeEnvironment) -
 
 def test_generated_tasks_carry_the_features_of_their_program(environment: CodeEnvironment) -> None:
     for kind in environment.kinds:
-        task = environment.maker.draw(kind, 3, Random(0))
+        task = environment.maker.draw(kind, 3, Random(0)).task()
         values = [cpython(f"def f(x):\n    return {text}", [0]) for pair in _cases(task)
                   for text in (f"[{pair[0]}]", pair[1])]  # fmt: skip
         parsed = parse_program(task.payload["program"], 1200)
@@ -68,7 +68,7 @@ def test_generated_tasks_carry_the_features_of_their_program(environment: CodeEn
 
 
 def test_code_f_tasks_have_hidden_cases_of_their_own(environment: CodeEnvironment) -> None:
-    task = environment.maker.draw("code_f", 1, Random(0))
+    task = environment.maker.draw("code_f", 1, Random(0)).task()
     inputs = [given for given, _ in _cases(task)]
     assert len(task.payload["examples"]) == len(task.payload["hidden"]) == 3
     assert len(set(inputs)) == 6
@@ -85,7 +85,7 @@ def test_limits_hold_for_generated_tasks(sandbox: Sandbox, limits: dict[str, int
     environment = make_code(sandbox, "compact", **limits)
     for kind in ("code_o", "code_i"):
         for seed in range(10):
-            task = environment.maker.draw(kind, 1, Random(seed))
+            task = environment.maker.draw(kind, 1, Random(seed)).task()
             assert len(task.payload["program"]) <= environment.config.max_program_chars
             texts = (task.payload["input"], task.payload["output"])
             assert all(len(text) <= environment.config.max_value_chars for text in texts)

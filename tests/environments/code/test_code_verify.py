@@ -332,7 +332,7 @@ def test_outputs_are_equal_as_python_says(left: object, right: object) -> None:
 def _tasks(environment: CodeEnvironment, each: int) -> list[Task]:
     rng = Random(3)
     return [
-        environment.maker.draw(kind, band, rng)
+        environment.maker.draw(kind, band, rng).task()
         for kind in environment.kinds
         for band in range(1, 6)
         for _ in range(each)

@@ -1,5 +1,6 @@
 """What the generator feeds: seed tasks, the suites `held-out` and `beyond`."""
 
+import hashlib
 from collections import Counter
 from random import Random
 
@@ -28,6 +29,21 @@ def test_deterministic_distinct_and_a_larger_suite_begins_with_the_smaller(
     assert len({task.id for task in suite}) == 300
     other = CODE.sources["held-out"].tasks(60, SEED + 1)
     assert not {task.id for task in other} & {task.id for task in suite}
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "digest"),
+    [
+        ("held-out", 60, "997b1700cc4ece116d8c989edf12a4ed"),
+        ("beyond", 20, "0dfd14eaa3f902760caf58a23cd3ced3"),
+    ],
+)
+def test_keys_are_the_ids_of_tasks_that_were_not_made(name: str, count: int, digest: str) -> None:
+    """Runs of another version hold out the same tasks."""
+    keys = CODE.sources[name].keys(count, SEED)
+    assert keys == {task.id for task in CODE.sources[name].tasks(count, SEED)}
+    text = "".join(sorted(keys))
+    assert hashlib.blake2b(text.encode(), digest_size=16).hexdigest() == digest
 
 
 def test_spread_over_kinds_and_bands(suite: list[Task]) -> None:
@@ -92,7 +108,7 @@ def test_beyond_is_longer_deeper_and_apart() -> None:
     cells = Counter((task.kind, task.features["band"]) for task in tasks)
     assert cells == {(kind, band): 30 for kind in ("code_o", "code_i") for band in (6.0, 7.0)}
     assert min(t.features["lines"] for t in tasks) >= LEAST_LINES_BEYOND
-    hardest = [CODE.maker.draw("code_o", 5, Random(seed)) for seed in range(100)]
+    hardest = [CODE.maker.draw("code_o", 5, Random(seed)).task() for seed in range(100)]
     for name in ("lines", "ast_depth", "cyclomatic"):
         beyond, within = (
             sum(task.features[name] for task in group) / len(group) for group in (tasks, hardest)

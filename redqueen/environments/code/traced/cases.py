@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from redqueen.environments.code.traced.messages import full_message
-from redqueen.environments.code.traced.programs import BANDS, draw_program, more_inputs
+from redqueen.environments.code.traced.programs import draw_program, more_inputs
 
 FUNCTION_BANDS = (1, 2)
 """Bands of `code_f`: programs short enough to be found from examples."""
@@ -19,11 +19,6 @@ class Case:
     program: str
     runs: tuple[tuple[str, str], ...]
     message: str
-
-
-def bands_of(kind: str) -> tuple[int, ...]:
-    """The bands that tasks of a kind come from."""
-    return FUNCTION_BANDS if kind == "code_f" else BANDS
 
 
 def arguments(args: Sequence[object]) -> str:
