@@ -21,7 +21,8 @@ class Metric:
 
 
 METRICS = (
-    Metric("solve_rate", "share", "right attempts, failures of ours left out"),
+    Metric("solve_rate", "share", "right last answers of attempts, failures of ours left out"),
+    Metric("solve_rate/turn/<k>", "share", "the same of all answers in a turn of the interaction"),
     Metric("valid_rate", "share", "proposals that became tasks, failures of ours left out"),
     Metric("truncated", "share", "texts that the limit of tokens cut off"),
     Metric("infra_rate", "share", "proposals and attempts lost to failures of ours"),

@@ -44,7 +44,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "cpython": "redqueen.sandbox.cpython:CPythonSandbox",
         "auto": "redqueen.sandbox.auto:AutoSandbox",
     },
-    "interaction": {"independent": "redqueen.rollouts.interactions.independent:Independent"},
+    "interaction": {
+        "independent": "redqueen.rollouts.interactions.independent:Independent",
+        "refine": "redqueen.rollouts.interactions.refine:Refine",
+    },
     "matchmaker": {
         "prioritized": "redqueen.population.matchmaking:Prioritized",
         "uniform": "redqueen.population.matchmaking:Uniform",

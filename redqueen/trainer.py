@@ -158,7 +158,8 @@ class Trainer(Closing):
         matches, proposals, rollouts = played.matches, played.proposals, played.rollouts
         foreign = self._exchange(step, played.posed, rollouts, clock)
         with clock("learn"):
-            rewards = assign_rewards(matches, proposals, rollouts, config.learner)
+            credit = config.rollout.interaction.credit
+            rewards = assign_rewards(matches, proposals, rollouts, config.learner, credit)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
@@ -391,9 +392,16 @@ class Trainer(Closing):
     ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
         rollout = self.config.rollout
-        posings = plan_posings(posed, matches, self.population, self.worlds.environments)
+        member, environments = self.population.by_id, self.worlds.environments
+        posings = plan_posings(posed, matches, member, environments)
         rollouts, seconds = run_interaction(
-            rollout.interaction.begin(posings, attempts, step, self.config.seed),
+            rollout.interaction.begin(
+                posings,
+                attempts,
+                step,
+                self.config.seed,
+                lambda messages: self._leaves_room(messages, rollout.solve_tokens),
+            ),
             self.engine,
             Sampling(rollout.solve_tokens, rollout.temperature, rollout.top_p),
             self._checks,

@@ -4,12 +4,21 @@ Absolute Zero Reasoner (arXiv 2505.03335, equations 4 to 6) and PopuLoRA (arXiv 
 stands for "not trained on": a failure of ours says nothing about the member.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redqueen.config.learner import LearnerConfig
 from redqueen.population.ratings import solve_rate
 from redqueen.types import Match, Proposal, Rejection, Rollout, Task, Verdict
+
+Values = Sequence[float | None]
+Credit = Callable[[Sequence[Match], Sequence[Rollout], Values], Values]
+"""What the rollouts of a step are paid, given what their verdicts alone are worth."""
+
+
+def own_verdict(matches: Sequence[Match], rollouts: Sequence[Rollout], values: Values) -> Values:
+    """A `Credit` that pays every rollout for its own verdict."""
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +30,15 @@ class Rewards:
 
 
 def student_reward(
-    verdict: Verdict, partial_score: float | None, config: LearnerConfig
+    verdict: Verdict | None, partial_score: float | None, config: LearnerConfig
 ) -> float | None:
-    """Return +1 if correct, the configured penalties if wrong (-0.5) or malformed (-1).
+    """Return +1 if correct, the configured penalties if wrong (-0.5) or malformed (-1); None
+    without a verdict.
 
     With partial credit a wrong answer gets its `partial_score`, in [0, 1], of the way from the
     reward of a wrong to that of a correct one.
     """
-    if verdict is Verdict.INFRA_ERROR:
+    if verdict in (None, Verdict.INFRA_ERROR):
         return None
     if verdict is Verdict.MALFORMED:
         return config.malformed_reward
@@ -57,7 +67,7 @@ def teacher_reward(
 def solve_rates(
     matches: Sequence[Match], rollouts: Sequence[Rollout]
 ) -> dict[tuple[int, str], float | None]:
-    """Return the solve rate of every attempted task, over the attempts of all its students.
+    """Return the solve rate of every attempted task, over the last answers of all its students.
 
     Keys are the index of the match that the task was made for, and the task's id. None: no attempt
     counts.
@@ -74,13 +84,17 @@ def assign_rewards(
     proposals: Sequence[Proposal],
     rollouts: Sequence[Rollout],
     config: LearnerConfig,
+    credit: Credit = own_verdict,
 ) -> Rewards:
     """Return the rewards of all proposals and rollouts of a step.
+
+    `credit` is the interaction's: what an answer is paid besides its own verdict.
 
     Raises:
         KeyError: a valid proposal has no rollout.
     """
     rates = solve_rates(matches, rollouts)
+    values = [student_reward(r.verdict, r.partial_score, config) for r in rollouts]
     return Rewards(
         proposals=tuple(
             teacher_reward(
@@ -91,5 +105,5 @@ def assign_rewards(
             )
             for p in proposals
         ),
-        rollouts=tuple(student_reward(r.verdict, r.partial_score, config) for r in rollouts),
+        rollouts=tuple(credit(matches, rollouts, values)),
     )

@@ -24,6 +24,7 @@ from redqueen.report.training import (
     phase_times,
     rejections,
     solve_rates,
+    turn_rates,
 )
 from redqueen.store import RunReader, RunStore, config_toml
 from redqueen.types import Role
@@ -185,7 +186,7 @@ def render_page(reader: RunReader) -> str:
         _working(run),
         _results(run),
         _benchmarks(run),
-        section("students", "Students", students, solve_rates(run), matrix(run)),
+        section("students", "Students", students, solve_rates(run), turn_rates(run), matrix(run)),
         section(
             "teachers",
             "Teachers",

@@ -90,6 +90,8 @@ class RunData:
     ratings: Sequence[RatingPoint]
     matrix: Sequence[MatrixCell]
     solve_counts: Sequence[SolveCount]
+    turn_counts: Sequence[SolveCount]
+    """The same of the answers in each turn; the turn takes the kind's place."""
     outcomes: Sequence[OutcomeCount]
     features: Sequence[tuple[int, str, Mapping[str, float]]]
     phases: Sequence[PhaseTime]
@@ -177,11 +179,19 @@ def pick(outcomes: Sequence[TaskOutcome], count: int = PER_STAGE) -> list[TaskOu
 
 
 def choose_attempts(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return the first correct and the first failed attempt; two if all went one way."""
-    checked = [a for a in attempts if a.verdict is not Verdict.INFRA_ERROR] or list(attempts)
+    """Return all texts of the first correct and of the first failed attempt, by their last answers;
+    of two attempts if all went one way."""
+    last = [a for a in attempts if a.final]
+    checked = [a for a in last if a.verdict is not Verdict.INFRA_ERROR] or last
     right = [a for a in checked if a.verdict is Verdict.CORRECT]
     other = [a for a in checked if a.verdict is not Verdict.CORRECT]
-    return [*right[:1], *other[:1]] if right and other else checked[:2]
+    chosen = [*right[:1], *other[:1]] if right and other else checked[:2]
+    return [
+        text
+        for one in chosen
+        for text in attempts
+        if (text.match, text.attempt) == (one.match, one.attempt)
+    ]
 
 
 def _stages(run: RunReader) -> list[Stage]:
@@ -229,6 +239,7 @@ def read_run(run: RunReader) -> RunData:
         ratings=run.load_ratings(),
         matrix=run.load_matrix(),
         solve_counts=run.load_solve_counts(),
+        turn_counts=run.load_turn_counts(),
         outcomes=run.load_outcomes(),
         features=run.load_features(),
         phases=run.load_phases(),

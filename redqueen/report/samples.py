@@ -58,10 +58,12 @@ def _payload(payload: Mapping[str, Any], titles: Mapping[str, str] | None) -> st
 
 
 def _attempt(attempt: Attempt) -> str:
-    verdict = VERDICT_NAMES[attempt.verdict]
+    verdict = attempt.verdict
+    name = VERDICT_NAMES[verdict] if verdict else "no answer"
+    turn = "" if attempt.final and not attempt.turn else f", turn {attempt.turn + 1}"
     head = [
-        tag("b", esc(verdict), class_=f"verdict {attempt.verdict.value}"),
-        esc(f" student #{attempt.student}, attempt {attempt.attempt + 1}"),
+        tag("b", esc(name), class_=f"verdict {verdict or 'none'}"),
+        esc(f" student #{attempt.student}, attempt {attempt.attempt + 1}{turn}"),
     ]
     body = [tag("div", *head, class_="who"), tag("pre", esc(clip(attempt.text)))]
     if attempt.answer is not None:

@@ -34,6 +34,7 @@ from redqueen.report.markup import (
     thirds,
 )
 from redqueen.report.queries import RunData
+from redqueen.store import SolveCount
 
 KIND_COLORS = ("var(--k0)", "var(--k1)", "var(--k2)", "var(--k3)", "var(--k4)")
 STACK_COLORS = tuple(f"var(--s{i})" for i in range(8))
@@ -61,12 +62,46 @@ def solve_rates(run: RunData) -> str:
     counts = run.solve_counts
     if not counts:
         return empty_figure("solve", heading, "No task was attempted in this run.", full=True)
+    chart = _courses(run, counts, [*run.described.kinds], "Students' solve rate over steps")
     steps = run.steps
-    place = bins(steps, MAX_POINTS)
+    early, late = thirds(steps)
+    first = [(c.correct, c.attempts) for c in counts if c.step in early]
+    last = [(c.correct, c.attempts) for c in counts if c.step in late]
+    caption = "Share of attempts that were correct; bold lines pool five points."
+    if first and last and len(steps) > 2:
+        caption = (
+            f"{percent(_share(first))} of attempts were correct in the first third of the run, "
+            f"{percent(_share(last))} in the last "
+            f"({plural(sum(c.attempts for c in counts), 'attempt')} in all). "
+            f"{_why_tasks_change(run)} Bold lines pool five points."
+        )
+    return figure("solve", heading, chart, caption, full=True)
+
+
+def turn_rates(run: RunData) -> str:
+    """Solve rate of the answers in each turn; nothing at all where attempts have one answer."""
+    counts = run.turn_counts
+    if len({count.kind for count in counts}) < 2:
+        return ""
+    heading = "Answers by turn of the interaction"
+    chart = _courses(run, counts, (), "Share of right answers over steps, by turn")
+    of_turn: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for count in counts:
+        of_turn[count.kind].append((count.correct, count.attempts))
+    shares = (
+        f"{kind} {percent(_share(pairs))} of {sum(attempts for _, attempts in pairs):,}"
+        for kind, pairs in sorted(of_turn.items())
+    )
+    caption = f"Right answers over the whole run: {', '.join(shares)}. Bold lines pool five points."
+    return figure("turns", heading, chart, caption, full=True)
+
+
+def _courses(run: RunData, counts: Sequence[SolveCount], order: Sequence[str], title: str) -> str:
+    """Return a chart of the share of right answers over steps, a line for each kind."""
+    place = bins(run.steps, MAX_POINTS)
     series: list[Series] = []
-    for kind, color in zip(
-        kind_order((c.kind for c in counts), [*run.described.kinds]), KIND_COLORS, strict=False
-    ):
+    kinds = kind_order((c.kind for c in counts), order)
+    for kind, color in zip(kinds, KIND_COLORS, strict=False):
         pairs_at: dict[float, list[tuple[int, int]]] = defaultdict(list)
         for count in counts:
             if count.kind == kind:
@@ -80,20 +115,8 @@ def solve_rates(run: RunData) -> str:
             for i, x in enumerate(xs)
         ]
         series.append(Series(kind, pooled, color, label=kind))
-    style = LineStyle("Students' solve rate over steps", form=percent, low=0.0, high=1.0)
-    early, late = thirds(steps)
-    first = [(c.correct, c.attempts) for c in counts if c.step in early]
-    last = [(c.correct, c.attempts) for c in counts if c.step in late]
-    caption = "Share of attempts that were correct; bold lines pool five points."
-    if first and last and len(steps) > 2:
-        caption = (
-            f"{percent(_share(first))} of attempts were correct in the first third of the run, "
-            f"{percent(_share(last))} in the last "
-            f"({plural(sum(c.attempts for c in counts), 'attempt')} in all). "
-            f"{_why_tasks_change(run)} Bold lines pool five points."
-        )
-    chart = responsive(lambda width: line_chart(series, style, width), FULL)
-    return figure("solve", heading, chart, caption, full=True)
+    style = LineStyle(title, form=percent, low=0.0, high=1.0)
+    return responsive(lambda width: line_chart(series, style, width), FULL)
 
 
 def _why_tasks_change(run: RunData) -> str:

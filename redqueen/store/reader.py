@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from redqueen.config import Config
 
 Record = TypeVar("Record")
-COUNTED = "verdict != 'infra_error'"
+ANSWERS = "verdict != 'infra_error'"
+COUNTED = f"final AND {ANSWERS}"
 CORRECT = "coalesce(sum(verdict = 'correct'), 0) AS correct"
 TASK_COLUMNS = "t.id, t.environment, t.kind, t.payload, t.features"
 
@@ -49,6 +50,11 @@ def task_of(row: sqlite3.Row, author: int | None, step: int) -> Task:
         author=author,
         step=step,
     )
+
+
+def verdict_of(row: sqlite3.Row) -> Verdict | None:
+    """Return the verdict of a row of `rollouts`; None: the text is no answer."""
+    return None if row["verdict"] is None else Verdict(row["verdict"])
 
 
 def match_of(row: sqlite3.Row) -> MatchResult:
@@ -216,6 +222,14 @@ class RunReader(Closing):
         )
         return [SolveCount(**row) for row in rows]
 
+    def load_turn_counts(self) -> list[SolveCount]:
+        """Return correct and counted answers by step and turn, which takes the kind's place."""
+        rows = self.rows(
+            "SELECT step, 'turn ' || (turn + 1) AS kind, sum(verdict = 'correct') AS correct, "
+            f"count(*) AS attempts FROM rollouts WHERE {ANSWERS} GROUP BY step, turn ORDER BY 1, 2"
+        )
+        return [SolveCount(**row) for row in rows]
+
     def load_task_rates(self) -> list[TaskRate]:
         """Return correct and counted attempts at every task of every step, in step order."""
         rows = self.rows(
@@ -228,7 +242,7 @@ class RunReader(Closing):
         """Return what answers looked like, by step."""
         rows = self.rows(
             "SELECT step, count(*) AS attempts, sum(verdict = 'malformed') AS malformed, "
-            f"sum(NOT finished) AS truncated FROM rollouts WHERE {COUNTED} GROUP BY step"
+            f"sum(NOT finished) AS truncated FROM rollouts WHERE {ANSWERS} GROUP BY step"
         )
         return [AnswerCount(**row) for row in rows]
 
@@ -237,7 +251,7 @@ class RunReader(Closing):
         rows = self.rows(
             "SELECT step, count(*) AS groups, sum(right > 0 AND right < size) AS mixed FROM "
             "(SELECT step, sum(verdict = 'correct') AS right, count(*) AS size FROM rollouts "
-            f"WHERE {COUNTED} GROUP BY step, compared) GROUP BY step"
+            f"WHERE {ANSWERS} GROUP BY step, compared) GROUP BY step"
         )
         return [GroupCount(**row) for row in rows]
 
@@ -310,13 +324,16 @@ class RunReader(Closing):
         ]
 
     def load_attempts(self, task_id: str, step: int | None = None) -> list[Attempt]:
-        """Return all attempts at one task (of one step only, if given), in order."""
+        """Return all texts about one task (of one step only, if given), in order."""
         rows = self.rows(
-            "SELECT step, match, student, attempt, text, tokens, verdict, answer, reward "
-            "FROM rollouts WHERE task_id = ? AND step = coalesce(?, step) ORDER BY id",
+            "SELECT step, match, student, attempt, turn, final, text, tokens, verdict, answer, "
+            "reward FROM rollouts WHERE task_id = ? AND step = coalesce(?, step) ORDER BY id",
             (task_id, step),
         )
-        return [Attempt(**{**row, "verdict": Verdict(row["verdict"])}) for row in rows]
+        return [
+            Attempt(**{**row, "verdict": verdict_of(row), "final": bool(row["final"])})
+            for row in rows
+        ]
 
     def load_proposals(self, step: int) -> list[ProposalText]:
         """Return all proposals of one step, in order."""

@@ -151,9 +151,12 @@ class Attempt:
     match: int
     student: int
     attempt: int
+    turn: int
+    final: bool
     text: str
     tokens: int
-    verdict: Verdict
+    verdict: Verdict | None
+    """None: the text is no answer."""
     answer: str | None
     reward: float | None
 

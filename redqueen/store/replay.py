@@ -17,6 +17,7 @@ from redqueen.store.reader import (
     match_of,
     member_of,
     task_of,
+    verdict_of,
 )
 from redqueen.store.records import EvaluationAttempt
 from redqueen.types import (
@@ -96,10 +97,11 @@ def _rollout(row: sqlite3.Row) -> Rollout:
         group=row["compared"],
         request=_request(row),
         completion=_completion(row),
-        verdict=Verdict(row["verdict"]),
+        verdict=verdict_of(row),
         answer=row["answer"],
         partial_score=row["partial_score"],
         turn=row["turn"],
+        final=bool(row["final"]),
         origin=row["origin"],
     )
 

@@ -122,10 +122,11 @@ CREATE TABLE rollouts (
     task_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     attempt INTEGER NOT NULL,
-    turn INTEGER NOT NULL,
+    turn INTEGER NOT NULL,          -- which text of its attempt
+    final INTEGER NOT NULL,         -- 1: the last answer of its attempt
     compared TEXT NOT NULL,         -- attempts with the same value are compared by the learner
     origin TEXT NOT NULL,           -- node that wrote it, empty: this one
-    verdict TEXT NOT NULL,
+    verdict TEXT,                   -- NULL: no answer (a critique, a summary)
     answer TEXT,
     partial_score REAL,
     reward REAL,                    -- NULL: not trained on

@@ -10,6 +10,8 @@ from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace, e
 from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.collect import verifier_of
+from redqueen.rollouts.interactions.base import Fits
+from redqueen.rollouts.replay import key_of, play_again
 from redqueen.store import ELICITED, EvaluationAttempt, Replay, RowCount, RunStore
 from redqueen.types import (
     Completion,
@@ -116,7 +118,7 @@ def verify_run(
     findings = Findings()
     with RunStore.open(run.directory, read_only=True) as store:
         choice = choose(store.row_counts(), sample, seed)
-        rows = _Rows(Replay(store), environments, run.config, findings)
+        rows = _Rows(Replay(store), environments, run.config, findings, _fits(run))
         scored: list[Scored] = []
         done = 0
         for step in choice.parts("proposals", "rollouts"):
@@ -139,6 +141,12 @@ def verify_run(
     return findings.report(choice.rows, choice.total, mismatch)
 
 
+def _fits(run: OpenedRun) -> Fits:
+    """Return what told the run whether the base's context holds a prompt and an answer to it."""
+    limit = run.config.rollout.solve_tokens
+    return lambda messages: run.model.leaves_room(messages, limit)
+
+
 class _Rows:
     """The checks of single rows. Methods return the texts whose log-probabilities can be scored."""
 
@@ -148,8 +156,10 @@ class _Rows:
         environments: Mapping[str, Environment],
         config: "Config",
         findings: Findings,
+        fits: Fits,
     ) -> None:
         self.replay = replay
+        self._fits = fits
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
         self._verify = verifier_of(environments)
@@ -161,8 +171,11 @@ class _Rows:
     ) -> None:
         """Assign the rewards of a whole step again, and compare those of the chosen rows."""
         matches = [result.match for result in record.matches]
+        credit = self._config.rollout.interaction.credit
         try:
-            again = assign_rewards(matches, record.proposals, record.rollouts, self._config.learner)
+            again = assign_rewards(
+                matches, record.proposals, record.rollouts, self._config.learner, credit
+            )
         except KeyError as missing:
             self._findings.compare(f"step {record.step}", "reward", "all", f"no row for {missing}")
             return
@@ -194,7 +207,8 @@ class _Rows:
                 self._findings.skip(why, 2)
                 continue
             shown = tuple(tasks[id_] for id_ in proposal.references)
-            self._prompt(row, proposal.request, space.ask(proposal.kind, shown))
+            asked = space.ask(proposal.kind, shown)
+            self._findings.compare(row, "prompt", proposal.request.messages, asked)
             draft = Draft(
                 proposal.kind, proposal.completion.text, shown, proposal.teacher, record.step
             )
@@ -218,9 +232,23 @@ class _Rows:
             self._findings.compare(row, "validation", _plain(stored), _plain(again))
 
     def rollouts(self, chosen: Sequence[tuple[int, Rollout]], record: StepRecord) -> list[Scored]:
-        """Put the tasks and verify the attempts again."""
-        tasks = self.replay.tasks({rollout.task_id for _, rollout in chosen})
-        attempts, scored, past = [], [], _past(record)
+        """Play the step's interaction and verify the answers again."""
+        tasks = self.replay.tasks({rollout.task_id for rollout in record.rollouts})
+        turns = play_again(
+            self._config.rollout.interaction,
+            [result.match for result in record.matches],
+            [rollout for rollout in record.rollouts if not rollout.origin],
+            tasks,
+            {member.id: member for member in record.members},
+            self._environments,
+            self._config.seed,
+            self._fits,
+        )
+        for key in turns.keys() - {key_of(rollout) for rollout in record.rollouts}:
+            where = "match {}, task {}, attempt {}, turn {}".format(*key)
+            self._findings.differ(f"step {record.step}", "prompt", "no rollout", where)
+        attempts: list[tuple[str, Rollout, Task | None, Messages | None]] = []
+        scored, past = [], _past(record)
         for number, rollout in chosen:
             row = f"step {rollout.step}, rollout {number}"
             if rollout.origin:
@@ -231,7 +259,9 @@ class _Rows:
                         row, rollout.request, rollout.completion, past.get(rollout.student)
                     )
                 )
-            attempts.append((row, rollout, tasks.get(rollout.task_id), rollout.turn))
+            turn = turns.get(key_of(rollout))
+            asked = turn.request.messages if turn else None
+            attempts.append((row, rollout, tasks.get(rollout.task_id), asked))
         self._attempts(attempts)
         return scored
 
@@ -246,15 +276,25 @@ class _Rows:
             scored.append(
                 self._scored(row, attempt.request, attempt.completion, temperature=temperature)
             )
-            attempts.append((row, attempt, tasks.get(attempt.task_id), 0))
+            task = tasks.get(attempt.task_id)
+            attempts.append((row, attempt, task, self._put(attempt, task)))
         self._attempts(attempts)
         return scored
 
+    def _put(self, attempt: EvaluationAttempt, task: Task | None) -> Messages | None:
+        """Return the prompt of an evaluation; None if its task or its environment is missing."""
+        if task is None or task.environment not in self._environments:
+            return None
+        environment = self._environments[task.environment]
+        helped = attempt.subject == ELICITED
+        return elicit(environment, task).messages if helped else environment.prompt(task)
+
     def _attempts(
-        self, rows: Sequence[tuple[str, Rollout | EvaluationAttempt, Task | None, int]]
+        self, rows: Sequence[tuple[str, Rollout | EvaluationAttempt, Task | None, Messages | None]]
     ) -> None:
+        """Compare prompts, and verify answers again."""
         again = []
-        for row, attempt, task, turn in rows:
+        for row, attempt, task, asked in rows:
             if task is None or task.environment not in self._environments:
                 why = (
                     "its task is missing"
@@ -263,26 +303,21 @@ class _Rows:
                 )
                 self._findings.skip(why, 2)
                 continue
-            if turn:
-                self._findings.skip("prompts of later turns depend on the interaction")
-            else:
-                environment = self._environments[task.environment]
-                helped = isinstance(attempt, EvaluationAttempt) and attempt.subject == ELICITED
-                asked = elicit(environment, task).messages if helped else environment.prompt(task)
-                self._prompt(row, attempt.request, asked)
-            again.append((row, attempt, Attempt(task, attempt.completion.text)))
+            self._findings.compare(
+                row, "prompt", attempt.request.messages, asked or "a text that nothing asks for"
+            )
+            if attempt.verdict is not None:
+                again.append((row, attempt, Attempt(task, attempt.completion.text)))
         verified = self._verify([item for _, _, item in again])
         for (row, attempt, _), now in zip(again, verified, strict=True):
             if Verdict.INFRA_ERROR in (attempt.verdict, now.verdict):
                 self._findings.skip("the checker failed on an attempt, then or now")
                 continue
+            assert attempt.verdict is not None  # the others were left out above
             stored = (attempt.verdict.value, attempt.answer, attempt.partial_score)
             self._findings.compare(
                 row, "verdict", stored, (now.verdict.value, now.answer, now.partial_score)
             )
-
-    def _prompt(self, row: str, request: Request, again: Messages) -> None:
-        self._findings.compare(row, "prompt", request.messages, again)
 
     def _scored(
         self,

@@ -17,6 +17,7 @@ from rich.console import Console
 from redqueen.environments.base import Attempt, Draft, Verification
 from redqueen.learner.assign import assign_rewards
 from redqueen.learner.teacher_rewards import OneMinus
+from redqueen.rollouts.interactions.independent import Independent
 from redqueen.store import EvaluationAttempt, RunStore, save_checkpoint
 from redqueen.types import (
     Completion,
@@ -44,7 +45,8 @@ LEARNER = SimpleNamespace(
     teacher=SimpleNamespace(invalid_reward=-0.5, reward=OneMinus()),
     max_logprob_mismatch=LIMIT,
 )
-CONFIG = SimpleNamespace(learner=LEARNER, rollout=SimpleNamespace(temperature=1.0))
+ROLLOUT = SimpleNamespace(temperature=1.0, solve_tokens=8, interaction=Independent())
+CONFIG = SimpleNamespace(learner=LEARNER, rollout=ROLLOUT, seed=0)
 
 
 class Sums:
