@@ -45,7 +45,8 @@ METRICS = (
     Metric("coverage/<kind>/<environment>", "share", "the same, with several environments"),
     Metric("archive_size", "tasks", "in all archives"),
     Metric("outside_seeds", "share", "valid tasks with a construct or pair that no seed task has"),
-    Metric("diversity/<group>/<measure>", "", "differences between members; docs/method.md"),
+    Metric("diversity/<group>/<measure>", "", "differences between members; docs/method.md, "
+           "docs/interactions.md"),
     Metric("fitness_reliability/<group>", "", "split-half reliability of the probe's fitness"),
     Metric("member/<id>/fitness", "", "in the probe: mean score, or mean reward of proposals"),
     Metric("member/<id>/reward", "", "mean over the member's sequences"),

@@ -46,7 +46,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
     },
     "interaction": {
         "independent": "redqueen.rollouts.interactions.independent:Independent",
+        "debate": "redqueen.rollouts.interactions.debate:Debate",
+        "malt": "redqueen.rollouts.interactions.malt:Malt",
         "refine": "redqueen.rollouts.interactions.refine:Refine",
+        "specialists": "redqueen.rollouts.interactions.specialists:Specialists",
     },
     "matchmaker": {
         "prioritized": "redqueen.population.matchmaking:Prioritized",
@@ -69,6 +72,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "dr_grpo": "redqueen.learner.advantages.dr_grpo:DrGrpo",
         "rloo": "redqueen.learner.advantages.rloo:Rloo",
         "reinforce++": "redqueen.learner.advantages.reinforce_pp:ReinforcePlusPlus",
+        "imitation": "redqueen.learner.advantages.imitation:Imitation",
         "rae": "redqueen.learner.advantages.rae:Rae",
     },
     "fitness": {

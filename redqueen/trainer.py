@@ -24,7 +24,14 @@ from redqueen.evolution import (
     survey,
     with_probe,
 )
-from redqueen.learner import Rewards, UpdateReport, assign_rewards, make_samples, step_metrics
+from redqueen.learner import (
+    Rewards,
+    UpdateReport,
+    assign_rewards,
+    cross_likelihood,
+    make_samples,
+    step_metrics,
+)
 from redqueen.parts import Parts, Storage
 from redqueen.population import make_matches, match_results, numbered_on
 from redqueen.rng import derive_seed, numpy_rng
@@ -161,6 +168,7 @@ class Trainer(Closing):
             credit = config.rollout.interaction.credit
             rewards = assign_rewards(matches, proposals, rollouts, config.learner, credit)
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
+            likelihood = self._likelihood(matches, rollouts)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
             self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
@@ -178,7 +186,10 @@ class Trainer(Closing):
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
-        metrics |= {"rounds": float(rounds), "mixed_groups": float(mixed_groups(rollouts))}
+        metrics |= likelihood | {
+            "rounds": float(rounds),
+            "mixed_groups": float(mixed_groups(rollouts)),
+        }
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
@@ -276,6 +287,16 @@ class Trainer(Closing):
             rate_factors={m.slot: m.learning_rate_factor for m in members},
         )
         return update, exchange
+
+    def _likelihood(
+        self, matches: Sequence[Match], rollouts: Sequence[Rollout]
+    ) -> dict[str, float]:
+        """How likely students' answers are under each other, if the interaction wants to know."""
+        count = self.config.rollout.interaction.texts_to_compare()
+        if not count:
+            return {}
+        members = self.population.everybody
+        return cross_likelihood(matches, rollouts, members, count, self.learner.rescored)
 
     def _evolve(self, step: int, seen: Survey) -> tuple[EvolutionEvent, ...]:
         """End a generation: the weak make room for children of the others."""

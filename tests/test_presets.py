@@ -42,7 +42,7 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
     "rlvr": {"population.teachers": 0, "evolution.enabled": False},
 }
 """All that a preset says otherwise than the default run, its name and its operators apart."""
-INTERACTIONS = {"refine"}
+INTERACTIONS = {"debate", "malt", "refine", "specialists"}
 """Configs of interactions; tests/test_interactions.py runs them."""
 OPERATORS = {"evolution.mutations", "evolution.crossovers"}
 SMALL = {

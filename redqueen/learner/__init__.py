@@ -1,6 +1,7 @@
 """Rewards, samples, advantages, the loss, and one fused update of every member."""
 
 from redqueen.learner.assign import Rewards, assign_rewards
+from redqueen.learner.likelihood import cross_likelihood
 from redqueen.learner.metrics import UpdateReport, step_metrics
 from redqueen.learner.optimizer import StackedAdamW
 from redqueen.learner.passes import Scorer
@@ -14,6 +15,7 @@ __all__ = [
     "StackedAdamW",
     "UpdateReport",
     "assign_rewards",
+    "cross_likelihood",
     "make_samples",
     "step_metrics",
 ]

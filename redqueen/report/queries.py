@@ -25,7 +25,7 @@ from redqueen.types import MatchResult, Member, Verdict
 Points = list[tuple[int, float]]
 """(step, value), in step order."""
 GROUPS = ("teacher", "student", "self_play")
-DIVERSITY = ("weights_mean", "weights_effective", "behaviour_mean")
+DIVERSITY = ("weights_mean", "weights_effective", "behaviour_mean", "nll", "kl")
 PER_STAGE = 2
 
 
@@ -179,19 +179,13 @@ def pick(outcomes: Sequence[TaskOutcome], count: int = PER_STAGE) -> list[TaskOu
 
 
 def choose_attempts(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return all texts of the first correct and of the first failed attempt, by their last answers;
-    of two attempts if all went one way."""
-    last = [a for a in attempts if a.final]
+    """Return the last answers of the first correct and of the first failed attempt, those after the
+    longest conversation first; two if all went one way."""
+    last = sorted((a for a in attempts if a.final), key=lambda attempt: -attempt.turn)
     checked = [a for a in last if a.verdict is not Verdict.INFRA_ERROR] or last
     right = [a for a in checked if a.verdict is Verdict.CORRECT]
     other = [a for a in checked if a.verdict is not Verdict.CORRECT]
-    chosen = [*right[:1], *other[:1]] if right and other else checked[:2]
-    return [
-        text
-        for one in chosen
-        for text in attempts
-        if (text.match, text.attempt) == (one.match, one.attempt)
-    ]
+    return [*right[:1], *other[:1]] if right and other else checked[:2]
 
 
 def _stages(run: RunReader) -> list[Stage]:

@@ -65,7 +65,14 @@ def _attempt(attempt: Attempt) -> str:
         tag("b", esc(name), class_=f"verdict {verdict or 'none'}"),
         esc(f" student #{attempt.student}, attempt {attempt.attempt + 1}{turn}"),
     ]
-    body = [tag("div", *head, class_="who"), tag("pre", esc(clip(attempt.text)))]
+    body = [tag("div", *head, class_="who")]
+    if attempt.conversation:
+        said = [
+            tag("p", esc(turn.role)) + tag("pre", esc(clip(turn.content)))
+            for turn in attempt.conversation
+        ]
+        body.append(tag("details", tag("summary", "What came before"), *said))
+    body.append(tag("pre", esc(clip(attempt.text))))
     if attempt.answer is not None:
         body.append(tag("p", "answer read: ", tag("code", esc(clip(attempt.answer, 300)))))
     return tag("div", *body, class_="attempt")

@@ -1,5 +1,6 @@
 """An interaction played again with the texts that were written: what it asked for, and of whom."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from redqueen.environments.base import Environment, Verification
@@ -41,7 +42,8 @@ def play_again(
             continue
         pair = (by_index[root], tasks[id_])
         posings = plan_posings([pair], matches, members.__getitem__, environments)
-        attempts = 1 + max((text.attempt for text in texts if text.turn == 0), default=0)
+        first = Counter(text.match for text in texts if text.turn == 0)
+        attempts = max(first.values(), default=0)
         interaction = config.begin(posings, attempts, texts[0].step, seed, fits)
         told = {key_of(text): text for text in texts}
         while asked := interaction.ask():

@@ -26,7 +26,17 @@ from redqueen.store.records import (
     TaskOutcome,
     TaskRate,
 )
-from redqueen.types import EvolutionEvent, Match, MatchResult, Member, Role, Task, Verdict
+from redqueen.types import (
+    EvolutionEvent,
+    Match,
+    MatchResult,
+    Member,
+    Message,
+    Messages,
+    Role,
+    Task,
+    Verdict,
+)
 
 # Validating a configuration imports its components: a report does without.
 if TYPE_CHECKING:
@@ -50,6 +60,11 @@ def task_of(row: sqlite3.Row, author: int | None, step: int) -> Task:
         author=author,
         step=step,
     )
+
+
+def messages_of(text: str) -> Messages:
+    """Return the conversation that is kept as JSON."""
+    return tuple(Message(**turn) for turn in json.loads(text))
 
 
 def verdict_of(row: sqlite3.Row) -> Verdict | None:
@@ -326,13 +341,24 @@ class RunReader(Closing):
     def load_attempts(self, task_id: str, step: int | None = None) -> list[Attempt]:
         """Return all texts about one task (of one step only, if given), in order."""
         rows = self.rows(
-            "SELECT step, match, student, attempt, turn, final, text, tokens, verdict, answer, "
-            "reward FROM rollouts WHERE task_id = ? AND step = coalesce(?, step) ORDER BY id",
+            "SELECT step, match, student, attempt, turn, final, text, r.tokens, verdict, answer, "
+            "reward, messages AS conversation "
+            "FROM rollouts r JOIN prompts q ON q.digest = r.prompt "
+            "WHERE task_id = ? AND step = coalesce(?, step) ORDER BY id",
             (task_id, step),
         )
+        asked = [messages_of(row["conversation"]) for row in rows]
+        task = next((asked[i] for i, row in enumerate(rows) if row["turn"] == 0), ())
         return [
-            Attempt(**{**row, "verdict": verdict_of(row), "final": bool(row["final"])})
-            for row in rows
+            Attempt(
+                **{
+                    **row,
+                    "final": bool(row["final"]),
+                    "verdict": verdict_of(row),
+                    "conversation": messages[len(task) :],
+                }
+            )
+            for row, messages in zip(rows, asked, strict=True)
         ]
 
     def load_proposals(self, step: int) -> list[ProposalText]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from redqueen.types import Completion, Request, Task, Verdict
+from redqueen.types import Completion, Messages, Request, Task, Verdict
 
 BASE, ELICITED, AVERAGE = "base", "elicited", "average"
 """Subjects of evaluations that are no members: the base alone, the base with every help that needs
@@ -159,6 +159,8 @@ class Attempt:
     """None: the text is no answer."""
     answer: str | None
     reward: float | None
+    conversation: Messages = ()
+    """What came between the task and the text, in later turns of an interaction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from redqueen.store.reader import (
     event_of,
     match_of,
     member_of,
+    messages_of,
     task_of,
     verdict_of,
 )
 from redqueen.store.records import EvaluationAttempt
 from redqueen.types import (
     Completion,
-    Message,
     Proposal,
     Rejection,
     Request,
@@ -43,14 +43,15 @@ TEXT_COLUMNS = "q.messages, q.token_ids AS prompt_ids"
 
 
 def _request(row: sqlite3.Row) -> Request:
-    messages = tuple(Message(**turn) for turn in json.loads(row["messages"]))
     suppression = None
     if row["suppression"] is not None:
         kept: dict[str, Any] = json.loads(row["suppression"])
         suppression = Suppression(
             kept["share"], kept["seed"], tuple(kept["keep"]), tuple(kept["opening"])
         )
-    return Request(row["slot"], messages, row["seed"], row["temperature"], suppression)
+    return Request(
+        row["slot"], messages_of(row["messages"]), row["seed"], row["temperature"], suppression
+    )
 
 
 def _completion(row: sqlite3.Row) -> Completion:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from redqueen.config.component import Component
 from redqueen.environments.base import Verification
@@ -65,6 +65,9 @@ class Interaction(Protocol):
 class InteractionConfig(Component):
     """Base of what a config names as an interaction: its keys, and how a step begins one."""
 
+    least_students: ClassVar[int] = 1
+    """Students that a task must go to, at least."""
+
     def begin(
         self,
         posings: Sequence[Posing],
@@ -78,6 +81,10 @@ class InteractionConfig(Component):
         All posings of a task in a match and those that share it follow each other.
         """
         raise NotImplementedError
+
+    def texts_to_compare(self) -> int:
+        """Return how many first answers of each student the others are to score in a step."""
+        return 0
 
     def credit(
         self,
