@@ -49,6 +49,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "debate": "redqueen.rollouts.interactions.debate:Debate",
         "malt": "redqueen.rollouts.interactions.malt:Malt",
         "refine": "redqueen.rollouts.interactions.refine:Refine",
+        "vote": "redqueen.rollouts.interactions.vote:Vote",
         "specialists": "redqueen.rollouts.interactions.specialists:Specialists",
     },
     "matchmaker": {

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 
 from redqueen.types import Completion, Messages, Request, Task, Verdict
 
-BASE, ELICITED, AVERAGE = "base", "elicited", "average"
+BASE, ELICITED, AVERAGE, TEAM = "base", "elicited", "average", "team"
 """Subjects of evaluations that are no members: the base alone, the base with every help that needs
-no training, and the average of all students' updates."""
+no training, the average of all students' updates, and the vote of all students."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationAttempt:
     """One verified attempt of one subject at one task of a suite.
 
-    `subject` is `base`, `elicited`, `member:<id>` or `average`; `mode` is `greedy` or `sampled`.
+    `subject` is `base`, `elicited`, `member:<id>`, `average` or `team`; `mode` is `greedy`,
+    `sampled`, or `vote` for the sampled attempt that a majority elected.
     """
 
     suite: str

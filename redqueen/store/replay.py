@@ -172,8 +172,10 @@ class Replay:
             exchange=load_exchanges(run, step - 1, step).get(step),
         )  # fmt: skip
 
-    def evaluation(self, suite: str) -> list[EvaluationAttempt]:
-        """Return all attempts of a finished evaluation, in the order they were written."""
+    def evaluation(self, suite: str, going_on: int | None = None) -> list[EvaluationAttempt]:
+        """Return all attempts of a finished evaluation, in the order they were written; or of the
+        one that goes on, of the run's step `going_on`."""
+        which = "NOT x.staged" if going_on is None else f"x.staged AND x.step = {going_on:d}"
         return [
             EvaluationAttempt(
                 suite=suite,
@@ -189,5 +191,5 @@ class Replay:
                 partial_score=row["partial_score"],
                 metrics=json.loads(row["metrics"]),
             )
-            for row in self._texts("evaluations", "NOT x.staged AND x.suite = ?", suite)
+            for row in self._texts("evaluations", f"{which} AND x.suite = ?", suite)
         ]

@@ -174,8 +174,8 @@ CREATE TABLE evaluations (
     step INTEGER NOT NULL,          -- the run's step that was measured
     staged INTEGER NOT NULL,        -- 1: of an evaluation that has not ended
     suite TEXT NOT NULL,
-    subject TEXT NOT NULL,          -- 'base', 'elicited', 'average' or 'member:<id>'
-    mode TEXT NOT NULL,             -- 'greedy' or 'sampled'
+    subject TEXT NOT NULL,          -- 'base', 'elicited', 'average', 'team' or 'member:<id>'
+    mode TEXT NOT NULL,             -- 'greedy', 'sampled' or 'vote'
     task_id TEXT NOT NULL REFERENCES tasks,
     attempt INTEGER NOT NULL,
     verdict TEXT NOT NULL,

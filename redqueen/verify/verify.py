@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from redqueen.benchmarks.votes import VOTE, votes
 from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace, elicit
 from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
@@ -132,6 +133,7 @@ def verify_run(
         for suite in choice.parts("evaluations"):
             places = choice.of("evaluations", suite)
             attempts = rows.replay.evaluation(suite)
+            rows.votes([(i, attempts[i]) for i in places], attempts)
             scored += rows.evaluations([(i, attempts[i]) for i in places])
             done += len(places)
             on_progress(done, choice.rows)
@@ -280,6 +282,20 @@ class _Rows:
             attempts.append((row, attempt, task, self._put(attempt, task)))
         self._attempts(attempts)
         return scored
+
+    def votes(
+        self,
+        chosen: Sequence[tuple[int, EvaluationAttempt]],
+        attempts: Sequence[EvaluationAttempt],
+    ) -> None:
+        """Count the votes of a suite again."""
+        again = {(row.subject, row.task_id): row for row in votes(attempts)}
+        for number, row in chosen:
+            if row.mode == VOTE:
+                name = f"suite {row.suite}, attempt {number}"
+                elected = again.get((row.subject, row.task_id))
+                text = elected and elected.completion.text
+                self._findings.compare(name, "vote", row.completion.text, text)
 
     def _put(self, attempt: EvaluationAttempt, task: Task | None) -> Messages | None:
         """Return the prompt of an evaluation; None if its task or its environment is missing."""

@@ -82,6 +82,10 @@ class InteractionConfig(Component):
         """
         raise NotImplementedError
 
+    def evaluation_votes(self) -> int:
+        """Return how many sampled attempts an evaluation puts to the vote; 0: no vote."""
+        return 0
+
     def texts_to_compare(self) -> int:
         """Return how many first answers of each student the others are to score in a step."""
         return 0
