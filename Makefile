@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
+DOCS := $(VENV)/.docs
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
-.PHONY: run test lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
+.PHONY: run test test-dist docs lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
@@ -31,6 +32,17 @@ $(READY): pyproject.toml constraints.txt
 
 $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,dev,swarm]'
+	touch $@
+
+test-dist:  ## wheel and sdist in empty environments, by pip and by uv; some minutes
+	tests/smoke.sh
+
+docs: $(DOCS)  ## the documentation site, into build/docs/site; a warning ends it
+	$(BIN)/python docs/site/pages.py build/docs
+	cd build/docs && $(abspath $(BIN))/zensical build --strict --clean
+
+$(DOCS): $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
 seedling: $(DEV)  ## make the base again into build/seedling/model (an hour and more on a CPU)

@@ -250,6 +250,11 @@ def _parts(
 ) -> Parts:
     """Make everything that a trainer needs; what must be closed goes on the stack."""
     check_rated(config.population, config.evolution)
+    if config.learner.teacher.reward.judge_tokens and dialect_of(config.policy.base) != "chat":
+        raise ConfigError(
+            "learner.teacher.reward: the base is asked to judge tasks, which only a chat model "
+            f"understands; {config.policy.base!r} is none. Take another reward, or another base"
+        )
     store, saved = resumed or (None, None)
     step = saved.step if saved else 0
     population, model = _load_members(config, saved, store.meta(BASE_DIGEST) if store else None)

@@ -7,6 +7,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import shtab
 
 from redqueen import __version__
 from redqueen.commands import COMMANDS
@@ -37,16 +40,21 @@ def _parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
 
     train = command("train", "Start a run. Any config key can follow as --section.key VALUE.")
-    train.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
+    _config_argument(train)
     train.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
+
+    init = command("init", "Write a commented config for a model and this machine.")
+    base = "a directory, a .gguf file or a hub id; default: the seedling"
+    init.add_argument("base", nargs="?", default="seedling", help=base)
+    init.add_argument("--out", type=Path, help="default: NAME.toml, by the base")
 
     plan = command(
         "plan", "Say what a run would take in memory and time. Takes what `train` takes."
     )
-    plan.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
+    _config_argument(plan)
 
     resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
-    resume.add_argument("run", type=Path)
+    _run_argument(resume)
     resume.add_argument("--steps", type=_positive, help="a new total number of steps")
     _moved_base(resume)
 
@@ -55,15 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     report = command("report", "Write report.html, one self-contained page, into the run.")
-    report.add_argument("run", type=Path)
+    _run_argument(report)
 
     status = command("status", "Say how far a run is, and whether it works.")
-    status.add_argument("run", type=Path)
+    _run_argument(status)
 
     metrics = command(
         "metrics", "Write a run's metrics, a row for each step; without a run, what there is."
     )
-    metrics.add_argument("run", nargs="?", type=Path)
+    _run_argument(metrics, nargs="?")
     form = metrics.add_mutually_exclusive_group()
     for name, text in (("csv", "default"), ("json", "a list of objects"), ("parquet", "a file")):
         form.add_argument(
@@ -72,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     metrics.add_argument("--out", type=Path, help="default: standard output; parquet needs a file")
 
     verify = command("verify", "Check a run's prompts, verdicts and rewards from its database.")
-    verify.add_argument("run", type=Path)
+    _run_argument(verify)
     verify.add_argument("--all", action="store_true", help="every row, not a sample")
     verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
     verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
@@ -88,7 +96,21 @@ def _parser() -> argparse.ArgumentParser:
     _swarm_arguments(command("swarm", "Train together with other nodes; see docs/swarm.md."))
 
     command("doctor", "Check what works on this machine.")
+    completion = command("completion", "Print a script that completes commands and options.")
+    completion.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
     return parser
+
+
+def _config_argument(command: argparse.ArgumentParser) -> None:
+    action = command.add_argument(
+        "config", nargs="?", type=Path, help="a TOML file; default: all defaults"
+    )
+    action.complete = shtab.FILE  # type: ignore[attr-defined]
+
+
+def _run_argument(command: argparse.ArgumentParser, **more: Any) -> None:
+    action = command.add_argument("run", type=Path, **more)
+    action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
 
 
 def _moved_base(command: argparse.ArgumentParser) -> None:
@@ -98,7 +120,7 @@ def _moved_base(command: argparse.ArgumentParser) -> None:
 
 
 def _export_arguments(export: argparse.ArgumentParser) -> None:
-    export.add_argument("run", type=Path)
+    _run_argument(export)
     export.add_argument(
         "--member",
         default="best",
@@ -116,7 +138,7 @@ def _export_arguments(export: argparse.ArgumentParser) -> None:
 
 
 def _measure_arguments(measure: argparse.ArgumentParser) -> None:
-    measure.add_argument("run", type=Path, help="a run; with --benchmark also a base model")
+    _run_argument(measure, help="a run; with --benchmark also a base model")
     measure.add_argument(
         "--suite",
         action="append",
@@ -164,10 +186,10 @@ def _swarm_arguments(swarm: argparse.ArgumentParser) -> None:
     keygen.add_argument("file", nargs="?", type=Path, default=Path("swarm.key"))
     join = action("join", "Start a run in a swarm; config keys can follow as with train.")
     join.add_argument("place", help="a shared folder, or a node's address such as tcp/HOST:7447")
-    join.add_argument("config", nargs="?", type=Path, help="a TOML file; default: all defaults")
+    _config_argument(join)
     join.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
     status = action("status", "Show a run's peers: what came, what was taken, what was refused.")
-    status.add_argument("run", type=Path)
+    _run_argument(status)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -214,7 +236,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if words[:1] in (["train"], ["plan"]) or words[:2] == ["swarm", "join"]:
             words, overrides = _split_overrides(words)
-        args = _parser().parse_args(words)
+        parser = _parser()
+        args = parser.parse_args(words)
+        args.parser = parser
         args.overrides = overrides
         args.command_line = shlex.join(["redqueen", *words])
         return COMMANDS[args.command](args)

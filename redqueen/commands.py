@@ -295,6 +295,35 @@ def export_adapters(args: argparse.Namespace) -> int:
     return 0
 
 
+def write_config(args: argparse.Namespace) -> int:
+    """Write a config for a base and this machine."""
+    from redqueen.init import plan_start, write_start
+    from redqueen.plan import GIB
+
+    name = Path(args.base).stem or "run"
+    out = args.out or Path(f"{name}.toml")
+    start = plan_start(args.base, out.stem)
+    write_start(start, out)
+    peak, free = start.budget.peak / GIB, start.free / GIB
+    print(out)
+    if start.fits:
+        print(f"It takes about {peak:.1f} GiB; {free:.1f} GiB are free here.")
+    else:
+        print(f"It takes about {peak:.1f} GiB, but {free:.1f} GiB are free here: take a smaller "
+              "base, or a machine with more memory.")  # fmt: skip
+    shown = shlex.quote(str(out))
+    print(f"See what it takes with `redqueen plan {shown}`, start it with `redqueen train {shown}`")
+    return 0
+
+
+def print_completion(args: argparse.Namespace) -> int:
+    """Print a shell's completion script."""
+    import shtab
+
+    print(shtab.complete(args.parser, args.shell))
+    return 0
+
+
 def plan_run(args: argparse.Namespace) -> int:
     """Say what a run would take."""
     from rich.console import Console
@@ -359,6 +388,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": train,
+    "init": write_config,
     "plan": plan_run,
     "resume": resume,
     "eval": evaluate,
@@ -370,4 +400,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": export_adapters,
     "swarm": swarm,
     "doctor": doctor,
+    "completion": print_completion,
 }

@@ -67,6 +67,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "one_minus": "redqueen.learner.teacher_rewards:OneMinus",
         "variance": "redqueen.learner.teacher_rewards:Variance",
         "novelty": "redqueen.learner.teacher_rewards:Novelty",
+        "guided": "redqueen.learner.teacher_rewards:Guided",
     },
     "advantage": {
         "grpo": "redqueen.learner.advantages.grpo:Grpo",

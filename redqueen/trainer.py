@@ -36,6 +36,7 @@ from redqueen.parts import Parts, Storage
 from redqueen.population import make_matches, match_results, numbered_on
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
+from redqueen.rollouts.judging import judge, plan_judgements
 from redqueen.rollouts.plan import (
     PlannedProposal,
     Round,
@@ -49,6 +50,7 @@ from redqueen.types import (
     EvolutionEvent,
     Exchange,
     ForeignGroup,
+    Judgement,
     Match,
     Proposal,
     Role,
@@ -166,7 +168,9 @@ class Trainer(Closing):
         foreign = self._exchange(step, played.posed, rollouts, clock)
         with clock("learn"):
             credit = config.rollout.interaction.credit
-            rewards = assign_rewards(matches, proposals, rollouts, config.learner, credit)
+            rewards = assign_rewards(
+                matches, proposals, rollouts, config.learner, played.judgements, credit
+            )
             results = match_results(self.ratings, self.population, matches, proposals, rollouts)
             likelihood = self._likelihood(matches, rollouts)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
@@ -210,6 +214,7 @@ class Trainer(Closing):
             streamed=played.streamed,
             shown=played.shown,
             exchange=exchange,
+            judgements=played.judgements,
         )
 
     def _play(
@@ -239,11 +244,46 @@ class Trainer(Closing):
         with clock("solve"):
             posed = posed_tasks(matches, proposals, streamed)
             rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
+        judgements = self._judge(step, matches, proposals, rollouts, shown, clock)
         for _, task in posed:
             self.worlds[task.environment].archive.add([task])
         return Round(
-            matches, proposals, shown, tuple(task for _, task in streamed), tuple(posed), rollouts
+            matches=matches,
+            proposals=proposals,
+            shown=shown,
+            streamed=tuple(task for _, task in streamed),
+            posed=tuple(posed),
+            rollouts=rollouts,
+            judgements=judgements,
         )
+
+    def _judge(
+        self,
+        step: int,
+        matches: Sequence[Match],
+        proposals: Sequence[Proposal],
+        rollouts: Sequence[Rollout],
+        shown: Sequence[Task],
+        clock: Clock,
+    ) -> tuple[Judgement, ...]:
+        """The base judges the tasks that somebody solved, if the teachers' reward asks for it."""
+        tokens = self.config.learner.teacher.reward.judge_tokens
+        if not tokens:
+            return ()
+        with clock("judge"):
+            tasks = {task.id: task for task in shown}
+            for world in self.worlds.values():
+                tasks |= world.archive.tasks
+            planned = plan_judgements(
+                matches,
+                proposals,
+                rollouts,
+                self.worlds.environments,
+                tasks,
+                self.config.seed,
+                fits=lambda messages: self._leaves_room(messages, tokens),
+            )
+            return judge(self.engine, planned, tokens)
 
     def _match(
         self, step: int, rollout: RolloutConfig, against_the_past: bool

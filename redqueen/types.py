@@ -217,6 +217,22 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the base wrote of a valid task, beside the references that its teacher was shown."""
+
+    step: int
+    match: int
+    """That the task was made for."""
+    task_id: str
+    references: tuple[str, ...]
+    """Ids of the tasks that it was compared with."""
+    request: Request
+    completion: Completion
+    quality: float | None
+    """In [0, 1]; None: the text cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """One text of a student about a task, verified if it is an answer."""
 
@@ -357,3 +373,5 @@ class StepRecord:
     shown: tuple[Task, ...] = ()
     """References that no archive holds: variants of archived tasks. Reading a run back leaves this
     empty; the proposals name them."""
+    judgements: tuple[Judgement, ...] = ()
+    """Of valid tasks, where the teachers' reward asks for them."""

@@ -82,6 +82,22 @@ class Proof(EngineConfig):
         return ScriptedEngine(model, proofs)
 
 
+def judged_sums(request: Request, rng: Random) -> str:
+    """As `sums`; the base, asked to judge a task, is not always understood."""
+    if "Relevance:" not in request.messages[0].content:
+        return sums(request, rng)
+    relevance, complexity = rng.randint(0, 5), rng.randint(0, 4)
+    scores = f"Relevance: {relevance}\nRedundancy: 0\nComplexity: {complexity}"
+    return rng.choice([scores, "It is fine."])
+
+
+class JudgedSums(EngineConfig):
+    """The scripted engine for the arithmetic environment, with a judge."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, judged_sums)
+
+
 class Sums(EngineConfig):
     """The scripted engine for the arithmetic environment."""
 

@@ -101,10 +101,11 @@ HISTORY = {"study.md", "performance-history.md"}
 def has_key(section: Section, path: Sequence[str]) -> bool:
     """Whether a path leads from a section to a key of it, or of a component that it may name."""
     name, *rest = path
-    field = type(section).model_fields.get(name)
+    attribute = f"{name}_" if name == "from" else name
+    field = type(section).model_fields.get(attribute)
     if field is None:
         return False
-    value = getattr(section, name)
+    value = getattr(section, attribute)
     kind = next((item.kind for item in field.metadata if isinstance(item, Of)), None)
     if not rest:
         return True
@@ -156,8 +157,8 @@ def test_shown_commands_work(
     verdicts = [words[3:] for words in shown if words[:3] == ["python", "-m", "studies.claims"]]
     assert len(used) + len(verdicts) == len(shown)
     assert {words[0] for words in used} == {
-        "train", "plan", "resume", "eval", "report", "status", "verify", "compare", "export",
-        "doctor",
+        "train", "init", "plan", "resume", "eval", "report", "status", "verify", "compare",
+        "export", "doctor",
     }  # fmt: skip
     for words in used:
         assert main(small(words, tiny_values)) == 0, words

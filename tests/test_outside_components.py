@@ -11,9 +11,9 @@ from redqueen.config.learner import LearnerConfig
 from redqueen.config.population import PopulationConfig
 from redqueen.config.section import Section
 from redqueen.evolution import BehaviourLog, Evolution, survey
-from redqueen.learner.assign import teacher_reward
+from redqueen.learner.teacher_rewards import Posed
 from redqueen.population import Population, RatingSystem, make_matches
-from redqueen.types import Role, Task
+from redqueen.types import Role
 from tests.evolution.toy_slots import Slots
 from tests.learner.toy_bigram import VERSIONS, Bigram, make_batch, make_learner
 
@@ -44,8 +44,8 @@ def test_a_matchmaker() -> None:
 
 def test_a_teachers_reward() -> None:
     config = LearnerConfig(teacher={"reward": {"type": f"{HERE}:Threshold", "below": 0.3}})
-    task = Task("t", "code", "code_o", {})
-    assert [teacher_reward(task, s, config) for s in (0.0, 0.2, 0.4)] == [0.0, 1.0, 0.0]
+    tasks = [Posed(rate) for rate in (0.0, 0.2, 0.4)]
+    assert config.teacher.reward.of_step(tasks) == [0.0, 1.0, 0.0]
 
 
 def test_an_advantage_scheme() -> None:

@@ -21,7 +21,7 @@ from redqueen.environments.code.traced.trace import trace_call
 from redqueen.environments.code.traced.trace_lines import TraceError
 from redqueen.environments.code.traced.values import random_value
 
-KINDS = {"solve_o": 0.44, "solve_i": 0.20, "solve_f": 0.14, "propose": 0.16, "propose_f": 0.06}
+KINDS = {"solve_o": 0.50, "solve_i": 0.22, "solve_f": 0.08, "propose": 0.14, "propose_f": 0.06}
 BANDS = {1: 0.36, 2: 0.33, 3: 0.20, 4: 0.08, 5: 0.03}
 """Many short programs, few long ones: what is longer is left for self-play to reach."""
 SHORT_BANDS = {1: 0.6, 2: 0.4}

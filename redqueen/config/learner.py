@@ -30,7 +30,8 @@ class TeacherConfig(Section):
     """What a reward is compared with; the names are those of `learner.student.advantage`."""
     reward: Annotated[Any, Of("teacher_reward")] = Field("one_minus")
     """What a valid task is worth by its solve rate s: `one_minus` (1 - s, 0 at s = 0), `variance`
-    (4 s (1 - s)), or `novelty`, one of them with a bonus for rare cells of the archive."""
+    (4 s (1 - s)), `novelty`, one of them with a bonus for rare cells of the archive, or `guided`,
+    which also asks a chat base how good the task is."""
     invalid_reward: float = -0.5
     """Reward of a well-formed proposal that was rejected."""
     frozen: bool = False

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redqueen.config.learner import LearnerConfig
+from redqueen.learner.teacher_rewards import Posed
 from redqueen.population.ratings import solve_rate
-from redqueen.types import Match, Proposal, Rejection, Rollout, Task, Verdict
+from redqueen.types import Judgement, Match, Proposal, Rejection, Rollout, Verdict
 
 Values = Sequence[float | None]
 Credit = Callable[[Sequence[Match], Sequence[Rollout], Values], Values]
@@ -47,21 +48,11 @@ def student_reward(
     return wrong + credit * (1.0 - wrong)
 
 
-def teacher_reward(
-    outcome: Task | Rejection, rate: float | None, config: LearnerConfig, novelty: float = 1.0
-) -> float | None:
-    """Return what `learner.teacher.reward` says of a task's solve rate, or a rejection's penalty.
-
-    `rate` is that of all attempts at the task; None: no attempt counts. `novelty` is the task's.
-    """
-    if isinstance(outcome, Rejection):
-        if outcome.infra:
-            return None
-        return config.malformed_reward if outcome.malformed else config.teacher.invalid_reward
-    if rate is None:
+def rejection_reward(rejection: Rejection, config: LearnerConfig) -> float | None:
+    """Return the penalty of a proposal that became no task."""
+    if rejection.infra:
         return None
-    reward: float = config.teacher.reward.of_task(rate, novelty)
-    return reward
+    return config.malformed_reward if rejection.malformed else config.teacher.invalid_reward
 
 
 def solve_rates(
@@ -84,26 +75,35 @@ def assign_rewards(
     proposals: Sequence[Proposal],
     rollouts: Sequence[Rollout],
     config: LearnerConfig,
+    judgements: Sequence[Judgement] = (),
     credit: Credit = own_verdict,
 ) -> Rewards:
     """Return the rewards of all proposals and rollouts of a step.
 
-    `credit` is the interaction's: what an answer is paid besides its own verdict.
+    A valid task is worth what `learner.teacher.reward` says of its solve rate over all attempts,
+    its novelty and the base's judgement. `credit` is the interaction's: what its texts are paid.
 
     Raises:
         KeyError: a valid proposal has no rollout.
     """
     rates = solve_rates(matches, rollouts)
+    qualities = {(item.match, item.task_id): item.quality for item in judgements}
+    paid: list[float | None] = []
+    posed: dict[int, Posed] = {}
+    for number, proposal in enumerate(proposals):
+        outcome = proposal.outcome
+        if isinstance(outcome, Rejection):
+            paid.append(rejection_reward(outcome, config))
+            continue
+        paid.append(None)
+        key = (proposal.match, outcome.id)
+        if (rate := rates[key]) is not None:
+            posed[number] = Posed(rate, proposal.novelty, qualities.get(key))
+    worth = config.teacher.reward.of_step([*posed.values()])
+    for number, reward in zip(posed, worth, strict=True):
+        paid[number] = reward
     values = [student_reward(r.verdict, r.partial_score, config) for r in rollouts]
     return Rewards(
-        proposals=tuple(
-            teacher_reward(
-                p.outcome,
-                rates[p.match, p.outcome.id] if isinstance(p.outcome, Task) else None,
-                config,
-                p.novelty,
-            )
-            for p in proposals
-        ),
+        proposals=tuple(paid),
         rollouts=tuple(credit(matches, rollouts, values)),
     )

@@ -42,6 +42,7 @@ WINDOW = 5
 PHASES = {
     "match": "pairing teachers with students",
     "propose": "teachers write",
+    "judge": "the base judges the tasks that somebody solved",
     "validate": "waiting for the proposals' checks that were not done while others were written",
     "solve": "students write, and their attempts are verified meanwhile",
     "learn": "rewards, advantages, the update, ratings, archive",

@@ -13,6 +13,7 @@ from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.interactions.base import Posing
 from redqueen.types import (
     Completion,
+    Judgement,
     Match,
     Member,
     Messages,
@@ -129,6 +130,7 @@ class Round:
     streamed: tuple[Task, ...]
     posed: tuple[tuple[Match, Task], ...]
     rollouts: tuple[Rollout, ...]
+    judgements: tuple[Judgement, ...]
 
     @classmethod
     def joined(cls, rounds: Sequence["Round"]) -> "Round":

@@ -23,6 +23,7 @@ from redqueen.store.reader import (
 from redqueen.store.records import EvaluationAttempt
 from redqueen.types import (
     Completion,
+    Judgement,
     Proposal,
     Rejection,
     Request,
@@ -107,6 +108,18 @@ def _rollout(row: sqlite3.Row) -> Rollout:
     )
 
 
+def _judgement(row: sqlite3.Row) -> Judgement:
+    return Judgement(
+        step=row["step"],
+        match=row["match"],
+        task_id=row["task_id"],
+        references=tuple(json.loads(row["task_references"])),
+        request=_request(row),
+        completion=_completion(row),
+        quality=row["quality"],
+    )
+
+
 class Replay:
     """Reads whole records of a run that is open for reading."""
 
@@ -169,6 +182,7 @@ class Replay:
             seconds={time.phase: time.seconds for time in run.load_phases(step)}
             | {f"{BACKGROUND}{time.phase}": time.seconds for time in beside},
             streamed=tuple(task_of(tasks[row["task_id"]], None, step) for row in streamed),
+            judgements=tuple(map(_judgement, self._texts("judgements", "x.step = ?", step))),
             exchange=load_exchanges(run, step - 1, step).get(step),
         )  # fmt: skip
 

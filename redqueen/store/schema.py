@@ -114,6 +114,17 @@ CREATE TABLE proposals (
 );
 CREATE INDEX proposals_step ON proposals (step);
 
+CREATE TABLE judgements (
+    id INTEGER PRIMARY KEY,
+    step INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,
+    match INTEGER NOT NULL,         -- that the task was made for
+    task_id TEXT NOT NULL,
+    task_references TEXT NOT NULL,  -- JSON list of task ids
+    quality REAL,                   -- in [0, 1], NULL: the text cannot be read
+    TEXT_COLUMNS
+);
+CREATE INDEX judgements_step ON judgements (step);
+
 CREATE TABLE rollouts (
     id INTEGER PRIMARY KEY,
     step INTEGER NOT NULL REFERENCES steps ON DELETE CASCADE,

@@ -81,6 +81,7 @@ class RecordWriter:
         self.tasks(step, record.shown)
         self._proposals(record)
         self._rollouts(record)
+        self._judgements(record)
         self.tasks(step, record.streamed)
         streamed = enumerate(record.streamed)
         insert(db, "streamed", [{"step": step, "idx": i, "task_id": t.id} for i, t in streamed])
@@ -173,6 +174,15 @@ class RecordWriter:
             for r, reward in zip(record.rollouts, record.rollout_rewards, strict=True)
         ]
         insert(self._db, "rollouts", rows)
+
+    def _judgements(self, record: StepRecord) -> None:
+        self._prompts(record.step, [(j.request, j.completion) for j in record.judgements])
+        rows = [
+            row_of(j, "request", "completion", "references", task_references=j.references)
+            | self._text(j.request, j.completion)
+            for j in record.judgements
+        ]
+        insert(self._db, "judgements", rows)
 
 
 def _proposal_row(proposal: Proposal, reward: float | None) -> Row:

@@ -1,7 +1,7 @@
 """Every stored row made again from the database: a standing proof that a third party can run."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +12,7 @@ from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.collect import verifier_of
 from redqueen.rollouts.interactions.base import Fits
+from redqueen.rollouts.judging import judge_messages, read_quality
 from redqueen.rollouts.replay import key_of, play_again
 from redqueen.store import ELICITED, EvaluationAttempt, Replay, RowCount, RunStore
 from redqueen.types import (
@@ -127,6 +128,7 @@ def verify_run(
             proposals, rollouts = choice.of("proposals", step), choice.of("rollouts", step)
             rows.rewards(record, proposals, rollouts)
             scored += rows.proposals([(i, record.proposals[i]) for i in proposals], record)
+            scored += rows.judgements(record, {record.proposals[i].match for i in proposals})
             scored += rows.rollouts([(i, record.rollouts[i]) for i in rollouts], record)
             done += len(proposals) + len(rollouts)
             on_progress(done, choice.rows)
@@ -176,7 +178,12 @@ class _Rows:
         credit = self._config.rollout.interaction.credit
         try:
             again = assign_rewards(
-                matches, record.proposals, record.rollouts, self._config.learner, credit
+                matches,
+                record.proposals,
+                record.rollouts,
+                self._config.learner,
+                record.judgements,
+                credit,
             )
         except KeyError as missing:
             self._findings.compare(f"step {record.step}", "reward", "all", f"no row for {missing}")
@@ -232,6 +239,26 @@ class _Rows:
             self._findings.skip("whether a valid task was new depends on the archive as it was")
         else:
             self._findings.compare(row, "validation", _plain(stored), _plain(again))
+
+    def judgements(self, record: StepRecord, matches: Collection[int]) -> list[Scored]:
+        """Ask for the judgements of these matches' tasks again, and read them."""
+        chosen = [(i, j) for i, j in enumerate(record.judgements) if j.match in matches]
+        tasks = self.replay.tasks({id_ for _, j in chosen for id_ in (j.task_id, *j.references)})
+        scored = []
+        for number, judgement in chosen:
+            row = f"step {record.step}, judgement {number}"
+            request, completion = judgement.request, judgement.completion
+            scored.append(self._scored(row, request, completion, temperature=1.0))
+            ids = (judgement.task_id, *judgement.references)
+            missing = [id_ for id_ in ids if id_ not in tasks]
+            self._findings.compare(row, "references", missing, [])
+            if not missing:
+                task, *shown = (tasks[id_] for id_ in ids)
+                asked = judge_messages(self._environments[task.environment], task, shown)
+                self._findings.compare(row, "prompt", request.messages, asked)
+            quality = read_quality(completion.text)
+            self._findings.compare(row, "reward", judgement.quality, quality)
+        return scored
 
     def rollouts(self, chosen: Sequence[tuple[int, Rollout]], record: StepRecord) -> list[Scored]:
         """Play the step's interaction and verify the answers again."""

@@ -2,6 +2,7 @@
 
 from redqueen.types import (
     Completion,
+    Judgement,
     Match,
     Proposal,
     Rejection,
@@ -21,6 +22,10 @@ def proposal(outcome: str | Rejection, match: int = 0, teacher: int = 0) -> Prop
     made = Task(outcome, "code", "code_o", {}) if isinstance(outcome, str) else outcome
     request = Request(teacher, user("ask"), 1)
     return Proposal(1, match, teacher, "code_o", (), request, text(teacher), made)
+
+
+def judgement(match: int, task: str, quality: float | None) -> Judgement:
+    return Judgement(1, match, task, (), Request(None, user("judge"), 1), text(0), quality)
 
 
 def attempts(

@@ -10,13 +10,13 @@ from redqueen import registry
 from redqueen.config.component import build_component
 from redqueen.config.learner import LearnerConfig
 from redqueen.learner import assign_rewards, step_metrics
-from redqueen.learner.assign import solve_rates, student_reward, teacher_reward
+from redqueen.learner.assign import rejection_reward, solve_rates, student_reward
+from redqueen.learner.teacher_rewards import Guided, Posed
 from redqueen.population.ratings import solve_rate
-from redqueen.types import Match, Rejection, Task, Verdict
-from tests.learner.records import attempts, proposal
+from redqueen.types import Match, Rejection, Verdict
+from tests.learner.records import attempts, judgement, proposal
 
 CONFIG = LearnerConfig()
-TASK = Task("t1", "code", "code_o", {})
 C, W, M, X = Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED, Verdict.INFRA_ERROR
 MALFORMED = Rejection("syntax", malformed=True)
 REJECTED = Rejection("random", malformed=False)
@@ -44,20 +44,10 @@ def test_solve_rate_counts_no_failure_of_ours() -> None:
     assert solve_rate(some) == 0.625
 
 
-@pytest.mark.parametrize(
-    ("outcome", "rate", "reward"),
-    [
-        (TASK, 0.0, 0.0),
-        (TASK, 0.125, 0.875),
-        (TASK, 1.0, 0.0),
-        (TASK, None, None),
-        (MALFORMED, None, -1.0),
-        (REJECTED, None, -0.5),
-        (LOST, None, None),
-    ],
-)
-def test_teacher_rewards(outcome: Task | Rejection, rate: float | None, reward: float) -> None:
-    assert teacher_reward(outcome, rate, CONFIG) == reward
+def test_rewards_of_what_became_no_task() -> None:
+    assert [rejection_reward(r, CONFIG) for r in (MALFORMED, REJECTED, LOST)] == [-1.0, -0.5, None]
+    mild = LearnerConfig(teacher={"invalid_reward": -0.25}, malformed_reward=-0.75)
+    assert [rejection_reward(r, mild) for r in (MALFORMED, REJECTED)] == [-0.75, -0.25]
 
 
 EIGHTHS = [i / 8 for i in range(9)]
@@ -65,17 +55,16 @@ TABLES = {
     "one_minus": [0.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0],
     "variance": [0.0, 0.4375, 0.75, 0.9375, 1.0, 0.9375, 0.75, 0.4375, 0.0],
     "novelty": [0.0, 0.90625, 0.8125, 0.71875, 0.625, 0.53125, 0.4375, 0.34375, 0.0],
+    "guided": [0.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0],
 }
 """Of the solve rates 0, 1/8 ... 1; multiples of a power of two, so exact."""
 
 
 @pytest.mark.parametrize("name", registry.COMPONENTS["teacher_reward"])
 def test_teacher_rewards_of_a_valid_task(name: str) -> None:
-    config = LearnerConfig(teacher={"reward": name, "invalid_reward": -0.25})
-    assert [teacher_reward(TASK, s, config) for s in EIGHTHS] == TABLES[name]
-    assert teacher_reward(TASK, None, config) is None
-    assert teacher_reward(MALFORMED, None, config) == -1.0
-    assert teacher_reward(REJECTED, None, config) == -0.25
+    reward = build_component("teacher_reward", name)
+    assert [reward.of(s) for s in EIGHTHS] == TABLES[name]
+    assert [*map(len, (reward.of_step([]), reward.of_step([Posed(0.5)])))] == [0, 1]
 
 
 @given(st.floats(0.0, 1.0), st.sampled_from(sorted(TABLES)))
@@ -87,11 +76,32 @@ def test_novelty_pays_for_rare_cells_but_only_where_something_is_learnt() -> Non
     reward = {"type": "novelty", "by": "variance", "weight": 0.5}
     config = LearnerConfig(teacher={"reward": reward})
     # The cell of a task holds three others: novelty 1 / sqrt(4).
-    paid = [teacher_reward(TASK, s, config, 4**-0.5) for s in (0.0, 0.25, 1.0)]
+    paid = config.teacher.reward.of_step([Posed(s, 4**-0.5) for s in (0.0, 0.25, 1.0)])
     assert paid == [0.0, 0.5 * 0.75 + 0.5 * 0.5, 0.0]
     proposals = [replace(proposal("a"), novelty=0.5), proposal("b"), proposal(REJECTED)]
     assigned = assign_rewards(SHARED, proposals, ROLLOUTS, config).proposals
     assert assigned == (0.5 * 1.0 + 0.5 * 0.5, 0.0, -0.5)
+
+
+def test_guided_multiplies_difficulty_by_quality_and_scales_within_the_step() -> None:
+    tasks = [Posed(s, quality=q) for s, q in ((0.0, 1.0), (0.25, 0.5), (0.5, 0.25), (1.0, 1.0))]
+    # Products 0, 3/8, 1/8 and, as one of four is above the rate of all but 30 %, 0.
+    assert Guided().of_step(tasks) == [0.0, 1.0, 1 / 3, 0.0]
+    unread = [Posed(0.5, quality=0.5), Posed(0.5, quality=None), Posed(0.5, quality=1.0)]
+    # An unread judgement counts as the mean of the others: products 1/4, 3/8, 1/2.
+    assert Guided().of_step(unread) == [0.0, 0.5, 1.0]
+    assert Guided().of_step([Posed(0.5, quality=0.5)] * 3) == [0.25] * 3
+    assert Guided().of_step([Posed(0.5)]) == [0.0]
+
+
+def test_a_judgement_is_of_the_task_of_one_match() -> None:
+    matches = (Match(1, 0, 0, 2), Match(1, 1, 0, 3))
+    rollouts = [r for m in matches for r in attempts(m, "a", C, W)]
+    config = LearnerConfig(teacher={"reward": "guided"})
+    judgements = [judgement(match, "a", quality) for match, quality in ((0, 0.25), (1, 0.75))]
+    proposals = [proposal("a"), proposal(REJECTED), proposal("a", 1)]
+    paid = assign_rewards(matches, proposals, rollouts, config, judgements)
+    assert paid.proposals == (0.0, -0.5, 1.0)
 
 
 ROLLOUTS = [

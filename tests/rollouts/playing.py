@@ -59,6 +59,6 @@ def paid(
 ) -> tuple[list[float | None], list[Sample]]:
     """The rewards by the learner's defaults, and the samples that come of them."""
     matches = [posing.match for posing in posed]
-    rewards = assign_rewards(matches, [], rollouts, LearnerConfig(), config.credit)
+    rewards = assign_rewards(matches, [], rollouts, LearnerConfig(), credit=config.credit)
     members = [posing.student for posing in posed]
     return list(rewards.rollouts), list(make_samples(matches, [], rollouts, rewards, members))
