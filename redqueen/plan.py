@@ -157,6 +157,19 @@ def learning_memory(
     return LearningMemory(token, rows * shapes.vocabulary * (4 + 2 * width))
 
 
+def base_bytes(shapes: Shapes, quantization: str, width: int) -> float:
+    """Return the bytes of the base's weights.
+
+    Quantised are the linear layers but the head: a byte a weight, or half a byte with 8 more bits
+    for 64 weights (QLoRA, arXiv 2305.14314, section 3: 0.127 bits a weight beside the 4).
+    """
+    if quantization == "none":
+        return float(shapes.parameters * width)
+    linear = sum(outputs * inputs for outputs, inputs in shapes.linear[:-1])
+    size = 1.0 if quantization == "8bit" else (4 + 0.127) / 8
+    return linear * size + (shapes.parameters - linear) * width
+
+
 def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float) -> Budget:
     """Return the memory of a run on a device of which `free` bytes are to be had."""
     work, policy = Work.of(config), config.policy
@@ -167,7 +180,8 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     longest = max(work.propose_tokens, work.solve_tokens)
     # Spare slots have gradients, as they lie in the same tensors, and no moments.
     spare = adapters / work.members * config.population.hall_of_fame.spare_slots
-    fixed = copies * shapes.parameters * width + 4 * adapters + 2 * spare
+    base = copies * base_bytes(shapes, policy.quantization, width)
+    fixed = base + 4 * adapters + 2 * spare
     recompute = policy.gradient_checkpointing
     memory = learning_memory(shapes, width, device, recompute is True)
     if recompute == "auto":
@@ -182,7 +196,7 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     prompts = work.rows / max(1, work.attempts // max(1, work.proposals or work.attempts))
     kept = work.rows * longest + prompts * PROMPT
     parts = {
-        "base": copies * shapes.parameters * float(width),
+        "base": base,
         "adapters": adapters + spare,
         "moments": 2 * adapters,
         "gradients": (adapters + spare) * copies,
@@ -255,6 +269,8 @@ def advice(budget: Budget, free: float, config: Config) -> list[str]:
         hints.append("policy.gradient_checkpointing = true")
     if config.policy.dtype == "float32":
         hints.append('policy.dtype = "bfloat16"')
+    if parts["base"] > 0.5 * free and config.policy.quantization == "none":
+        hints.append('policy.quantization = "4bit"')
     if parts["adapters"] + parts["moments"] + parts["gradients"] > 0.2 * free:
         hints.append(f"policy.rank = {max(1, config.policy.rank // 2)}, or fewer members")
     if parts["base"] > 0.9 * free:

@@ -9,8 +9,8 @@ trap 'rm -rf "$work"' EXIT
 
 "$python" -m venv "$work/tools"
 "$work/tools/bin/pip" install --quiet --disable-pip-version-check build uv
-cp -r "$root" "$work/source"  # a build leaves files beside the sources
-rm -rf "$work/source/.venv" "$work/source/build"
+mkdir "$work/source"  # a build leaves files beside the sources
+git -C "$root" archive HEAD | tar -x -C "$work/source"
 "$work/tools/bin/python" -m build --outdir "$work/dist" "$work/source" >/dev/null
 rm -rf "$work/source"
 

@@ -24,6 +24,10 @@ class PolicyConfig(Section):
     """Commit, tag or branch of a model id; empty: the newest, whose commit the run keeps."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Type of the base's weights and activations. Adapters are always kept in float32."""
+    quantization: Literal["none", "8bit", "4bit"] = "none"
+    """Weights of the base's linear layers in 8 bits (LLM.int8) or 4 bits (NF4, as QLoRA has it) by
+    bitsandbytes, extra `quantized`; what is computed with them is in `dtype`. A merged export
+    reads the whole weights again."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1` …"""
     trust_remote_code: bool = False

@@ -18,7 +18,8 @@ def _extra_is_installed() -> bool:
 
 
 class Auto(EngineConfig):
-    """`cpu` for a small base on a CPU if the extra of that name is installed, else `torch`."""
+    """`cpu` for a small, whole base on a CPU if the extra of that name is installed, else
+    `torch`."""
 
     rows: int = Field(256, ge=1)
     """Texts written side by side; more is faster until memory runs out."""
@@ -27,7 +28,7 @@ class Auto(EngineConfig):
 
     def build(self, model: PopulationModel) -> Engine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
-        small = model.num_parameters <= SMALL
+        small = model.num_parameters <= SMALL and model.config.quantization == "none"
         if model.device.type == "cpu" and small and _extra_is_installed():
             # What the extra brings is imported only where it is used.
             from redqueen.engines.cpu import Cpu

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 from transformers.utils import logging as transformers_logging
 
 import redqueen
@@ -150,6 +150,27 @@ def _check_gguf(base: str) -> None:
         )
 
 
+def _bits(config: PolicyConfig) -> BitsAndBytesConfig:
+    """Return how bitsandbytes is to quantise.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    if find_spec("bitsandbytes") is None or find_spec("accelerate") is None:
+        raise ConfigError(
+            f"policy.quantization = {config.quantization!r} needs bitsandbytes; install it with: "
+            "pip install 'redqueen[quantized]'"
+        )
+    if config.quantization == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=_DTYPES[config.dtype],
+    )
+
+
 def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
     path = Path(base).expanduser()
@@ -232,13 +253,26 @@ def load_base(config: PolicyConfig) -> Base:
     source = resolve_base(config.base)
     dtype = _DTYPES[config.dtype]
     where = f"policy.base = {config.base!r}"
+    options: dict[str, Any] = {}
+    if config.quantization != "none":
+        if Path(source).suffix == ".gguf":
+            raise ConfigError(
+                f"{where} is a GGUF file, which is read whole: policy.quantization does not apply"
+            )
+        # Quantised weights are made where they shall lie; they cannot be moved.
+        options |= {"quantization_config": _bits(config), "device_map": {"": device}}
     if Path(source).is_dir():
         # Reading files takes a moment; its progress bar would cut into the live display.
         transformers_logging.disable_progress_bar()
     try:
-        tokenizer, model, loading = _read(source, config)
+        tokenizer, model, loading = _read(source, config, options)
     except Exception as error:  # the library's, of any kind, about files that somebody else wrote
         raise ConfigError(f"{where} cannot be loaded: {_one_line(error)}") from error
+    for module in model.modules():
+        # Else bitsandbytes orders the weights anew for its kernels at the first text that is
+        # written, and gradients through them are wrong from then on.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     if loading["missing_keys"]:
         # The library would fill them with random numbers.
         names = sorted(loading["missing_keys"])
@@ -246,7 +280,7 @@ def load_base(config: PolicyConfig) -> Base:
     if getattr(model.config, "is_encoder_decoder", False):
         raise ConfigError(f"{where} is an encoder-decoder; a causal language model is needed")
     try:
-        model = model.eval().to(device)
+        model = model.eval() if "device_map" in options else model.eval().to(device)
     except torch.OutOfMemoryError:
         raise ConfigError(
             f"{where} does not fit the memory of {device}; `redqueen plan` says what would"
@@ -260,15 +294,18 @@ def load_base(config: PolicyConfig) -> Base:
     return replace(base, digest=digest_of(source, model))
 
 
-def _read(source: str, config: PolicyConfig) -> tuple[Any, Any, dict[str, Any]]:
-    """Return tokenizer, model, and what the library says of the loading."""
-    options: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
+def _read(
+    source: str, config: PolicyConfig, options: dict[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return tokenizer, model, and what the library says of the loading; `options` are its own."""
+    place: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
     if config.revision:
-        options["revision"] = config.revision
+        place["revision"] = config.revision
     path = Path(source)
     if path.suffix == ".gguf":
-        source, options["gguf_file"] = str(path.parent), path.name
-    tokenizer = AutoTokenizer.from_pretrained(source, **options)
+        source, place["gguf_file"] = str(path.parent), path.name
+    tokenizer = AutoTokenizer.from_pretrained(source, **place)
+    options = {**options, **place}
     if path.suffix == ".gguf":
         options["quantization_config"] = GgufConfig(dequantize=True)
     model, loading = AutoModelForCausalLM.from_pretrained(

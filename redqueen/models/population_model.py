@@ -80,8 +80,8 @@ class PopulationModel:
 
     @property
     def num_parameters(self) -> int:
-        """Parameters of the base."""
-        return sum(parameter.numel() for parameter in self.base.model.parameters())
+        """Parameters of the base; quantised ones count as what they stand for."""
+        return int(self.base.model.num_parameters())  # type: ignore[operator]
 
     def peak_memory(self) -> dict[str, float]:
         """See `redqueen.models.memory.peak_memory`; of this process."""
@@ -203,10 +203,14 @@ class PopulationModel:
     ) -> None:
         """Write base + adapter as a model that plain transformers load, in the base's type.
 
+        Of a quantised base the whole weights are read again for it.
+
         Raises:
             InfrastructureError: the files cannot be written.
         """
-        merging.write_merged(self.base, factors, alpha, Path(directory))
+        whole = self.config.model_copy(update={"quantization": "none"})
+        base = self.base if whole == self.config else load_base(whole)
+        merging.write_merged(base, factors, alpha, Path(directory))
 
     def import_adapter(self, slot: int, directory: Path | str) -> None:
         """Read a PEFT LoRA directory into one slot.

@@ -106,6 +106,11 @@ class Cpu(EngineConfig):
                 f"engine.type = 'cpu', but the base lies on {model.device}; set policy.device = "
                 "'cpu', or engine.type = 'torch'"
             )
+        if model.config.quantization != "none":
+            raise ConfigError(
+                "engine.type = 'cpu' computes with whole weights; leave out policy.quantization, "
+                "or set engine.type = 'torch'"
+            )
         workers = self.workers or torch.get_num_threads()
         if workers > 1 and model.num_parameters <= SMALL:
             return CpuEngine(model, self.rows, workers)
