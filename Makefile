@@ -12,7 +12,7 @@ PEERS_READY := $(PEERS)/.ready
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench clean
+        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench-environments bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -77,6 +77,11 @@ bench-sandbox: $(DEV)  ## verdicts a second, and the hostile corpus
 
 bench-benchmarks: $(DEV)  ## does the harness grade right? FILES=DIRECTORY of released files
 	$(BIN)/python -m bench.benchmarks $(FILES)
+
+bench-environments: $(DEV)  ## Z3 against brute force, every generator of reasoning-gym, 100,000 hostile texts
+	$(BIN)/python -m bench.logic
+	$(BIN)/python -m bench.gym
+	$(BIN)/python -m bench.fuzz
 
 bench-guards: $(DEV)  ## what the guards turn down, of sound tasks and of the seedling's
 	$(BIN)/python -m bench.guards

@@ -75,6 +75,11 @@ CAUSES: dict[str, Cause] = {
         lambda metrics: metrics.get("truncated"),
         ceiling=True,
     ),
+    "unsafe": Cause(
+        "screens hold more and more proposals back",
+        lambda metrics: metrics.get("unsafe_rate"),
+        ceiling=True,
+    ),
     "selection_is_noise": Cause(
         "fitness hardly tells the members apart", least_reliability, at_once=True
     ),

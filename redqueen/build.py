@@ -204,7 +204,8 @@ def _worlds(config: Config, environments: Mapping[str, Environment]) -> Worlds:
         benchmark.rows()  # what cannot be read is said now, not after the training
     kept_out = [BenchmarkTasks(named)] if named and config.curriculum.held_out_benchmarks else []
     return Worlds(
-        {name: make_world(name, item, config, kept_out) for name, item in environments.items()}
+        {name: make_world(name, item, config, kept_out) for name, item in environments.items()},
+        config.safety.screens,
     )
 
 

@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     status = command("status", "Say how far a run is, and whether it works.")
     _run_argument(status)
 
+    review = command("review", "List the proposals that screens held back (docs/safety.md).")
+    review.add_argument("run", type=Path)
+    review.add_argument("--whole", action="store_true", help="whole texts, not their beginnings")
+
     metrics = command(
         "metrics", "Write a run's metrics, a row for each step; without a run, what there is."
     )

@@ -149,6 +149,17 @@ def status(args: argparse.Namespace) -> int:
     return 0
 
 
+def review(args: argparse.Namespace) -> int:
+    """List what screens held back."""
+    from redqueen.report import held_back_lines
+    from redqueen.store import RunStore
+
+    with RunStore.open(args.run, read_only=True) as run:
+        for line in held_back_lines(run, args.whole):
+            print(line)
+    return 0
+
+
 def write_metrics(args: argparse.Namespace) -> int:
     """Write a run's metrics, or say which there are."""
     from redqueen.metrics import metrics_page
@@ -394,6 +405,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "eval": evaluate,
     "report": write_page,
     "status": status,
+    "review": review,
     "metrics": write_metrics,
     "verify": verify_rows,
     "compare": compare_configs,

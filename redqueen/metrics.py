@@ -24,6 +24,8 @@ METRICS = (
     Metric("solve_rate", "share", "right last answers of attempts, failures of ours left out"),
     Metric("solve_rate/turn/<k>", "share", "the same of all answers in a turn of the interaction"),
     Metric("valid_rate", "share", "proposals that became tasks, failures of ours left out"),
+    Metric("unsafe_rate", "share", "proposals that a screen held back, failures of ours left out"),
+    Metric("disputed", "share", "attempts at tasks whose key students contradict with one voice"),
     Metric("truncated", "share", "texts that the limit of tokens cut off"),
     Metric("infra_rate", "share", "proposals and attempts lost to failures of ours"),
     Metric("mixed_groups", "groups", "groups with right answers and others"),

@@ -8,6 +8,7 @@ line here.
 import difflib
 import importlib
 import importlib.metadata
+import importlib.util
 from functools import cache
 
 from redqueen.errors import ConfigError
@@ -30,6 +31,9 @@ _BENCHMARKS = {
 COMPONENTS: dict[str, dict[str, str]] = {
     "environment": {
         "code": "redqueen.environments.code:Code",
+        "gym": "redqueen.environments.gym:Gym",
+        "logic": "redqueen.environments.logic:Logic",
+        "math": "redqueen.environments.math:Math",
         "proof": "redqueen.environments.proof:Proof",
         **_BENCHMARKS,
     },
@@ -112,6 +116,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "directory": "redqueen.swarm.transport.directory:Directory",
         "zenoh": "redqueen.swarm.transport.zenoh:Zenoh",
     },
+    "screen": {
+        "programs": "redqueen.screens.programs:Programs",
+        "words": "redqueen.screens.words:Words",
+        "gibberish": "redqueen.screens.gibberish:Gibberish",
+    },
     "callback": {
         "console": "redqueen.callbacks.console:Console",
         "alarms": "redqueen.callbacks.alarms:AlarmLog",
@@ -132,6 +141,8 @@ EXTRAS: dict[str, str] = {
     "tensorboard": "tensorboard",
     "wandb": "wandb",
     "trackio": "trackio",
+    "z3": "logic",
+    "reasoning_gym": "gym",
 }
 """Third-party module -> the extra of this package that installs it."""
 
@@ -188,6 +199,16 @@ def name_of(kind: str, target: str) -> str:
         if import_string(kind, name) == target:
             return name
     return target
+
+
+def require(module: str, purpose: str) -> None:
+    """Check that a module of one of the `EXTRAS` is installed; imports nothing.
+
+    Raises:
+        ConfigError: it is not; the message names the extra.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise ConfigError(f"{purpose} needs {module}: pip install 'redqueen[{EXTRAS[module]}]'")
 
 
 def load(kind: str, name: str) -> type:

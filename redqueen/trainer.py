@@ -29,6 +29,7 @@ from redqueen.learner import (
     UpdateReport,
     assign_rewards,
     cross_likelihood,
+    disputed_tasks,
     make_samples,
     step_metrics,
 )
@@ -169,9 +170,13 @@ class Trainer(Closing):
         with clock("learn"):
             credit = config.rollout.interaction.credit
             rewards = assign_rewards(
-                matches, proposals, rollouts, config.learner, played.judgements, credit
-            )
-            results = match_results(self.ratings, self.population, matches, proposals, rollouts)
+                matches, proposals, rollouts, config.learner, played.judgements,
+                self.worlds.fallible, credit,
+            )  # fmt: skip
+            # Attempts at a disputed key say nothing about who is better.
+            roots = {match.index: match.root for match in matches}
+            rated = [r for r in rollouts if (roots[r.match], r.task_id) not in rewards.disputed]
+            results = match_results(self.ratings, self.population, matches, proposals, rated)
             likelihood = self._likelihood(matches, rollouts)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
@@ -194,6 +199,8 @@ class Trainer(Closing):
             "rounds": float(rounds),
             "mixed_groups": float(mixed_groups(rollouts)),
         }
+        if self.worlds.fallible and rollouts:
+            metrics["disputed"] = 1 - len(rated) / len(rollouts)
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
@@ -245,8 +252,13 @@ class Trainer(Closing):
             posed = posed_tasks(matches, proposals, streamed)
             rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
         judgements = self._judge(step, matches, proposals, rollouts, shown, clock)
-        for _, task in posed:
-            self.worlds[task.environment].archive.add([task])
+        disputed = disputed_tasks(matches, proposals, rollouts, self.worlds.fallible)
+        for match, task in posed:
+            archive = self.worlds[task.environment].archive
+            if (match.root, task.id) in disputed:
+                archive.ban(task)
+            else:
+                archive.add([task])
         return Round(
             matches=matches,
             proposals=proposals,

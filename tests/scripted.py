@@ -1,5 +1,8 @@
 """An engine that writes what a script says, with the log-probabilities of the real model."""
 
+import json
+import math
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -43,6 +46,25 @@ def proofs(request: Request, rng: Random) -> str:
     return rng.choice([f"{known.get(statement, 'mp')} $.", "mp $.", "no idea"])
 
 
+PUZZLES = {
+    "Dice.": ({"a": [1, 6], "b": [1, 6]}, [["=", ["+", "a", "b"], 11], ["<", "a", "b"]]),
+    "Hats.": ({"a": ["red", "blue"], "b": "bool"}, ["b", ["=>", "b", ["=", "a", "red"]]]),
+    "None.": ({"a": [1, 2]}, [["=", "a", 3]]),
+}
+SOLVED = {"Dice.": 'So {"a": 5, "b": 6}', "Hats.": 'So {"a": "red", "b": true}'}
+
+
+def puzzles(request: Request, rng: Random) -> str:
+    """Puzzles and answers for the environment `logic`; some of both are bad."""
+    prompt = request.messages[0].content
+    if "Write one new puzzle" in prompt:
+        text = rng.choice([*PUZZLES])
+        variables, constraints = PUZZLES[text]
+        return json.dumps({"text": text, "variables": variables, "constraints": constraints})
+    right = SOLVED.get(prompt.partition("\n")[0], "None.")  # suppressed openings come in no text
+    return rng.choice([right, 'So {"a": 1, "b": 2}', "no idea"])
+
+
 class ScriptedEngine:
     """Writes the script's text for each request."""
 
@@ -80,6 +102,73 @@ class Proof(EngineConfig):
 
     def build(self, model: PopulationModel) -> ScriptedEngine:
         return ScriptedEngine(model, proofs)
+
+
+DISPUTED = "Of 90 seats 36 are free. How many are taken?"
+WORDS = {
+    "Eva buys 7 boxes of 12 eggs. How many eggs?": ("7 * 12", "84"),
+    DISPUTED: ("90 + 36", "54"),
+    "Of 90 seats 30 are free. How many are taken?": ("90 - 36", "60"),
+}
+
+
+def word_problems(request: Request, rng: Random) -> str:
+    """Problems and answers for the environment `math`; some of both are bad."""
+    prompt = request.messages[0].content
+    if "Write one new problem" in prompt:
+        problem = rng.choice([*WORDS])
+        program = f"def answer():\n    return {WORDS[problem][0]}"
+        return f"<problem>{problem}</problem>\n<program>\n{program}\n</program>"
+    if prompt.startswith(DISPUTED):
+        return "They are \\boxed{54}."  # whatever its program says
+    right = WORDS.get(prompt.partition("\n")[0], ("", "5"))[1]
+    return rng.choice([f"It is \\boxed{{{right}}}.", "So \\boxed{7}.", "no idea"])
+
+
+def choices(request: Request, rng: Random) -> str:
+    """Choices of generators and answers for the environment `gym`; some of both are bad."""
+    prompt = request.messages[0].content
+    if "Choose one of these generators" in prompt:
+        most = rng.choice([20, 30, -1])
+        return json.dumps({"generator": "gcd", "parameters": {"max_value": most}})
+    numbers = [int(part) for part in re.findall(r"\d+", prompt.partition("Think")[0])]
+    right = f"So <answer>{math.gcd(*numbers)}</answer>"
+    return rng.choice([right, "So <answer>0</answer>", "no idea"])
+
+
+def anything(request: Request, rng: Random) -> str:
+    """Proposals and answers for `math` and `arithmetic`, whichever the prompt is of."""
+    prompt = request.messages[0].content
+    words = "Write one new problem" in prompt or "\\boxed" in prompt
+    return (word_problems if words else sums)(request, rng)
+
+
+class Anything(EngineConfig):
+    """The scripted engine for two environments."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, anything)
+
+
+class Gym(EngineConfig):
+    """The scripted engine for the environment `gym`."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, choices)
+
+
+class Math(EngineConfig):
+    """The scripted engine for the environment `math`."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, word_problems)
+
+
+class Logic(EngineConfig):
+    """The scripted engine for the environment `logic`."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, puzzles)
 
 
 def judged_sums(request: Request, rng: Random) -> str:

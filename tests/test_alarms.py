@@ -17,6 +17,7 @@ COLLAPSED = {
     "too_hard": {"solve_rate": 0.0},
     "no_learning_signal": {"zero_advantages": 1.0},
     "truncated": {"truncated": 0.5},
+    "unsafe": {"unsafe_rate": 0.2},
 }
 AT_ONCE = {"selection_is_noise": {"fitness_reliability/student": 0.1}}
 WELL = {
@@ -27,6 +28,7 @@ WELL = {
     "solve_rate": 0.5,
     "zero_advantages": 0.4,
     "truncated": 0.0,
+    "unsafe_rate": 0.0,
 }
 
 

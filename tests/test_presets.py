@@ -81,7 +81,8 @@ def preset(name: str) -> Config:
 
 def test_every_file_is_a_preset_or_a_known_recipe() -> None:
     found = {path.stem for path in CONFIGS.glob("*.toml")}
-    assert found == {*DIFFERENCES, "default", "own-model", "populora-50x50", *INTERACTIONS}
+    recipes = {"default", "own-model", "populora-50x50", "logic", "math"}
+    assert found == {*DIFFERENCES, *INTERACTIONS, *recipes}
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)

@@ -63,6 +63,7 @@ PLACES: dict[str, Any] = {
     "replacement": lambda table: {"evolution": {"replacement": table}},
     "mutation": lambda table: {"evolution": {"mutations": [table]}},
     "crossover": lambda table: {"evolution": {"crossovers": [table]}},
+    "screen": lambda table: {"safety": {"screens": [table]}},
     "transport": lambda table: {"swarm": {"transport": table}},
     "sandbox": lambda table: {"sandbox": {"backend": table["type"]}},
 }

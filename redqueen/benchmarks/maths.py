@@ -5,11 +5,14 @@ from typing import Any, ClassVar
 
 from redqueen.benchmarks.base import Benchmark, BenchmarkEnvironment, Row
 from redqueen.environments.base import Attempt, Verification
-from redqueen.environments.math import MathGrader, Question, read_answer
-from redqueen.types import Messages, Task, Verdict, user
-
-INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
-"""Of Qwen2.5-Math's evaluation (`qwen-boxed`), without its system message."""
+from redqueen.environments.math import (
+    INSTRUCTION,
+    MathGrader,
+    Question,
+    read_answer,
+    verifications,
+)
+from redqueen.types import Messages, Task, user
 
 
 class Maths(Benchmark):
@@ -41,22 +44,14 @@ class Maths(Benchmark):
             read_answer(a.text, several=a.task.payload.get("several", False)) for a in attempts
         ]
         questions = [
-            Question(
+            None
+            if answer is None
+            else Question(
                 attempt.task.payload["answer"],
                 answer,
                 self.tolerance,
                 attempt.task.payload.get("error", 0.0),
             )
             for attempt, answer in zip(attempts, answers, strict=True)
-            if answer is not None
         ]
-        said = iter(grader.judge(questions))
-        return [
-            Verification(Verdict.MALFORMED)
-            if answer is None
-            else Verification(_VERDICTS[next(said)], answer)
-            for answer in answers
-        ]
-
-
-_VERDICTS = {True: Verdict.CORRECT, False: Verdict.WRONG, None: Verdict.INFRA_ERROR}
+        return verifications(grader, questions)

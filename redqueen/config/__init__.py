@@ -14,6 +14,7 @@ from redqueen.config.policy import PolicyConfig
 from redqueen.config.population import PopulationConfig
 from redqueen.config.rollout import RolloutConfig
 from redqueen.config.run import Config
+from redqueen.config.safety import SafetyConfig
 from redqueen.config.sandbox import SandboxConfig
 from redqueen.config.section import Section
 from redqueen.config.swarm import SwarmConfig
@@ -28,6 +29,7 @@ __all__ = [
     "PolicyConfig",
     "PopulationConfig",
     "RolloutConfig",
+    "SafetyConfig",
     "SandboxConfig",
     "Section",
     "SwarmConfig",

@@ -23,6 +23,8 @@ class AlarmConfig(Section):
     """`too_hard`: solve rate, at most."""
     truncated: float = Field(0.2, ge=0, le=1)
     """`truncated`: share of texts that the limit of tokens cut off, at least."""
+    unsafe: float = Field(0.05, ge=0, le=1)
+    """`unsafe`: share of proposals that a screen holds back, at least."""
     selection_is_noise: float = Field(0.3, le=1)
     """`selection_is_noise`: reliability of the fitness of a generation, at most. It rings, and
     ends, at once."""

@@ -14,6 +14,7 @@ from redqueen.config.learner import LearnerConfig
 from redqueen.config.policy import PolicyConfig
 from redqueen.config.population import PopulationConfig
 from redqueen.config.rollout import RolloutConfig
+from redqueen.config.safety import SafetyConfig
 from redqueen.config.sandbox import SandboxConfig
 from redqueen.config.section import Section
 from redqueen.config.swarm import SwarmConfig
@@ -57,6 +58,7 @@ class Config(Section):
     curriculum: CurriculumConfig = Field(default_factory=CurriculumConfig)
     population: PopulationConfig = Field(default_factory=PopulationConfig)
     rollout: RolloutConfig = Field(default_factory=RolloutConfig)
+    safety: SafetyConfig = Field(default_factory=SafetyConfig)
     sandbox: SandboxConfig = SandboxConfig()
     learner: LearnerConfig = Field(default_factory=LearnerConfig)
     evolution: EvolutionConfig = Field(default_factory=EvolutionConfig)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from redqueen.environments.base import Environment, Measure
+from redqueen.environments.base import Environment, Measure, TaskSpace
 from redqueen.types import Rejection, Task
 
 
@@ -40,6 +40,7 @@ class Archive:
         self._tasks: dict[str, Task] = {}
         self._cells: dict[str, Cell] = {}
         self._filled: set[Cell] = set()
+        self._banned: dict[str, None] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -109,6 +110,19 @@ class Archive:
             del self._tasks[oldest], self._cells[oldest]
         return added
 
+    def ban(self, task: Task) -> None:
+        """Never take a task up, nor one that is the same but for what does not matter."""
+        self._banned[self._identity(task)] = None
+
+    def bans(self, task: Task) -> bool:
+        """Return whether a task is banned."""
+        return bool(self._banned) and self._identity(task) in self._banned
+
+    def _identity(self, task: Task) -> str:
+        if isinstance(self.environment, TaskSpace):
+            return self.environment.fingerprint(task).task
+        return task.id
+
     def sample(self, count: int, rng: np.random.Generator) -> list[Task]:
         """Return up to `count` distinct tasks, drawn uniformly."""
         pool = list(self._tasks.values())
@@ -125,13 +139,15 @@ class Archive:
     def state(self) -> dict[str, Any]:
         """Return plain JSON for a checkpoint."""
         tasks = [asdict(task) for task in self._tasks.values()]
-        return {"tasks": tasks, "filled": [[c.kind, list(c.bins)] for c in sorted(self._filled)]}
+        filled = [[cell.kind, list(cell.bins)] for cell in sorted(self._filled)]
+        return {"tasks": tasks, "filled": filled, "banned": list(self._banned)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` returned, in the same order."""
         self._tasks = {item["id"]: Task(**item) for item in state["tasks"]}
         self._cells = {key: self.cell(task) for key, task in self._tasks.items()}
         self._filled = {Cell(kind, tuple(bins)) for kind, bins in state["filled"]}
+        self._banned = dict.fromkeys(state["banned"])
 
 
 def archive_metrics(archives: Mapping[str, Archive]) -> dict[str, float]:

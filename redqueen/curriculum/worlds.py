@@ -19,10 +19,12 @@ from redqueen.environments.base import (
     KeyedSource,
     TaskSource,
     TaskSpace,
+    has_fallible_keys,
     sources_of,
 )
 from redqueen.environments.dispatch import dispatch
 from redqueen.errors import ConfigError, InfrastructureError
+from redqueen.screens import Screen, hold_back
 from redqueen.types import Rejection, Task
 
 
@@ -45,10 +47,20 @@ class World:
 class Worlds(dict[str, World]):
     """All environments of a run, by name; what has a task or a name goes to its own."""
 
+    def __init__(self, worlds: Mapping[str, World], screens: Sequence[Screen] = ()) -> None:
+        """`screens` are what proposals pass before an environment validates them."""
+        super().__init__(worlds)
+        self.screens = screens
+
     @property
     def environments(self) -> dict[str, Environment]:
         """The environments by name."""
         return {name: world.environment for name, world in self.items()}
+
+    @property
+    def fallible(self) -> frozenset[str]:
+        """Those whose valid tasks may have a wrong key."""
+        return frozenset(n for n, item in self.environments.items() if has_fallible_keys(item))
 
     @property
     def archives(self) -> dict[str, Archive]:
@@ -65,10 +77,15 @@ class Worlds(dict[str, World]):
         return str(self[task.environment].archive.cell(task))
 
     def validate(self, drafts: Sequence[tuple[str, Draft]]) -> list[Task | Rejection]:
-        """Validate drafts, each in the environment that it was written for."""
+        """Validate drafts that pass the screens, each in the environment that it is for."""
         spaces = self.spaces
-        names, texts = [name for name, _ in drafts], [draft for _, draft in drafts]
-        return dispatch(names, texts, lambda name, some: spaces[name].validate(some))
+
+        def validated(places: list[int]) -> list[Task | Rejection]:
+            names = [drafts[place][0] for place in places]
+            passed = [drafts[place][1] for place in places]
+            return dispatch(names, passed, lambda name, some: spaces[name].validate(some))
+
+        return hold_back(self.screens, [draft.text for _, draft in drafts], validated)
 
     def admit(
         self,

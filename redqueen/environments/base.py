@@ -223,6 +223,11 @@ def revalidate(environment: Environment, tasks: Sequence[Task]) -> list[Task | R
     return [Rejection("not_revalidated", malformed=False) for _ in tasks]
 
 
+def has_fallible_keys(environment: Environment) -> bool:
+    """Return the attribute `fallible_keys`, or False: whether a valid task may have a wrong key."""
+    return bool(getattr(environment, "fallible_keys", False))
+
+
 def environment_version(environment: Environment) -> int:
     """Return the attribute `version`, or 1: it rises when prompts, tasks or verdicts change."""
     return int(getattr(environment, "version", 1))
@@ -321,6 +326,7 @@ class EnvironmentConfig(Component):
 
 
 REASONS: Mapping[str, str] = {
+    "unsafe": "A screen of `safety.screens` held it back; no environment has read it.",
     "unfinished": "The text reached the limit of tokens before it ended.",
     "too_long": "The prompt of the task leaves no room for an answer in the base's context.",
     "held_out": "The task belongs to a suite that is kept from training.",

@@ -1,6 +1,7 @@
 """Rewards, samples, advantages, the loss, and one fused update of every member."""
 
 from redqueen.learner.assign import Rewards, assign_rewards
+from redqueen.learner.disputes import disputed_tasks
 from redqueen.learner.likelihood import cross_likelihood
 from redqueen.learner.metrics import UpdateReport, step_metrics
 from redqueen.learner.optimizer import StackedAdamW
@@ -16,6 +17,7 @@ __all__ = [
     "UpdateReport",
     "assign_rewards",
     "cross_likelihood",
+    "disputed_tasks",
     "make_samples",
     "step_metrics",
 ]

@@ -4,10 +4,11 @@ Absolute Zero Reasoner (arXiv 2505.03335, equations 4 to 6) and PopuLoRA (arXiv 
 stands for "not trained on": a failure of ours says nothing about the member.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from redqueen.config.learner import LearnerConfig
+from redqueen.learner.disputes import disputed_tasks
 from redqueen.learner.teacher_rewards import Posed
 from redqueen.population.ratings import solve_rate
 from redqueen.types import Judgement, Match, Proposal, Rejection, Rollout, Verdict
@@ -28,6 +29,8 @@ class Rewards:
 
     proposals: tuple[float | None, ...]
     rollouts: tuple[float | None, ...]
+    disputed: frozenset[tuple[int, str]] = frozenset()
+    """Tasks whose key is, by match and id; see `learner.disputes`."""
 
 
 def student_reward(
@@ -76,17 +79,22 @@ def assign_rewards(
     rollouts: Sequence[Rollout],
     config: LearnerConfig,
     judgements: Sequence[Judgement] = (),
+    fallible: Collection[str] = (),
     credit: Credit = own_verdict,
 ) -> Rewards:
     """Return the rewards of all proposals and rollouts of a step.
 
     A valid task is worth what `learner.teacher.reward` says of its solve rate over all attempts,
-    its novelty and the base's judgement. `credit` is the interaction's: what its texts are paid.
+    its novelty and the base's judgement; nothing if its key is disputed, and then nobody learns
+    from the attempts at it. `fallible` are the environments whose keys may be wrong. `credit` is
+    the interaction's: what its texts are paid.
 
     Raises:
         KeyError: a valid proposal has no rollout.
     """
     rates = solve_rates(matches, rollouts)
+    disputed = disputed_tasks(matches, proposals, rollouts, fallible)
+    roots = {match.index: match.root for match in matches}
     qualities = {(item.match, item.task_id): item.quality for item in judgements}
     paid: list[float | None] = []
     posed: dict[int, Posed] = {}
@@ -95,9 +103,9 @@ def assign_rewards(
         if isinstance(outcome, Rejection):
             paid.append(rejection_reward(outcome, config))
             continue
-        paid.append(None)
         key = (proposal.match, outcome.id)
-        if (rate := rates[key]) is not None:
+        paid.append(0.0 if key in disputed else None)
+        if key not in disputed and (rate := rates[key]) is not None:
             posed[number] = Posed(rate, proposal.novelty, qualities.get(key))
     worth = config.teacher.reward.of_step([*posed.values()])
     for number, reward in zip(posed, worth, strict=True):
@@ -105,5 +113,9 @@ def assign_rewards(
     values = [student_reward(r.verdict, r.partial_score, config) for r in rollouts]
     return Rewards(
         proposals=tuple(paid),
-        rollouts=tuple(credit(matches, rollouts, values)),
+        rollouts=tuple(
+            None if (roots[r.match], r.task_id) in disputed else value
+            for r, value in zip(rollouts, credit(matches, rollouts, values), strict=True)
+        ),
+        disputed=disputed,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from redqueen.screens import is_unsafe
 from redqueen.types import Proposal, Rejection, Rollout, Sample, Task, Verdict
 
 Floats = NDArray[np.float64]
@@ -164,6 +165,8 @@ def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> 
     if texts:
         metrics["truncated"] = sum(not text.finished for text in texts) / len(texts)
     if outcomes:
+        unsafe = sum(map(is_unsafe, outcomes))
+        metrics["unsafe_rate"] = unsafe / len(outcomes)
         metrics["valid_rate"] = sum(isinstance(item, Task) for item in outcomes) / len(outcomes)
     turns = sorted({r.turn for r in answers})
     groups = {"solve_rate": [r for r in answers if r.final]}

@@ -1,6 +1,7 @@
 """What a person sees of a run: the terminal table and the self-contained page."""
 
 from redqueen.report.benchmarks import print_benchmarks, write_harness_json
+from redqueen.report.held_back import held_back_lines
 from redqueen.report.heldout import HeldOut, Standing, main_suite, summarize, verdict_sentence
 from redqueen.report.markup import population_text
 from redqueen.report.page import render_page, write_report
@@ -16,6 +17,7 @@ __all__ = [
     "bootstrap_means",
     "cluster_bootstrap",
     "final_table",
+    "held_back_lines",
     "main_suite",
     "population_text",
     "print_benchmarks",

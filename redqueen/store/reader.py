@@ -16,6 +16,7 @@ from redqueen.store.records import (
     BenchmarkAttempt,
     EvaluationRow,
     GroupCount,
+    HeldBack,
     MatrixCell,
     OutcomeCount,
     PhaseTime,
@@ -372,6 +373,15 @@ class RunReader(Closing):
         return [
             ProposalText(**{**row, **{name: bool(row[name]) for name in flags}}) for row in rows
         ]
+
+    def load_held_back(self) -> list[HeldBack]:
+        """Return the proposals that screens held back, oldest first."""
+        rows = self.rows(
+            "SELECT p.step, m.environment, p.teacher, p.kind, p.detail, p.text FROM proposals p "
+            "JOIN matches m ON m.step = p.step AND m.idx = p.match "
+            "WHERE p.reason = 'unsafe' ORDER BY p.id"
+        )
+        return [HeldBack(**row) for row in rows]
 
     def suites(self) -> list[str]:
         """Return the names of the evaluated suites, benchmarks left out, sorted."""

@@ -201,6 +201,19 @@ class RowCount:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBack:
+    """A proposal that a screen held back."""
+
+    step: int
+    environment: str
+    teacher: int
+    kind: str
+    detail: str
+    """The screen, and what it objected to."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProposalText:
     """The stored part of a proposal: text and outcome, without tokens."""
 

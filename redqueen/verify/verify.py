@@ -3,17 +3,26 @@
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from redqueen.benchmarks.votes import VOTE, votes
-from redqueen.environments.base import Attempt, Draft, Environment, TaskSpace, elicit
+from redqueen.environments.base import (
+    Attempt,
+    Draft,
+    Environment,
+    TaskSpace,
+    elicit,
+    has_fallible_keys,
+)
 from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.collect import verifier_of
 from redqueen.rollouts.interactions.base import Fits
 from redqueen.rollouts.judging import judge_messages, read_quality
 from redqueen.rollouts.replay import key_of, play_again
+from redqueen.screens import hold_back, is_unsafe
 from redqueen.store import ELICITED, EvaluationAttempt, Replay, RowCount, RunStore
 from redqueen.types import (
     Completion,
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[int, int], None]
 """Receives how many rows are done, and of how many."""
-ADMISSION = frozenset({"duplicate", "near_copy", "held_out"})
+ADMISSION = frozenset({"disputed", "duplicate", "near_copy", "held_out"})
 """Reasons that depend on what the archive and the suites held at that time."""
 
 
@@ -166,6 +175,7 @@ class _Rows:
         self._fits = fits
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
+        self._fallible = {n for n, e in environments.items() if has_fallible_keys(e)}
         self._verify = verifier_of(environments)
         self._config = config
         self._findings = findings
@@ -183,6 +193,7 @@ class _Rows:
                 record.rollouts,
                 self._config.learner,
                 record.judgements,
+                self._fallible,
                 credit,
             )
         except KeyError as missing:
@@ -223,16 +234,27 @@ class _Rows:
             )
             drafts.setdefault(name, []).append((row, proposal, draft))
         for name, items in drafts.items():
-            again = self._spaces[name].validate([draft for _, _, draft in items])
+            written = [draft for _, _, draft in items]
+            again = hold_back(
+                self._config.safety.screens,
+                [draft.text for draft in written],
+                partial(self._validated, self._spaces[name], written),
+            )
             for (row, proposal, _), outcome in zip(items, again, strict=True):
                 self._outcome(row, proposal, outcome)
         return scored
+
+    @staticmethod
+    def _validated(
+        space: TaskSpace, drafts: Sequence[Draft], places: list[int]
+    ) -> list[Task | Rejection]:
+        return space.validate([drafts[place] for place in places])
 
     def _outcome(self, row: str, proposal: Proposal, again: Task | Rejection) -> None:
         stored = proposal.outcome
         if any(isinstance(item, Rejection) and item.infra for item in (stored, again)):
             self._findings.skip("the sandbox failed on a proposal, then or now")
-        elif not proposal.completion.finished:
+        elif not proposal.completion.finished and not is_unsafe(again):
             unfinished = stored.reason if isinstance(stored, Rejection) else "a task"
             self._findings.compare(row, "validation", unfinished, "unfinished")
         elif _was_turned_down(stored) and isinstance(again, Task):

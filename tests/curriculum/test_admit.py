@@ -1,5 +1,7 @@
 """Which proposals become tasks."""
 
+import json
+
 from redqueen.curriculum import Archive, CopyIndex, HeldOut, admit
 from redqueen.types import Rejection, Task
 from tests.toy_environments import TaughtSums, sum_task
@@ -30,6 +32,23 @@ def test_unfinished_comes_first_and_leaves_no_trace() -> None:
     again = sum_task(5, 6)
     assert outcomes(again, again, unfinished=0) == ["unfinished", "5+6"]
     assert outcomes(BAD, LOST, unfinished=0) == ["unfinished", "infra_error"]
+
+
+def test_what_a_screen_held_back_is_unsafe_even_if_it_was_cut_off() -> None:
+    assert outcomes(Rejection("unsafe", malformed=False), unfinished=0) == ["unsafe"]
+
+
+def test_a_banned_task_never_comes_again_and_survives_a_checkpoint() -> None:
+    environment = TaughtSums()
+    archive = Archive(10, environment)
+    archive.ban(sum_task(5, 6))
+    again = Archive(10, environment)
+    again.restore(json.loads(json.dumps(archive.state())))
+    given, held_out = [sum_task(6, 5), sum_task(5, 7)], HeldOut(environment, seed=0)
+    for kept in (archive, again):
+        made = admit(given, [True, True], kept, None, held_out)
+        assert made == [Rejection("disputed", malformed=False), sum_task(5, 7)]
+    assert again.state() == archive.state()
 
 
 def test_held_out_duplicate_near_copy() -> None:

@@ -47,7 +47,9 @@ LEARNER = SimpleNamespace(
     max_logprob_mismatch=LIMIT,
 )
 ROLLOUT = SimpleNamespace(temperature=1.0, solve_tokens=8, interaction=Independent())
-CONFIG = SimpleNamespace(learner=LEARNER, rollout=ROLLOUT, seed=0)
+CONFIG = SimpleNamespace(
+    learner=LEARNER, rollout=ROLLOUT, safety=SimpleNamespace(screens=()), seed=0
+)
 
 
 class Sums:

@@ -1,6 +1,16 @@
-"""Mathematics with an answer in closed form: reading answers, and whether two agree."""
+"""Mathematics: problems in words, answers in closed form, and whether two answers agree."""
 
 from redqueen.environments.math.answers import read_answer, split_list
-from redqueen.environments.math.grader import MathGrader, Question
+from redqueen.environments.math.environment import INSTRUCTION, Math, MathEnvironment
+from redqueen.environments.math.grader import MathGrader, Question, verifications
 
-__all__ = ["MathGrader", "Question", "read_answer", "split_list"]
+__all__ = [
+    "INSTRUCTION",
+    "Math",
+    "MathEnvironment",
+    "MathGrader",
+    "Question",
+    "read_answer",
+    "split_list",
+    "verifications",
+]

@@ -15,7 +15,14 @@ _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.IGNORECA
 _POWER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:\\times|\\cdot|\*)10\^\{?([+-]?\d{1,3})\}?")
 _LOOK = re.compile(r"\\(?:left|right|displaystyle|limits|!|,|;|:| |quad|mathrm\{~\})|[~\s]")
 _FONT = re.compile(r"\\(?:text|mathrm|mathbf|mbox|textbf|mathit|operatorname)\s*\{([^{}]*)\}")
-_UNIT = re.compile(r"(?<=[\d)}])\s*\\(?:text|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?\d\}?)?$")
+_LABEL = re.compile(r"\\text\s*\{[^{}\d]*[:=]\s*\}\s*")
+_PLAIN_UNIT = re.compile(
+    r"(?<=\d)\s+(?!(?:and|or|over|times|plus|minus|hundred|thousand|million|billion|dozen)$)[a-z]{3,}$",
+    re.IGNORECASE,
+)
+_UNIT = re.compile(
+    r"(?<=[\d)}])\s*(?:\\[,;:!~]\s*)?\\(?:text|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?\d\}?)?$"
+)
 _SMALL_FRACTION = re.compile(r"\\frac(\d)(\d)")
 _TAIL = 20_000
 """Characters at the end of a completion that are looked at."""
@@ -57,13 +64,14 @@ def read_answer(text: str, *, several: bool = False) -> str | None:
 
 
 def _without_markup(text: str) -> str:
-    text = text.strip().strip("*").strip().rstrip(".")
+    text = _PLAIN_UNIT.sub("", text.strip().rstrip(".").strip("*").strip().rstrip("."))
     return text.strip("$").removeprefix("\\(").removesuffix("\\)")
 
 
 def tidy(text: str) -> str:
     """Return an answer without what never matters: spaces, sizes of brackets, fonts, units."""
-    text = text.strip().rstrip(".").replace("\\$", "").replace("$", "")
+    text = _LABEL.sub("", text.strip(), count=1).rstrip(".")
+    text = text.replace("\\$", "").replace("$", "")
     text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("−", "-")
     text = text.replace("\\geqslant", "\\geq").replace("\\leqslant", "\\leq").replace("\\%", "%")
     text = _LOOK.sub("", _FONT.sub(r"\1", _UNIT.sub("", text)))

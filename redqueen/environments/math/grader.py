@@ -6,28 +6,21 @@ of ours.
 """
 
 import importlib.util
-import json
-import queue
-import select
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from redqueen.closing import Closing
 from redqueen.config.sandbox import SandboxConfig
+from redqueen.environments.base import Verification
 from redqueen.environments.math.answers import near, number, tidy
+from redqueen.environments.workers import NoReply, WorkerPool
 from redqueen.errors import ConfigError
+from redqueen.types import Verdict
 
+MOST_CHARS = 1000
+"""Of an answer, beyond those of its reference."""
 SECONDS = 5.0
 """Processor time for a question."""
-PATIENCE = 60.0
-"""Wall clock after which a worker counts as starved."""
-START_SECONDS = 120.0
-_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +38,7 @@ class MathGrader(Closing):
     """Compares answers, in `config.workers` processes that start when they are first needed."""
 
     def __init__(self, config: SandboxConfig, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
-        self._free: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
-        for _ in range(config.workers):
-            self._free.put(None)
-        self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="maths")
+        self._pool = WorkerPool("redqueen.environments.math.worker", config.workers, seconds)
 
     def judge(self, questions: Sequence[Question]) -> list[bool | None]:
         """Return for each question whether the answer agrees; None: the machine failed.
@@ -63,32 +52,33 @@ class MathGrader(Closing):
             raise ConfigError(
                 "answers in mathematics need math-verify: pip install 'redqueen[benchmarks]'"
             )
-        said.update(zip(hard, self._threads.map(self._ask, hard), strict=True))
+        replies = self._pool.ask([asdict(question) for question in hard])
+        said.update(zip(hard, map(_verdict, replies), strict=True))
         return [said[question] for question in questions]
-
-    def _ask(self, question: Question) -> bool | None:
-        worker = self._free.get()
-        keep: _Worker | None = None
-        try:
-            worker = worker or _Worker()
-            right = worker.ask(question, self._seconds)
-            keep = worker
-        except TimeoutError:
-            right = False
-        except OSError:
-            right = None
-        finally:
-            if worker is not None and keep is None:
-                worker.close()
-            self._free.put(keep)
-        return right
 
     def close(self) -> None:
         """End all workers."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        while not self._free.empty():
-            if (worker := self._free.get()) is not None:
-                worker.close()
+        self._pool.close()
+
+
+def verifications(grader: MathGrader, questions: Sequence[Question | None]) -> list[Verification]:
+    """Return the verifications of answers; None stands for a text without one."""
+    said = iter(grader.judge([question for question in questions if question is not None]))
+    return [
+        Verification(Verdict.MALFORMED)
+        if question is None
+        else Verification(_VERDICTS[next(said)], question.answer)
+        for question in questions
+    ]
+
+
+_VERDICTS = {True: Verdict.CORRECT, False: Verdict.WRONG, None: Verdict.INFRA_ERROR}
+
+
+def _verdict(reply: bool | NoReply) -> bool | None:
+    if isinstance(reply, NoReply):
+        return False if reply is NoReply.RAN_AWAY else None
+    return reply
 
 
 def _plainly(question: Question) -> bool | None:
@@ -96,59 +86,9 @@ def _plainly(question: Question) -> bool | None:
     reference, answer = tidy(question.reference), tidy(question.answer)
     if reference == answer:
         return bool(reference)
+    if len(answer) > MOST_CHARS + len(reference):
+        return False
     left, right = number(reference), number(answer)
     if left is None or right is None:
         return None
     return near(left, right, question.tolerance, question.absolute)
-
-
-class _Worker:
-    """One process that answers questions."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "redqueen.environments.math.worker"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            text=True, start_new_session=True,
-        )  # fmt: skip
-        # Its start is not the first question's affair.
-        self._say(Question("x", "y"), START_SECONDS, START_SECONDS)
-
-    def ask(self, question: Question, seconds: float) -> bool:
-        """Return its word.
-
-        Raises:
-            TimeoutError: it took too much processor time.
-            OSError: it was killed, or the machine gave it no time.
-        """
-        return self._say(question, seconds, PATIENCE)
-
-    def _say(self, question: Question, seconds: float, patience: float) -> bool:
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        clock = (~process.pid << 3) | 2  # the kernel's name for its processor time
-        before, begun = time.clock_gettime(clock), time.monotonic()
-        process.stdin.write(f"{json.dumps(asdict(question))}\n")
-        process.stdin.flush()
-        poll = select.poll()
-        poll.register(process.stdout, select.POLLIN)
-        while not poll.poll(1000 * _LOOK_SECONDS):
-            if time.clock_gettime(clock) - before > seconds:
-                raise TimeoutError
-            if time.monotonic() - begun > patience:
-                raise OSError("the machine gives a process of ours no time to run")
-        reply = process.stdout.readline()
-        if reply:
-            return bool(json.loads(reply))
-        if process.wait() == -signal.SIGKILL:
-            raise OSError("a process was killed; is the machine out of memory?")
-        raise TimeoutError("the answer brings its reader down")
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None and not pipe.closed:
-                pipe.close()

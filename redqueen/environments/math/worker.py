@@ -1,20 +1,17 @@
 """The process that compares answers: `python -m redqueen.environments.math.worker`.
 
-It reads one JSON object a line, and writes `true` or `false` for each. It imports math-verify and
-SymPy, which may take any time and memory over an answer; whoever started it watches both. Only
-LaTeX is parsed (by a grammar): no answer reaches SymPy's parser of Python expressions.
+It imports math-verify and SymPy, which may take any time and memory over an answer; see
+`redqueen.environments.workers`. Only LaTeX is parsed (by a grammar): no answer reaches SymPy's
+parser of Python expressions.
 """
 
-import json
-import logging
-import os
 import re
-import resource
-import sys
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 from redqueen.environments.math.answers import near, number, split_list, tidy
+from redqueen.environments.workers import serve
 
 MEMORY_BYTES = 4 << 30
 _ASSIGNED = re.compile(r"[a-zA-Z\\_{}]{1,12}(?:\([a-zA-Z,]*\))?=(?!=)(.+)")
@@ -97,23 +94,15 @@ def _power(match: re.Match[str]) -> str:
     return f"{match[1]}\\times 10^{{{match[2]}}}"
 
 
-def main() -> None:
-    """Answer questions until the input ends."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    logging.disable(logging.WARNING)
-    out = os.fdopen(os.dup(1), "w")
-    sys.stdout = sys.stderr  # nothing that a library prints is an answer
-    import math_verify  # noqa: F401  before the first question, whose time is limited
-
-    for line in sys.stdin:
-        question = json.loads(line)
-        try:
-            right = agree(**question)
-        except (MemoryError, RecursionError, ArithmeticError, ValueError, TypeError):
-            right = False  # no value that could be compared
-        out.write(f"{json.dumps(right)}\n")
-        out.flush()
+def answer(question: dict[str, Any]) -> bool:
+    """Return the verdict on the fields of a `Question`."""
+    try:
+        return agree(**question)
+    except (MemoryError, RecursionError, ArithmeticError, ValueError, TypeError):
+        return False  # no value that could be compared
 
 
 if __name__ == "__main__":
-    main()
+    import math_verify  # noqa: F401  before the first question, whose time is limited
+
+    serve(answer, MEMORY_BYTES)

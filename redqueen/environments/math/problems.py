@@ -1,0 +1,165 @@
+"""Reading a teacher's problem: a text, a program, and whether they speak of the same numbers."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from redqueen.environments.code.policy import Profile
+from redqueen.environments.json_texts import is_text
+from redqueen.sandbox import parse_module
+
+FUNCTION = "answer"
+_PARTS = re.compile(
+    r"<problem>(.*?)</problem>\s*<program>\s*(?:```(?:python)?\n)?(.*?)(?:```)?\s*</program>",
+    re.DOTALL,
+)
+_NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.])\d*\.?\d+", re.ASCII)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ONES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+WORDS: dict[str, Fraction] = {
+    **{word: Fraction(value) for value, word in enumerate(_ONES)},
+    **{word: Fraction(10 * value) for value, word in enumerate(_TENS, 2)},
+    **{
+        f"{ten}-{one}": Fraction(10 * tens + ones)
+        for tens, ten in enumerate(_TENS, 2)
+        for ones, one in enumerate(_ONES[1:10], 1)
+    },
+    "half": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4),
+    "twice": Fraction(2), "double": Fraction(2), "triple": Fraction(3), "dozen": Fraction(12),
+    "hundred": Fraction(100), "thousand": Fraction(1000),
+}  # fmt: skip
+"""Numbers in words -> what they are."""
+COMMON = frozenset(map(Fraction, (0, 1, 2, 3, 4, 7, 10, 12, 24, 60, 100, 365, 1000, 3600)))
+"""Numbers that a program may have without the text: of units, of counting, of formulas."""
+LARGEST, LONGEST = 10**15, 30
+"""Of numbers: their value, and the characters of one."""
+DECIMALS = 4
+"""Decimal places of an answer, at most; what has more is said as a fraction."""
+_FRACTION = re.compile(r"-?\d{1,15}/\d{1,15}", re.ASCII)
+
+
+class ProblemError(Exception):
+    """A proposal that is no task; `reason` is a rejection's."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A text and the program that computes its answer."""
+
+    text: str
+    program: str
+    operations: int
+    """Arithmetic and comparisons in the program, and calls."""
+
+
+def read_problem(text: str, profile: Profile, max_chars: int) -> Problem:
+    """Return the last problem of a proposal whose numbers and program's numbers agree.
+
+    Raises:
+        ProblemError: there is none, or one that breaks a rule.
+    """
+    parts = _PARTS.findall(text)
+    if not parts:
+        raise ProblemError("unparsable")
+    problem, program = (part.strip() for part in parts[-1])
+    if not problem or len(problem) > max_chars or len(program) > max_chars:
+        raise ProblemError("too_large")
+    if "boxed" in problem or "<" in problem or not is_text(problem + program):
+        raise ProblemError("unparsable", "the problem has markup")
+    try:
+        tree = parse_module(program)
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise ProblemError("unparsable", str(error)) from error
+    nodes = list(ast.walk(tree))
+    if not any(isinstance(n, ast.FunctionDef) and n.name == FUNCTION for n in tree.body):
+        raise ProblemError("unparsable", f"no function {FUNCTION}")
+    if profile.broken_by(tree, nodes):
+        raise ProblemError("forbidden")
+    _compare(problem, nodes)
+    counted = (ast.BinOp, ast.AugAssign, ast.Compare, ast.Call)
+    return Problem(problem, program, sum(isinstance(node, counted) for node in nodes))
+
+
+def numbers_of(text: str) -> set[Fraction]:
+    """Return the numbers that a text writes in digits.
+
+    Raises:
+        ProblemError: one is too long.
+    """
+    items = [item.replace(",", "") for item in _NUMBER.findall(text)]
+    if max(map(len, items), default=0) > LONGEST:
+        raise ProblemError("too_large", "a number is too long")
+    return set(map(Fraction, items))
+
+
+def words_of(text: str) -> set[Fraction]:
+    """Return the numbers that a text writes in words."""
+    words = re.findall(r"[a-z]+(?:-[a-z]+)?", text.lower())
+    return {WORDS[word] for word in words if word in WORDS}
+
+
+def outline(text: str) -> list[str]:
+    """Return the words of a text in small letters, and its numbers."""
+    return re.findall(r"[^\W\d_]+|\d[\d.,]*\b", text.lower())
+
+
+def _constants(nodes: list[ast.AST]) -> Iterator[Fraction]:
+    for value in (node.value for node in nodes if isinstance(node, ast.Constant)):
+        if isinstance(value, str):
+            yield from numbers_of(value)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            if abs(value) > LARGEST:
+                raise ProblemError("too_large", "a number is too large")
+            yield Fraction(repr(value))
+
+
+def _compare(problem: str, nodes: list[ast.AST]) -> None:
+    """Check that text and program have the same numbers; a percentage may be a share of 1."""
+    written, program = numbers_of(problem), set(_constants(nodes))
+    said = written | words_of(problem)
+    missing = {n for n in written if n not in program and n / 100 not in program}
+    added = {n for n in program if n not in said | COMMON and 100 * n not in said}
+    if missing or added:
+        which = f"{(missing and 'the program lacks') or 'the text lacks'} {min(missing or added)}"
+        raise ProblemError("numbers_differ", which)
+
+
+def key_of(value: object) -> str:
+    """Return the answer that a program's value stands for, as text.
+
+    Raises:
+        ProblemError: it is no number, not exact, or too large.
+    """
+    if isinstance(value, str) and _FRACTION.fullmatch(value):
+        above, below = map(int, value.split("/"))
+        if below == 0:
+            raise ProblemError("no_number", value)
+        return key_text(Fraction(above, below))
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= LARGEST:
+        raise ProblemError("no_number", str(value)[:60])
+    exact = Fraction(repr(round(float(value), 10))) if isinstance(value, float) else Fraction(value)
+    if 10**DECIMALS % exact.denominator:
+        raise ProblemError("inexact", repr(value))
+    return key_text(exact)
+
+
+def key_text(value: Fraction) -> str:
+    """Return a number as a whole number or a short decimal if it is one, else as a fraction."""
+    if value.denominator == 1 or 10**DECIMALS % value.denominator:
+        return str(value)
+    return f"{float(value):.{DECIMALS}f}".rstrip("0")
+
+
+def stands_in(key: str, text: str) -> bool:
+    """Return whether an answer is among the numbers of a text."""
+    return Fraction(key) in numbers_of(text) | words_of(text)

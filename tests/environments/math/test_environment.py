@@ -1,0 +1,160 @@
+"""Word problems with programs: proposals and what is wrong with them, sources, hostile texts."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redqueen.config import SandboxConfig
+from redqueen.environments.base import (
+    Attempt,
+    Draft,
+    Environment,
+    Services,
+    TaskSpace,
+    describe,
+    has_fallible_keys,
+    revalidate,
+)
+from redqueen.environments.math import Math, MathEnvironment, MathGrader
+from redqueen.environments.math.problems import ProblemError, key_of, numbers_of, words_of
+from redqueen.sandbox import make_sandbox
+from redqueen.types import Rejection, Task, Verdict
+
+TEXT = "A tank holds 240 litres. A pump fills 15 litres a minute, 3 leak out. How many minutes?"
+PROGRAM = "def answer():\n    return 240 / (15 - 3)"
+
+
+@pytest.fixture(scope="module")
+def math() -> Iterator[MathEnvironment]:
+    config = SandboxConfig(workers=1)
+    with make_sandbox(config) as sandbox, MathGrader(config) as grader:
+        yield Math(held_out_tasks=9).build(
+            Services(lambda: sandbox, "chat", shared=lambda start: grader)  # type: ignore[arg-type,return-value]
+        )
+
+
+def outcome(math: MathEnvironment, text: str, program: str) -> Task | Rejection:
+    said = f"Fine.\n<problem>{text}</problem>\n<program>\n{program}\n</program>"
+    [made] = math.validate([Draft("math", said, (), author=3, step=2)])
+    return made
+
+
+def test_it_is_an_environment_with_teachers_whose_keys_may_be_wrong(math: MathEnvironment) -> None:
+    assert isinstance(math, Environment)
+    assert isinstance(math, TaskSpace)
+    assert has_fallible_keys(math)
+    assert "<problem>" in math.ask("math", [])[0].content
+
+
+def test_a_problem_with_a_program_is_a_task(math: MathEnvironment) -> None:
+    task = outcome(math, TEXT, PROGRAM)
+    assert isinstance(task, Task)
+    assert (task.author, task.step) == (3, 2)
+    assert task.payload == {"problem": TEXT, "program": PROGRAM, "answer": "20"}
+    assert (task.features["operations"], task.features["numbers"]) == (2, 3)
+    assert revalidate(math, [task]) == [task]
+    fenced = outcome(math, TEXT, f"```python\n{PROGRAM}\n```")
+    assert fenced == task
+    other = outcome(math, TEXT.replace("240", "480"), PROGRAM.replace("240", "480"))
+    assert isinstance(other, Task)
+    assert math.fingerprint(other).family == math.fingerprint(task).family
+    assert math.fingerprint(other).task != math.fingerprint(task).task
+    forged = Task("", "math", "math", {**task.payload, "answer": "21"})
+    assert isinstance(revalidate(math, [forged])[0], Rejection)
+
+
+@pytest.mark.parametrize(
+    ("text", "program", "reason"),
+    [
+        (TEXT, "answer = 240 / 12", "unparsable"),
+        (TEXT, "def answer(: 240", "unparsable"),
+        (f"{TEXT} \ud800", PROGRAM, "unparsable"),
+        ("", PROGRAM, "too_large"),
+        (TEXT * 20, PROGRAM, "too_large"),
+        (TEXT, PROGRAM.replace("240", "250"), "numbers_differ"),
+        (TEXT.replace("240", "250"), PROGRAM, "numbers_differ"),
+        (TEXT, PROGRAM + " + 17", "numbers_differ"),
+        (f"{TEXT} It is 20.", PROGRAM + " + 20 - 20", "leak"),
+        (f"{TEXT} About twenty.", PROGRAM, "leak"),
+        (TEXT, PROGRAM.replace("(15 - 3)", "(15 - 3 * 3 - 3 * 2)"), "error"),
+        (TEXT, "def answer():\n    240, 15, 3\n    while True: pass", "timeout"),
+        (TEXT, "def answer():\n    240, 15, 3\n    return [3]", "no_number"),
+        (TEXT, "def answer():\n    240, 15, 3\n    return True", "no_number"),
+        (TEXT, "def answer():\n    240, 15, 3\n    return '1/0'", "no_number"),
+        (TEXT, "def answer():\n    240, 15, 3\n    return 100 / 7", "inexact"),
+        (TEXT, "import os\ndef answer():\n    return 240 / (15 - 3)", "forbidden"),
+        (TEXT, "def answer():\n    return eval('240 / (15 - 3)')", "forbidden"),
+        ("What is 9" + "9" * 5000, PROGRAM, "too_large"),
+        ("What is 9" + "9" * 500, PROGRAM, "too_large"),
+    ],
+)
+def test_rejections(math: MathEnvironment, text: str, program: str, reason: str) -> None:
+    made = outcome(math, text, program)
+    assert isinstance(made, Rejection)
+    assert made.reason == reason
+    assert reason in describe(math)["reasons"]
+
+
+def test_numbers_in_words_and_percentages(math: MathEnvironment) -> None:
+    text = "Half of forty-two seats are free, and 25% of the 84 others. How many are free in all?"
+    task = outcome(math, text, "def answer():\n    return 42 / 2 + 0.25 * 84 + 42 - 42")
+    assert isinstance(task, Rejection)  # the answer is forty-two
+    task = outcome(math, text, "def answer():\n    return 42 / 2 + 0.25 * 84 + 1")
+    assert isinstance(task, Task)
+    assert task.payload["answer"] == "43"
+    assert numbers_of("1,234.5 and 3/4, v2 or 7th") == {Fraction("1234.5"), 3, 4, 7}
+    assert words_of("Twenty-one dozen") == {Fraction(21), Fraction(12)}
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        (12, "12"), (-3, "-3"), (2.5, "2.5"), (0.1 + 0.2, "0.3"), (20.0, "20"), ("6/8", "0.75"),
+        ("1/3", "1/3"), ("-14/7", "-2"), (1e-4, "0.0001"),
+    ],
+)  # fmt: skip
+def test_keys(value: object, key: str) -> None:
+    assert key_of(value) == key
+
+
+@pytest.mark.parametrize("value", [None, True, "x", "1/0", float("nan"), 1e300, 1 / 3, [1], 2j])
+def test_what_is_no_key(value: object) -> None:
+    with pytest.raises(ProblemError):
+        key_of(value)
+
+
+def test_answers(math: MathEnvironment) -> None:
+    task = outcome(math, TEXT, PROGRAM)
+    assert isinstance(task, Task)
+    texts = ["So \\boxed{20}.", "\\boxed{20.0}", "It is 21.", "no idea"]
+    said = math.verify([Attempt(task, text) for text in texts])
+    assert [item.answer for item in said] == ["20", "20", "21", None]
+    right, wrong = Verdict.CORRECT, Verdict.WRONG
+    assert [item.verdict for item in said] == [right, right, wrong, Verdict.MALFORMED]
+
+
+def test_programs_of_the_templates_compute_their_keys(math: MathEnvironment) -> None:
+    tasks = math.sources["stream"].tasks(27, 3)
+    assert revalidate(math, tasks) == tasks
+    assert math.sources["stream"].tasks(40, 3)[:27] == tasks
+    assert len(math.sources["held-out"].tasks(50, 3)) == 9
+
+
+pieces: Any = st.sampled_from(
+    ["<problem>", "</problem>", "<program>", "</program>", "\n", "def answer():", "    return 7",
+     "```python\n", "9" * 5000, "(" * 500, "\x00", "\ud800", "1/0", "boxed{", "}", "\\boxed{", "7"],
+)  # fmt: skip
+
+
+@settings(max_examples=100)
+@given(st.lists(pieces, max_size=14))
+def test_no_text_does_harm(math: MathEnvironment, parts: list[str]) -> None:
+    text = "".join(parts)
+    [made] = math.validate([Draft("math", text, (), None, 0)])
+    assert isinstance(made, (Task, Rejection))
+    [said] = math.verify([Attempt(math.sources["seed"].tasks(1, 0)[0], text)])
+    assert said.verdict in (Verdict.MALFORMED, Verdict.WRONG)
