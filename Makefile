@@ -8,11 +8,12 @@ DOCS := $(VENV)/.docs
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
-.PHONY: run test test-dist docs lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
+.PHONY: run test test-dist test-browser docs lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench-environments bench clean
+        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench-environments bench-watch \
+        bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
@@ -23,6 +24,10 @@ test: $(DEV)  ## everything that CI checks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n logical --dist worksteal
+
+test-browser: $(DEV)  ## the live page and report.html in Chromium
+	command -v chromium >/dev/null || { echo "no chromium; on Debian: apt-get install chromium"; exit 1; }
+	REDQUEEN_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/watch
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -122,6 +127,9 @@ bench-peers: $(PEERS_READY)  ## TRL, PEFT, populora and AZR's executor doing the
 
 bench-gpu: $(DEV)  ## population costs at the shapes of a 7B model, on a GPU
 	$(BIN)/python -m bench.gpu
+
+bench-watch: $(DEV)  ## the live page of a made-up run of 1,000 steps and 250,000 attempts
+	$(BIN)/python -m bench.watch
 
 bench-metamath: $(DEV)  ## the proof checker beside Debian's metamath: databases, changed proofs
 	$(BIN)/python -m bench.metamath

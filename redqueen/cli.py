@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     report = command("report", "Write report.html, one self-contained page, into the run.")
     _run_argument(report)
 
+    watch = command("watch", "Show runs while they go on: a page on this machine, or the terminal.")
+    watch.add_argument("run", type=Path, nargs="+", help="directories, also of runs yet to begin")
+    watch.add_argument("--port", type=_positive, help="of the page; default 8765")
+    watch.add_argument("--plain", action="store_true", help="in the terminal instead")
+
     status = command("status", "Say how far a run is, and whether it works.")
     _run_argument(status)
 

@@ -137,6 +137,19 @@ def write_page(args: argparse.Namespace) -> int:
     return 0
 
 
+def watch(args: argparse.Namespace) -> int:
+    """Show runs until Ctrl-C."""
+    from rich.console import Console
+
+    from redqueen.watch import PORT, serve, watch_plain
+
+    if args.plain:
+        watch_plain(args.run, Console(highlight=False))
+    else:
+        serve(args.run, args.port or PORT)
+    return 0
+
+
 def status(args: argparse.Namespace) -> int:
     """Say whether a run works."""
     from rich.console import Console
@@ -404,6 +417,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "resume": resume,
     "eval": evaluate,
     "report": write_page,
+    "watch": watch,
     "status": status,
     "review": review,
     "metrics": write_metrics,

@@ -123,6 +123,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
     },
     "callback": {
         "console": "redqueen.callbacks.console:Console",
+        "now": "redqueen.callbacks.now:NowFile",
         "alarms": "redqueen.callbacks.alarms:AlarmLog",
     },
     "tracker": {

@@ -1,7 +1,6 @@
 """`compare.html`: a comparison on one self-contained page."""
 
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 
 import numpy as np
 
@@ -13,24 +12,25 @@ from redqueen.compare.table import (
     Table,
     base_effects,
     held_out,
-    html_table,
     interval,
     of_entry,
+    page_table,
 )
 from redqueen.formatting import plural
-from redqueen.report.charts import (
+from redqueen.report.figures import (
+    Code,
     Dot,
-    LineStyle,
+    Dots,
+    Figure,
+    Lines,
+    Page,
     Panel,
+    Section,
     Series,
-    dot_panels,
-    esc,
-    line_chart,
-    percent,
-    tag,
+    finite,
 )
 from redqueen.report.heldout import ALL, kind_order
-from redqueen.report.markup import FULL, HALF, document, figure, legend, responsive, section
+from redqueen.report.html import document, to_json
 from redqueen.report.statistics import Effect, mean_over_runs
 from redqueen.store import config_toml
 
@@ -58,10 +58,10 @@ def _dot(name: str, kind: str, effect: Effect, color: str) -> Dot:
     return Dot(name, e.value, low, high, color, hover, strong=kind == ALL)
 
 
-def _dots(study: Study, runs: Sequence[RunResult], suite: str, mode: str) -> str:
+def _dots(study: Study, runs: Sequence[RunResult], suite: str, mode: str) -> list[Figure]:
     measured = [run.answers[suite, mode] for run in runs if (suite, mode) in run.answers]
     if not measured:
-        return ""
+        return []
     panels = []
     for kind in (*kind_order(measured[0].kinds_T.tolist()), ALL):
         dots = []
@@ -76,23 +76,23 @@ def _dots(study: Study, runs: Sequence[RunResult], suite: str, mode: str) -> str
         panels.append(Panel("all kinds" if kind == ALL else kind, dots))
     high = max(dot.high for panel in panels for dot in panel.dots)
     title = f"{suite}, {mode}: solve rate of the average student"
-    chart = responsive(lambda width: dot_panels(panels, title, high, width), FULL)
-    return figure(f"dots-{suite}-{mode}", title, chart, NOTE, full=True)
+    chart = Dots(title, panels, high)
+    return [Figure(f"dots-{suite}-{mode}", title, [chart], NOTE, full=True)]
 
 
-def _table(table: Table, caption: str = NOTE) -> str:
-    return figure(f"table-{table.name}", table.title, html_table(table), caption, full=True)
+def _table(table: Table, caption: str = NOTE) -> Figure:
+    return Figure(f"table-{table.name}", table.title, [page_table(table)], caption, full=True)
 
 
-def _held_out(study: Study, runs: Sequence[RunResult], tables: Sequence[Table]) -> str:
-    parts = []
+def _held_out(study: Study, runs: Sequence[RunResult], tables: Sequence[Table]) -> Section:
+    parts: list[Figure] = []
     for suite in study.evaluation.suites:
         for mode in MODES:
-            parts.append(_dots(study, runs, suite, mode))
+            parts += _dots(study, runs, suite, mode)
             names = (f"{suite}-{mode}", f"{suite}-{mode}-kinds")
             parts += [_table(table) for table in tables if table.name in names]
-    lead = "" if any(parts) else "No run of this study was measured."
-    return section("held-out", "Held-out results", lead, *parts)
+    lead = "" if parts else "No run of this study was measured."
+    return Section("held-out", "Held-out results", lead, parts)
 
 
 # ── curves ──────────────────────────────────────────────────────────────────────────────────────
@@ -112,47 +112,45 @@ def _series(runs: Sequence[RunResult], name: str, value: Value, color: str) -> S
         line.append((x, e.value))
         if np.isfinite(e.low):
             band.append((x, e.low, e.high))
-    return Series(name, line, color, band=band)
+    return Series(name, finite(line), color, finite(band))
 
 
-def _curves(study: Study, runs: Sequence[RunResult]) -> str:
+def _curves(study: Study, runs: Sequence[RunResult]) -> Section:
     colors = _colors(study)
     shown = [entry.name for entry in study.entries if not entry.alone]
+    caption = "Mean over kinds of tasks and over runs, with a 95 % band over runs."
 
-    def curve(key: str, title: str, value: Value, style: LineStyle, width: float) -> str:
+    def curve(
+        key: str, title: str, value: Value, form: str = "number", *,
+        low: float | None = None, high: float | None = None,
+    ) -> list[Figure]:  # fmt: skip
         series = [_series(of_entry(runs, name), name, value, colors[name]) for name in shown]
         series = [line for line in series if line.points]
-        if not series:
-            return ""
-        chart = responsive(lambda wide: line_chart(series, style, wide), width)
-        caption = "Mean over kinds of tasks and over runs, with a 95 % band over runs."
-        return figure(key, title, chart, caption, full=width == FULL)
+        chart = Lines(f"{title} over steps", series, form, low=low, high=high)
+        return [Figure(key, title, [chart], caption, full=key == "solve")] if series else []
 
-    rates = LineStyle("Solve rate over steps", form=percent, low=0.0, high=1.0)
-    covered = LineStyle("Coverage over steps", form=percent, low=0.0)
     parts = [
-        tag("div", legend((name, colors[name]) for name in shown), class_="full"),
-        curve("solve", "Students' solve rate", RunResult.solve_rate, rates, FULL),
+        Figure("entries", "", (), full=True, legend=[(name, colors[name]) for name in shown]),
+        *curve("solve", "Students' solve rate", RunResult.solve_rate, "percent", low=0, high=1),
         *(
-            curve(
+            figure
+            for name, title in FEATURES.items()
+            for figure in curve(
                 name,
                 title.capitalize(),
                 lambda run, steps, name=name: run.feature(name, steps),  # type: ignore[misc]
-                LineStyle(title),
-                HALF,
             )
-            for name, title in FEATURES.items()
         ),
-        curve("coverage", "Coverage of the task space", RunResult.coverage, covered, HALF),
+        *curve("coverage", "Coverage of the task space", RunResult.coverage, "percent", low=0),
     ]
     lead = "One line for each entry; no band with one run. Longer runs go further to the right."
-    return section("curves", "Curves", lead, *parts)
+    return Section("curves", "Curves", lead, parts)
 
 
 # ── the page ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _setup(plan: Plan, command: str) -> str:
+def _setup(plan: Plan, command: str) -> Section:
     study, first = plan.study, {run.entry.name: run for run in reversed(plan.runs)}
     evaluation = study.evaluation
     words = (
@@ -163,28 +161,21 @@ def _setup(plan: Plan, command: str) -> str:
     views = [
         f"{view.name} (match = {view.match}): {', '.join(view.entries)}" for view in study.views
     ]
-    return section(
-        "setup",
-        "Setup",
-        words,
-        tag("pre", esc("\n".join([command, *views]))),
+    parts = [
+        Code("\n".join([command, *views])),
         *(
-            tag(
-                "details",
-                tag("summary", esc(f"Configuration of {name}")),
-                tag("pre", esc(config_toml(run.config.model_dump(mode="json")))),
-            )
+            Code(config_toml(run.config.model_dump(mode="json")), f"Configuration of {name}")
             for name, run in first.items()
         ),
-    )
+    ]
+    return Section("setup", "Setup", words, [Figure("config", "", parts, full=True)])
 
 
 def render_comparison(
     plan: Plan, runs: Sequence[RunResult], tables: Sequence[Table], command: str
 ) -> str:
-    """The page as HTML that is also well-formed XML."""
+    """Return the page as one HTML file with its data inside."""
     study = plan.study
-    style = files("redqueen.report").joinpath("assets/report.css").read_text(encoding="utf-8")
     cost = next(table for table in tables if table.name == "cost")
     missing = [run.key for run in plan.runs if (run.entry.name, run.seed) not in
                {(result.entry, result.seed) for result in runs}]  # fmt: skip
@@ -195,19 +186,11 @@ def render_comparison(
         "Attempts and proposals as planned, if every proposal is valid, and as made. Seconds: "
         "median over a run's steps but the first. Late: last third of the steps."
     )
-    body = tag(
-        "main",
-        tag(
-            "header",
-            tag("p", "Red Queen comparison", class_="kicker"),
-            tag("h1", esc(study.name)),
-            tag("p", esc(line), class_="verdict-line"),
-            tag("nav", *(tag("a", esc(name), href=f"#{key}") for key, name in CHAPTERS)),
-            class_="top",
-        ),
+    sections = [
         _held_out(study, runs, tables),
         _curves(study, runs),
-        section("cost", "Work and cost", "", _table(cost, caption)),
+        Section("cost", "Work and cost", "", [_table(cost, caption)]),
         _setup(plan, command),
-    )
-    return document(study.name, style, body)
+    ]
+    page = Page("Red Queen comparison", study.name, line, (), CHAPTERS, sections)
+    return document(study.name, to_json({"page": page}))

@@ -13,7 +13,7 @@ from redqueen.compare.plan import Work
 from redqueen.compare.results import MODES, Answers, Floats, RunResult, thirds
 from redqueen.compare.study import Study
 from redqueen.formatting import plural, points, span
-from redqueen.report.charts import esc, tag
+from redqueen.report import figures
 from redqueen.report.heldout import kind_order
 from redqueen.report.statistics import Effect, Estimate, cross_fitted, crossed_mean, mean_over_runs
 from redqueen.rng import numpy_rng
@@ -257,16 +257,9 @@ def markdown_table(table: Table) -> str:
     return "\n".join([f"### {table.title}", "", line(head), rule, *body, ""])
 
 
-def html_table(table: Table) -> str:
-    """As markup of the report's style."""
-
-    def cell(value: str, below: str, kind: str = "td", **attributes: str) -> str:
-        return tag(kind, esc(value), tag("small", esc(below)) if below else "", **attributes)
-
-    head = (tag("th", esc(word.replace("-\n", "")), scope="col") for word in table.head)
-    rows = (
-        tag("tr", cell(*row[0], "th", scope="row"), *(cell(*item) for item in row[1:]))
-        for row in table.rows
+def page_table(table: Table) -> figures.Table:
+    """As a page's script draws it."""
+    head = [figures.Text(word.replace("-\n", "")) for word in table.head]
+    return figures.Table(
+        head, [figures.Row([figures.Text(*cell) for cell in row]) for row in table.rows]
     )
-    body = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows))
-    return tag("div", body, class_="scroll")

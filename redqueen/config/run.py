@@ -42,7 +42,7 @@ class Config(Section):
     score texts again. They add about half to its size."""
     threads: int = Field(0, ge=0)
     """CPU threads of torch; 0 leaves its default."""
-    callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "alarms")
+    callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "now", "alarms")
     """What watches the run, in this order."""
     tracking: tuple[Annotated[Any, Of("tracker")], ...] = ()
     """Where curves go besides the run's own database: `tensorboard`, `wandb`, `trackio`, each an

@@ -1,11 +1,11 @@
 """What a person sees of a run: the terminal table and the self-contained page."""
 
 from redqueen.report.benchmarks import print_benchmarks, write_harness_json
+from redqueen.report.figures import population_text
 from redqueen.report.held_back import held_back_lines
 from redqueen.report.heldout import HeldOut, Standing, main_suite, summarize, verdict_sentence
-from redqueen.report.markup import population_text
 from redqueen.report.page import render_page, write_report
-from redqueen.report.queries import RunData, read_run
+from redqueen.report.queries import RunData
 from redqueen.report.statistics import Estimate, bootstrap_means, cluster_bootstrap, wilson
 from redqueen.report.terminal import final_table, print_results, print_status
 
@@ -23,7 +23,6 @@ __all__ = [
     "print_benchmarks",
     "print_results",
     "print_status",
-    "read_run",
     "render_page",
     "summarize",
     "verdict_sentence",

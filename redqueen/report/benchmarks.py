@@ -18,8 +18,7 @@ from rich.text import Text
 
 from redqueen import __version__
 from redqueen.files import write_text
-from redqueen.report.charts import esc, tag
-from redqueen.report.markup import figure
+from redqueen.report import figures
 from redqueen.report.statistics import Estimate, Floats, bootstrap_means, rate_estimate
 from redqueen.rng import numpy_rng
 from redqueen.store import BenchmarkAttempt, RunReader
@@ -198,28 +197,22 @@ def print_benchmarks(run: RunReader, console: Console) -> bool:
     return bool(lines)
 
 
-def benchmark_figure(lines: Sequence[Line]) -> str:
+def benchmark_figure(lines: Sequence[Line]) -> figures.Figure:
     """Return the table of the report's page."""
     shown = columns(lines)
-    head = [tag("th", title, scope="col") for title in ("Benchmark", "", "n", *map(esc, shown))]
     rows = []
     for line in lines:
         cells = [
-            tag(
-                "td",
-                f"{100 * e.value:.1f}",
-                tag("small", f"{100 * e.low:.1f}\u2013{100 * e.high:.1f}"),
-            )
+            figures.Text(f"{100 * e.value:.1f}", f"{100 * e.low:.1f}\u2013{100 * e.high:.1f}")
             if e is not None
-            else tag("td", "\u2013")
+            else figures.Text("\u2013")
             for e in (line.estimates.get(subject) for subject in shown.values())
         ]
-        label = tag("th", esc(line.benchmark), scope="row")
-        count = tag("td", str(line.tasks))
-        rows.append(tag("tr", label, tag("td", esc(line.metric)), count, *cells))
-    table = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows))
-    return figure("benchmarks", "Benchmarks", tag("div", table, class_="scroll"), note(lines),
-                  full=True)  # fmt: skip
+        first = map(figures.Text, (line.benchmark, line.metric, str(line.tasks)))
+        rows.append(figures.Row([*first, *cells]))
+    head = list(map(figures.Text, ("Benchmark", "", "n", *shown)))
+    table = figures.Table(head, rows)
+    return figures.Figure("benchmarks", "Benchmarks", [table], note(lines), full=True)
 
 
 def write_harness_json(run: RunReader, directory: Path, settings: Mapping[str, Any]) -> list[Path]:

@@ -2,14 +2,15 @@
 
 from redqueen.alarms import CAUSES
 from redqueen.formatting import plural
-from redqueen.report.charts import LineStyle, Series, esc, line_chart, short, tag
-from redqueen.report.markup import (
+from redqueen.report.figures import (
     MAX_POINTS,
-    THIRD,
+    Figure,
+    Lines,
+    Listing,
+    Series,
     bins,
     empty_figure,
-    figure,
-    responsive,
+    finite,
 )
 from redqueen.report.queries import RunData, stretches
 
@@ -27,31 +28,28 @@ MEASURES = {
 }
 
 
-def _panel(run: RunData, measure: str, title: str, low: float) -> tuple[str, list[str]]:
-    """One chart with a line for each group, and how each began and ended ('' and [] if none)."""
+def _panel(run: RunData, measure: str, title: str, low: float) -> tuple[Lines, list[str]]:
+    """One chart with a line for each group, and how each began and ended."""
     series, ends = [], []
     for group, (words, color) in GROUPS.items():
-        points = run.diversity.get((group, measure))
+        points = run.diversity.get(f"{group}/{measure}")
         if not points:
             continue
         place = bins([step for step, _ in points], MAX_POINTS)
         line = {place[step].x: value for step, value in points}
-        series.append(Series(words, list(line.items()), color, label=words))
+        series.append(Series(words, finite(line.items()), color, label=words))
         ends.append(f"{words} {points[0][1]:.2f} to {points[-1][1]:.2f}")
-    if not series:
-        return "", []
-    style = LineStyle(f"{title} over steps", form=short, low=low, height=200.0)
-    chart = responsive(lambda width: line_chart(series, style, width), THIRD)
-    return tag("div", tag("h4", title), chart), ends
+    chart = Lines(f"{title} over steps", series, low=low, height=200, heading=title)
+    return chart, ends
 
 
-def diversity(run: RunData) -> str:
+def diversity(run: RunData) -> Figure:
     """Distances between members of a kind, and how many members they amount to, over steps."""
     heading = "How unlike the members are"
     panels, changes = [], []
     for measure, (title, low) in MEASURES.items():
         panel, ends = _panel(run, measure, title, low)
-        if panel:
+        if ends:
             panels.append(panel)
             changes.append(f"{title.lower()}: {', '.join(ends)}")
     if not panels:
@@ -63,18 +61,14 @@ def diversity(run: RunData) -> str:
         "kind; few tasks make equals look unlike. First to last step: "
         f"{'; '.join(changes)}."
     )
-    body = tag("div", *panels, class_="panels")
-    return figure("diversity", heading, body, caption, full=True)
+    return Figure("diversity", heading, panels, caption, full=True, columns=3)
 
 
-def alarms(run: RunData) -> str:
+def alarms(run: RunData) -> list[Figure]:
     """The alarms that rang; nothing at all if none did."""
     lines = alarm_lines(run)
-    if not lines:
-        return ""
-    body = tag("ul", *(tag("li", esc(line)) for line in lines))
     why = "The population collapsed, or nearly. An alarm stops nothing; see alarms in the config."
-    return figure("alarms", "Alarms", body, why, full=True)
+    return [Figure("alarms", "Alarms", [Listing(lines)], why, full=True)] if lines else []
 
 
 def alarm_lines(run: RunData) -> list[str]:

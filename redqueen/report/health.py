@@ -140,13 +140,13 @@ def _share(part: int, whole: int, unit: str) -> Reading | None:
 
 
 def _format(run: RunReader, late: frozenset[int]) -> Reading | None:
-    counts = [c for c in run.load_answer_counts() if c.step in late]
+    counts = [c for c in run.load_group_counts() if c.step in late]
     whole = sum(c.attempts for c in counts)
     return _share(whole - sum(c.malformed for c in counts), whole, "answers")
 
 
 def _truncated(run: RunReader, late: frozenset[int]) -> Reading | None:
-    counts = [c for c in run.load_answer_counts() if c.step in late]
+    counts = [c for c in run.load_group_counts() if c.step in late]
     return _share(sum(c.truncated for c in counts), sum(c.attempts for c in counts), "answers")
 
 

@@ -1,23 +1,35 @@
-"""`report.html`: the whole run on one self-contained page, from the store alone."""
+"""The page of a run as plain data, and `report.html`: that page with its data inside."""
 
 import os
-from importlib.resources import files
 from pathlib import Path
 
 from redqueen.errors import InfrastructureError
 from redqueen.files import write_text
 from redqueen.formatting import duration
 from redqueen.report.benchmarks import benchmark_figure
-from redqueen.report.charts import esc, tag
 from redqueen.report.diversity import alarms, diversity
+from redqueen.report.figures import (
+    Code,
+    Dots,
+    Figure,
+    Listing,
+    Page,
+    Row,
+    Section,
+    Table,
+    Text,
+    empty_figure,
+    population_text,
+)
 from redqueen.report.health import Word
-from redqueen.report.heldout import verdict_sentence
-from redqueen.report.markup import document, population_text, section
+from redqueen.report.heldout import ALL, verdict_sentence
+from redqueen.report.html import document, to_json
 from redqueen.report.past import against_the_past
 from redqueen.report.population import lineage, matrix, ratings
-from redqueen.report.queries import RunData, read_run
-from redqueen.report.results import held_out_figures
-from redqueen.report.samples import sample_tasks
+from redqueen.report.queries import RunData, described
+from redqueen.report.results import MODE_NAMES, held_out_figures, panels
+from redqueen.report.samples import browser, latest_task, sample_tasks, sample_texts
+from redqueen.report.swarm import peers
 from redqueen.report.training import (
     complexity,
     coverage,
@@ -41,73 +53,87 @@ CHAPTERS = (
 )
 
 
-def _facts(run: RunData) -> str:
+def _facts(run: RunData) -> list[tuple[str, str]]:
     config, outcomes = run.config, run.outcomes
     proposed = sum(o.count for o in outcomes)
     valid = sum(o.count for o in outcomes if o.reason is None)
     tasks = ("valid tasks", f"{valid:,} of {proposed:,}")
     if run.is_stream:
-        tasks = ("tasks", f"{len(run.features):,} of the stream")
-    attempts = sum(c.attempts for c in run.solve_counts)
+        tasks = ("tasks", f"{len(run.features.steps_n):,} of the stream")
     seconds = sum(t.seconds for t in run.phases)
     done = run.last_step
     steps = f"{done:,}" if done >= config["steps"] else f"{done:,} of {config['steps']:,}"
-    pairs = [
+    return [
         ("steps", steps),
         ("population", population_text(run.sizes)),
         ("base", f"{config['policy']['base']}, LoRA rank {config['policy']['rank']}"),
         tasks,
-        ("attempts", f"{attempts:,}"),
+        ("attempts", f"{run.attempts:,}"),
         ("wall clock", duration(seconds)),
         ("seed", str(config["seed"])),
     ]
-    return tag("dl", *(tag("div", tag("dt", esc(k)), tag("dd", esc(v))) for k, v in pairs))
 
 
-def _header(run: RunData) -> str:
+def verdict(run: RunData) -> str:
+    """Return what came of the run, in a sentence."""
     if run.last_step == 0:
-        verdict = "This run has not finished a step yet."
-    elif not run.results:
-        verdict = "This run has not been measured on held-out tasks."
-    else:
-        verdict = verdict_sentence(run.results[0])
-    return tag(
-        "header",
-        tag("p", "Red Queen run report", class_="kicker"),
-        tag("h1", esc(run.config["name"])),
-        tag("p", esc(verdict), class_="verdict-line"),
-        tag("div", _facts(run), class_="facts"),
-        tag("nav", *(tag("a", esc(name), href=f"#{key}") for key, name in CHAPTERS)),
-        class_="top",
-    )
+        return "This run has not finished a step yet."
+    if not run.results:
+        return "This run has not been measured on held-out tasks."
+    return verdict_sentence(run.results[0])
 
 
-WORD_CLASSES = {Word.FINE: "up", Word.WATCH: "odd", Word.BROKEN: "down", Word.UNKNOWN: None}
+LOOKS = {Word.FINE: "up", Word.WATCH: "odd", Word.BROKEN: "down", Word.UNKNOWN: ""}
 
 
-def _working(run: RunData) -> str:
+def _signs(run: RunData) -> Figure:
     """The run's vital signs, each with a word and what to change."""
-    head = [tag("th", name, scope="col") for name in ("", "value", "", "what to change")]
     rows = [
-        tag(
-            "tr",
-            tag("th", esc(sign.title), scope="row"),
-            tag("td", esc(sign.text or "\u2013")),
-            tag("td", esc(sign.word.value), class_=WORD_CLASSES[sign.word]),
-            tag("td", esc(sign.advice), class_="words"),
+        Row(
+            [
+                Text(sign.title, sign.advice),
+                Text(sign.text or "\u2013"),
+                Text(sign.word.value, "", LOOKS[sign.word]),
+            ]
         )
         for sign in run.signs
     ]
-    body = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows))
-    lead = "The last third of the steps. The same table: redqueen status."
-    return section("working", "Is it working?", lead, tag("div", body, class_="full scroll signs"))
+    caption = "The last third of the steps. The same table: redqueen status."
+    table = Table([Text("sign"), Text("value"), Text("")], rows, "signs")
+    return Figure("signs", "Vital signs", [table], caption)
 
 
-def _results(run: RunData) -> str:
+def _gain(run: RunData) -> Figure:
+    """The main suite over all kinds, beside the untrained base and the elicited base."""
+    heading = "Held-out tasks"
+    if not run.results:
+        return empty_figure("gain", heading, f"Measure them with: redqueen eval {run.path}")
+    result = run.results[0]
+    chart = Dots(
+        heading,
+        [
+            panel
+            for mode in result.modes
+            for panel in panels(result, mode, [ALL], MODE_NAMES.get(mode, mode))
+        ],
+        max(e.high for line in result.standings for e in line.rates.values()),
+    )
+    caption = f"Share of {result.suite} tasks solved, all kinds, with 95% intervals."
+    return Figure("gain", heading, [chart], caption)
+
+
+def _working(run: RunData) -> Section:
+    """The first screen: signs, held-out results, ratings, one task."""
+    both = [ratings(run, Role.TEACHER), ratings(run, Role.STUDENT)]
+    figures = [_signs(run), _gain(run), *alarms(run), *both, latest_task(run)]
+    return Section("working", "Is it working?", "", figures)
+
+
+def _results(run: RunData) -> list[Section]:
     """A chapter for each suite; the first one is where the page's menu leads."""
     if not run.results:
         text = f"No held-out result yet. Measure one with: redqueen eval {run.path}"
-        return section("results", "Results on held-out tasks", text)
+        return [Section("results", "Results on held-out tasks", text, ())]
     chapters = []
     for number, result in enumerate(run.results):
         lead = run.described.suites.get(result.suite, "")
@@ -118,103 +144,69 @@ def _results(run: RunData) -> str:
                 f" Measured after step {result.step}; the run has gone on to step {run.last_step}."
             )
         name = f"results-{result.suite}" if number else "results"
-        heading = f"Results on {result.suite} tasks"
-        chapters.append(
-            section(name, heading, lead, *held_out_figures(result, run.described.difficulty))
-        )
-    return "".join(chapters)
+        figures = held_out_figures(result, run.described.difficulty)
+        chapters.append(Section(name, f"Results on {result.suite} tasks", lead, figures))
+    return chapters
 
 
-def _benchmarks(run: RunData) -> str:
-    if not run.benchmarks:
-        return ""
+def _benchmarks(run: RunData) -> list[Section]:
     lead = "Public benchmarks, graded as docs/benchmarks.md says."
-    return section("benchmarks", "Benchmarks", lead, benchmark_figure(run.benchmarks))
+    figures = [benchmark_figure(run.benchmarks)] if run.benchmarks else []
+    return [Section("benchmarks", "Benchmarks", lead, figures)] if figures else []
 
 
-def _health(run: RunData) -> str:
-    if not run.mismatch:
-        return ""
-    text = (
-        "Log-probabilities at sampling and at learning differed by at most "
-        f"{max(run.mismatch):.2g} (mean absolute difference of a step; the run stops above "
-        f"{run.config['learner']['max_logprob_mismatch']:g})."
-    )
-    return tag("p", esc(text))
-
-
-def _setup(run: RunData) -> str:
-    parts = [
-        _health(run),
-        tag(
-            "p", esc(f"Run made {run.created} (UTC) by redqueen {run.version} in {run.directory}/.")
-        ),
-        tag(
-            "details",
-            tag("summary", "The whole configuration"),
-            tag("pre", esc(config_toml(run.config))),
-        ),
-        tag(
-            "p",
-            "This page: ",
-            tag("code", "redqueen report"),
-            ". The held-out figures: ",
-            tag("code", "redqueen eval"),
-            ". The same run again: ",
-            tag("code", "redqueen train config.toml"),
-            " with the configuration above.",
-        ),
+def _setup(run: RunData) -> Section:
+    sentences = [
+        f"Run made {run.created} (UTC) by redqueen {run.version} in {run.directory}/.",
+        "This page: redqueen report; while the run goes on: redqueen watch. The held-out figures: "
+        "redqueen eval. The same run again: redqueen train config.toml with the configuration "
+        "below.",
     ]
-    return section("setup", "Setup", "", tag("div", *parts, class_="full setup"))
+    if run.mismatch:
+        sentences.insert(
+            0,
+            "Log-probabilities at sampling and at learning differed by at most "
+            f"{max(run.mismatch):.2g} (mean absolute difference of a step; the run stops above "
+            f"{run.config['learner']['max_logprob_mismatch']:g}).",
+        )
+    parts = [Listing(sentences), Code(config_toml(run.config), "The whole configuration")]
+    return Section("setup", "Setup", "", [Figure("config", "", parts, full=True)])
+
+
+def run_page(run: RunData, brief: bool = False) -> Page:
+    """Return all of a run's page; `brief`: the first screen alone."""
+    title, kicker = str(run.config["name"]), "Red Queen run report"
+    if brief:
+        return Page(kicker, title, verdict(run), _facts(run), CHAPTERS, [_working(run)])
+    source = "the stream gave" if run.is_stream else "teachers wrote for"
+    students = f"How the students did on the tasks that {source} them."
+    teachers = "What the teachers asked, and what did not pass the checks."
+    if run.is_stream:
+        teachers = "Nobody teaches here: what the stream posed."
+    answered = [solve_rates(run), *turn_rates(run), matrix(run)]
+    asked = [complexity(run), rejections(run), coverage(run)]
+    evolved = [*against_the_past(run), diversity(run), lineage(run)]
+    texts = "A few real ones, then all of them. Attempts are the model's own text."
+    sections = [
+        _working(run),
+        *_results(run),
+        *_benchmarks(run),
+        Section("students", "Students", students, answered),
+        Section("teachers", "Teachers", teachers, asked),
+        Section("evolution", "Evolution", "Who was replaced, and by whom.", evolved),
+        *peers(run),
+        Section("cost", "Time", "", [phase_times(run)]),
+        Section("tasks", "Tasks and attempts", texts, [sample_tasks(run), browser(run)]),
+        _setup(run),
+    ]
+    return Page(kicker, title, verdict(run), _facts(run), CHAPTERS, sections)
 
 
 def render_page(reader: RunReader) -> str:
-    """The page as HTML that is also well-formed XML."""
-    run = read_run(reader)
-    style = files("redqueen.report").joinpath("assets/report.css").read_text(encoding="utf-8")
-    stream = run.is_stream
-    source = "the stream gave" if stream else "teachers wrote for"
-    students = f"How the students did on the tasks that {source} them."
-    teachers = "What the teachers asked, and what did not pass the checks."
-    if stream:
-        teachers = "Nobody teaches here: what the stream posed."
-    evolution = "Who rose, who was replaced, and by whom."
-    both = [ratings(run, Role.TEACHER), ratings(run, Role.STUDENT)]
-    body = tag(
-        "main",
-        _header(run),
-        _working(run),
-        _results(run),
-        _benchmarks(run),
-        section("students", "Students", students, solve_rates(run), turn_rates(run), matrix(run)),
-        section(
-            "teachers",
-            "Teachers",
-            teachers,
-            complexity(run),
-            rejections(run),
-            coverage(run),
-        ),
-        section(
-            "evolution",
-            "Evolution",
-            evolution,
-            *both,
-            against_the_past(run),
-            alarms(run),
-            diversity(run),
-            lineage(run),
-        ),
-        section("cost", "Time", "", phase_times(run)),
-        section(
-            "tasks",
-            "Tasks and attempts",
-            "A few real ones. Attempts are the model's own text.",
-            tag("div", sample_tasks(run), class_="full"),
-        ),
-        _setup(run),
-    )
-    return document(run.config["name"], style, body)
+    """Return the page as one HTML file with its data inside."""
+    texts = sample_texts(reader, described(reader))
+    page = run_page(RunData(reader, texts))
+    return document(page.title, to_json({"page": page}))
 
 
 def write_report(

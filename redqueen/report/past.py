@@ -2,8 +2,17 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from redqueen.report.charts import LineStyle, Series, line_chart, percent, tag
-from redqueen.report.markup import HALF, MAX_BARS, bins, empty_figure, figure, responsive, thirds
+from redqueen.report.figures import (
+    MAX_BARS,
+    Figure,
+    Lines,
+    Series,
+    bins,
+    empty_figure,
+    finite,
+    percent,
+    thirds,
+)
 from redqueen.report.queries import RunData
 from redqueen.types import MatchResult
 
@@ -33,7 +42,7 @@ def _mean(points: Iterable[tuple[int, float, float]]) -> float:
     return sum(value * weight for _, value, weight in every) / sum(weight for *_, weight in every)
 
 
-def _panel(run: RunData, title: str, lines: Sequence[tuple[str, str, Points]]) -> str:
+def _panel(run: RunData, title: str, lines: Sequence[tuple[str, str, Points]]) -> Lines:
     """Return a chart of shares, pooled over stretches of steps."""
     place = bins(run.steps, MAX_BARS // 2)
     series = []
@@ -41,17 +50,15 @@ def _panel(run: RunData, title: str, lines: Sequence[tuple[str, str, Points]]) -
         pooled: dict[float, Points] = {}
         for point in points:
             pooled.setdefault(place[point[0]].x, []).append(point)
-        line = [(x, _mean(of_bin)) for x, of_bin in pooled.items()]
+        line = finite((x, _mean(of_bin)) for x, of_bin in pooled.items())
         series.append(Series(name, line, color, label=name))
-    style = LineStyle(f"{title} over steps", form=percent, low=0.0, high=1.0, height=200.0)
-    chart = responsive(lambda width: line_chart(series, style, width), HALF)
-    return tag("div", tag("h4", title), chart)
+    return Lines(f"{title} over steps", series, "percent", low=0, high=1, height=200, heading=title)
 
 
-def against_the_past(run: RunData) -> str:
-    """Matches that the present won, and solve rates across time; '' without a hall of fame."""
+def against_the_past(run: RunData) -> list[Figure]:
+    """Matches that the present won, and solve rates across time, where there is a hall of fame."""
     if not run.config["population"].get("hall_of_fame", {}).get("share"):
-        return ""
+        return []
     past = {member.id for member in run.past}
     won: Points = []
     rates: dict[tuple[bool, bool], Points] = {pairing: [] for pairing in PAIRINGS}
@@ -64,7 +71,7 @@ def against_the_past(run: RunData) -> str:
             rates[pairing].append((match.step, result.solve_rate, float(result.valid)))
     if not won:
         why = "No match against the hall of fame has ended yet."
-        return empty_figure("past", HEADING, why, full=True)
+        return [empty_figure("past", HEADING, why, full=True)]
     lines = [(*PAIRINGS[pairing], points) for pairing, points in rates.items() if points]
     caption = (
         f"The present won {percent(_mean(won))} of {len(won):,} matches against "
@@ -79,13 +86,11 @@ def against_the_past(run: RunData) -> str:
             f" Won in the first third of the run: {percent(_mean(early))} of {len(early)}; in the "
             f"last: {percent(_mean(late))} of {len(late)}."
         )
-    body = tag(
-        "div",
+    panels = (
         _panel(run, "Matches won by the present", [("present", "var(--student)", won)]),
         _panel(run, "Solve rates of students on tasks", lines),
-        class_="pair",
     )
-    return figure("past", HEADING, body, caption, full=True)
+    return [Figure("past", HEADING, panels, caption, full=True, columns=2)]
 
 
 def _of(points: Points, steps: Collection[int]) -> Points:

@@ -4,29 +4,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from redqueen.formatting import plural
-from redqueen.report.charts import (
-    Cell,
-    HeatStyle,
-    Life,
-    LineStyle,
-    Series,
-    heat_map,
-    line_chart,
-    lineage_tree,
-    tag,
-)
-from redqueen.report.markup import (
-    FULL,
-    HALF,
+from redqueen.report.figures import (
     MAX_POINTS,
+    Cell,
+    Figure,
+    Heat,
+    Life,
+    Lines,
+    Series,
+    Tree,
     bins,
     empty_figure,
-    figure,
-    legend,
-    responsive,
+    finite,
 )
 from redqueen.report.queries import RunData
-from redqueen.store import RatingPoint
 from redqueen.types import Member, Role
 
 MAX_AXIS = 14
@@ -39,7 +30,7 @@ def role_color(member: Member) -> str:
     return ROLE_COLORS[member.roles[0]] if len(member.roles) == 1 else "var(--both)"
 
 
-def ratings(run: RunData, role: Role) -> str:
+def ratings(run: RunData, role: Role) -> Figure:
     """Every member's rating from birth to death; the living ones are named."""
     heading = f"Ratings of the {role.value}s"
     name = f"ratings-{role.value}s"
@@ -49,19 +40,15 @@ def ratings(run: RunData, role: Role) -> str:
     if not run.sizes.teachers and not run.past:
         why = "Matches against the stream, or of a member with itself, are not rated."
         return empty_figure(name, heading, why)
-    points: dict[int, list[RatingPoint]] = defaultdict(list)
-    for point in run.ratings:
-        if point.member in members:
-            points[point.member].append(point)
     place = bins(run.steps, MAX_POINTS)
     series = []
     for member in members.values():
-        line = {place[p.step].x: p.mu for p in points[member.id]}
+        line = {place[p.step].x: p.mu for p in run.ratings.get(member.id, ())}
         alive = member.died is None
         series.append(
             Series(
                 f"#{member.id}",
-                list(line.items()),
+                finite(line.items()),
                 role_color(member) if alive else "var(--pale)",
                 label=f"#{member.id}" if alive else None,
                 faded=not alive,
@@ -70,7 +57,7 @@ def ratings(run: RunData, role: Role) -> str:
         )
     living = [m for m in members.values() if m.died is None]
     top = max(living, key=lambda m: m.conservative_rating, default=None)
-    style = LineStyle(f"TrueSkill mu of the {role.value}s over steps")
+    chart = Lines(f"TrueSkill mu of the {role.value}s over steps", series)
     caption = "TrueSkill mu after each step, one line per member"
     caption += "; a cross marks a replacement." if len(living) < len(members) else "."
     if top is not None:
@@ -78,8 +65,7 @@ def ratings(run: RunData, role: Role) -> str:
             f" Highest conservative rating (mu \u2212 3 sigma): #{top.id} with "
             f"{top.conservative_rating:.1f}."
         )
-    chart = responsive(lambda width: line_chart(series, style, width), HALF)
-    return figure(name, heading, chart, caption)
+    return Figure(name, heading, [chart], caption)
 
 
 def _author(teacher: int | None) -> str:
@@ -97,7 +83,7 @@ def _axis(
     return sorted(taking_part, key=lambda m: (m.died is not None, m.id))
 
 
-def matrix(run: RunData) -> str:
+def matrix(run: RunData) -> Figure:
     """Teacher x student solve rates over the whole run; the stream has a row of its own."""
     heading = "Who solves whose tasks"
     cells = run.matrix
@@ -123,13 +109,14 @@ def matrix(run: RunData) -> str:
         for c in cells
         if c.teacher in row_of and c.student in column_of
     }
-    style = HeatStyle(
+    chart = Heat(
         "Solve rate of each student on each teacher's tasks",
         "teacher",
         "student",
         ["stream" if id_ is None else f"#{id_}" for id_ in row_of],
         [f"#{m.id}" for m in columns],
-        frozenset(f"#{m.id}" for m in (*rows, *columns) if m.died is not None),
+        [[shown.get((i, j)) for j in range(len(columns))] for i in range(len(row_of))],
+        [f"#{m.id}" for m in dict.fromkeys((*rows, *columns)) if m.died is not None],
     )
     caption = (
         "Share of a student's attempts (n) at a teacher's tasks that were correct, over the whole "
@@ -138,8 +125,7 @@ def matrix(run: RunData) -> str:
     hidden = len(by_teacher) - len(row_of) + len(by_student) - len(columns)
     if hidden:
         caption += f" {plural(hidden, 'member')} with fewer attempts left out."
-    chart = responsive(lambda width: heat_map(shown, style, width), FULL)
-    return figure("matrix", heading, tag("div", chart, class_="scroll"), caption, full=True)
+    return Figure("matrix", heading, [chart], caption, full=True)
 
 
 def _ancestors(members: Sequence[Member]) -> set[int]:
@@ -171,8 +157,8 @@ def _life(member: Member, last: int) -> Life:
     fate = "alive" if member.died is None else f"replaced after step {member.died}"
     return Life(
         id=member.id,
-        born=float(member.born),
-        died=None if member.died is None else float(member.died),
+        born=member.born,
+        died=member.died,
         parents=member.parents,
         label=f"#{member.id} {how}" + (f" \u00b7 {member.mu:.1f}" if member.died is None else ""),
         hover=f"#{member.id}, {' and '.join(member.roles)}, {how}"
@@ -183,7 +169,24 @@ def _life(member: Member, last: int) -> Life:
     )
 
 
-def lineage(run: RunData) -> str:
+def tree_order(lives: Sequence[Life]) -> list[Life]:
+    """Founders by id, each followed by its children (by first parent), depth first."""
+    ids = {life.id for life in lives}
+    children: dict[int | None, list[Life]] = defaultdict(list)
+    for life in sorted(lives, key=lambda one: (one.born, one.id)):
+        parent = next((p for p in life.parents if p in ids and p != life.id), None)
+        children[parent].append(life)
+    ordered: list[Life] = []
+    # The latest child stands nearest to its parent, so that connectors do not cross lines.
+    stack = children[None][::-1]
+    while stack:
+        life = stack.pop()
+        ordered.append(life)
+        stack += children[life.id]
+    return ordered
+
+
+def lineage(run: RunData) -> Figure:
     """Who descends from whom, by which operator, and who lives."""
     heading = "Lineage"
     members = run.members
@@ -202,12 +205,8 @@ def lineage(run: RunData) -> str:
         if not group:
             continue
         name = " and ".join(group[0].roles) + "s"
-        lives = [_life(m, last) for m in group]
-
-        def draw(width: float, lives: list[Life] = lives, name: str = name) -> str:
-            return lineage_tree(lives, float(last), f"Lineage of the {name}", width)
-
-        trees.append(tag("div", tag("h4", name.capitalize()), responsive(draw, HALF)))
+        lives = tree_order([_life(m, last) for m in group])
+        trees.append(Tree(f"Lineage of the {name}", lives, last, name.capitalize()))
     dead = sum(m.died is not None for m in members)
     caption = (
         f"{plural(len(members), 'member')}, {dead} of them replaced. A line runs from birth to "
@@ -216,15 +215,12 @@ def lineage(run: RunData) -> str:
     )
     if len(shown) < len(members):
         caption += f" Shown: {len(shown)}, the living, their ancestors and the latest others."
-    body = tag("div", *trees, class_="pair")
-    keys = legend(
-        [
-            *(
-                (f"{r.value}, living", ROLE_COLORS[r])
-                for r in Role
-                if any(m.roles == (r,) for m in shown)
-            ),
-            ("replaced", "var(--pale)"),
-        ]
-    )
-    return figure("lineage", heading, keys + body, caption, full=True)
+    keys = [
+        *(
+            (f"{r.value}, living", ROLE_COLORS[r])
+            for r in Role
+            if any(m.roles == (r,) for m in shown)
+        ),
+        ("replaced", "var(--pale)"),
+    ]
+    return Figure("lineage", heading, trees, caption, full=True, columns=2, legend=keys)

@@ -1,7 +1,9 @@
 """From a run's database to plain data: all that the report draws, and nothing about drawing."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +14,7 @@ from redqueen.report.heldout import HeldOut, ordered_suites, summarize
 from redqueen.report.rarefaction import shuffled_coverage
 from redqueen.store import (
     Attempt,
+    FeatureTable,
     MatrixCell,
     OutcomeCount,
     PhaseTime,
@@ -20,13 +23,16 @@ from redqueen.store import (
     SolveCount,
     TaskOutcome,
 )
-from redqueen.types import MatchResult, Member, Verdict
+from redqueen.store.exchanges import load_exchange_counts
+from redqueen.types import MatchResult, Verdict
 
 Points = list[tuple[int, float]]
 """(step, value), in step order."""
 GROUPS = ("teacher", "student", "self_play")
 DIVERSITY = ("weights_mean", "weights_effective", "behaviour_mean", "nll", "kl")
 PER_STAGE = 2
+STAGE = 2
+"""Steps of a stage, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,58 +72,178 @@ class Stage:
     tasks: Sequence[tuple[TaskOutcome, Sequence[Attempt]]]
 
 
-@dataclass(frozen=True, slots=True)
 class RunData:
-    """A run as a person is shown it."""
+    """A run as a person is shown it; everything is read when it is first asked for, and kept."""
 
-    path: str
-    """As it was given."""
-    directory: str
-    """The last part of the path."""
-    config: Mapping[str, Any]
-    created: str | None
-    version: str | None
-    """Of redqueen, when the run was made."""
-    described: Described
-    sizes: Sizes
-    last_step: int
-    steps: Sequence[int]
-    members: Sequence[Member]
-    """Without those of the hall of fame."""
-    past: Sequence[Member]
-    """The hall of fame, also who has left it."""
-    matches: Sequence[MatchResult]
-    ratings: Sequence[RatingPoint]
-    matrix: Sequence[MatrixCell]
-    solve_counts: Sequence[SolveCount]
-    turn_counts: Sequence[SolveCount]
-    """The same of the answers in each turn; the turn takes the kind's place."""
-    outcomes: Sequence[OutcomeCount]
-    features: Sequence[tuple[int, str, Mapping[str, float]]]
-    phases: Sequence[PhaseTime]
-    background: Sequence[PhaseTime]
-    """What went on at the same time as phases."""
-    coverage: Points
-    shuffled_coverage: Points
-    """Of the same tasks in random order."""
-    kind_coverage: Mapping[str, Points]
-    diversity: Mapping[tuple[str, str], Points]
-    """(group, measure) -> its course."""
-    alarms: Mapping[str, Sequence[int]]
-    """Cause -> steps in which it rang."""
-    mismatch: Sequence[float]
-    """Of log-probabilities, by step."""
-    signs: Sequence[Sign]
-    """Whether it works."""
-    results: Sequence[HeldOut]
-    """The main suite first."""
-    benchmarks: Sequence[Line]
-    stages: Sequence[Stage]
+    def __init__(self, run: RunReader, texts: Sequence[Any] = ()) -> None:
+        self._run = run
+        self.texts = texts
+        """A sample, for a page without a server."""
+        self.path = str(run.directory)
+        """As it was given."""
+        self.directory = run.directory.name
+        self.config: Mapping[str, Any] = run.config_values()
+        self.created: str | None = run.meta("created")
+        self.version: str | None = run.meta("redqueen_version")
+        """Of redqueen, when the run was made."""
+        self.described = described(run)
+        population = self.config.get("population", {})
+        roles = ("teachers", "students", "self_play")
+        self.sizes = Sizes(*(population.get(role, 0) for role in roles))
+        self.last_step = run.last_step()
+        self.steps = run.steps()
+        everybody = run.load_members()
+        self.members = [member for member in everybody if not member.is_past]
+        self.past = [member for member in everybody if member.is_past]
+        """The hall of fame, also who has left it."""
 
     @property
     def is_stream(self) -> bool:
         """Whether tasks come from the stream: students and nobody who proposes."""
         return not self.sizes.teachers and not self.sizes.self_play
+
+    @cached_property
+    def matches(self) -> Sequence[MatchResult]:
+        """All matches in order."""
+        return self._run.load_matches()
+
+    @cached_property
+    def ratings(self) -> Mapping[int, Sequence[RatingPoint]]:
+        """Member -> its course, in step order."""
+        courses: dict[int, list[RatingPoint]] = defaultdict(list)
+        for point in self._run.load_ratings():
+            courses[point.member].append(point)
+        return courses
+
+    @cached_property
+    def matrix(self) -> Sequence[MatrixCell]:
+        """Teacher x student totals."""
+        return self._run.load_matrix()
+
+    @cached_property
+    def solve_counts(self) -> Sequence[SolveCount]:
+        """Right and counted attempts by step and kind."""
+        return self._run.load_solve_counts()
+
+    @cached_property
+    def turn_counts(self) -> Sequence[SolveCount]:
+        """Right and counted answers by step and turn, which takes the kind's place."""
+        return self._run.load_turn_counts()
+
+    @cached_property
+    def attempts(self) -> int:
+        """Answers in all, failures of ours left out."""
+        return sum(count.attempts for count in self._run.load_group_counts())
+
+    @cached_property
+    def outcomes(self) -> Sequence[OutcomeCount]:
+        """Proposals by step and outcome."""
+        return self._run.load_outcomes()
+
+    @cached_property
+    def features(self) -> FeatureTable:
+        """The measures of all tasks, in the order of `described.measures`."""
+        return self._run.load_feature_table([*self.described.measures])
+
+    @cached_property
+    def examples(self) -> Mapping[str, str]:
+        """Reason of a rejection -> the latest proposal that had it."""
+        return self._run.load_examples()
+
+    @cached_property
+    def phases(self) -> Sequence[PhaseTime]:
+        """Seconds of every phase of every step."""
+        return self._run.load_phases()
+
+    @cached_property
+    def background(self) -> Sequence[PhaseTime]:
+        """What went on at the same time as phases."""
+        return self._run.load_phases(background=True)
+
+    @cached_property
+    def coverage(self) -> Points:
+        """Share of archive cells filled."""
+        return self._run.load_metrics("coverage")
+
+    @cached_property
+    def shuffled_coverage(self) -> Points:
+        """Of the same tasks in random order; in a long run as of the last hundredth of it."""
+        key = ("shuffled", self.last_step // max(1, self.last_step // 100))
+        return self._run.remember(key, lambda: shuffled_coverage(self._run))
+
+    def _courses(self, names: Iterable[str], prefix: str) -> dict[str, Points]:
+        courses = {name: self._run.load_metrics(f"{prefix}/{name}") for name in names}
+        return {name: points for name, points in courses.items() if points}
+
+    @cached_property
+    def kind_coverage(self) -> Mapping[str, Points]:
+        """Kind -> its share of cells filled, with several environments also of which."""
+        environments = [*self.config.get("environments", {})]
+        # With several environments each has its own archive, and so its own coverage by kind.
+        names = [f"{kind}{'' if len(environments) < 2 else f'/{environment}'}"
+                 for environment in environments for kind in self.described.kinds]  # fmt: skip
+        return self._courses(dict.fromkeys(names), "coverage")
+
+    @cached_property
+    def diversity(self) -> Mapping[str, Points]:
+        """`group/measure` -> its course."""
+        return self._courses((f"{g}/{name}" for g in GROUPS for name in DIVERSITY), "diversity")
+
+    @cached_property
+    def alarms(self) -> Mapping[str, Sequence[int]]:
+        """Cause -> steps in which it rang."""
+        courses = self._courses(CAUSES, "alarm")
+        return {name: [step for step, _ in points] for name, points in courses.items()}
+
+    @cached_property
+    def mismatch(self) -> Sequence[float]:
+        """Of log-probabilities, by step."""
+        return [value for _, value in self._run.load_metrics("logprob_mismatch")]
+
+    @cached_property
+    def signs(self) -> Sequence[Sign]:
+        """Whether it works."""
+        return health(self._run)
+
+    @cached_property
+    def _measured(self) -> tuple[list[HeldOut], list[Line]]:
+        """All suites and benchmarks; bootstraps take time, so once for the same rows."""
+        rows = self._run.rows("SELECT count(*), max(id) FROM evaluations WHERE NOT staged")
+        living = tuple(member.id for member in self.members if member.died is None)
+        return self._run.remember(
+            ("measured", *rows[0], living),
+            lambda: (results_of(self._run), benchmark_lines(self._run)),
+        )
+
+    @property
+    def results(self) -> Sequence[HeldOut]:
+        """The main suite first."""
+        return self._measured[0]
+
+    @property
+    def benchmarks(self) -> Sequence[Line]:
+        """Greedy before sampled."""
+        return self._measured[1]
+
+    def stage(self, name: str, first: int, last: int) -> Stage:
+        """Return a few tasks of some steps."""
+        key = ("stage", name, first, last)
+        return self._run.remember(key, lambda: _stage(self._run, name, first, last))
+
+    @cached_property
+    def stages(self) -> Sequence[Stage]:
+        """The run's beginning, middle and end."""
+        return [self.stage(*bounds) for bounds in stage_bounds(self.steps)]
+
+    @cached_property
+    def latest(self) -> Stage | None:
+        """The last step."""
+        return self.stage("Now", self.last_step, self.last_step) if self.steps else None
+
+    @cached_property
+    def peers(self) -> Mapping[str, Counter[str]]:
+        """What became of each other node's messages."""
+        return load_exchange_counts(self._run)
 
 
 def described(run: RunReader) -> Described:
@@ -155,7 +281,7 @@ def stage_bounds(steps: Sequence[int]) -> list[tuple[str, int, int]]:
     """Return (name, first, last step) of the run's beginning, middle and end; fewer if short."""
     if len(steps) < 3:
         return [(name, step, step) for name, step in zip(("Early", "Late"), steps, strict=False)]
-    size = max(1, len(steps) // 10)
+    size = max(1, min(STAGE, len(steps) // 10))
     start = (len(steps) - size) // 2
     return [
         ("Early", steps[0], steps[size - 1]),
@@ -188,64 +314,7 @@ def choose_attempts(attempts: Sequence[Attempt]) -> list[Attempt]:
     return [*right[:1], *other[:1]] if right and other else checked[:2]
 
 
-def _stages(run: RunReader) -> list[Stage]:
-    stages = []
-    for name, first, last in stage_bounds(run.steps()):
-        picked = pick(run.load_task_outcomes(first, last))
-        tasks = [(o, choose_attempts(run.load_attempts(o.task.id, o.step))) for o in picked]
-        stages.append(Stage(name, first, last, tasks))
-    return stages
-
-
-def read_run(run: RunReader) -> RunData:
-    """Return all that the report shows of a run.
-
-    Raises:
-        InfrastructureError: the database failed.
-    """
-    config, about = run.config_values(), described(run)
-    members = run.load_members()
-    population = config.get("population", {})
-    environments = [*config.get("environments", {})]
-    # With several environments each has its own archive, and so its own coverage by kind.
-    names = [f"{kind}{'' if len(environments) < 2 else f'/{environment}'}"
-             for environment in environments for kind in about.kinds]  # fmt: skip
-    courses = {name: run.load_metrics(f"coverage/{name}") for name in dict.fromkeys(names)}
-    diversity = {
-        (group, name): run.load_metrics(f"diversity/{group}/{name}")
-        for group in GROUPS
-        for name in DIVERSITY
-    }
-    alarms = {name: [step for step, _ in run.load_metrics(f"alarm/{name}")] for name in CAUSES}
-    return RunData(
-        path=str(run.directory),
-        directory=run.directory.name,
-        config=config,
-        created=run.meta("created"),
-        version=run.meta("redqueen_version"),
-        described=about,
-        sizes=Sizes(*(population.get(role, 0) for role in ("teachers", "students", "self_play"))),
-        last_step=run.last_step(),
-        steps=run.steps(),
-        members=[member for member in members if not member.is_past],
-        past=[member for member in members if member.is_past],
-        matches=run.load_matches(),
-        ratings=run.load_ratings(),
-        matrix=run.load_matrix(),
-        solve_counts=run.load_solve_counts(),
-        turn_counts=run.load_turn_counts(),
-        outcomes=run.load_outcomes(),
-        features=run.load_features(),
-        phases=run.load_phases(),
-        background=run.load_phases(background=True),
-        coverage=run.load_metrics("coverage"),
-        shuffled_coverage=shuffled_coverage(run),
-        kind_coverage={name: points for name, points in courses.items() if points},
-        diversity={key: points for key, points in diversity.items() if points},
-        alarms={name: steps for name, steps in alarms.items() if steps},
-        mismatch=[value for _, value in run.load_metrics("logprob_mismatch")],
-        signs=health(run),
-        results=results_of(run),
-        benchmarks=benchmark_lines(run),
-        stages=_stages(run),
-    )
+def _stage(run: RunReader, name: str, first: int, last: int) -> Stage:
+    picked = pick(run.load_task_outcomes(first, last))
+    tasks = [(o, choose_attempts(run.load_attempts(o.task.id, o.step))) for o in picked]
+    return Stage(name, first, last, tasks)

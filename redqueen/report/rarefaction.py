@@ -5,14 +5,14 @@ Only what differs from the curve of the same tasks, shuffled, says that teachers
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.special import gammaln
 
 from redqueen.report.statistics import Floats
-from redqueen.store import RunReader
+from redqueen.store import FeatureTable, RunReader
 
 Points = list[tuple[int, float]]
 
@@ -33,33 +33,40 @@ def expected_cells(counts_C: Floats, total: int, drawn: int) -> float:
     return float(np.where(hit_C, 1.0, 1.0 - missed_C).sum())
 
 
-def cell_of(kind: str, features: Mapping[str, float], measures: Iterable[Mapping[str, Any]]) -> Any:
-    """Return the archive cell of a task, as `redqueen.curriculum.Archive.cell` has it."""
-    axes = [
-        sum(features.get(axis["name"], 0.0) >= edge for edge in axis["edges"]) for axis in measures
+def cells_of(tasks: FeatureTable, measures: Sequence[Mapping[str, Any]]) -> list[Hashable]:
+    """Return the archive cell of each task, as `redqueen.curriculum.Archive.cell` has it.
+
+    `tasks` has the measures' features, in their order.
+    """
+    places = [
+        np.searchsorted(measure["edges"], np.nan_to_num(tasks.values_nF[:, column]), side="right")
+        for column, measure in enumerate(measures)
     ]
-    return kind, *axes
+    return list(zip(tasks.kinds_n, *(place_n.tolist() for place_n in places), strict=True))
 
 
-def shuffled_coverage(run: RunReader) -> Points:
-    """Return the coverage that the run's tasks, in random order, would have after each step.
+def shuffled_coverage(run: RunReader, most: int = 150) -> Points:
+    """Return the coverage that the run's tasks, in random order, would have after `most` steps at
+    the most, the first and the last among them.
 
     Empty with several environments, whose archives are apart, and without tasks.
     """
     environments = [*(run.meta("environments") or {}).values()]
-    course = dict(run.load_metrics("coverage"))
+    course = run.load_metrics("coverage")
     if len(environments) != 1 or not course:
         return []
     measures = environments[0]["measures"]
-    seeds: set[Hashable] = {cell_of(*item, measures) for item in run.load_seed_features()}
-    posed = [(step, cell_of(kind, f, measures)) for step, kind, f in run.load_features()]
-    cells = Counter(cell for _, cell in posed)
-    last = max(course)
-    whole = len(seeds | cells.keys()) / course[last]
+    names = [measure["name"] for measure in measures]
+    seeds = run.remember("seeds", lambda: set(cells_of(run.load_seed_features(names), measures)))
+    posed = run.load_feature_table(names)
+    cells = Counter(cells_of(posed, measures))
+    share = course[-1][1]
+    whole = len(seeds | cells.keys()) / share
     counts_C = np.array([float(n) for cell, n in cells.items() if cell not in seeds])
-    by_step = Counter(step for step, _ in posed)
-    points, drawn = [], 0
-    for step in sorted(course):
-        drawn += by_step[step]
-        points.append((step, (len(seeds) + expected_cells(counts_C, len(posed), drawn)) / whole))
+    points = []
+    for place in sorted(set(np.linspace(0, len(course) - 1, most).round().astype(int).tolist())):
+        step = course[place][0]
+        drawn = int(np.searchsorted(posed.steps_n, step, side="right"))
+        filled = len(seeds) + expected_cells(counts_C, len(posed.steps_n), drawn)
+        points.append((step, filled / whole))
     return points

@@ -1,19 +1,21 @@
 """The held-out result on the page: dots with intervals, rates by difficulty, the table."""
 
+from collections.abc import Sequence
+
 from redqueen.formatting import plural, points, span
-from redqueen.report.charts import (
+from redqueen.report.figures import (
     Dot,
-    LineStyle,
+    Dots,
+    Figure,
+    Lines,
     Panel,
+    Row,
     Series,
-    dot_panels,
-    esc,
-    line_chart,
-    percent,
-    tag,
+    Table,
+    Text,
+    finite,
 )
 from redqueen.report.heldout import ALL, HELPED, HeldOut, Standing
-from redqueen.report.markup import FULL, figure, responsive
 from redqueen.report.statistics import Estimate
 
 MODE_NAMES = {
@@ -46,35 +48,32 @@ def _interval(e: Estimate) -> str:
     return f"{100 * e.low:.1f}\u2013{100 * e.high:.1f}"
 
 
-def _panels(result: HeldOut, mode: str) -> list[Panel]:
-    panels = []
-    for kind in result.kinds:
-        dots = []
-        for line in result.standings:
-            e = line.rates.get((mode, kind))
-            if e is not None:
-                hover = (
-                    f"{name_of(line)}, {_kind(kind)}: {e.value:.1%} ({_interval(e)}), {e.n} tasks"
-                )
-                dots.append(
-                    Dot(
-                        name_of(line),
-                        e.value,
-                        e.low,
-                        e.high,
-                        COLORS[line.label],
-                        hover,
-                        strong=line is result.headline,
-                    )
-                )
+def panels(
+    result: HeldOut, mode: str, kinds: Sequence[str], title: str | None = None
+) -> list[Panel]:
+    """Rates of all lines in one mode, a panel for each kind; `title` stands in for its name."""
+    shown = []
+    for kind in kinds:
+        dots = [
+            Dot(
+                name_of(line),
+                round(e.value, 5),
+                round(e.low, 5),
+                round(e.high, 5),
+                COLORS[line.label],
+                f"{name_of(line)}, {_kind(kind)}: {e.value:.1%} ({_interval(e)}), {e.n} tasks",
+                strong=line is result.headline,
+            )
+            for line in result.standings
+            if (e := line.rates.get((mode, kind))) is not None
+        ]
         if dots:
-            panels.append(Panel(_kind(kind), dots))
-    return panels
+            shown.append(Panel(title or _kind(kind), dots))
+    return shown
 
 
-def dots(result: HeldOut, mode: str) -> str:
+def dots(result: HeldOut, mode: str) -> Figure:
     """Rates of base, mean, best and weakest by task kind in one mode."""
-    panels = _panels(result, mode)
     title = f"{result.suite.capitalize()} solve rate, {MODE_NAMES.get(mode, mode)}"
     high = max(e.high for line in result.standings for e in line.rates.values())
     tasks = plural(result.tasks.get((mode, ALL), 0), f"{result.suite} task")
@@ -82,14 +81,19 @@ def dots(result: HeldOut, mode: str) -> str:
         f"{tasks}, {plural(result.samples[mode], 'attempt')} each; bars "
         "are 95% intervals (bootstrap over tasks)."
     )
-    chart = responsive(lambda width: dot_panels(panels, title, high, width), FULL)
-    return figure(f"{result.suite}-{mode}", title, chart, caption, full=True)
+    return Figure(
+        f"{result.suite}-{mode}",
+        title,
+        [Dots(title, panels(result, mode, result.kinds), high)],
+        caption,
+        full=True,
+    )
 
 
-def by_band(result: HeldOut, difficulty: str) -> str:
-    """Base and population mean over the difficulty dial; empty with a single band."""
+def by_band(result: HeldOut, difficulty: str) -> list[Figure]:
+    """Base and population mean over the difficulty dial; nothing with a single band."""
     if len(result.bands) < 2:
-        return ""
+        return []
     who = "average student" if result.students > 1 else "student"
     lines = [(who, "var(--accent)", [(p.band, p.mean) for p in result.bands])]
     if all(p.base is not None for p in result.bands):
@@ -98,84 +102,55 @@ def by_band(result: HeldOut, difficulty: str) -> str:
     series = [
         Series(
             name,
-            [(float(band), e.value) for band, e in points],
+            finite((band, e.value) for band, e in points),
             color,
-            band=[(float(band), e.low, e.high) for band, e in points],
+            band=finite((band, e.low, e.high) for band, e in points),
             label=name,
         )
         for name, color, points in lines
     ]
-    style = LineStyle("Solve rate by difficulty", x_title=difficulty.lower(), form=percent, low=0.0)
+    chart = Lines(
+        "Solve rate by difficulty", series, "percent", x_title=difficulty.lower(), low=0.0
+    )
     first, last = result.bands[0], result.bands[-1]
     caption = (
         f"Solve rate when {result.modes[0]} by {difficulty.lower()}, areas are 95% intervals. The "
         f"{who} goes from {first.mean.value:.0%} on {first.band} to {last.mean.value:.0%} "
         f"on {last.band}."
     )
-    chart = responsive(lambda width: line_chart(series, style, width), FULL / 2)
     name = "bands" if result.suite == "held-out" else f"{result.suite}-bands"
-    return figure(name, "Easy to hard", chart, caption)
+    return [Figure(name, "Easy to hard", [chart], caption)]
 
 
-def _rate_cell(e: Estimate | None) -> str:
+def _rate_cell(e: Estimate | None) -> Text:
+    return Text("\u2013") if e is None else Text(f"{100 * e.value:.1f}", _interval(e))
+
+
+def _gain_cell(e: Estimate | None) -> Text:
     if e is None:
-        return tag("td", "\u2013")
-    return tag("td", f"{100 * e.value:.1f}", tag("small", _interval(e)))
+        return Text("\u2013")
+    look = "up" if e.low > 0 else "down" if e.high < 0 else ""
+    return Text(points(e.value, signed=True), span(e.low, e.high, signed=True), look)
 
 
-def _gain_cell(e: Estimate | None) -> str:
-    if e is None:
-        return tag("td", "\u2013")
-    kind = "up" if e.low > 0 else "down" if e.high < 0 else None
-    interval = tag("small", esc(span(e.low, e.high, signed=True)))
-    return tag("td", points(e.value, signed=True), interval, class_=kind)
-
-
-def table(result: HeldOut) -> str:
-    """All figures with intervals, both modes, and the paired difference to the base."""
+def table(result: HeldOut) -> Figure:
+    """All figures with intervals, both modes, and the paired differences to the bases."""
     # What matters most stands first: on a telephone the task kinds scroll.
     kinds = [ALL, *(kind for kind in result.kinds if kind != ALL)]
-    head = [
-        tag(
-            "th",
-            esc(_kind(kind)),
-            tag("small", f"n={result.tasks.get((result.modes[0], kind), 0)}"),
-            scope="col",
-        )
-        for kind in kinds
-    ]
+    head = [Text(_kind(k), f"n={result.tasks.get((result.modes[0], k), 0)}") for k in kinds]
     helped = result.standing(HELPED) is not None
     references = ["vs base", "vs elicited"] if helped else ["vs base"]
-    head[1:1] = [tag("th", name, tag("small", "points"), scope="col") for name in references]
-    head.insert(0, tag("th", "% solved", scope="col"))
+    head[1:1] = [Text(name, "points") for name in references]
     rows = []
     for mode in result.modes:
-        rows.append(
-            tag(
-                "tr",
-                tag(
-                    "th",
-                    esc(MODE_NAMES.get(mode, mode)),
-                    colspan=len(head),
-                    scope="colgroup",
-                    class_="mode",
-                ),
-            )
-        )
+        rows.append(Row([Text(MODE_NAMES.get(mode, mode))]))
         for line in result.standings:
             if any(key[0] == mode for key in line.rates):
                 cells = [_rate_cell(line.rates.get((mode, kind))) for kind in kinds]
                 over = (line.gains, line.over_elicited)[: len(references)]
                 cells[1:1] = [_gain_cell(gains.get((mode, ALL))) for gains in over]
-                strong = "strong" if line is result.headline else None
-                rows.append(
-                    tag("tr", tag("th", esc(name_of(line)), scope="row"), *cells, class_=strong)
-                )
-    body = tag(
-        "div",
-        tag("table", tag("thead", tag("tr", *head)), tag("tbody", *rows)),
-        class_="scroll",
-    )
+                rows.append(Row([Text(name_of(line)), *cells], line is result.headline))
+    body = Table([Text("% solved"), *head], rows)
     caption = (
         "Small numbers are 95% intervals, n counts tasks. The difference to the base is over all "
         "kinds and paired: both attempted the same tasks."
@@ -190,13 +165,13 @@ def table(result: HeldOut) -> str:
             f" The mean is over {plural(result.students, 'living student')}. Best and weakest were "
             "picked on these same tasks, which widens their distance."
         )
-    return figure(f"{result.suite}-table", "The same in numbers", body, caption)
+    return Figure(f"{result.suite}-table", "The same in numbers", [body], caption)
 
 
-def held_out_figures(result: HeldOut, difficulty: str) -> list[str]:
+def held_out_figures(result: HeldOut, difficulty: str) -> list[Figure]:
     """All figures of the result, in order; `difficulty` names what its bands are of."""
     return [
         *(dots(result, mode) for mode in result.modes),
         table(result),
-        by_band(result, difficulty),
+        *by_band(result, difficulty),
     ]

@@ -1,13 +1,11 @@
 """The result of a run as a table for an 80-column terminal."""
 
-from datetime import UTC, datetime
-
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from redqueen.formatting import duration, plural, points, span
+from redqueen.formatting import points, span
 from redqueen.report.health import Word, health
 from redqueen.report.heldout import (
     ALL,
@@ -15,6 +13,7 @@ from redqueen.report.heldout import (
     Standing,
     verdict_sentence,
 )
+from redqueen.report.progress import progress_text
 from redqueen.report.queries import results_of
 from redqueen.report.statistics import Estimate
 from redqueen.store import RunReader
@@ -101,22 +100,8 @@ WORD_STYLES = {
 }  # fmt: skip
 
 
-def _progress(run: RunReader) -> str:
-    """Return how far a run is, and since when."""
-    planned, done, written = run.config_values()["steps"], run.last_step(), run.last_written()
-    if written is None:
-        return f"No step of {planned:,} is done yet."
-    ago = duration(max(0.0, (datetime.now(UTC) - written).total_seconds()))
-    if done >= planned:
-        return f"All {plural(planned, 'step')} are done; the last one ended {ago} ago."
-    seconds = [time.seconds for time in run.load_phases()]
-    left = duration(sum(seconds) / done * (planned - done))
-    return f"Step {done:,} of {planned:,} ended {ago} ago; {left} of work are left."
-
-
-def print_status(run: RunReader, console: Console) -> None:
-    """Print how far a run is and whether it works; at most 80 columns."""
-    console.print(Text(_progress(run), style="bold"))
+def signs_table(run: RunReader) -> RenderableType:
+    """Whether a run works: a line for each sign, then what to change; at most 80 columns."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     for _ in range(3):
         table.add_column()
@@ -124,10 +109,14 @@ def print_status(run: RunReader, console: Console) -> None:
     for sign in signs:
         word = Text(sign.word.value, style=WORD_STYLES[sign.word])
         table.add_row(Text(sign.title), Text(sign.text or "-"), word)
-    console.print(table)
-    for sign in signs:
-        if sign.advice:
-            console.print(Text(f"\n{sign.title}: {sign.word.value}. {sign.advice}"))
+    advice = [Text(f"\n{s.title}: {s.word.value}. {s.advice}") for s in signs if s.advice]
+    return Group(table, *advice)
+
+
+def print_status(run: RunReader, console: Console) -> None:
+    """Print how far a run is and whether it works; at most 80 columns."""
+    console.print(Text(progress_text(run), style="bold"))
+    console.print(signs_table(run))
 
 
 def print_results(run: RunReader, console: Console) -> bool:

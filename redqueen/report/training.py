@@ -1,38 +1,28 @@
 """Figures of the run itself: solve rates, complexity, rejections, coverage, time."""
 
-import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from redqueen.formatting import duration, plural
-from redqueen.report.charts import (
-    BarStyle,
-    LineStyle,
-    Series,
-    Stack,
-    line_chart,
-    percent,
-    short,
-    stacked_bars,
-    tag,
-)
-from redqueen.report.heldout import kind_order
-from redqueen.report.markup import (
-    FULL,
-    HALF,
+from redqueen.report.figures import (
     MAX_BARS,
     MAX_POINTS,
-    THIRD,
+    Bars,
+    Bin,
+    Figure,
+    Lines,
+    Series,
+    Stack,
+    Words,
     bins,
     empty_figure,
-    explained,
-    figure,
-    legend,
-    responsive,
+    finite,
+    percent,
     thirds,
 )
+from redqueen.report.heldout import kind_order
 from redqueen.report.queries import RunData
 from redqueen.store import SolveCount
 
@@ -52,12 +42,12 @@ PHASES = {
 """What the time of each phase is of."""
 
 
-def _share(pairs: Iterable[tuple[int, int]]) -> float:
-    counts = list(pairs)
-    return sum(correct for correct, _ in counts) / sum(attempts for _, attempts in counts)
+def _share(counts: Sequence[Sequence[float]]) -> float:
+    """Return the share of (correct, attempts), added up."""
+    return sum(of[0] for of in counts) / sum(of[1] for of in counts)
 
 
-def solve_rates(run: RunData) -> str:
+def solve_rates(run: RunData) -> Figure:
     """Students' solve rate by task kind over steps."""
     heading = "Students' solve rate"
     counts = run.solve_counts
@@ -76,48 +66,44 @@ def solve_rates(run: RunData) -> str:
             f"({plural(sum(c.attempts for c in counts), 'attempt')} in all). "
             f"{_why_tasks_change(run)} Bold lines pool five points."
         )
-    return figure("solve", heading, chart, caption, full=True)
+    return Figure("solve", heading, [chart], caption, full=True)
 
 
-def turn_rates(run: RunData) -> str:
+def turn_rates(run: RunData) -> list[Figure]:
     """Solve rate of the answers in each turn; nothing at all where attempts have one answer."""
     counts = run.turn_counts
-    if len({count.kind for count in counts}) < 2:
-        return ""
-    heading = "Answers by turn of the interaction"
-    chart = _courses(run, counts, (), "Share of right answers over steps, by turn")
     of_turn: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for count in counts:
         of_turn[count.kind].append((count.correct, count.attempts))
+    if len(of_turn) < 2:
+        return []
+    chart = _courses(run, counts, (), "Share of right answers over steps, by turn")
     shares = (
         f"{kind} {percent(_share(pairs))} of {sum(attempts for _, attempts in pairs):,}"
         for kind, pairs in sorted(of_turn.items())
     )
     caption = f"Right answers over the whole run: {', '.join(shares)}. Bold lines pool five points."
-    return figure("turns", heading, chart, caption, full=True)
+    return [Figure("turns", "Answers by turn of the interaction", [chart], caption, full=True)]
 
 
-def _courses(run: RunData, counts: Sequence[SolveCount], order: Sequence[str], title: str) -> str:
+def _courses(run: RunData, counts: Sequence[SolveCount], order: Sequence[str], title: str) -> Lines:
     """Return a chart of the share of right answers over steps, a line for each kind."""
     place = bins(run.steps, MAX_POINTS)
     series: list[Series] = []
-    kinds = kind_order((c.kind for c in counts), order)
+    kinds = kind_order({count.kind for count in counts}, order)
     for kind, color in zip(kinds, KIND_COLORS, strict=False):
-        pairs_at: dict[float, list[tuple[int, int]]] = defaultdict(list)
+        of_bin: dict[float, list[int]] = defaultdict(lambda: [0, 0])
         for count in counts:
             if count.kind == kind:
-                pairs_at[place[count.step].x].append((count.correct, count.attempts))
-        single = [(x, _share(pairs)) for x, pairs in pairs_at.items()]
-        series.append(Series(kind, single, color, faded=True))
-        xs = list(pairs_at)
-        half = WINDOW // 2
-        pooled = [
-            (x, _share(p for near in xs[max(0, i - half) : i + half + 1] for p in pairs_at[near]))
-            for i, x in enumerate(xs)
-        ]
-        series.append(Series(kind, pooled, color, label=kind))
-    style = LineStyle(title, form=percent, low=0.0, high=1.0)
-    return responsive(lambda width: line_chart(series, style, width), FULL)
+                total = of_bin[place[count.step].x]
+                total[0] += count.correct
+                total[1] += count.attempts
+        xs, totals, half = list(of_bin), list(of_bin.values()), WINDOW // 2
+        single = [(x, _share([total])) for x, total in of_bin.items()]
+        series.append(Series(kind, finite(single), color, faded=True))
+        pooled = [(x, _share(totals[max(0, i - half) : i + half + 1])) for i, x in enumerate(xs)]
+        series.append(Series(kind, finite(pooled), color, label=kind))
+    return Lines(title, series, "percent", low=0, high=1)
 
 
 def _why_tasks_change(run: RunData) -> str:
@@ -126,53 +112,44 @@ def _why_tasks_change(run: RunData) -> str:
     return "Tasks get harder or easier as teachers change."
 
 
-def complexity(run: RunData) -> str:
+def complexity(run: RunData) -> Figure:
     """Complexity of the valid tasks over steps: means and middle halves."""
     heading = "How complex the tasks are"
-    tasks = run.features
+    steps_n, values_nF = run.features.steps_n, run.features.values_nF
     place = bins(run.steps, MAX_BARS // 2)
+    rows = {  # tasks come in step order, so a bin is a slice
+        of.x: slice(*np.searchsorted(steps_n, [of.first, of.last + 1]))
+        for of in set(place.values())
+    }
     panels, changes = [], []
-    early, late = thirds(run.steps)
-    for name, title in run.described.measures.items():
-        values: dict[float, list[float]] = defaultdict(list)
-        for step, _, features in tasks:
-            if name in features:
-                values[place[step].x].append(features[name])
-        if not values:
+    for column, title in enumerate(run.described.measures.values()):
+        values_n = values_nF[:, column]
+        line, band = [], []
+        for x, chosen in rows.items():
+            several = values_n[chosen]
+            several = several[np.isfinite(several)]
+            if len(several):
+                line.append((x, several.mean()))
+                band.append((x, *np.quantile(several, [0.25, 0.75])))
+        if not line:
             continue
-        half = {x: np.quantile(several, [0.25, 0.75]) for x, several in values.items()}
-        series = [
-            Series(
-                "mean",
-                [(x, statistics.fmean(several)) for x, several in values.items()],
-                "var(--teacher)",
-                band=[(x, float(q[0]), float(q[1])) for x, q in half.items()],
-            )
-        ]
-        style = LineStyle(title, form=short, height=200.0)
-
-        def draw(width: float, series: list[Series] = series, style: LineStyle = style) -> str:
-            return line_chart(series, style, width)
-
-        panels.append(tag("div", tag("h4", title), responsive(draw, THIRD)))
-        ends = [
-            statistics.fmean(of_third)
-            for third in (early, late)
-            if (of_third := [f[name] for step, _, f in tasks if step in third and name in f])
-        ]
-        if len(ends) == 2:
-            changes.append(f"{title.lower()} {ends[0]:.1f} to {ends[1]:.1f}")
+        series = [Series("mean", finite(line), "var(--teacher)", finite(band))]
+        panels.append(Lines(title, series, height=200, heading=title))
+        size = max(1, len(run.steps) // 3)
+        early_n, late_n = steps_n <= run.steps[size - 1], steps_n >= run.steps[-size]
+        ends = [values_n[third & np.isfinite(values_n)] for third in (early_n, late_n)]
+        if all(map(len, ends)):
+            changes.append(f"{title.lower()} {ends[0].mean():.1f} to {ends[1].mean():.1f}")
     if not panels:
         why = "No valid task with measures was posed in this run."
         return empty_figure("complexity", heading, why, full=True)
-    caption = f"Mean (line) and middle half (area) of {plural(len(tasks), 'valid task')}."
+    caption = f"Mean (line) and middle half (area) of {plural(len(steps_n), 'valid task')}."
     if changes and len(run.steps) > 2:
         caption += f" Means of the first and the last third of the run: {', '.join(changes)}."
-    body = tag("div", *panels, class_="panels")
-    return figure("complexity", heading, body, caption, full=True)
+    return Figure("complexity", heading, panels, caption, full=True, columns=3)
 
 
-def rejections(run: RunData) -> str:
+def rejections(run: RunData) -> Figure:
     """Rejected proposals by reason, as a share of all proposals."""
     heading = "Rejected proposals by reason"
     outcomes = run.outcomes
@@ -201,13 +178,10 @@ def rejections(run: RunData) -> str:
             x = place[outcome.step].x
             shares[name][x] += outcome.count / every[x]
     stacks = [
-        Stack(name, shares[name], color) for name, color in zip(names, STACK_COLORS, strict=False)
+        Stack(name, finite(shares[name].items()), color)
+        for name, color in zip(names, STACK_COLORS, strict=False)
     ]
-    style = BarStyle(
-        "Share of proposals rejected, by reason",
-        {group.x: group.name for group in place.values()},
-        form=percent,
-    )
+    chart = Bars("Share of proposals rejected, by reason", stacks, bar_names(place), "percent")
     rejected = sum(reasons.values())
     caption = (
         f"Share of proposals; {rejected:,} of {total:,} were rejected "
@@ -218,10 +192,19 @@ def rejections(run: RunData) -> str:
     if not rejected:
         why = f"None of {plural(total, 'proposal')} was rejected."
         return empty_figure("rejections", heading, why)
-    chart = responsive(lambda width: stacked_bars(stacks, style, width), HALF)
-    keys = legend((f"{s.name} {_count(s.name, reasons, named, shown):,}", s.color) for s in stacks)
-    said = [(name, run.described.reasons[name]) for name in named if name in run.described.reasons]
-    return figure("rejections", heading, keys + chart + explained("The reasons", said), caption)
+    keys = [(f"{s.name} {_count(s.name, reasons, named, shown):,}", s.color) for s in stacks]
+    words = [
+        (name, run.described.reasons.get(name, ""), run.examples.get(name, "")) for name in named
+    ]
+    return Figure(
+        "rejections", heading, [chart], caption, legend=keys,
+        words=Words("The reasons, each with its latest example", words),
+    )  # fmt: skip
+
+
+def bar_names(place: Mapping[int, Bin]) -> list[tuple[float, str]]:
+    """Return (x, name) of all bins, those without anything too."""
+    return [(group.x, group.name) for group in dict.fromkeys(place.values())]
 
 
 def _count(name: str, reasons: Counter[str], named: Sequence[str], shown: Sequence[str]) -> int:
@@ -230,7 +213,7 @@ def _count(name: str, reasons: Counter[str], named: Sequence[str], shown: Sequen
     return sum(reasons[other] for other in named[len(shown) :])
 
 
-def coverage(run: RunData) -> str:
+def coverage(run: RunData) -> Figure:
     """Share of archive cells filled, of all and of each task kind's, over steps."""
     heading = "Coverage of the task archive"
     points = run.coverage
@@ -239,27 +222,26 @@ def coverage(run: RunData) -> str:
     place = bins([step for step, _ in points], MAX_POINTS)
     last = {place[step].x: value for step, value in points}
     series = [
-        Series("coverage", list(last.items()), "var(--teacher)", label=f"{points[-1][1]:.0%}")
+        Series("coverage", finite(last.items()), "var(--teacher)", label=f"{points[-1][1]:.0%}")
     ]
     if run.shuffled_coverage:
         shuffled = {place[step].x: value for step, value in run.shuffled_coverage}
         name = "in random order"
-        series.append(Series(name, list(shuffled.items()), "var(--base)", label=name))
+        series.append(Series(name, finite(shuffled.items()), "var(--base)", label=name))
     for (kind, course), color in zip(run.kind_coverage.items(), KIND_COLORS, strict=False):
         of_kind = {place[step].x: value for step, value in course}
-        series.append(Series(kind, list(of_kind.items()), color, label=kind, faded=True))
-    style = LineStyle("Archive coverage over steps", form=percent, low=0.0)
+        series.append(Series(kind, finite(of_kind.items()), color, label=kind, faded=True))
+    chart = Lines("Archive coverage over steps", series, "percent", low=0)
     caption = "Share of feature cells with at least one task: " + ", ".join(
         f"{value:.0%} after step {step}" for step, value in dict([points[0], points[-1]]).items()
     )
     caption += "."
     if run.shuffled_coverage:
         caption += " Only what differs from the same tasks in random order is a move to new cells."
-    chart = responsive(lambda width: line_chart(series, style, width), HALF)
-    return figure("coverage", heading, chart, caption)
+    return Figure("coverage", heading, [chart], caption)
 
 
-def phase_times(run: RunData) -> str:
+def phase_times(run: RunData) -> Figure:
     """Seconds of each phase, by step."""
     heading = "Where the time went"
     times = run.phases
@@ -267,21 +249,19 @@ def phase_times(run: RunData) -> str:
         return empty_figure("time", heading, "This run recorded no times.", full=True)
     place = bins(run.steps, MAX_BARS)
     width_of = Counter(group.x for group in place.values())
-    order = kind_order((t.phase for t in times), [*PHASES])
+    order = kind_order({t.phase for t in times}, [*PHASES])
     seconds: dict[str, dict[float, float]] = {name: defaultdict(float) for name in order}
     for t in times:
         x = place[t.step].x
         seconds[t.phase][x] += t.seconds / width_of[x]
     stacks = [
-        Stack(name, seconds[name], STACK_COLORS[i % len(STACK_COLORS)])
+        Stack(name, finite(seconds[name].items()), STACK_COLORS[i % len(STACK_COLORS)])
         for i, name in enumerate(order)
     ]
-    style = BarStyle(
-        "Seconds a step, by phase",
-        {group.x: group.name for group in place.values()},
-        form=lambda value: f"{short(value)} s",
-    )
-    totals = {name: sum(t.seconds for t in times if t.phase == name) for name in order}
+    chart = Bars("Seconds a step, by phase", stacks, bar_names(place), "seconds")
+    totals = dict.fromkeys(order, 0.0)
+    for t in times:
+        totals[t.phase] += t.seconds
     whole = sum(totals.values())
     most = max(totals, key=lambda name: totals[name])
     caption = (
@@ -295,8 +275,6 @@ def phase_times(run: RunData) -> str:
     if beside:
         each = ", ".join(f"{name} {duration(total)}" for name, total in beside.items())
         caption += f" At the same time as these phases, and not in their sum: {each}."
-    keys = legend((f"{s.name} {duration(totals[s.name])}", s.color) for s in stacks)
-    chart = responsive(lambda width: stacked_bars(stacks, style, width), FULL)
-    said = [(name, PHASES[name]) for name in order if name in PHASES]
-    body = keys + chart + explained("What the phases are", said)
-    return figure("time", heading, body, caption, full=True)
+    keys = [(f"{s.name} {duration(totals[s.name])}", s.color) for s in stacks]
+    words = Words("What the phases are", [(n, PHASES[n], "") for n in order if n in PHASES])
+    return Figure("time", heading, [chart], caption, full=True, legend=keys, words=words)

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redqueen.closing import Closing
 from redqueen.store.connection import database_errors
 from redqueen.store.records import (
-    AnswerCount,
     Attempt,
     BenchmarkAttempt,
     EvaluationRow,
+    FeatureTable,
     GroupCount,
     HeldBack,
     MatrixCell,
@@ -26,6 +26,7 @@ from redqueen.store.records import (
     SolveCount,
     TaskOutcome,
     TaskRate,
+    feature_table,
 )
 from redqueen.types import (
     EvolutionEvent,
@@ -185,20 +186,30 @@ class RunReader(Closing):
             row["step"] for row in self.rows("SELECT step FROM steps WHERE step > 0 ORDER BY 1")
         ]
 
-    def load_metrics(self, name: str) -> list[tuple[int, float]]:
+    def remember(self, key: Hashable, make: Callable[[], Record]) -> Record:
+        """Return what `make` returns; a reader that follows a run does so once for each key."""
+        return make()
+
+    def load_metrics(self, name: str, after: int = 0) -> list[tuple[int, float]]:
         """Return (step, value) of one metric in step order; not-a-number comes back as such."""
-        rows = self.rows("SELECT step, value FROM metrics WHERE name = ? ORDER BY step", (name,))
+        rows = self.rows(
+            "SELECT step, value FROM metrics WHERE name = ? AND step > ? ORDER BY step",
+            (name, after),
+        )
         return [(step, float("nan") if value is None else value) for step, value in rows]
 
-    def load_phases(self, step: int | None = None, *, background: bool = False) -> list[PhaseTime]:
+    def load_phases(
+        self, step: int | None = None, *, background: bool = False, after: int = 0
+    ) -> list[PhaseTime]:
         """Return the seconds of every phase of every step (or of one), in step order.
 
         `background`: instead, of what went on at the same time as other phases.
         """
         return self._records(
             PhaseTime,
-            "FROM phases WHERE step = coalesce(?, step) AND background = ? ORDER BY step, phase",
-            (step, background),
+            "FROM phases WHERE step = coalesce(?, step) AND background = ? AND step > ? "
+            "ORDER BY step, phase",
+            (step, background, after),
         )
 
     def load_members(self) -> list[Member]:
@@ -209,15 +220,18 @@ class RunReader(Closing):
         )
         return [member_of(row) for row in rows]
 
-    def load_ratings(self) -> list[RatingPoint]:
+    def load_ratings(self, after: int = 0) -> list[RatingPoint]:
         """Return every member's rating after every step it took part in, by member, then step."""
-        return self._records(RatingPoint, "FROM ratings ORDER BY member, step")
+        return self._records(
+            RatingPoint, "FROM ratings WHERE step > ? ORDER BY member, step", (after,)
+        )
 
-    def load_matches(self) -> list[MatchResult]:
+    def load_matches(self, after: int = 0) -> list[MatchResult]:
         """Return all matches in order."""
-        return [match_of(row) for row in self.rows("SELECT * FROM matches ORDER BY step, idx")]
+        rows = self.rows("SELECT * FROM matches WHERE step > ? ORDER BY step, idx", (after,))
+        return [match_of(row) for row in rows]
 
-    def load_matrix(self) -> list[MatrixCell]:
+    def load_matrix(self, after: int = 0) -> list[MatrixCell]:
         """Return teacher x student totals over the whole run, the stream (teacher None) first.
 
         Pairs without attempts are left out.
@@ -226,23 +240,28 @@ class RunReader(Closing):
             "SELECT m.teacher, m.student, count(DISTINCT r.task_id) AS tasks, "
             f"count(*) AS attempts, {CORRECT} FROM rollouts r "
             "JOIN matches m ON m.step = r.step AND m.idx = r.match "
-            f"WHERE {COUNTED} GROUP BY m.teacher, m.student ORDER BY m.teacher, m.student"
+            f"WHERE {COUNTED} AND r.step > ? "
+            "GROUP BY m.teacher, m.student ORDER BY m.teacher, m.student",
+            (after,),
         )
         return [MatrixCell(**row) for row in rows]
 
-    def load_solve_counts(self) -> list[SolveCount]:
+    def load_solve_counts(self, after: int = 0) -> list[SolveCount]:
         """Return correct and counted attempts by step and task kind."""
         rows = self.rows(
             f"SELECT step, kind, {CORRECT}, count(*) AS attempts FROM rollouts "
-            f"WHERE {COUNTED} GROUP BY step, kind ORDER BY step, kind"
+            f"WHERE {COUNTED} AND step > ? GROUP BY step, kind ORDER BY step, kind",
+            (after,),
         )
         return [SolveCount(**row) for row in rows]
 
-    def load_turn_counts(self) -> list[SolveCount]:
+    def load_turn_counts(self, after: int = 0) -> list[SolveCount]:
         """Return correct and counted answers by step and turn, which takes the kind's place."""
         rows = self.rows(
             "SELECT step, 'turn ' || (turn + 1) AS kind, sum(verdict = 'correct') AS correct, "
-            f"count(*) AS attempts FROM rollouts WHERE {ANSWERS} GROUP BY step, turn ORDER BY 1, 2"
+            f"count(*) AS attempts FROM rollouts WHERE {ANSWERS} AND step > ? "
+            "GROUP BY step, turn ORDER BY 1, 2",
+            (after,),
         )
         return [SolveCount(**row) for row in rows]
 
@@ -254,35 +273,33 @@ class RunReader(Closing):
         )
         return [TaskRate(**row) for row in rows]
 
-    def load_answer_counts(self) -> list[AnswerCount]:
-        """Return what answers looked like, by step."""
+    def load_group_counts(self, after: int = 0) -> list[GroupCount]:
+        """Return what answers and their groups looked like, by step."""
         rows = self.rows(
-            "SELECT step, count(*) AS attempts, sum(verdict = 'malformed') AS malformed, "
-            f"sum(NOT finished) AS truncated FROM rollouts WHERE {ANSWERS} GROUP BY step"
-        )
-        return [AnswerCount(**row) for row in rows]
-
-    def load_group_counts(self) -> list[GroupCount]:
-        """Return how many groups of answers there were and how many were mixed, by step."""
-        rows = self.rows(
-            "SELECT step, count(*) AS groups, sum(right > 0 AND right < size) AS mixed FROM "
-            "(SELECT step, sum(verdict = 'correct') AS right, count(*) AS size FROM rollouts "
-            f"WHERE {ANSWERS} GROUP BY step, compared) GROUP BY step"
+            "SELECT step, count(*) AS groups, sum(right > 0 AND right < size) AS mixed, "
+            "sum(size) AS attempts, sum(malformed) AS malformed, sum(truncated) AS truncated FROM "
+            "(SELECT step, sum(verdict = 'correct') AS right, count(*) AS size, "
+            "sum(verdict = 'malformed') AS malformed, sum(NOT finished) AS truncated FROM rollouts "
+            f"WHERE {ANSWERS} AND step > ? GROUP BY step, compared) GROUP BY step",
+            (after,),
         )
         return [GroupCount(**row) for row in rows]
 
-    def load_teacher_rewards(self) -> list[tuple[int, float]]:
+    def load_teacher_rewards(self, after: int = 0) -> list[tuple[int, float]]:
         """Return (step, mean reward of the proposals that have one), in step order."""
         rows = self.rows(
-            "SELECT step, avg(reward) FROM proposals WHERE reward IS NOT NULL GROUP BY step"
+            "SELECT step, avg(reward) FROM proposals WHERE reward IS NOT NULL AND step > ? "
+            "GROUP BY step",
+            (after,),
         )
         return [(row[0], row[1]) for row in rows]
 
-    def load_outcomes(self) -> list[OutcomeCount]:
+    def load_outcomes(self, after: int = 0) -> list[OutcomeCount]:
         """Return proposals by step and outcome (None: valid, else the rejection's reason)."""
         rows = self.rows(
-            "SELECT step, reason, count(*) AS count FROM proposals "
-            "GROUP BY step, reason ORDER BY step, reason"
+            "SELECT step, reason, count(*) AS count FROM proposals WHERE step > ? "
+            "GROUP BY step, reason ORDER BY step, reason",
+            (after,),
         )
         return [OutcomeCount(**row) for row in rows]
 
@@ -290,20 +307,35 @@ class RunReader(Closing):
         """Return all replacements in order."""
         return [event_of(row) for row in self.rows("SELECT * FROM events ORDER BY step, idx")]
 
-    def load_features(self) -> list[tuple[int, str, dict[str, float]]]:
+    def load_examples(self, after: int = 0) -> dict[str, str]:
+        """Return the latest rejected proposal's text by reason."""
+        # SQLite gives the columns beside max(id) of that row.
+        rows = self.rows(
+            "SELECT reason, text, max(id) FROM proposals WHERE reason IS NOT NULL AND step > ? "
+            "GROUP BY reason",
+            (after,),
+        )
+        return {row["reason"]: row["text"] for row in rows}
+
+    def load_features(self, after: int = 0) -> list[tuple[int, str, dict[str, float]]]:
         """Return (step, kind, features) of every task posed, by step, teachers' tasks first."""
         rows = self.rows(
             "SELECT p.step, 0, p.id, t.kind, t.features "
-            "FROM proposals p JOIN tasks t ON t.id = p.task_id "
+            "FROM proposals p JOIN tasks t ON t.id = p.task_id WHERE p.step > ?1 "
             "UNION ALL SELECT s.step, 1, s.idx, t.kind, t.features "
-            "FROM streamed s JOIN tasks t ON t.id = s.task_id ORDER BY 1, 2, 3"
+            "FROM streamed s JOIN tasks t ON t.id = s.task_id WHERE s.step > ?1 ORDER BY 1, 2, 3",
+            (after,),
         )
         return [(row["step"], row["kind"], json.loads(row["features"])) for row in rows]
 
-    def load_seed_features(self) -> list[tuple[str, dict[str, float]]]:
-        """Return (kind, features) of every task that the archives start from."""
+    def load_feature_table(self, names: Sequence[str], after: int = 0) -> FeatureTable:
+        """Return the named features of every task posed after a step, in step order."""
+        return feature_table(names, self.load_features(after))
+
+    def load_seed_features(self, names: Sequence[str]) -> FeatureTable:
+        """Return the named features of every task that the archives start from."""
         rows = self.rows("SELECT kind, features FROM tasks WHERE recorded = 0")
-        return [(row["kind"], json.loads(row["features"])) for row in rows]
+        return feature_table(names, [(0, row["kind"], json.loads(row["features"])) for row in rows])
 
     def load_task_outcomes(self, first: int, last: int) -> list[TaskOutcome]:
         """Return the tasks posed in steps `first` to `last`, each with how the attempts went.

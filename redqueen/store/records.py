@@ -1,7 +1,10 @@
 """What the read functions of a run return: small frozen records, no database types."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from redqueen.types import Completion, Messages, Request, Task, Verdict
 
@@ -105,25 +108,19 @@ class SolveCount:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCount:
-    """Answers of one step; `truncated` ones were cut off by the limit of tokens."""
-
-    step: int
-    attempts: int
-    malformed: int
-    truncated: int
-
-
-@dataclass(frozen=True, slots=True)
 class GroupCount:
-    """Groups of answers that the learner compares, in one step.
+    """Answers of one step, and the groups of them that the learner compares.
 
-    In a `mixed` group some answers are correct and some are not.
+    In a `mixed` group some answers are correct and some are not; `truncated` answers were cut off
+    by the limit of tokens.
     """
 
     step: int
     groups: int
     mixed: int
+    attempts: int
+    malformed: int
+    truncated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +130,28 @@ class OutcomeCount:
     step: int
     reason: str | None
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Features of n tasks as columns; a feature that a task lacks is not-a-number."""
+
+    steps_n: NDArray[np.int64]
+    kinds_n: Sequence[str]
+    values_nF: NDArray[np.float64]
+
+
+def feature_table(
+    names: Sequence[str], tasks: Sequence[tuple[int, str, Mapping[str, float]]]
+) -> FeatureTable:
+    """Return the named features of tasks, given as (step, kind, features)."""
+    return FeatureTable(
+        np.array([step for step, _, _ in tasks], dtype=np.int64),
+        [kind for _, kind, _ in tasks],
+        np.array(
+            [[features.get(name, np.nan) for name in names] for _, _, features in tasks]
+        ).reshape(len(tasks), len(names)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ class RunStore(EvaluationStore):
         *,
         read_only: bool = False,
         lock_file: LockFile = posix_lock,
-    ) -> "RunStore":
+    ) -> Self:
         """Open an existing run. Reading works while another process writes, and writes nothing.
 
         Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fabricate import Fabricator, evaluation, fabricate, suite_task
+from made_up_run import Fabricator, evaluation, fabricate, suite_task
 from rich.console import Console
 
 from redqueen.report import final_table, main_suite, print_results, summarize, verdict_sentence

@@ -1,23 +1,34 @@
-"""The page: well-formed, self-contained, complete, true to the store, safe, and small."""
+"""The page: self-contained, complete, true to the store, safe, and small."""
 
 import re
-from dataclasses import replace
+from base64 import b64encode
+from collections import Counter
+from hashlib import sha256
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
-from fabricate import Fabricator, evaluation, fabricate, suite_task
+from drawn import figures, page_data, plain, sections, texts
+from hostile import EVIL, hostile_record
+from made_up_run import Fabricator, evaluation, fabricate, suite_task
 
 from redqueen.config import build_config
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.report import render_page, summarize, write_report
 from redqueen.report.diversity import alarm_lines
-from redqueen.report.markup import bins
-from redqueen.report.queries import choose_attempts, pick, read_run, stage_bounds
-from redqueen.report.samples import clip
+from redqueen.report.figures import bins, finite
+from redqueen.report.population import Life, tree_order
+from redqueen.report.queries import RunData, choose_attempts, pick, stage_bounds
+from redqueen.report.samples import Filter, clip, find_texts
 from redqueen.store import RunStore
-from redqueen.types import StepRecord, Task, Verdict
+from redqueen.types import Verdict
+
+MIB = 2**20
+PUBLISHED = {
+    "plot.umd.min.js": "4358086467740777dd788d6b27a95cebdbaefdd50c730a3060117073bd7134cb",
+    "d3.min.js": "f2094bbf6141b359722c4fe454eb6c4b0f0e42cc10cc7af921fc158fceb86539",
+}
 
 FIGURES = (
     "solve",
@@ -32,41 +43,6 @@ FIGURES = (
     "time",
 )
 SECTIONS = ("working", "results", "students", "teachers", "evolution", "cost", "tasks", "setup")
-EVIL = "<script>alert('x')</script>\"&]]>\x00\ud800</pre>"
-
-
-def tree(page: str) -> ElementTree.Element:
-    assert page.startswith("<!DOCTYPE html>\n")
-    return ElementTree.fromstring(page.removeprefix("<!DOCTYPE html>\n"))
-
-
-def by_id(root: ElementTree.Element) -> dict[str, ElementTree.Element]:
-    found = [e for e in root.iter() if e.get("id")]
-    ids = [e.get("id") or "" for e in found]
-    assert len(ids) == len(set(ids))
-    return dict(zip(ids, found, strict=True))
-
-
-def plain(element: ElementTree.Element) -> str:
-    return " ".join("".join(element.itertext()).split())
-
-
-class Urls(HTMLParser):
-    """Collects whatever a browser would fetch or run."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("script", "link", "img", "iframe", "object", "embed", "base", "form"):
-            self.found.append(tag)
-        for name, value in attrs:
-            fetches = name in ("src", "href", "action", "data") and not (value or "").startswith(
-                "#"
-            )
-            if fetches or name.startswith("on"):
-                self.found.append(f"{name}={value}")
 
 
 @pytest.fixture(scope="module")
@@ -80,27 +56,61 @@ def page(run: RunStore) -> str:
     return render_page(run)
 
 
-def test_complete_and_small(run: RunStore, page: str) -> None:
-    found = by_id(tree(page))
-    assert set(SECTIONS) | set(FIGURES) <= set(found)
+def test_complete_and_small(page: str) -> None:
+    data = page_data(page)
+    found = figures(data)
+    assert set(SECTIONS) <= set(sections(data))
     assert {"held-out-sampled", "held-out-greedy", "held-out-table", "bands"} <= set(found)
     for name in FIGURES:
-        assert list(found[name].iter("{http://www.w3.org/2000/svg}svg")), name
-        assert len(plain(next(found[name].iter("figcaption")))) > 20, name
-    assert len(page.encode()) < 1_500_000
-    links = [e.get("href") for e in tree(page).iter("a")]
-    assert links == [f"#{name}" for name in SECTIONS]
+        assert found[name]["parts"], name
+        assert len(found[name]["caption"]) > 20, name
+    assert len(page.encode()) <= MIB
+    assert [name for name, _ in data["menu"]] == list(SECTIONS)
 
 
-def test_nothing_is_fetched_or_run(page: str) -> None:
-    urls = Urls()
-    urls.feed(page)
-    assert urls.found == []
+class Elements(HTMLParser):
+    """Collects what a browser would fetch or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.fetched: list[str] = []
+        self.policy = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags[tag] += 1
+        self.fetched += [name for name in given if name in ("src", "href") or name[:2] == "on"]
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"] or ""
+
+
+def test_nothing_is_fetched_and_only_the_packages_scripts_run(page: str) -> None:
+    elements = Elements()
+    elements.feed(page)
+    assert elements.fetched == []
+    assert elements.tags["script"] == 5  # four that run, and the data
+    assert set(elements.tags) == {
+        "html", "head", "meta", "title", "style", "body", "noscript", "p", "main", "script"
+    }  # fmt: skip
+    rules = dict(rule.split(" ", 1) for rule in elements.policy.split("; "))
+    assert rules["default-src"] == rules["connect-src"] == rules["base-uri"] == "'none'"
+    assert "unsafe" not in elements.policy
+    running = re.findall("<script>(.*?)</script>", page, re.S)
+    digests = [b64encode(sha256(text.encode()).digest()).decode() for text in running]
+    assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
     style = re.search("<style>(.*?)</style>", page, re.S)
     assert style is not None
     assert not re.search(r"url\(|@import|https?:", style[1])
     assert "prefers-color-scheme: dark" in style[1]
-    assert set(re.findall(r"https?://[^\s\"'<]+", page)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_the_library_is_the_published_one() -> None:
+    """Byte for byte what npm has as @observablehq/plot 0.6.17 and d3 7.9.0."""
+    for name, digest in PUBLISHED.items():
+        content = files("redqueen.report").joinpath(f"assets/vendor/{name}").read_bytes()
+        assert sha256(content).hexdigest() == digest
+        assert b"</script" not in content
 
 
 def test_the_same_run_gives_the_same_page(run: RunStore, page: str) -> None:
@@ -108,7 +118,7 @@ def test_the_same_run_gives_the_same_page(run: RunStore, page: str) -> None:
 
 
 def test_figures_are_the_stores(run: RunStore, page: str) -> None:
-    found = by_id(tree(page))
+    found = figures(page_data(page))
     result = summarize(run, "held-out")
     assert result is not None
     table = plain(found["held-out-table"])
@@ -118,15 +128,16 @@ def test_figures_are_the_stores(run: RunStore, page: str) -> None:
             assert f"{100 * e.low:.1f}–{100 * e.high:.1f}" in table
     cells = {(c.teacher, c.student): c for c in run.load_matrix()}
     matrix = plain(found["matrix"])
+    (heat,) = found["matrix"]["parts"]
+    rates = {c["hover"]: (c["rate"], c["n"]) for row in heat["cells"] for c in row if c}
     for (teacher, student), cell in cells.items():
         sentence = (
             f"student #{student} on the tasks of teacher #{teacher}: {cell.correct} of "
             f"{cell.attempts} attempts correct"
         )
         assert sentence in matrix
-        assert f"{100 * cell.correct / cell.attempts:.0f}%n={cell.attempts}" in matrix.replace(
-            " ", ""
-        )
+        (key,) = [hover for hover in rates if hover.startswith(sentence)]
+        assert rates[key] == (cell.correct / cell.attempts, cell.attempts)
     lineage = plain(found["lineage"])
     for member in run.load_members():
         name = member.operator if member.parents else "founder"
@@ -138,14 +149,15 @@ def test_figures_are_the_stores(run: RunStore, page: str) -> None:
     legend = plain(found["rejections"])
     assert all(f"{reason} {count}" in legend for reason, count in rejected.items())
     for role in ("teachers", "students"):
-        named = {
-            e.text
-            for e in found[f"ratings-{role}"].iter("{http://www.w3.org/2000/svg}text")
-            if (e.text or "").startswith("#")
-        }
-        assert named == {
+        (chart,) = found[f"ratings-{role}"]["parts"]
+        assert {line["label"] for line in chart["series"]} - {None} == {
             f"#{m.id}" for m in run.load_members() if m.died is None and f"{m.roles[0]}s" == role
         }
+        points = [(p.step, p.mu) for p in run.load_ratings() if p.member == 0]
+        if role == "teachers":
+            assert chart["series"][0]["points"] == [
+                [s, pytest.approx(mu, 1e-4)] for s, mu in points
+            ]
 
 
 def test_every_suite_has_its_chapter(tmp_path: Path) -> None:
@@ -155,25 +167,31 @@ def test_every_suite_has_its_chapter(tmp_path: Path) -> None:
             store.write_evaluation(evaluation(maker, 30, 2, suite), tasks, step=step)
         store.stage_evaluation(evaluation(maker, 30, 2, "later"), tasks, step=4)
         page = render_page(store)
-    found = by_id(tree(page))
+    found, chapters = figures(page_data(page)), sections(page_data(page))
     for suite in ("beyond", "handwritten"):
         assert {f"{suite}-sampled", f"{suite}-greedy", f"{suite}-table"} <= set(found)
-        chapter = plain(found[f"results-{suite}"])
-        assert chapter.startswith(f"Results on {suite} tasks")
+        chapter = plain(chapters[f"results-{suite}"])
+        assert f"Results on {suite} tasks" in chapter
         assert f"of 30 {suite} tasks when sampled" in chapter
-    assert "Measured after step 2" in plain(found["results-beyond"])
-    assert "Measured after" not in plain(found["results-handwritten"])
-    assert "later" not in page
+    assert "Measured after step 2" in plain(chapters["results-beyond"])
+    assert "Measured after" not in plain(chapters["results-handwritten"])
+    assert all("later" not in heading["heading"] for heading in chapters.values())
 
 
 def test_what_environments_declare_is_what_is_shown(page: str) -> None:
-    found = by_id(tree(page))
-    assert "Tasks kept from training." in plain(found["results"])
-    assert "The program is not Python." in plain(found["rejections"])
-    headings = [e.text for e in found["complexity"].iter("h4")]
+    found, chapters = figures(page_data(page)), sections(page_data(page))
+    assert chapters["results"]["lead"] == "Tasks kept from training."
+    words = found["rejections"]["words"]["items"]
+    assert ["syntax", "The program is not Python.", "def f("] in words
+    headings = [part["heading"] for part in found["complexity"]["parts"]]
     assert headings == ["Depth of the syntax tree", "Lines of code"]
-    assert "expected output" in plain(found["tasks"])
-    assert "arity" not in plain(found["tasks"]).split("code_f")[0].split("code_i")[0]
+    for part in found["samples"]["parts"]:
+        for card in part["cards"]:
+            titles = [title for title, _ in card["payload"]]
+            if card["kind"] == "code_o":
+                assert titles == ["program", "input", "expected output"]
+            else:  # says nothing of itself: all of it is shown
+                assert "arity" in titles
 
 
 def test_a_run_of_environments_that_say_nothing(tmp_path: Path) -> None:
@@ -182,55 +200,88 @@ def test_a_run_of_environments_that_say_nothing(tmp_path: Path) -> None:
         for step in (1, 2):
             store.write_step(maker.step(step))
         page = render_page(store)
-    found = by_id(tree(page))
-    assert set(SECTIONS) | set(FIGURES) <= set(found)
+    found = figures(page_data(page))
+    assert set(FIGURES) <= set(found)
     assert "No valid task with measures" in plain(found["complexity"])
     assert "code_f" in plain(found["solve"])
 
 
 def test_background_work_is_no_part_of_the_phases_sum(run: RunStore, page: str) -> None:
-    text = plain(by_id(tree(page))["time"])
+    text = plain(figures(page_data(page))["time"])
     total = sum(time.seconds for time in run.load_phases())
     assert f"{round(total) // 60} min {round(total) % 60} s for 60 steps" in text
     assert "At the same time as these phases, and not in their sum: verify 1 min 30 s." in text
 
 
-def test_solve_rates_in_the_hover_texts(run: RunStore, page: str) -> None:
-    solve = by_id(tree(page))["solve"]
-    hovers = [e.text or "" for e in solve.iter("{http://www.w3.org/2000/svg}title")]
+def test_solve_rates_are_pooled_over_five_steps(run: RunStore, page: str) -> None:
+    (chart,) = figures(page_data(page))["solve"]["parts"]
     counts = [c for c in run.load_solve_counts() if c.kind == "code_i" and 8 <= c.step <= 12]
     rate = sum(c.correct for c in counts) / sum(c.attempts for c in counts)
-    (here, _) = [h for h in hovers if h.startswith("step 10\n")]  # the wide and the narrow one
-    assert f"code_i: {100 * rate:.0f}%" in here
+    (line,) = [one for one in chart["series"] if one["label"] == "code_i"]
+    assert dict(map(tuple, line["points"]))[10] == pytest.approx(rate, rel=1e-4)
 
 
 def test_diversity_and_alarms(run: RunStore, page: str, tmp_path: Path) -> None:
-    found = by_id(tree(page))
+    found = figures(page_data(page))
     text = plain(found["diversity"])
     points = run.load_metrics("diversity/teacher/weights_mean")
     assert f"weights: teachers {points[0][1]:.2f} to {points[-1][1]:.2f}, students" in text
     assert "self-players" not in text
-    assert alarm_lines(read_run(run)) == [
+    assert alarm_lines(RunData(run)) == [
         "Alarm too_hard (hardly an attempt is correct): 4 steps, 7 to 9, 20."
     ]
-    assert alarm_lines(read_run(run))[0] in plain(found["alarms"])
+    assert alarm_lines(RunData(run))[0] in plain(found["alarms"])
     with fabricate(tmp_path / "run", 3) as calm:
-        assert alarm_lines(read_run(calm)) == []
-        assert "alarms" not in by_id(tree(render_page(calm)))
+        assert alarm_lines(RunData(calm)) == []
+        assert "alarms" not in figures(page_data(render_page(calm)))
 
 
-def test_samples_of_each_stage(run: RunStore, page: str) -> None:
-    tasks = by_id(tree(page))["tasks"]
-    text = plain(tasks)
-    assert "Early steps 1 to 6" in text
-    assert "Middle steps 28 to 33" in text
-    assert "Late steps 55 to 60" in text
-    assert len(list(tasks.iter("article"))) == 6
-    for article in tasks.iter("article"):
-        verdicts = {
-            e.get("class") for e in article.iter("b") if "verdict" in (e.get("class") or "")
-        }
-        assert len(verdicts) == 2
+def test_samples_of_each_stage(page: str) -> None:
+    stages = figures(page_data(page))["samples"]["parts"]
+    assert [(stage["heading"], stage["where"]) for stage in stages] == [
+        ("Early", "steps 1 to 2"), ("Middle", "steps 30 to 31"), ("Late", "steps 59 to 60")
+    ]  # fmt: skip
+    for stage in stages:
+        assert len(stage["cards"]) == 2
+        for card in stage["cards"]:
+            assert len({attempt["verdict"] for attempt in card["attempts"]}) == 2
+
+
+def test_texts_are_found_by_what_they_are(run: RunStore) -> None:
+    about = RunData(run).described
+    everything = run.rows(
+        "SELECT r.*, m.teacher FROM rollouts r JOIN matches m ON m.step = r.step "
+        "AND m.idx = r.match ORDER BY r.id DESC"
+    )
+
+    def ids(chosen: Filter, most: int = 10**6) -> list[int]:
+        return [text.id for text in find_texts(run, about, chosen, most)]
+
+    assert ids(Filter()) == [row["id"] for row in everything]
+    assert ids(Filter(), 7) == [row["id"] for row in everything[:7]]
+    after = everything[6]["id"]
+    assert ids(Filter(before=after), 3) == [row["id"] for row in everything[7:10]]
+    expected = [
+        row["id"] for row in everything
+        if 2 in (row["student"], row["teacher"]) and row["kind"] == "code_i"
+        and row["verdict"] == "wrong" and row["step"] == 9
+    ]  # fmt: skip
+    assert expected
+    assert ids(Filter(member=2, kind="code_i", verdict="wrong", step=9)) == expected
+    text = everything[50]["text"][:12]
+    assert ids(Filter(text=text)) == [row["id"] for row in everything if text in row["text"]]
+    task = everything[50]["task_id"]
+    assert ids(Filter(task=task)) == [row["id"] for row in everything if row["task_id"] == task]
+    proposals = run.rows("SELECT * FROM proposals WHERE reason IS NOT NULL ORDER BY id DESC")
+    assert ids(Filter(verdict="rejected")) == [row["id"] for row in proposals]
+    of_reason = [row["id"] for row in proposals if row["reason"] == "syntax"]
+    assert ids(Filter(verdict="syntax")) == of_reason
+    (first, *_) = find_texts(run, about, Filter(verdict="syntax", member=3))
+    assert (first.teacher, first.student, first.shown.title) == (
+        3,
+        None,
+        "rejected proposal: syntax",
+    )
 
 
 @pytest.mark.parametrize(
@@ -246,18 +297,17 @@ def test_samples_of_each_stage(run: RunStore, page: str) -> None:
 def test_short_and_odd_runs(tmp_path: Path, steps: int, options: dict) -> None:
     with fabricate(tmp_path / "run", steps, **options) as run:
         page = render_page(run)
-    found = by_id(tree(page))
-    assert set(SECTIONS) | set(FIGURES) <= set(found)
-    drawings = re.sub("<title>.*?</title>|<style>.*?</style>", "", page, flags=re.S)
-    assert re.findall(r"\bnan\b|\binf\b", drawings) == []
+    data = page_data(page)
+    found, chapters = figures(data), sections(data)
+    assert set(FIGURES) <= set(found)
     if options.get("evaluated") is False:
-        assert "redqueen eval" in plain(found["results"])
+        assert "redqueen eval" in plain(chapters["results"])
     if options.get("valid_share") == 0.0:
         assert "No task was attempted" in plain(found["solve"])
-        assert "No valid task" in plain(found["tasks"])
+        assert "No valid task" in plain(found["latest"])
         assert "No student attempted" in plain(found["matrix"])
     if steps == 0:
-        assert "has not finished a step" in plain(tree(page))
+        assert "has not finished a step" in data["verdict"]
 
 
 def test_long_runs_stay_small(tmp_path: Path) -> None:
@@ -265,10 +315,10 @@ def test_long_runs_stay_small(tmp_path: Path) -> None:
         tmp_path / "run", 130, tasks=9, rollout={"attempts": 1}, evolution={"interval": 2}
     ) as run:
         page = render_page(run)
-    assert len(page.encode()) < 1_500_000
-    found = by_id(tree(page))
-    bars = [e for e in found["time"].iter() if e.get("class") == "bar"]
-    assert len({e.get("x") for e in bars}) <= 2 * 60
+    assert len(page.encode()) <= MIB
+    found = figures(page_data(page))
+    (bars,) = found["time"]["parts"]
+    assert len(bars["names"]) <= 60
     assert "Shown: 60" in plain(found["lineage"])
     assert "with fewer attempts left out" in plain(found["matrix"])
 
@@ -278,48 +328,16 @@ def test_model_text_is_only_ever_text(tmp_path: Path) -> None:
         record = hostile_record(store)
         store.write_step(record)
         page = render_page(store)
-    assert "<script" not in page.lower()
-    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in page
-    root = tree(page)
-    assert not list(root.iter("script"))
-    text = plain(root)
-    shown = "<script>alert('x')</script>\"&]]>\\x00\\ud800</pre>"
-    # The run's name, the program, the attempt, its answer, the rejection's reason, the kind.
-    assert text.count(shown) >= 5
-    urls = Urls()
-    urls.feed(page)
-    assert urls.found == []
-
-
-def hostile_record(store: RunStore) -> StepRecord:
-    """A step in which every text that a model or a domain wrote is hostile."""
-    record = Fabricator(store.config(), 3).step(4)
-    tasks = {
-        p.outcome.id: replace(
-            p.outcome, kind=EVIL.replace("\ud800", ""), payload={"program": EVIL, EVIL: [[EVIL]]}
-        )
-        for p in record.proposals
-        if isinstance(p.outcome, Task)
-    }
-
-    def hostile(proposal):
-        text = replace(proposal.completion, text=EVIL)
-        if isinstance(proposal.outcome, Task):
-            outcome = tasks[proposal.outcome.id]
-        else:
-            outcome = replace(proposal.outcome, reason=EVIL.replace("\ud800", ""))
-        return replace(proposal, completion=text, outcome=outcome)
-
-    return replace(
-        record,
-        members=(),
-        events=(),
-        proposals=tuple(map(hostile, record.proposals)),
-        rollouts=tuple(
-            replace(r, completion=replace(r.completion, text=EVIL), answer=EVIL)
-            for r in record.rollouts
-        ),
-    )
+    elements = Elements()
+    elements.feed(page)
+    assert elements.tags["script"] == 5
+    assert elements.fetched == []
+    (inside,) = re.findall('id="data">(.*?)</script>', page, re.S)
+    assert "<" not in inside
+    # The program, the attempt, its answer, the rejection's reason, the kind: as they were written.
+    shown = [text for text in texts(page_data(page)) if EVIL.replace("\ud800", "") in text]
+    assert len(shown) >= 4
+    assert EVIL.replace("\ud800", "\\ud800") in list(texts(page_data(page)))
 
 
 def test_write_report(tmp_path: Path) -> None:
@@ -340,9 +358,9 @@ def test_stages() -> None:
     assert stage_bounds([1, 2]) == [("Early", 1, 1), ("Late", 2, 2)]
     assert stage_bounds([1, 2, 3]) == [("Early", 1, 1), ("Middle", 2, 2), ("Late", 3, 3)]
     assert stage_bounds(list(range(1, 101))) == [
-        ("Early", 1, 10),
-        ("Middle", 46, 55),
-        ("Late", 91, 100),
+        ("Early", 1, 2),
+        ("Middle", 50, 51),
+        ("Late", 99, 100),
     ]
 
 
@@ -365,6 +383,21 @@ def test_chosen_attempts_show_both_sides(run: RunStore) -> None:
     wrong = [a for a in attempts if a.verdict is Verdict.WRONG]
     assert choose_attempts(wrong) == wrong[:2]
     assert choose_attempts([]) == []
+
+
+def test_tree_order_is_depth_first_with_the_latest_child_nearest() -> None:
+    def life(number: int, born: int, *parents: int) -> Life:
+        return Life(number, born, None, parents, "", "", "")
+
+    lives = [life(4, 9, 2, 1), life(3, 5, 0), life(2, 3, 0), life(1, 0), life(0, 0), life(5, 1, 99)]
+    assert [one.id for one in tree_order(lives)] == [0, 3, 2, 4, 1, 5]
+    assert tree_order([life(7, 1, 7)])[0].id == 7
+
+
+def test_only_finite_numbers_are_drawn() -> None:
+    nan = float("nan")
+    assert finite([(1, 2.0), (2, nan), (3, float("inf")), (4, 1 / 3)]) == [[1, 2], [4, 0.33333]]
+    assert finite([(1, 0.5, nan), (2, 0.1, 0.2)]) == [[2, 0.1, 0.2]]
 
 
 def test_clip() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from redqueen.curriculum import Archive
 from redqueen.environments.base import Measure
-from redqueen.report.rarefaction import cell_of, expected_cells, shuffled_coverage
+from redqueen.report.rarefaction import cells_of, expected_cells, shuffled_coverage
+from redqueen.store import feature_table
 from redqueen.types import Task
 
 EDGES = (2.0, 4.0, 6.0)
@@ -32,22 +33,27 @@ def test_a_cell_is_that_of_the_archive() -> None:
     for size in (0.0, 2.0, 3.0, 6.0, 9.0):
         task = Task(str(size), "code", "a", {}, {"size": size})
         cell = archive.cell(task)
-        assert cell_of("a", task.features, MEASURES) == (cell.kind, *cell.bins)
+        table = feature_table(["size"], [(1, "a", task.features)])
+        assert cells_of(table, MEASURES) == [(cell.kind, *cell.bins)]
+    bare = feature_table(["size"], [(1, "a", {})])  # as if the feature were 0
+    assert cells_of(bare, MEASURES) == [("a", 0)]
 
 
 def test_the_curve_ends_where_the_run_ends_and_is_above_one_that_moves_on() -> None:
     sizes = [1.0] * 20 + [3.0] * 20 + [5.0] * 20 + [7.0] * 20
     posed = [(step, "a", {"size": size}) for step, size in enumerate(sizes, 1)]
-    seen: set[Any] = {cell_of("a", {"size": 0.0}, MEASURES)}
+    seed = feature_table(["size"], [(0, "a", {"size": 0.0})])
+    seen: set[Any] = set(cells_of(seed, MEASURES))
     course = []
     for step, kind, features in posed:
-        seen.add(cell_of(kind, features, MEASURES))
+        seen.update(cells_of(feature_table(["size"], [(step, kind, features)]), MEASURES))
         course.append((step, len(seen) / 4))
     run: Any = SimpleNamespace(
         meta=lambda key: {"code": {"measures": MEASURES}},
         load_metrics=lambda name: course,
-        load_features=lambda: posed,
-        load_seed_features=lambda: [("a", {"size": 0.0})],
+        load_feature_table=lambda names: feature_table(names, posed),
+        load_seed_features=lambda names: seed,
+        remember=lambda key, make: make(),
     )
     shuffled = dict(shuffled_coverage(run))
     assert shuffled[80] == pytest.approx(course[-1][1]) == 1.0

@@ -1,6 +1,6 @@
 """A made-up but plausible run, written through the store: test data, not a result.
 
-`python tests/report/fabricate.py DIRECTORY [STEPS]` writes one to look at.
+`python tests/made_up_run.py DIRECTORY [STEPS]` writes one to look at.
 """
 
 import math
@@ -303,10 +303,13 @@ def fabricate(
     evaluated: bool = True,
     valid_share: float = 1.0,
     tasks: int = 300,
+    steps_planned: int | None = None,
     **overrides: object,
 ) -> RunStore:
     """Write a run of `steps` steps and leave the store open for writing."""
-    config = build_config({"name": "populora", "steps": max(steps, 1), "seed": seed, **overrides})
+    config = build_config(
+        {"name": "populora", "steps": steps_planned or max(steps, 1), "seed": seed, **overrides}
+    )
     store = RunStore.create(directory, config, DESCRIPTIONS)
     store.rows("PRAGMA synchronous=OFF")  # test data need not survive a power cut
     maker = Fabricator(config, seed)
