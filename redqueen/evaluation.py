@@ -88,6 +88,7 @@ def _measure(
 ) -> None:
     """Measure on all plans with one engine; `tokens` limits the completions of each."""
     console = Console(highlight=False)
+    voters = run.config.rollout.interaction.evaluation_votes()
     subjects, slots = subjects_of(run.population), run.model.adapters.slots
     if slots > len(run.population) > 0:
         factors, _ = run.average(exact=False)
@@ -105,11 +106,12 @@ def _measure(
                     tasks,
                     subjects,
                     step=run.step,
-                    samples=samples,
+                    samples=max(samples, voters),
                     max_new_tokens=tokens[name],
                     seed=run.config.eval.seed,
                     temperature=temperature,
                     on_progress=counter,
+                    vote=voters > 0,
                 )
 
 

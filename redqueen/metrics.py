@@ -21,7 +21,8 @@ class Metric:
 
 
 METRICS = (
-    Metric("solve_rate", "share", "right attempts, failures of ours left out"),
+    Metric("solve_rate", "share", "right last answers of attempts, failures of ours left out"),
+    Metric("solve_rate/turn/<k>", "share", "the same of all answers in a turn of the interaction"),
     Metric("valid_rate", "share", "proposals that became tasks, failures of ours left out"),
     Metric("unsafe_rate", "share", "proposals that a screen held back, failures of ours left out"),
     Metric("disputed", "share", "attempts at tasks whose key students contradict with one voice"),
@@ -46,7 +47,8 @@ METRICS = (
     Metric("coverage/<kind>/<environment>", "share", "the same, with several environments"),
     Metric("archive_size", "tasks", "in all archives"),
     Metric("outside_seeds", "share", "valid tasks with a construct or pair that no seed task has"),
-    Metric("diversity/<group>/<measure>", "", "differences between members; docs/method.md"),
+    Metric("diversity/<group>/<measure>", "", "differences between members; docs/method.md, "
+           "docs/interactions.md"),
     Metric("fitness_reliability/<group>", "", "split-half reliability of the probe's fitness"),
     Metric("member/<id>/fitness", "", "in the probe: mean score, or mean reward of proposals"),
     Metric("member/<id>/reward", "", "mean over the member's sequences"),

@@ -48,7 +48,14 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "cpython": "redqueen.sandbox.cpython:CPythonSandbox",
         "auto": "redqueen.sandbox.auto:AutoSandbox",
     },
-    "interaction": {"independent": "redqueen.rollouts.interactions.independent:Independent"},
+    "interaction": {
+        "independent": "redqueen.rollouts.interactions.independent:Independent",
+        "debate": "redqueen.rollouts.interactions.debate:Debate",
+        "malt": "redqueen.rollouts.interactions.malt:Malt",
+        "refine": "redqueen.rollouts.interactions.refine:Refine",
+        "vote": "redqueen.rollouts.interactions.vote:Vote",
+        "specialists": "redqueen.rollouts.interactions.specialists:Specialists",
+    },
     "matchmaker": {
         "prioritized": "redqueen.population.matchmaking:Prioritized",
         "uniform": "redqueen.population.matchmaking:Uniform",
@@ -71,6 +78,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "dr_grpo": "redqueen.learner.advantages.dr_grpo:DrGrpo",
         "rloo": "redqueen.learner.advantages.rloo:Rloo",
         "reinforce++": "redqueen.learner.advantages.reinforce_pp:ReinforcePlusPlus",
+        "imitation": "redqueen.learner.advantages.imitation:Imitation",
         "rae": "redqueen.learner.advantages.rae:Rae",
     },
     "fitness": {

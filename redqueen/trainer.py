@@ -28,6 +28,7 @@ from redqueen.learner import (
     Rewards,
     UpdateReport,
     assign_rewards,
+    cross_likelihood,
     disputed_tasks,
     make_samples,
     step_metrics,
@@ -57,7 +58,6 @@ from redqueen.types import (
     Rollout,
     StepRecord,
     Task,
-    Verdict,
 )
 
 
@@ -168,17 +168,16 @@ class Trainer(Closing):
         matches, proposals, rollouts = played.matches, played.proposals, played.rollouts
         foreign = self._exchange(step, played.posed, rollouts, clock)
         with clock("learn"):
+            credit = config.rollout.interaction.credit
             rewards = assign_rewards(
                 matches, proposals, rollouts, config.learner, played.judgements,
-                self.worlds.fallible,
+                self.worlds.fallible, credit,
             )  # fmt: skip
             # Attempts at a disputed key say nothing about who is better.
-            rated = [
-                rollout
-                for rollout, reward in zip(rollouts, rewards.rollouts, strict=True)
-                if reward is not None or rollout.verdict is Verdict.INFRA_ERROR
-            ]
+            roots = {match.index: match.root for match in matches}
+            rated = [r for r in rollouts if (roots[r.match], r.task_id) not in rewards.disputed]
             results = match_results(self.ratings, self.population, matches, proposals, rated)
+            likelihood = self._likelihood(matches, rollouts)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
             self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
@@ -196,7 +195,10 @@ class Trainer(Closing):
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
-        metrics |= {"rounds": float(rounds), "mixed_groups": float(mixed_groups(rollouts))}
+        metrics |= likelihood | {
+            "rounds": float(rounds),
+            "mixed_groups": float(mixed_groups(rollouts)),
+        }
         if self.worlds.fallible and rollouts:
             metrics["disputed"] = 1 - len(rated) / len(rollouts)
         if exchange is not None:
@@ -338,6 +340,16 @@ class Trainer(Closing):
         )
         return update, exchange
 
+    def _likelihood(
+        self, matches: Sequence[Match], rollouts: Sequence[Rollout]
+    ) -> dict[str, float]:
+        """How likely students' answers are under each other, if the interaction wants to know."""
+        count = self.config.rollout.interaction.texts_to_compare()
+        if not count:
+            return {}
+        members = self.population.everybody
+        return cross_likelihood(matches, rollouts, members, count, self.learner.rescored)
+
     def _evolve(self, step: int, seen: Survey) -> tuple[EvolutionEvent, ...]:
         """End a generation: the weak make room for children of the others."""
         self.population, events = self.evolution.evolve(
@@ -453,9 +465,16 @@ class Trainer(Closing):
     ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
         rollout = self.config.rollout
-        posings = plan_posings(posed, matches, self.population, self.worlds.environments)
+        member, environments = self.population.by_id, self.worlds.environments
+        posings = plan_posings(posed, matches, member, environments)
         rollouts, seconds = run_interaction(
-            rollout.interaction.begin(posings, attempts, step, self.config.seed),
+            rollout.interaction.begin(
+                posings,
+                attempts,
+                step,
+                self.config.seed,
+                lambda messages: self._leaves_room(messages, rollout.solve_tokens),
+            ),
             self.engine,
             Sampling(rollout.solve_tokens, rollout.temperature, rollout.top_p),
             self._checks,

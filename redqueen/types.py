@@ -234,7 +234,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One attempt of a student at a task, verified."""
+    """One text of a student about a task, verified if it is an answer."""
 
     step: int
     match: int
@@ -246,20 +246,24 @@ class Rollout:
     """Attempts that are compared with each other (the baselines of GRPO and RLOO)."""
     request: Request
     completion: Completion
-    verdict: Verdict
+    verdict: Verdict | None
+    """None: the text is no answer (a critique, a summary)."""
     answer: str | None = None
     """The parsed answer as text; None if malformed."""
     partial_score: float | None = None
     """Share of the task that is right, in [0, 1], where the environment gives partial credit."""
     turn: int = 0
-    """Round of a conversation that this attempt belongs to; 0 is the first."""
+    """Which text of its attempt this is; 0 is the first."""
+    final: bool = True
+    """Whether it is the last answer of its attempt: those alone count as solving the task."""
     origin: str = ""
     """Node that wrote it; empty: this one."""
 
     @property
     def score(self) -> float | None:
-        """1 if correct, else the partial score or 0; None after a failure of ours."""
-        if self.verdict is Verdict.INFRA_ERROR:
+        """1 if correct, else the partial score or 0; None after a failure of ours, or if it is not
+        the last answer of its attempt."""
+        if not self.final or self.verdict is Verdict.INFRA_ERROR:
             return None
         return 1.0 if self.verdict is Verdict.CORRECT else self.partial_score or 0.0
 

@@ -42,6 +42,8 @@ DIFFERENCES: dict[str, dict[str, Any]] = {
     "rlvr": {"population.teachers": 0, "evolution.enabled": False},
 }
 """All that a preset says otherwise than the default run, its name and its operators apart."""
+INTERACTIONS = {"debate", "malt", "refine", "specialists"}
+"""Configs of interactions; tests/test_interactions.py runs them."""
 OPERATORS = {"evolution.mutations", "evolution.crossovers"}
 SMALL = {
     "steps": 2,
@@ -79,7 +81,8 @@ def preset(name: str) -> Config:
 
 def test_every_file_is_a_preset_or_a_known_recipe() -> None:
     found = {path.stem for path in CONFIGS.glob("*.toml")}
-    assert found == {*DIFFERENCES, "default", "own-model", "populora-50x50", "logic", "math"}
+    recipes = {"default", "own-model", "populora-50x50", "logic", "math"}
+    assert found == {*DIFFERENCES, *INTERACTIONS, *recipes}
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)

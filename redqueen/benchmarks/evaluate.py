@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from redqueen.background import Background
+from redqueen.benchmarks.votes import votes
 from redqueen.curriculum import check_sources, suite_tasks
 from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Attempt, Environment, Verification, elicit, sources_of
@@ -12,7 +13,7 @@ from redqueen.errors import InfrastructureError
 from redqueen.population import Population
 from redqueen.rng import derive_seed
 from redqueen.rollouts.collect import Verifier, generate_and_check, verifier_of
-from redqueen.store import BASE, ELICITED, EvaluationAttempt, EvaluationStore
+from redqueen.store import BASE, ELICITED, EvaluationAttempt, EvaluationStore, Replay
 from redqueen.types import Completion, Request, Role, Suppression, Task, Verdict
 
 BATCH = 512
@@ -268,8 +269,11 @@ def measure(
     temperature: float = 1.0,
     batch: int = BATCH,
     on_progress: OnProgress = lambda done, total: None,
+    vote: bool = False,
 ) -> None:
     """`evaluate` into a run's database, where an interrupted call is taken up by the next one.
+
+    `vote`: also keep the majority's answers, in the mode `vote`.
 
     Attempts are written as they come, aside; the results replace earlier ones of the suite
     together, at the end. `step` is the run's step that the subjects are of: parts that were
@@ -300,5 +304,9 @@ def measure(
         finished=finished,
         on_attempts=lambda attempts: store.stage_evaluation(attempts, tasks, step=step),
     )
-    keys = [(subject.name, mode) for subject in subjects for mode in counts]
+    keys = {(subject.name, mode) for subject in subjects for mode in counts}
+    if vote:
+        elections = votes(Replay(store).evaluation(suite, going_on=step))
+        store.stage_evaluation(elections, tasks, step=step)
+        keys |= {(row.subject, row.mode) for row in elections}
     store.publish_evaluation(suite, keys, step=step)

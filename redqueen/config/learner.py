@@ -15,7 +15,8 @@ class StudentConfig(Section):
     """What students learn from. A correct answer has reward 1."""
 
     advantage: Annotated[Any, Of("advantage")] = Field("grpo")
-    """What a reward is compared with: `grpo`, `dr_grpo`, `rloo`, `reinforce++` or `rae`."""
+    """What a reward is compared with: `grpo`, `dr_grpo`, `rloo`, `reinforce++`, `rae`, or
+    `imitation`, no comparison: rewards are weights."""
     wrong_reward: float = -0.5
     """Reward of a well-formed wrong answer."""
     frozen: bool = False

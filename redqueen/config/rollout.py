@@ -39,7 +39,10 @@ class RolloutConfig(Section):
     references: int = Field(2, ge=0)
     """Archive tasks shown in a proposal prompt (the paper: 6)."""
     interaction: Annotated[Any, Of("interaction")] = Field("independent")
-    """How a task becomes rollouts: `independent` attempts."""
+    """How a task becomes rollouts: `independent` attempts; `vote`: the same, and an evaluation
+    takes the most frequent answer; `refine`: answer, hear of it, answer again; `debate`: read each
+    other's answers, answer again; `specialists`: a debate of those who answer first and those who
+    criticise; `malt`: generate, verify, refine. See docs/interactions.md."""
     temperature: float = Field(1.0, gt=0)
     """Divides the logits before sampling."""
     propose_temperature: Annotated[float, Field(gt=0)] | None = None

@@ -84,4 +84,12 @@ class Config(Section):
                 f"rollout.students_per_task = {most}, but population.students = {students}; "
                 "a self-play member attempts its tasks alone"
             )
+        number = max(1, students) if most == "all" else most
+        least = getattr(self.rollout.interaction, "least_students", 1)
+        if number < least:
+            raise ValueError(
+                f"rollout.interaction needs {least} students a task or more; "
+                f"rollout.students_per_task = {most} and population.students = {students} "
+                f"give {number}"
+            )
         return self

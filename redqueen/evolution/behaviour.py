@@ -71,7 +71,7 @@ def step_activity(
             cells = {cell(task): 1} if task else {}
             add(proposal.teacher, Activity(proposals=1, reward=reward, cells=cells))
     for rollout in rollouts:
-        if rollout.score is not None:
+        if rollout.verdict is not None and rollout.score is not None:
             verdicts = {rollout.kind: {rollout.verdict.value: 1}}
             add(rollout.student, Activity(attempts=1, solved=rollout.score, verdicts=verdicts))
     return activities

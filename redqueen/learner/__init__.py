@@ -2,6 +2,7 @@
 
 from redqueen.learner.assign import Rewards, assign_rewards
 from redqueen.learner.disputes import disputed_tasks
+from redqueen.learner.likelihood import cross_likelihood
 from redqueen.learner.metrics import UpdateReport, step_metrics
 from redqueen.learner.optimizer import StackedAdamW
 from redqueen.learner.passes import Scorer
@@ -15,6 +16,7 @@ __all__ = [
     "StackedAdamW",
     "UpdateReport",
     "assign_rewards",
+    "cross_likelihood",
     "disputed_tasks",
     "make_samples",
     "step_metrics",

@@ -4,7 +4,7 @@ Absolute Zero Reasoner (arXiv 2505.03335, equations 4 to 6) and PopuLoRA (arXiv 
 stands for "not trained on": a failure of ours says nothing about the member.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from redqueen.config.learner import LearnerConfig
@@ -13,6 +13,15 @@ from redqueen.learner.teacher_rewards import Posed
 from redqueen.population.ratings import solve_rate
 from redqueen.types import Judgement, Match, Proposal, Rejection, Rollout, Verdict
 
+Values = Sequence[float | None]
+Credit = Callable[[Sequence[Match], Sequence[Rollout], Values], Values]
+"""What the rollouts of a step are paid, given what their verdicts alone are worth."""
+
+
+def own_verdict(matches: Sequence[Match], rollouts: Sequence[Rollout], values: Values) -> Values:
+    """A `Credit` that pays every rollout for its own verdict."""
+    return values
+
 
 @dataclass(frozen=True, slots=True)
 class Rewards:
@@ -20,17 +29,20 @@ class Rewards:
 
     proposals: tuple[float | None, ...]
     rollouts: tuple[float | None, ...]
+    disputed: frozenset[tuple[int, str]] = frozenset()
+    """Tasks whose key is, by match and id; see `learner.disputes`."""
 
 
 def student_reward(
-    verdict: Verdict, partial_score: float | None, config: LearnerConfig
+    verdict: Verdict | None, partial_score: float | None, config: LearnerConfig
 ) -> float | None:
-    """Return +1 if correct, the configured penalties if wrong (-0.5) or malformed (-1).
+    """Return +1 if correct, the configured penalties if wrong (-0.5) or malformed (-1); None
+    without a verdict.
 
     With partial credit a wrong answer gets its `partial_score`, in [0, 1], of the way from the
     reward of a wrong to that of a correct one.
     """
-    if verdict is Verdict.INFRA_ERROR:
+    if verdict in (None, Verdict.INFRA_ERROR):
         return None
     if verdict is Verdict.MALFORMED:
         return config.malformed_reward
@@ -49,7 +61,7 @@ def rejection_reward(rejection: Rejection, config: LearnerConfig) -> float | Non
 def solve_rates(
     matches: Sequence[Match], rollouts: Sequence[Rollout]
 ) -> dict[tuple[int, str], float | None]:
-    """Return the solve rate of every attempted task, over the attempts of all its students.
+    """Return the solve rate of every attempted task, over the last answers of all its students.
 
     Keys are the index of the match that the task was made for, and the task's id. None: no attempt
     counts.
@@ -68,12 +80,14 @@ def assign_rewards(
     config: LearnerConfig,
     judgements: Sequence[Judgement] = (),
     fallible: Collection[str] = (),
+    credit: Credit = own_verdict,
 ) -> Rewards:
     """Return the rewards of all proposals and rollouts of a step.
 
     A valid task is worth what `learner.teacher.reward` says of its solve rate over all attempts,
     its novelty and the base's judgement; nothing if its key is disputed, and then nobody learns
-    from the attempts at it. `fallible` are the environments whose keys may be wrong.
+    from the attempts at it. `fallible` are the environments whose keys may be wrong. `credit` is
+    the interaction's: what its texts are paid.
 
     Raises:
         KeyError: a valid proposal has no rollout.
@@ -96,12 +110,12 @@ def assign_rewards(
     worth = config.teacher.reward.of_step([*posed.values()])
     for number, reward in zip(posed, worth, strict=True):
         paid[number] = reward
+    values = [student_reward(r.verdict, r.partial_score, config) for r in rollouts]
     return Rewards(
         proposals=tuple(paid),
         rollouts=tuple(
-            None
-            if (roots[r.match], r.task_id) in disputed
-            else student_reward(r.verdict, r.partial_score, config)
-            for r in rollouts
+            None if (roots[r.match], r.task_id) in disputed else value
+            for r, value in zip(rollouts, credit(matches, rollouts, values), strict=True)
         ),
+        disputed=disputed,
     )

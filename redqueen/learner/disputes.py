@@ -23,8 +23,8 @@ def disputed_tasks(
 ) -> frozenset[tuple[int, str]]:
     """Return the teachers' tasks whose key is disputed, by match and id.
 
-    `fallible` are the environments in which a valid task may have a wrong key. Attempts count as
-    in the solve rate, over all students of the task; failures of ours do not.
+    `fallible` are the environments in which a valid task may have a wrong key. The first answers of
+    all students count, which nobody has talked them into; failures of ours do not.
     """
     environments = {match.index: match.environment for match in matches}
     roots = {match.index: match.root for match in matches}
@@ -36,7 +36,8 @@ def disputed_tasks(
     attempts: dict[tuple[int, str], list[Rollout]] = {}
     for rollout in rollouts:
         key = (roots[rollout.match], rollout.task_id)
-        if key in tasks and rollout.verdict is not Verdict.INFRA_ERROR:
+        judged = rollout.verdict not in (None, Verdict.INFRA_ERROR)
+        if key in tasks and rollout.turn == 0 and judged:
             attempts.setdefault(key, []).append(rollout)
     return frozenset(key for key, made in attempts.items() if _is_disputed(made))
 

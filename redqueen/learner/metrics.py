@@ -148,17 +148,19 @@ def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> 
     """Return shares of valid proposals and of solved attempts, without failures of ours; tokens;
     the share of texts that the limit of tokens cut off.
 
-    `infra_rate` is the share of proposals and attempts that were lost to failures of ours; a rate
-    without anything to count is missing.
+    `infra_rate` is the share of proposals and attempts that were lost to failures of ours. Where
+    attempts have several answers, `solve_rate` is of the last ones, and `solve_rate/turn/<k>` of
+    those of each turn. A rate without anything to count is missing.
     """
     texts = [p.completion for p in proposals] + [r.completion for r in rollouts]
     outcomes = [
         p.outcome for p in proposals if not (isinstance(p.outcome, Rejection) and p.outcome.infra)
     ]
-    verdicts = [r.verdict for r in rollouts if r.verdict is not Verdict.INFRA_ERROR]
+    answers = [r for r in rollouts if r.verdict not in (None, Verdict.INFRA_ERROR)]
+    lost = sum(r.verdict is Verdict.INFRA_ERROR for r in rollouts)
     metrics = {
         "sampled_tokens": float(sum(len(text.token_ids) for text in texts)),
-        "infra_rate": (len(texts) - len(outcomes) - len(verdicts)) / max(1, len(texts)),
+        "infra_rate": (len(proposals) - len(outcomes) + lost) / max(1, len(texts)),
     }
     if texts:
         metrics["truncated"] = sum(not text.finished for text in texts) / len(texts)
@@ -166,6 +168,11 @@ def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> 
         unsafe = sum(map(is_unsafe, outcomes))
         metrics["unsafe_rate"] = unsafe / len(outcomes)
         metrics["valid_rate"] = sum(isinstance(item, Task) for item in outcomes) / len(outcomes)
-    if verdicts:
-        metrics["solve_rate"] = sum(v is Verdict.CORRECT for v in verdicts) / len(verdicts)
+    turns = sorted({r.turn for r in answers})
+    groups = {"solve_rate": [r for r in answers if r.final]}
+    if len(turns) > 1:
+        groups |= {f"solve_rate/turn/{k}": [r for r in answers if r.turn == k] for k in turns}
+    for name, group in groups.items():
+        if group:
+            metrics[name] = sum(r.verdict is Verdict.CORRECT for r in group) / len(group)
     return metrics

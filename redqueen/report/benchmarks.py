@@ -79,6 +79,9 @@ def _lines(benchmark: str, mode: str, attempts: Sequence[BenchmarkAttempt]) -> I
         if mode == "greedy":
             yield _line(benchmark, f"{label}pass@1", scores, samples, 1)
             continue
+        if mode == "vote":
+            yield _line(benchmark, f"{label}vote", scores, samples, 1)
+            continue
         yield _line(benchmark, f"{label}mean@{samples}", scores, samples, 1)
         for k in (2**power for power in range(1, samples.bit_length())):
             if k <= samples:

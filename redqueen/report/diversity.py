@@ -23,6 +23,8 @@ MEASURES = {
     "weights_mean": ("Mean distance of weights", 0.0),
     "weights_effective": ("Effective number by weights", 1.0),
     "behaviour_mean": ("Mean distance of behaviour", 0.0),
+    "nll": ("Surprise at the others' answers, nats a token", 0.0),
+    "kl": ("KL to the others, nats a token", 0.0),
 }
 
 

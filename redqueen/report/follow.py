@@ -145,6 +145,10 @@ class FollowedRun(RunStore):
         """Return correct and counted attempts by step and task kind."""
         return self._grown("solved", super().load_solve_counts)
 
+    def load_turn_counts(self, after: int = 0) -> list[SolveCount]:
+        """Return correct and counted answers by step and turn."""
+        return self._grown("turns", super().load_turn_counts)
+
     def load_group_counts(self, after: int = 0) -> list[GroupCount]:
         """Return what answers and their groups looked like, by step."""
         return self._grown("groups", super().load_group_counts)

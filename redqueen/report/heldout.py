@@ -16,7 +16,7 @@ from redqueen.report.statistics import (
     rate_estimate,
 )
 from redqueen.rng import numpy_rng
-from redqueen.store import AVERAGE, BASE, ELICITED, EvaluationRow
+from redqueen.store import AVERAGE, BASE, ELICITED, TEAM, EvaluationRow
 from redqueen.types import Member, Role
 
 ALL = "all"
@@ -48,7 +48,7 @@ class EvaluatedRun(Protocol):
         ...
 
 
-NO_MEMBERS = frozenset({BASE, ELICITED, AVERAGE})
+NO_MEMBERS = frozenset({BASE, ELICITED, AVERAGE, TEAM})
 """Subjects of an evaluation that are no member of the population."""
 
 
@@ -87,7 +87,7 @@ class HeldOut:
     kinds: tuple[str, ...]
     """Task kinds, then `all`."""
     modes: tuple[str, ...]
-    """Of `sampled` and `greedy`, those that were measured, in this order."""
+    """Of `sampled`, `greedy` and `vote`, those that were measured, in this order."""
     samples: Mapping[str, int]
     """Attempts per task in each mode."""
     tasks: Mapping[tuple[str, str], int]
@@ -225,11 +225,11 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
         f"member:{m.id}" for m in run.load_members() if m.died is None and Role.STUDENT in m.roles
     ]
     rows = run.load_evaluations(suite)
-    modes = tuple(mode for mode in ("sampled", "greedy") if any(r.mode == mode for r in rows))
-    tables = {
-        mode: _tabulate([r for r in rows if r.mode == mode], [BASE, ELICITED, AVERAGE, *students])
-        for mode in modes
-    }
+    modes = tuple(
+        mode for mode in ("sampled", "greedy", "vote") if any(r.mode == mode for r in rows)
+    )
+    subjects = [BASE, ELICITED, AVERAGE, TEAM, *students]
+    tables = {mode: _tabulate([r for r in rows if r.mode == mode], subjects) for mode in modes}
     tables = {
         mode: t for mode, t in tables.items() if t.rates_nS.size and set(t.subjects) - NO_MEMBERS
     }
@@ -238,6 +238,8 @@ def summarize(run: EvaluatedRun, suite: str, kinds: Sequence[str] = ()) -> HeldO
     modes = tuple(tables)
     first = tables[modes[0]]
     chosen = _lines(first)
+    if len(students) > 1 and any(TEAM in table.subjects for table in tables.values()):
+        chosen["all students"] = [TEAM]
     parts = _parts(tables, chosen)
     mean = next(label for label in ("population mean", "student") if label in chosen)
     return HeldOut(

@@ -36,6 +36,7 @@ from redqueen.report.training import (
     phase_times,
     rejections,
     solve_rates,
+    turn_rates,
 )
 from redqueen.store import RunReader, RunStore, config_toml
 from redqueen.types import Role
@@ -182,6 +183,7 @@ def run_page(run: RunData, brief: bool = False) -> Page:
     teachers = "What the teachers asked, and what did not pass the checks."
     if run.is_stream:
         teachers = "Nobody teaches here: what the stream posed."
+    answered = [solve_rates(run), *turn_rates(run), matrix(run)]
     asked = [complexity(run), rejections(run), coverage(run)]
     evolved = [*against_the_past(run), diversity(run), lineage(run)]
     texts = "A few real ones, then all of them. Attempts are the model's own text."
@@ -189,7 +191,7 @@ def run_page(run: RunData, brief: bool = False) -> Page:
         _working(run),
         *_results(run),
         *_benchmarks(run),
-        Section("students", "Students", students, [solve_rates(run), matrix(run)]),
+        Section("students", "Students", students, answered),
         Section("teachers", "Teachers", teachers, asked),
         Section("evolution", "Evolution", "Who was replaced, and by whom.", evolved),
         *peers(run),

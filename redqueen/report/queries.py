@@ -29,7 +29,7 @@ from redqueen.types import MatchResult, Verdict
 Points = list[tuple[int, float]]
 """(step, value), in step order."""
 GROUPS = ("teacher", "student", "self_play")
-DIVERSITY = ("weights_mean", "weights_effective", "behaviour_mean")
+DIVERSITY = ("weights_mean", "weights_effective", "behaviour_mean", "nll", "kl")
 PER_STAGE = 2
 STAGE = 2
 """Steps of a stage, at most."""
@@ -126,8 +126,13 @@ class RunData:
         return self._run.load_solve_counts()
 
     @cached_property
+    def turn_counts(self) -> Sequence[SolveCount]:
+        """Right and counted answers by step and turn, which takes the kind's place."""
+        return self._run.load_turn_counts()
+
+    @cached_property
     def attempts(self) -> int:
-        """Counted attempts in all."""
+        """Answers in all, failures of ours left out."""
         return sum(count.attempts for count in self._run.load_group_counts())
 
     @cached_property
@@ -300,8 +305,10 @@ def pick(outcomes: Sequence[TaskOutcome], count: int = PER_STAGE) -> list[TaskOu
 
 
 def choose_attempts(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return the first correct and the first failed attempt; two if all went one way."""
-    checked = [a for a in attempts if a.verdict is not Verdict.INFRA_ERROR] or list(attempts)
+    """Return the last answers of the first correct and of the first failed attempt, those after the
+    longest conversation first; two if all went one way."""
+    last = sorted((a for a in attempts if a.final), key=lambda attempt: -attempt.turn)
+    checked = [a for a in last if a.verdict is not Verdict.INFRA_ERROR] or last
     right = [a for a in checked if a.verdict is Verdict.CORRECT]
     other = [a for a in checked if a.verdict is not Verdict.CORRECT]
     return [*right[:1], *other[:1]] if right and other else checked[:2]

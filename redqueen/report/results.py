@@ -18,7 +18,11 @@ from redqueen.report.figures import (
 from redqueen.report.heldout import ALL, HELPED, HeldOut, Standing
 from redqueen.report.statistics import Estimate
 
-MODE_NAMES = {"sampled": "sampled at temperature 1", "greedy": "greedy"}
+MODE_NAMES = {
+    "sampled": "sampled at temperature 1",
+    "greedy": "greedy",
+    "vote": "majority of the sampled attempts",
+}
 COLORS = {
     "base": "var(--base)",
     HELPED: "var(--base)",
@@ -27,6 +31,7 @@ COLORS = {
     "best student": "var(--soft)",
     "weakest": "var(--soft)",
     "average adapter": "var(--soft)",
+    "all students": "var(--soft)",
 }
 
 

@@ -14,15 +14,16 @@ MAX_TEXT = 1500
 MAX_ITEMS = 8
 PAGE = 40
 """Texts that one search returns."""
-REJECTED = "rejected"
+REJECTED, NO_ANSWER = "rejected", "no answer"
 VERDICTS = {
     Verdict.CORRECT.value: "correct",
     Verdict.WRONG.value: "wrong",
     Verdict.MALFORMED.value: "malformed",
     Verdict.INFRA_ERROR.value: "not checked",
+    NO_ANSWER: "no answer",
     REJECTED: "rejected proposal",
 }
-"""Verdict -> its name; a proposal that was rejected has its own."""
+"""Verdict -> its name; texts that are no answer and rejected proposals have their own."""
 
 
 def clip(text: str, most: int = MAX_TEXT) -> str:
@@ -71,6 +72,8 @@ class Shown:
     who: str
     text: str
     answer: str | None
+    before: Sequence[tuple[str, str]] = ()
+    """(role, text) of what came between the task and the text, in later turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,15 @@ class TaskCards:
 
 
 def _attempt(attempt: Attempt) -> Shown:
-    who = f"student #{attempt.student}, attempt {attempt.attempt + 1}"
+    who = f"student #{attempt.student}, attempt {attempt.attempt + 1}{_turn(attempt.turn)}"
     answer = None if attempt.answer is None else clip(attempt.answer, 300)
-    verdict = attempt.verdict.value
-    return Shown(verdict, VERDICTS[verdict], who, clip(attempt.text), answer)
+    verdict = attempt.verdict or NO_ANSWER
+    before = [(turn.role, clip(turn.content)) for turn in attempt.conversation]
+    return Shown(verdict, VERDICTS[verdict], who, clip(attempt.text), answer, before)
+
+
+def _turn(turn: int) -> str:
+    return f", turn {turn + 1}" if turn else ""
 
 
 def task_card(about: Described, outcome: TaskOutcome, attempts: Sequence[Attempt]) -> TaskCard:
@@ -164,19 +172,21 @@ class TextRow:
 
 
 _ATTEMPTS = (
-    "SELECT r.id, r.step, m.teacher, r.student, r.kind, r.verdict, '' AS reason, r.attempt, "
+    "SELECT r.id, r.step, m.teacher, r.student, r.kind, "
+    "coalesce(r.verdict, 'no answer') AS verdict, '' AS reason, r.attempt, r.turn, "
     "r.text, r.answer, r.task_id, t.payload FROM rollouts r "
     "JOIN matches m ON m.step = r.step AND m.idx = r.match LEFT JOIN tasks t ON t.id = r.task_id"
 )
 _PROPOSALS = (
     "SELECT r.id, r.step, r.teacher, NULL AS student, r.kind, 'rejected' AS verdict, r.reason, "
-    "0 AS attempt, r.text, NULL AS answer, '' AS task_id, NULL AS payload FROM proposals r"
+    "0 AS attempt, 0 AS turn, r.text, NULL AS answer, '' AS task_id, NULL AS payload "
+    "FROM proposals r"
 )
 
 
 def find_texts(run: RunReader, about: Described, chosen: Filter, most: int = PAGE) -> list[TextRow]:
     """Return the attempts, or the rejected proposals, that a filter lets through, latest first."""
-    proposals = chosen.verdict is not None and chosen.verdict not in set(Verdict)
+    proposals = chosen.verdict is not None and chosen.verdict not in (*Verdict, NO_ANSWER)
     conditions: list[tuple[str, Any]] = [
         ("r.kind = ?", chosen.kind),
         ("r.step = ?", chosen.step),
@@ -188,7 +198,10 @@ def find_texts(run: RunReader, about: Described, chosen: Filter, most: int = PAG
         conditions.append(("r.reason = ?", None if chosen.verdict == REJECTED else chosen.verdict))
     else:
         conditions.append(("(r.student = ?1 OR m.teacher = ?1)", chosen.member))
-        conditions += [("r.verdict = ?", chosen.verdict), ("r.task_id = ?", chosen.task)]
+        conditions += [
+            ("coalesce(r.verdict, 'no answer') = ?", chosen.verdict),
+            ("r.task_id = ?", chosen.task),
+        ]
     return _found(run, about, proposals, conditions, most)
 
 
@@ -217,7 +230,7 @@ def _found(
             Shown(
                 row["verdict"],
                 VERDICTS[row["verdict"]] + (f": {row['reason']}" if row["reason"] else ""),
-                _who(row["teacher"], row["student"], row["attempt"]),
+                _who(row["teacher"], row["student"], row["attempt"], row["turn"]),
                 clip(row["text"]),
                 None if row["answer"] is None else clip(row["answer"], 300),
             ),
@@ -229,9 +242,11 @@ def _found(
     ]  # fmt: skip
 
 
-def _who(teacher: int | None, student: int | None, attempt: int) -> str:
+def _who(teacher: int | None, student: int | None, attempt: int, turn: int) -> str:
     author = "the stream" if teacher is None else f"teacher #{teacher}"
-    return author if student is None else f"student #{student}, attempt {attempt + 1}, of {author}"
+    if student is None:
+        return author
+    return f"student #{student}, attempt {attempt + 1}{_turn(turn)}, of {author}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from redqueen.report.figures import (
 )
 from redqueen.report.heldout import kind_order
 from redqueen.report.queries import RunData
+from redqueen.store import SolveCount
 
 KIND_COLORS = ("var(--k0)", "var(--k1)", "var(--k2)", "var(--k3)", "var(--k4)")
 STACK_COLORS = tuple(f"var(--s{i})" for i in range(8))
@@ -52,24 +53,8 @@ def solve_rates(run: RunData) -> Figure:
     counts = run.solve_counts
     if not counts:
         return empty_figure("solve", heading, "No task was attempted in this run.", full=True)
+    chart = _courses(run, counts, [*run.described.kinds], "Students' solve rate over steps")
     steps = run.steps
-    place = bins(steps, MAX_POINTS)
-    series: list[Series] = []
-    for kind, color in zip(
-        kind_order({c.kind for c in counts}, [*run.described.kinds]), KIND_COLORS, strict=False
-    ):
-        of_bin: dict[float, list[int]] = defaultdict(lambda: [0, 0])
-        for count in counts:
-            if count.kind == kind:
-                total = of_bin[place[count.step].x]
-                total[0] += count.correct
-                total[1] += count.attempts
-        xs, totals, half = list(of_bin), list(of_bin.values()), WINDOW // 2
-        single = [(x, _share([total])) for x, total in of_bin.items()]
-        series.append(Series(kind, finite(single), color, faded=True))
-        pooled = [(x, _share(totals[max(0, i - half) : i + half + 1])) for i, x in enumerate(xs)]
-        series.append(Series(kind, finite(pooled), color, label=kind))
-    chart = Lines("Students' solve rate over steps", series, "percent", low=0, high=1)
     early, late = thirds(steps)
     first = [(c.correct, c.attempts) for c in counts if c.step in early]
     last = [(c.correct, c.attempts) for c in counts if c.step in late]
@@ -82,6 +67,43 @@ def solve_rates(run: RunData) -> Figure:
             f"{_why_tasks_change(run)} Bold lines pool five points."
         )
     return Figure("solve", heading, [chart], caption, full=True)
+
+
+def turn_rates(run: RunData) -> list[Figure]:
+    """Solve rate of the answers in each turn; nothing at all where attempts have one answer."""
+    counts = run.turn_counts
+    of_turn: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for count in counts:
+        of_turn[count.kind].append((count.correct, count.attempts))
+    if len(of_turn) < 2:
+        return []
+    chart = _courses(run, counts, (), "Share of right answers over steps, by turn")
+    shares = (
+        f"{kind} {percent(_share(pairs))} of {sum(attempts for _, attempts in pairs):,}"
+        for kind, pairs in sorted(of_turn.items())
+    )
+    caption = f"Right answers over the whole run: {', '.join(shares)}. Bold lines pool five points."
+    return [Figure("turns", "Answers by turn of the interaction", [chart], caption, full=True)]
+
+
+def _courses(run: RunData, counts: Sequence[SolveCount], order: Sequence[str], title: str) -> Lines:
+    """Return a chart of the share of right answers over steps, a line for each kind."""
+    place = bins(run.steps, MAX_POINTS)
+    series: list[Series] = []
+    kinds = kind_order({count.kind for count in counts}, order)
+    for kind, color in zip(kinds, KIND_COLORS, strict=False):
+        of_bin: dict[float, list[int]] = defaultdict(lambda: [0, 0])
+        for count in counts:
+            if count.kind == kind:
+                total = of_bin[place[count.step].x]
+                total[0] += count.correct
+                total[1] += count.attempts
+        xs, totals, half = list(of_bin), list(of_bin.values()), WINDOW // 2
+        single = [(x, _share([total])) for x, total in of_bin.items()]
+        series.append(Series(kind, finite(single), color, faded=True))
+        pooled = [(x, _share(totals[max(0, i - half) : i + half + 1])) for i, x in enumerate(xs)]
+        series.append(Series(kind, finite(pooled), color, label=kind))
+    return Lines(title, series, "percent", low=0, high=1)
 
 
 def _why_tasks_change(run: RunData) -> str:

@@ -99,8 +99,9 @@ def run_interaction(
         interaction.tell(completions, checks.results())
         seconds += checks.busy_seconds
     rollouts = interaction.rollouts()
-    broken = sum(rollout.verdict is Verdict.INFRA_ERROR for rollout in rollouts)
-    if rollouts and broken == len(rollouts):
+    verdicts = [rollout.verdict for rollout in rollouts if rollout.verdict is not None]
+    broken = verdicts.count(Verdict.INFRA_ERROR)
+    if verdicts and broken == len(verdicts):
         raise InfrastructureError(
             f"the sandbox failed on all {broken} attempts of the step, retries included; "
             "the last checkpoint is intact. Check `redqueen doctor`, then resume"

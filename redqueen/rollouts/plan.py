@@ -15,6 +15,7 @@ from redqueen.types import (
     Completion,
     Judgement,
     Match,
+    Member,
     Messages,
     Proposal,
     Request,
@@ -102,16 +103,19 @@ def posed_tasks(
 def plan_posings(
     posed: Sequence[tuple[Match, Task]],
     matches: Sequence[Match],
-    population: Population,
+    member: Callable[[int], Member],
     environments: Mapping[str, Environment],
 ) -> list[Posing]:
-    """Return every posed task put to the matched student, then to the further ones."""
+    """Return every posed task put to the matched student, then to the further ones.
+
+    `member` finds a member by its id.
+    """
     planned = []
     for root, task in posed:
         prompt = environments[task.environment].prompt(task)
         for match in matches:
             if match.root == root.index:
-                planned.append(Posing(match, task, prompt, population.by_id(match.student)))
+                planned.append(Posing(match, task, prompt, member(match.student)))
     return planned
 
 
@@ -139,6 +143,6 @@ def mixed_groups(rollouts: Sequence[Rollout]) -> int:
     """Return how many groups have right answers and others, failures of ours left out."""
     verdicts: defaultdict[str, set[bool]] = defaultdict(set)
     for rollout in rollouts:
-        if rollout.verdict is not Verdict.INFRA_ERROR:
+        if rollout.verdict not in (None, Verdict.INFRA_ERROR):
             verdicts[rollout.group].add(rollout.verdict is Verdict.CORRECT)
     return sum(len(seen) == 2 for seen in verdicts.values())

@@ -28,14 +28,25 @@ from redqueen.store.records import (
     TaskRate,
     feature_table,
 )
-from redqueen.types import EvolutionEvent, Match, MatchResult, Member, Role, Task, Verdict
+from redqueen.types import (
+    EvolutionEvent,
+    Match,
+    MatchResult,
+    Member,
+    Message,
+    Messages,
+    Role,
+    Task,
+    Verdict,
+)
 
 # Validating a configuration imports its components: a report does without.
 if TYPE_CHECKING:
     from redqueen.config import Config
 
 Record = TypeVar("Record")
-COUNTED = "verdict != 'infra_error'"
+ANSWERS = "verdict != 'infra_error'"
+COUNTED = f"final AND {ANSWERS}"
 CORRECT = "coalesce(sum(verdict = 'correct'), 0) AS correct"
 TASK_COLUMNS = "t.id, t.environment, t.kind, t.payload, t.features"
 
@@ -51,6 +62,16 @@ def task_of(row: sqlite3.Row, author: int | None, step: int) -> Task:
         author=author,
         step=step,
     )
+
+
+def messages_of(text: str) -> Messages:
+    """Return the conversation that is kept as JSON."""
+    return tuple(Message(**turn) for turn in json.loads(text))
+
+
+def verdict_of(row: sqlite3.Row) -> Verdict | None:
+    """Return the verdict of a row of `rollouts`; None: the text is no answer."""
+    return None if row["verdict"] is None else Verdict(row["verdict"])
 
 
 def match_of(row: sqlite3.Row) -> MatchResult:
@@ -234,6 +255,16 @@ class RunReader(Closing):
         )
         return [SolveCount(**row) for row in rows]
 
+    def load_turn_counts(self, after: int = 0) -> list[SolveCount]:
+        """Return correct and counted answers by step and turn, which takes the kind's place."""
+        rows = self.rows(
+            "SELECT step, 'turn ' || (turn + 1) AS kind, sum(verdict = 'correct') AS correct, "
+            f"count(*) AS attempts FROM rollouts WHERE {ANSWERS} AND step > ? "
+            "GROUP BY step, turn ORDER BY 1, 2",
+            (after,),
+        )
+        return [SolveCount(**row) for row in rows]
+
     def load_task_rates(self) -> list[TaskRate]:
         """Return correct and counted attempts at every task of every step, in step order."""
         rows = self.rows(
@@ -249,7 +280,7 @@ class RunReader(Closing):
             "sum(size) AS attempts, sum(malformed) AS malformed, sum(truncated) AS truncated FROM "
             "(SELECT step, sum(verdict = 'correct') AS right, count(*) AS size, "
             "sum(verdict = 'malformed') AS malformed, sum(NOT finished) AS truncated FROM rollouts "
-            f"WHERE {COUNTED} AND step > ? GROUP BY step, compared) GROUP BY step",
+            f"WHERE {ANSWERS} AND step > ? GROUP BY step, compared) GROUP BY step",
             (after,),
         )
         return [GroupCount(**row) for row in rows]
@@ -341,13 +372,27 @@ class RunReader(Closing):
         ]
 
     def load_attempts(self, task_id: str, step: int | None = None) -> list[Attempt]:
-        """Return all attempts at one task (of one step only, if given), in order."""
+        """Return all texts about one task (of one step only, if given), in order."""
         rows = self.rows(
-            "SELECT step, match, student, attempt, text, tokens, verdict, answer, reward "
-            "FROM rollouts WHERE task_id = ? AND step = coalesce(?, step) ORDER BY id",
+            "SELECT step, match, student, attempt, turn, final, text, r.tokens, verdict, answer, "
+            "reward, messages AS conversation "
+            "FROM rollouts r JOIN prompts q ON q.digest = r.prompt "
+            "WHERE task_id = ? AND step = coalesce(?, step) ORDER BY id",
             (task_id, step),
         )
-        return [Attempt(**{**row, "verdict": Verdict(row["verdict"])}) for row in rows]
+        asked = [messages_of(row["conversation"]) for row in rows]
+        task = next((asked[i] for i, row in enumerate(rows) if row["turn"] == 0), ())
+        return [
+            Attempt(
+                **{
+                    **row,
+                    "final": bool(row["final"]),
+                    "verdict": verdict_of(row),
+                    "conversation": messages[len(task) :],
+                }
+            )
+            for row, messages in zip(rows, asked, strict=True)
+        ]
 
     def load_proposals(self, step: int) -> list[ProposalText]:
         """Return all proposals of one step, in order."""

@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from redqueen.types import Completion, Request, Task, Verdict
+from redqueen.types import Completion, Messages, Request, Task, Verdict
 
-BASE, ELICITED, AVERAGE = "base", "elicited", "average"
+BASE, ELICITED, AVERAGE, TEAM = "base", "elicited", "average", "team"
 """Subjects of evaluations that are no members: the base alone, the base with every help that needs
-no training, and the average of all students' updates."""
+no training, the average of all students' updates, and the vote of all students."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationAttempt:
     """One verified attempt of one subject at one task of a suite.
 
-    `subject` is `base`, `elicited`, `member:<id>` or `average`; `mode` is `greedy` or `sampled`.
+    `subject` is `base`, `elicited`, `member:<id>`, `average` or `team`; `mode` is `greedy`,
+    `sampled`, or `vote` for the sampled attempt that a majority elected.
     """
 
     suite: str
@@ -170,11 +171,16 @@ class Attempt:
     match: int
     student: int
     attempt: int
+    turn: int
+    final: bool
     text: str
     tokens: int
-    verdict: Verdict
+    verdict: Verdict | None
+    """None: the text is no answer."""
     answer: str | None
     reward: float | None
+    conversation: Messages = ()
+    """What came between the task and the text, in later turns of an interaction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from redqueen.store.reader import (
     event_of,
     match_of,
     member_of,
+    messages_of,
     task_of,
+    verdict_of,
 )
 from redqueen.store.records import EvaluationAttempt
 from redqueen.types import (
     Completion,
     Judgement,
-    Message,
     Proposal,
     Rejection,
     Request,
@@ -43,14 +44,15 @@ TEXT_COLUMNS = "q.messages, q.token_ids AS prompt_ids"
 
 
 def _request(row: sqlite3.Row) -> Request:
-    messages = tuple(Message(**turn) for turn in json.loads(row["messages"]))
     suppression = None
     if row["suppression"] is not None:
         kept: dict[str, Any] = json.loads(row["suppression"])
         suppression = Suppression(
             kept["share"], kept["seed"], tuple(kept["keep"]), tuple(kept["opening"])
         )
-    return Request(row["slot"], messages, row["seed"], row["temperature"], suppression)
+    return Request(
+        row["slot"], messages_of(row["messages"]), row["seed"], row["temperature"], suppression
+    )
 
 
 def _completion(row: sqlite3.Row) -> Completion:
@@ -97,10 +99,11 @@ def _rollout(row: sqlite3.Row) -> Rollout:
         group=row["compared"],
         request=_request(row),
         completion=_completion(row),
-        verdict=Verdict(row["verdict"]),
+        verdict=verdict_of(row),
         answer=row["answer"],
         partial_score=row["partial_score"],
         turn=row["turn"],
+        final=bool(row["final"]),
         origin=row["origin"],
     )
 
@@ -183,8 +186,10 @@ class Replay:
             exchange=load_exchanges(run, step - 1, step).get(step),
         )  # fmt: skip
 
-    def evaluation(self, suite: str) -> list[EvaluationAttempt]:
-        """Return all attempts of a finished evaluation, in the order they were written."""
+    def evaluation(self, suite: str, going_on: int | None = None) -> list[EvaluationAttempt]:
+        """Return all attempts of a finished evaluation, in the order they were written; or of the
+        one that goes on, of the run's step `going_on`."""
+        which = "NOT x.staged" if going_on is None else f"x.staged AND x.step = {going_on:d}"
         return [
             EvaluationAttempt(
                 suite=suite,
@@ -200,5 +205,5 @@ class Replay:
                 partial_score=row["partial_score"],
                 metrics=json.loads(row["metrics"]),
             )
-            for row in self._texts("evaluations", "NOT x.staged AND x.suite = ?", suite)
+            for row in self._texts("evaluations", f"{which} AND x.suite = ?", suite)
         ]

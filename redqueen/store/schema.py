@@ -133,10 +133,11 @@ CREATE TABLE rollouts (
     task_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     attempt INTEGER NOT NULL,
-    turn INTEGER NOT NULL,
+    turn INTEGER NOT NULL,          -- which text of its attempt
+    final INTEGER NOT NULL,         -- 1: the last answer of its attempt
     compared TEXT NOT NULL,         -- attempts with the same value are compared by the learner
     origin TEXT NOT NULL,           -- node that wrote it, empty: this one
-    verdict TEXT NOT NULL,
+    verdict TEXT,                   -- NULL: no answer (a critique, a summary)
     answer TEXT,
     partial_score REAL,
     reward REAL,                    -- NULL: not trained on
@@ -184,8 +185,8 @@ CREATE TABLE evaluations (
     step INTEGER NOT NULL,          -- the run's step that was measured
     staged INTEGER NOT NULL,        -- 1: of an evaluation that has not ended
     suite TEXT NOT NULL,
-    subject TEXT NOT NULL,          -- 'base', 'elicited', 'average' or 'member:<id>'
-    mode TEXT NOT NULL,             -- 'greedy' or 'sampled'
+    subject TEXT NOT NULL,          -- 'base', 'elicited', 'average', 'team' or 'member:<id>'
+    mode TEXT NOT NULL,             -- 'greedy', 'sampled' or 'vote'
     task_id TEXT NOT NULL REFERENCES tasks,
     attempt INTEGER NOT NULL,
     verdict TEXT NOT NULL,

@@ -268,7 +268,7 @@ def _is_telling(attempts: Sequence[Rollout]) -> bool:
     judged = {(a.verdict, a.partial_score) for a in attempts}
     return (
         len(judged) > 1
-        and all(a.turn == 0 and a.verdict is not Verdict.INFRA_ERROR for a in attempts)
+        and all(a.turn == 0 and a.verdict not in (None, Verdict.INFRA_ERROR) for a in attempts)
         and len({a.request.messages for a in attempts}) == 1
     )
 

@@ -11,6 +11,7 @@ CHECKS = (
     "prompt tokens",
     "validation",
     "verdict",
+    "vote",
     "reward",
     "log-probabilities",
 )

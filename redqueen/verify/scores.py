@@ -46,6 +46,10 @@ class Adapted(Scorer, Protocol):
         """Return the tokens of a prompt."""
         ...
 
+    def leaves_room(self, messages: Messages, new_tokens: int) -> bool:
+        """Return whether the base's context holds a prompt and so many new tokens."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from redqueen.benchmarks.votes import VOTE, votes
 from redqueen.environments.base import (
     Attempt,
     Draft,
@@ -18,7 +19,9 @@ from redqueen.environments.base import (
 from redqueen.learner.assign import assign_rewards
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.collect import verifier_of
+from redqueen.rollouts.interactions.base import Fits
 from redqueen.rollouts.judging import judge_messages, read_quality
+from redqueen.rollouts.replay import key_of, play_again
 from redqueen.screens import hold_back, is_unsafe
 from redqueen.store import ELICITED, EvaluationAttempt, Replay, RowCount, RunStore
 from redqueen.types import (
@@ -126,7 +129,7 @@ def verify_run(
     findings = Findings()
     with RunStore.open(run.directory, read_only=True) as store:
         choice = choose(store.row_counts(), sample, seed)
-        rows = _Rows(Replay(store), environments, run.config, findings)
+        rows = _Rows(Replay(store), environments, run.config, findings, _fits(run))
         scored: list[Scored] = []
         done = 0
         for step in choice.parts("proposals", "rollouts"):
@@ -141,6 +144,7 @@ def verify_run(
         for suite in choice.parts("evaluations"):
             places = choice.of("evaluations", suite)
             attempts = rows.replay.evaluation(suite)
+            rows.votes([(i, attempts[i]) for i in places], attempts)
             scored += rows.evaluations([(i, attempts[i]) for i in places])
             done += len(places)
             on_progress(done, choice.rows)
@@ -148,6 +152,12 @@ def verify_run(
     limit = run.config.learner.max_logprob_mismatch
     mismatch = rescore(run.model, run.directory, scored, limit, findings, on_progress)
     return findings.report(choice.rows, choice.total, mismatch)
+
+
+def _fits(run: OpenedRun) -> Fits:
+    """Return what told the run whether the base's context holds a prompt and an answer to it."""
+    limit = run.config.rollout.solve_tokens
+    return lambda messages: run.model.leaves_room(messages, limit)
 
 
 class _Rows:
@@ -159,8 +169,10 @@ class _Rows:
         environments: Mapping[str, Environment],
         config: "Config",
         findings: Findings,
+        fits: Fits,
     ) -> None:
         self.replay = replay
+        self._fits = fits
         self._environments = environments
         self._spaces = {n: e for n, e in environments.items() if isinstance(e, TaskSpace)}
         self._fallible = {n for n, e in environments.items() if has_fallible_keys(e)}
@@ -173,6 +185,7 @@ class _Rows:
     ) -> None:
         """Assign the rewards of a whole step again, and compare those of the chosen rows."""
         matches = [result.match for result in record.matches]
+        credit = self._config.rollout.interaction.credit
         try:
             again = assign_rewards(
                 matches,
@@ -181,6 +194,7 @@ class _Rows:
                 self._config.learner,
                 record.judgements,
                 self._fallible,
+                credit,
             )
         except KeyError as missing:
             self._findings.compare(f"step {record.step}", "reward", "all", f"no row for {missing}")
@@ -213,7 +227,8 @@ class _Rows:
                 self._findings.skip(why, 2)
                 continue
             shown = tuple(tasks[id_] for id_ in proposal.references)
-            self._prompt(row, proposal.request, space.ask(proposal.kind, shown))
+            asked = space.ask(proposal.kind, shown)
+            self._findings.compare(row, "prompt", proposal.request.messages, asked)
             draft = Draft(
                 proposal.kind, proposal.completion.text, shown, proposal.teacher, record.step
             )
@@ -262,15 +277,29 @@ class _Rows:
             if not missing:
                 task, *shown = (tasks[id_] for id_ in ids)
                 asked = judge_messages(self._environments[task.environment], task, shown)
-                self._prompt(row, request, asked)
+                self._findings.compare(row, "prompt", request.messages, asked)
             quality = read_quality(completion.text)
             self._findings.compare(row, "reward", judgement.quality, quality)
         return scored
 
     def rollouts(self, chosen: Sequence[tuple[int, Rollout]], record: StepRecord) -> list[Scored]:
-        """Put the tasks and verify the attempts again."""
-        tasks = self.replay.tasks({rollout.task_id for _, rollout in chosen})
-        attempts, scored, past = [], [], _past(record)
+        """Play the step's interaction and verify the answers again."""
+        tasks = self.replay.tasks({rollout.task_id for rollout in record.rollouts})
+        turns = play_again(
+            self._config.rollout.interaction,
+            [result.match for result in record.matches],
+            [rollout for rollout in record.rollouts if not rollout.origin],
+            tasks,
+            {member.id: member for member in record.members},
+            self._environments,
+            self._config.seed,
+            self._fits,
+        )
+        for key in turns.keys() - {key_of(rollout) for rollout in record.rollouts}:
+            where = "match {}, task {}, attempt {}, turn {}".format(*key)
+            self._findings.differ(f"step {record.step}", "prompt", "no rollout", where)
+        attempts: list[tuple[str, Rollout, Task | None, Messages | None]] = []
+        scored, past = [], _past(record)
         for number, rollout in chosen:
             row = f"step {rollout.step}, rollout {number}"
             if rollout.origin:
@@ -281,7 +310,9 @@ class _Rows:
                         row, rollout.request, rollout.completion, past.get(rollout.student)
                     )
                 )
-            attempts.append((row, rollout, tasks.get(rollout.task_id), rollout.turn))
+            turn = turns.get(key_of(rollout))
+            asked = turn.request.messages if turn else None
+            attempts.append((row, rollout, tasks.get(rollout.task_id), asked))
         self._attempts(attempts)
         return scored
 
@@ -296,15 +327,39 @@ class _Rows:
             scored.append(
                 self._scored(row, attempt.request, attempt.completion, temperature=temperature)
             )
-            attempts.append((row, attempt, tasks.get(attempt.task_id), 0))
+            task = tasks.get(attempt.task_id)
+            attempts.append((row, attempt, task, self._put(attempt, task)))
         self._attempts(attempts)
         return scored
 
-    def _attempts(
-        self, rows: Sequence[tuple[str, Rollout | EvaluationAttempt, Task | None, int]]
+    def votes(
+        self,
+        chosen: Sequence[tuple[int, EvaluationAttempt]],
+        attempts: Sequence[EvaluationAttempt],
     ) -> None:
+        """Count the votes of a suite again."""
+        again = {(row.subject, row.task_id): row for row in votes(attempts)}
+        for number, row in chosen:
+            if row.mode == VOTE:
+                name = f"suite {row.suite}, attempt {number}"
+                elected = again.get((row.subject, row.task_id))
+                text = elected and elected.completion.text
+                self._findings.compare(name, "vote", row.completion.text, text)
+
+    def _put(self, attempt: EvaluationAttempt, task: Task | None) -> Messages | None:
+        """Return the prompt of an evaluation; None if its task or its environment is missing."""
+        if task is None or task.environment not in self._environments:
+            return None
+        environment = self._environments[task.environment]
+        helped = attempt.subject == ELICITED
+        return elicit(environment, task).messages if helped else environment.prompt(task)
+
+    def _attempts(
+        self, rows: Sequence[tuple[str, Rollout | EvaluationAttempt, Task | None, Messages | None]]
+    ) -> None:
+        """Compare prompts, and verify answers again."""
         again = []
-        for row, attempt, task, turn in rows:
+        for row, attempt, task, asked in rows:
             if task is None or task.environment not in self._environments:
                 why = (
                     "its task is missing"
@@ -313,26 +368,21 @@ class _Rows:
                 )
                 self._findings.skip(why, 2)
                 continue
-            if turn:
-                self._findings.skip("prompts of later turns depend on the interaction")
-            else:
-                environment = self._environments[task.environment]
-                helped = isinstance(attempt, EvaluationAttempt) and attempt.subject == ELICITED
-                asked = elicit(environment, task).messages if helped else environment.prompt(task)
-                self._prompt(row, attempt.request, asked)
-            again.append((row, attempt, Attempt(task, attempt.completion.text)))
+            self._findings.compare(
+                row, "prompt", attempt.request.messages, asked or "a text that nothing asks for"
+            )
+            if attempt.verdict is not None:
+                again.append((row, attempt, Attempt(task, attempt.completion.text)))
         verified = self._verify([item for _, _, item in again])
         for (row, attempt, _), now in zip(again, verified, strict=True):
             if Verdict.INFRA_ERROR in (attempt.verdict, now.verdict):
                 self._findings.skip("the checker failed on an attempt, then or now")
                 continue
+            assert attempt.verdict is not None  # the others were left out above
             stored = (attempt.verdict.value, attempt.answer, attempt.partial_score)
             self._findings.compare(
                 row, "verdict", stored, (now.verdict.value, now.answer, now.partial_score)
             )
-
-    def _prompt(self, row: str, request: Request, again: Messages) -> None:
-        self._findings.compare(row, "prompt", request.messages, again)
 
     def _scored(
         self,

@@ -13,7 +13,7 @@ from redqueen.formatting import plural
 from redqueen.report.follow import FollowedRun
 from redqueen.report.progress import progress_text
 from redqueen.report.queries import choose_attempts, pick, results_of
-from redqueen.report.samples import VERDICTS, clip
+from redqueen.report.samples import NO_ANSWER, VERDICTS, clip
 from redqueen.report.terminal import brief_table, signs_table
 from redqueen.store import RunReader
 
@@ -43,7 +43,9 @@ def _task(run: RunReader) -> Text:
     for value in [*outcome.task.payload.values()][:2]:
         text.append(f"{clip(str(value), 300)}\n", "dim")
     for attempt in choose_attempts(run.load_attempts(outcome.task.id, outcome.step)):
-        text.append(f"{VERDICTS[attempt.verdict.value]}, student #{attempt.student}: ", "bold")
+        text.append(
+            f"{VERDICTS[attempt.verdict or NO_ANSWER]}, student #{attempt.student}: ", "bold"
+        )
         text.append(f"{clip(' '.join(attempt.text.split()), 240)}\n")
     return text
 

@@ -97,7 +97,7 @@ class TwoRounds:
         if len(self.told) == 2:
             return []
         return [
-            Turn(request, task)
+            Turn(request, task, (0, "t", request.seed, len(self.told)))
             for task, count in rounds[len(self.told)]
             for request in requests(count)
         ]

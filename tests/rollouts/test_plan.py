@@ -124,7 +124,7 @@ def test_attempts_of_the_matched_student_come_first_and_seeds_differ() -> None:
     proposals = [Proposal(1, m, 0, "a", (), asked, DONE, outcome) for m, outcome in outcomes]
     posed = posed_tasks(matches, proposals, [])
     assert [(match.index, item.id) for match, item in posed] == [(0, "t0"), (1, "t1"), (1, "t0")]
-    posings = plan_posings(posed, matches, population, {"words": Words()})
+    posings = plan_posings(posed, matches, population.by_id, {"words": Words()})
     assert len(posings) == 3 * 3
     for start, (root, item) in zip(range(0, 9, 3), posed, strict=True):
         group = posings[start : start + 3]
@@ -150,7 +150,7 @@ def test_a_further_student_changes_nothing_for_the_matched_one() -> None:
         matches = matches_of(config, step=4, seed=9)
         posed = [(match, task("t0")) for match in matches[:3]]
         population = Population.founders(config.population)
-        posings = plan_posings(posed, matches, population, {"words": Words()})
+        posings = plan_posings(posed, matches, population.by_id, {"words": Words()})
         turns = Independent().begin(posings, 2, 4, 0).ask()
         plans.append(
             [turn for posing, pair in zip(posings, pairs(turns), strict=True)
@@ -167,7 +167,7 @@ def test_independent_attempts_are_one_round_and_make_a_rollout_each() -> None:
     config = build_config({"population": {"teachers": 1, "students": 1}, "rollout": {"matches": 1}})
     (match,) = matches_of(config)
     population = Population.founders(config.population)
-    posings = plan_posings([(match, task("t0"))], [match], population, {"words": Words()})
+    posings = plan_posings([(match, task("t0"))], [match], population.by_id, {"words": Words()})
     interaction = Independent().begin(posings, 2, 1, 0)
     turns = interaction.ask()
     verdicts = [Verification(Verdict.CORRECT, "7"), Verification(Verdict.WRONG, "8", 0.5)]

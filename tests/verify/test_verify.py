@@ -14,9 +14,11 @@ import torch
 from pydantic import BaseModel
 from rich.console import Console
 
+from redqueen.benchmarks.votes import votes
 from redqueen.environments.base import Attempt, Draft, Verification
 from redqueen.learner.assign import assign_rewards
 from redqueen.learner.teacher_rewards import OneMinus
+from redqueen.rollouts.interactions.independent import Independent
 from redqueen.store import EvaluationAttempt, RunStore, save_checkpoint
 from redqueen.types import (
     Completion,
@@ -44,8 +46,9 @@ LEARNER = SimpleNamespace(
     teacher=SimpleNamespace(invalid_reward=-0.5, reward=OneMinus()),
     max_logprob_mismatch=LIMIT,
 )
+ROLLOUT = SimpleNamespace(temperature=1.0, solve_tokens=8, interaction=Independent())
 CONFIG = SimpleNamespace(
-    learner=LEARNER, rollout=SimpleNamespace(temperature=1.0), safety=SimpleNamespace(screens=())
+    learner=LEARNER, rollout=ROLLOUT, safety=SimpleNamespace(screens=()), seed=0
 )
 
 
@@ -255,6 +258,29 @@ def test_a_changed_prompt_is_named(run: Opened) -> None:
     changed = {(d.row, d.check) for d in report.differences}
     rows = {f"step 3, rollout {number}" for number in range(3)}
     assert changed == {(row, check) for row in rows for check in ("prompt", "prompt tokens")}
+
+
+def test_votes_are_counted_again(run: Opened) -> None:
+    task = make_task(80, 1)
+    asked = Request(None, Sums().prompt(task), 4)
+    rows = []
+    for number, text in enumerate(("82", "81", "81")):
+        said = Sums().verify([Attempt(task, text)])[0]
+        rows.append(
+            EvaluationAttempt(
+                "polled", "base", "sampled", task.id, number, 1.0, asked,
+                write(None, asked.messages, text, 3), said.verdict, said.answer, said.partial_score,
+            )
+        )  # fmt: skip
+    with RunStore.open(run.directory) as store:
+        store.write_evaluation([*rows, *votes(rows)], [task], step=3)
+    report = verify_run(run, {"sums": Sums()})
+    assert report.agrees, report.differences
+    assert report.checks["vote"].checked == 1
+    change(run, "UPDATE evaluations SET text = '82', answer = '82', verdict = 'wrong', "
+           "partial_score = 0.0 WHERE mode = 'vote'")  # fmt: skip
+    differences = verify_run(run, {"sums": Sums()}).differences
+    assert {difference.check for difference in differences} == {"vote"}
 
 
 def test_log_probabilities_off_by_a_little_are_a_versions_fault(run: Opened) -> None:

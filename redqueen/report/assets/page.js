@@ -65,7 +65,8 @@ function heat(part) {
 const pairs = (lines) => el("dl", {}, lines.map(([title, text]) => [el("dt", {}, title), el("dd", {}, el("pre", {}, text))]));
 
 const attempt = (a) => el("div", { class: "attempt" },
-  el("div", { class: "who" }, el("b", { class: `verdict ${a.verdict}` }, a.title), ` ${a.who}`), el("pre", {}, a.text),
+  el("div", { class: "who" }, el("b", { class: `verdict ${a.verdict}` }, a.title), ` ${a.who}`),
+  a.before.length > 0 && el("details", {}, el("summary", {}, "What came before"), pairs(a.before)), el("pre", {}, a.text),
   a.answer != null && el("p", {}, "answer read: ", el("code", {}, a.answer)));
 
 const card = (head, about, payload, attempts) => el("article", {}, el("header", {}, el("b", {}, head), ` ${about}`),

@@ -1,12 +1,22 @@
 """How tasks become rollouts: an interaction asks for texts and is told them, round by round."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from redqueen.config.component import Component
 from redqueen.environments.base import Verification
 from redqueen.types import Completion, Match, Member, Messages, Request, Rollout, Task
+
+Key = tuple[int, str, int, int]
+"""What tells a text of a step from all others: match, task id, attempt, turn."""
+Fits = Callable[[Messages], bool]
+"""Whether a prompt leaves room for an answer."""
+
+
+def everything_fits(messages: Messages) -> bool:
+    """A `Fits` that refuses nothing."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +36,16 @@ class Turn:
     request: Request
     task: Task | None
     """None: this text is not an answer and has no verdict."""
+    key: Key
+    """Of the rollout that comes of it."""
 
 
 class Interaction(Protocol):
-    """All posings of a step on their way to rollouts. Batches stay large: no asyncio."""
+    """All posings of a step on their way to rollouts. Batches stay large: no asyncio.
+
+    What it asks for follows from what `begin` was given and from what it was told:
+    `redqueen verify` plays it again with the stored texts, and compares the prompts.
+    """
 
     def ask(self) -> list[Turn]:
         """Return the texts that are wanted next; none: the interaction is over."""
@@ -42,13 +58,46 @@ class Interaction(Protocol):
         ...
 
     def rollouts(self) -> list[Rollout]:
-        """Return all rollouts, once `ask` has returned none."""
+        """Return a rollout for each text, once `ask` has returned none."""
         ...
 
 
 class InteractionConfig(Component):
     """Base of what a config names as an interaction: its keys, and how a step begins one."""
 
-    def begin(self, posings: Sequence[Posing], attempts: int, step: int, seed: int) -> Interaction:
-        """Return the interaction for one step; `attempts` is G, and draws derive from `seed`."""
+    least_students: ClassVar[int] = 1
+    """Students that a task must go to, at least."""
+
+    def begin(
+        self,
+        posings: Sequence[Posing],
+        attempts: int,
+        step: int,
+        seed: int,
+        fits: Fits = everything_fits,
+    ) -> Interaction:
+        """Return the interaction for one step; `attempts` is G, and draws derive from `seed`.
+
+        All posings of a task in a match and those that share it follow each other.
+        """
         raise NotImplementedError
+
+    def evaluation_votes(self) -> int:
+        """Return how many sampled attempts an evaluation puts to the vote; 0: no vote."""
+        return 0
+
+    def texts_to_compare(self) -> int:
+        """Return how many first answers of each student the others are to score in a step."""
+        return 0
+
+    def credit(
+        self,
+        matches: Sequence[Match],
+        rollouts: Sequence[Rollout],
+        values: Sequence[float | None],
+    ) -> list[float | None]:
+        """Return the reward of each rollout of a step; None: it is not trained on.
+
+        `values` are what the verdicts alone are worth; None: no verdict, or a failure of ours.
+        """
+        return list(values)
