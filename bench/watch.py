@@ -25,9 +25,7 @@ import psutil
 from redqueen.config import build_config
 from redqueen.report import write_report
 from redqueen.store import RunStore
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from made_up_run import DESCRIPTIONS, Fabricator, evaluation, suite_task
+from tests.made_up_run import DESCRIPTIONS, Fabricator, evaluation, suite_task
 
 TICKS = 20
 ATTEMPTS = 250

@@ -69,7 +69,9 @@ def program(rng: np.random.Generator, size: int) -> str:
     return "\n".join([*lines, "    return a, b"])
 
 
-def make_task(rng: np.random.Generator, step: int, steps: int, kind: str, author: int, n: int):
+def make_task(
+    rng: np.random.Generator, step: int, steps: int, kind: str, author: int, n: int
+) -> Task:
     hard = step / max(steps, 1)
     size = 1 + int(rng.poisson(1.5 + 3 * hard))
     code = program(rng, size)
@@ -200,7 +202,7 @@ class Fabricator:
 
     def diversity(self, step: int) -> dict[str, float]:
         """No draws: the rest of the run stays as it was."""
-        metrics = {}
+        metrics: dict[str, float] = {}
         for role in Role:
             count = len(self.of(role))
             if count > 1:
