@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
     status = command("status", "Say how far a run is, and whether it works.")
     _run_argument(status)
+    _json_argument(status)
 
     review = command("review", "List the proposals that screens held back (docs/safety.md).")
     _run_argument(review)
@@ -119,6 +120,10 @@ def _run_argument(command: argparse.ArgumentParser, **more: Any) -> None:
     action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
 
 
+def _json_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="for a script, on standard output")
+
+
 def _moved_base(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--policy.base", dest="base", metavar="DIR", help="where the run's base is now, if it moved"
@@ -140,6 +145,7 @@ def _verify_arguments(verify: argparse.ArgumentParser) -> None:
     verify.add_argument("--all", action="store_true", help="every row, not a sample")
     verify.add_argument("--files", metavar="DIR", help="grade benchmarks again, from these files")
     verify.add_argument("--rows", type=_positive, default=200, help="rows of a sample; default 200")
+    _json_argument(verify)
     _moved_base(verify)
 
 
@@ -169,6 +175,7 @@ def _measure_arguments(measure: argparse.ArgumentParser) -> None:
         help="what to measure on; can be given several times; default: the run's eval.suites",
     )
     measure.add_argument("--tasks", type=_positive, help="number of tasks of each suite")
+    _json_argument(measure)
     measure.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
     measure.add_argument(
         "--average", action="store_true", help="measure the average of all students too"

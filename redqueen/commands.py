@@ -1,12 +1,14 @@
 """What each command of the command line does. Returns are exit statuses."""
 
 import argparse
+import json
 import shlex
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redqueen.errors import ConfigError
 from redqueen.formatting import duration
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from redqueen.compare import Study
     from redqueen.open_run import OpenRun
     from redqueen.trainer import Trainer
+
+
+def _print_json(value: Any) -> None:
+    """Print plain values for another program."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def _free_directory(name: str) -> Path:
@@ -95,17 +102,21 @@ def _evaluate_benchmarks(args: argparse.Namespace) -> int:
     return 0
 
 
-def _finish(directory: Path) -> int:
+def _finish(directory: Path, as_json: bool = False) -> int:
+    """Show a run's results, tell its trackers, write the page."""
     from rich.console import Console
 
     from redqueen.evaluation import tell_results
-    from redqueen.report import print_results, write_report
+    from redqueen.report import print_results, result_values, write_report
     from redqueen.store import RunStore
 
-    print()
     with RunStore.open(directory, read_only=True) as store:
-        print_results(store, Console(highlight=False))
         tell_results(store)
+        if as_json:
+            _print_json(result_values(store))
+            return 0
+        print()
+        print_results(store, Console(highlight=False))
     print(f"\nReport: {write_report(directory)}")
     print(f"An adapter for other tools: {shlex.join(['redqueen', 'export', str(directory)])}")
     return 0
@@ -126,7 +137,7 @@ def evaluate(args: argparse.Namespace) -> int:
         args.tasks or plan.tasks,
         args.samples or plan.samples,
     )
-    return _finish(args.run)
+    return _finish(args.run, args.json)
 
 
 def write_page(args: argparse.Namespace) -> int:
@@ -154,11 +165,14 @@ def status(args: argparse.Namespace) -> int:
     """Say whether a run works."""
     from rich.console import Console
 
-    from redqueen.report import print_status
+    from redqueen.report import print_status, status_values
     from redqueen.store import RunStore
 
     with RunStore.open(args.run, read_only=True) as run:
-        print_status(run, Console(highlight=False))
+        if args.json:
+            _print_json(status_values(run))
+        else:
+            print_status(run, Console(highlight=False))
     return 0
 
 
@@ -209,7 +223,7 @@ def verify_rows(args: argparse.Namespace) -> int:
     from redqueen.store import RunStore
     from redqueen.verify import print_verification, verify_run
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=args.json)
     run = open_run(args.run, args.base)
     benchmarks = build.benchmarks_of(run.config)
     if args.files is not None:
@@ -220,7 +234,10 @@ def verify_rows(args: argparse.Namespace) -> int:
         counting(console, "rows") as counter,
     ):
         report = verify_run(run, environments, None if args.all else args.rows, counter)
-    print_verification(report, console)
+    if args.json:
+        _print_json({"agrees": report.agrees, **asdict(report)})
+    else:
+        print_verification(report, console)
     return 0 if report.agrees else 1
 
 
