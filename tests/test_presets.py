@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
@@ -18,6 +17,7 @@ from redqueen.cli import main
 from redqueen.config import Config, load_config
 from redqueen.errors import ConfigError
 from redqueen.store import RunStore
+from tests.drawn import figures, page_data
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 DIFFERENCES: dict[str, dict[str, Any]] = {
@@ -222,7 +222,7 @@ def test_lines_eval_report_and_export_without_teachers(
     assert ("student #0" if name == "azr" else "population mean") in capsys.readouterr().out
     assert main(["report", str(run)]) == 0
     page = (run / "report.html").read_text(encoding="utf-8")
-    ElementTree.fromstring(page.removeprefix("<!DOCTYPE html>"))
+    assert figures(page_data(page))
     assert who in page
     assert "are not rated" in page
     assert ("from the stream" in page) == ("Nobody teaches here" in page) == (name == "rlvr")
