@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def of_tasks(rollouts: Sequence[Rollout], tasks: Sequence[Task]) -> Iterator[lis
 
 def compare(
     work: Work, tasks: Sequence[Task], rounds: int, agents: int, seed: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The figures of a debate and of a vote at its tokens."""
     debates = list(of_tasks(work.play(Debate(rounds=rounds), tasks, 1, agents, seed), tasks))
     budgets = [sum(len(r.completion.token_ids) for r in texts) for texts in debates]
@@ -167,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         figures = compare(work, tasks, args.rounds, args.agents, args.seed)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(figures | {"base": args.base}, indent=2) + "\n")
-    for name, (share, low, high) in figures["accuracy"].items():  # type: ignore[attr-defined]
+    for name, (share, low, high) in figures["accuracy"].items():
         print(f"{name}: {100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f})")
     print(json.dumps({k: v for k, v in figures.items() if k != "accuracy"}, indent=2))
     return 0

@@ -112,12 +112,12 @@ def _config_argument(command: argparse.ArgumentParser) -> None:
     action = command.add_argument(
         "config", nargs="?", type=Path, help="a TOML file; default: all defaults"
     )
-    action.complete = shtab.FILE  # type: ignore[attr-defined]
+    action.complete = shtab.FILE  # type: ignore[attr-defined]  # where shtab looks for it
 
 
 def _run_argument(command: argparse.ArgumentParser, **more: Any) -> None:
     action = command.add_argument("run", type=Path, **more)
-    action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # the same
 
 
 def _json_argument(command: argparse.ArgumentParser) -> None:
