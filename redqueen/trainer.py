@@ -173,9 +173,7 @@ class Trainer(Closing):
                 matches, proposals, rollouts, config.learner, played.judgements,
                 self.worlds.fallible, credit,
             )  # fmt: skip
-            # Attempts at a disputed key say nothing about who is better.
-            roots = {match.index: match.root for match in matches}
-            rated = [r for r in rollouts if (roots[r.match], r.task_id) not in rewards.disputed]
+            rated = _rated(matches, rollouts, rewards)
             results = match_results(self.ratings, self.population, matches, proposals, rated)
             likelihood = self._likelihood(matches, rollouts)
             update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
@@ -483,3 +481,12 @@ class Trainer(Closing):
         )
         clock.add("beside/verify", seconds)
         return tuple(rollouts)
+
+
+def _rated(
+    matches: Sequence[Match], rollouts: Sequence[Rollout], rewards: Rewards
+) -> list[Rollout]:
+    """Return the attempts that ratings go by: those at a disputed key say nothing about who is
+    better."""
+    roots = {match.index: match.root for match in matches}
+    return [r for r in rollouts if (roots[r.match], r.task_id) not in rewards.disputed]
