@@ -36,6 +36,9 @@ METRICS = (
     Metric("entropy", "nats/token", "of the sampling policy, by its own tokens"),
     Metric("approx_kl", "nats/token", "from the sampling policy to the updated one, k3 estimate"),
     Metric("base_kl", "nats/token", "from policy to base, k3 estimate; 0 without a penalty"),
+    Metric("importance_weight", "", "mean of the truncated importance weights; "
+           "learner.importance_cap"),
+    Metric("importance_truncated", "share", "tokens whose importance weight the cap holds back"),
     Metric("clip_fraction", "share", "tokens whose ratio the clip holds back"),
     Metric("logprob_mismatch", "nats/token", "mean difference of log-probabilities at sampling and "
            "at learning, before the update"),

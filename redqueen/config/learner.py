@@ -2,13 +2,19 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from redqueen.config.component import Of
 from redqueen.config.section import Section
 from redqueen.types import Role
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _zero_or_more_than_one(value: float) -> float:
+    if value != 0 and not value >= 1:
+        raise ValueError("should be 0, or at least 1")
+    return value
 
 
 class StudentConfig(Section):
@@ -67,6 +73,10 @@ class LearnerConfig(Section):
     """The probability ratio is clipped above at 1 plus this."""
     kl_coefficient: float = Field(0.0, ge=0)
     """Weight of the KL penalty to the base."""
+    importance_cap: Annotated[float, AfterValidator(_zero_or_more_than_one)] = 0.0
+    """Truncated importance weights for an engine whose numerics differ from the learner's: a token
+    weighs its probability at learning over that at sampling, at most this; 0: no weights. 2 is
+    usual."""
     loss_norm: Literal["token", "sequence"] = "token"
     """Average over all tokens of a member, or first within each sequence."""
     max_logprob_mismatch: float = Field(0.05, gt=0)

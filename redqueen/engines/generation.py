@@ -5,7 +5,7 @@ inverting the cumulative distribution, so its neighbours change it by rounding a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from redqueen.models.loading import Base
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.routing import Router
 from redqueen.models.suppression import Suppressor
-from redqueen.types import Completion, Request, Suppression
+from redqueen.types import Completion, Request
 
 
 def draw(
@@ -58,6 +58,37 @@ def draw(
     return token_R, logprobs_RV.gather(1, token_R[:, None])[:, 0]
 
 
+class Draws:
+    """The draws of R texts: each has uniforms, a temperature and forbidden tokens of its own."""
+
+    def __init__(
+        self, base: Base, requests: Sequence[Request], sampling: Sampling, device: torch.device
+    ) -> None:
+        """`device` is where the logits will lie."""
+        self.device = device
+        self._base = replace(base, device=device)
+        self._sampling = sampling
+        count = sampling.max_new_tokens
+        uniform_RT = np.stack([np.random.default_rng(r.seed).random(count) for r in requests])
+        self._uniform_RT = torch.from_numpy(uniform_RT).to(device)
+        self._temperature_R = _temperatures(requests, sampling, device)
+        self._suppressions = [request.suppression for request in requests]
+        self._suppressor: Suppressor | None = None
+
+    def __call__(
+        self, logits_HV: Tensor, row_H: Tensor, step: int | Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return `draw` for these of the rows; `step` counts the tokens that they have."""
+        if any(self._suppressions):
+            if self._suppressor is None:
+                vocabulary = logits_HV.shape[-1]
+                self._suppressor = Suppressor(self._base, self._suppressions, vocabulary)
+            first_H = (torch.as_tensor(step, device=self.device) == 0).expand_as(row_H)
+            logits_HV = self._suppressor(logits_HV, row_H, first_H)
+        temperature_H = None if self._temperature_R is None else self._temperature_R[row_H]
+        return draw(logits_HV, self._uniform_RT[row_H, step], self._sampling, temperature_H)
+
+
 _OnEnded = Callable[[Sequence[int], Sequence[Sequence[int]], Sequence[Sequence[float]]], None]
 """Receives rows that have just ended, their tokens and log-probabilities."""
 
@@ -66,36 +97,27 @@ def _write(
     base: Base,
     router: Router,
     written: Rows,
-    uniform_RT: Tensor,
+    draws: Draws,
     limit_R: Tensor,
-    temperature_R: Tensor | None,
-    suppressions: Sequence[Suppression | None],
-    sampling: Sampling,
+    max_new_tokens: int,
     on_ended: _OnEnded,
 ) -> None:
     """Sample until every row has ended. H rows are still there, E have just ended, K stay."""
     rows, device = len(written.slots), base.device
-    tokens_RT = torch.zeros(rows, sampling.max_new_tokens, dtype=torch.long, device=device)
-    logprobs_RT = torch.zeros(rows, sampling.max_new_tokens, device=device)
+    tokens_RT = torch.zeros(rows, max_new_tokens, dtype=torch.long, device=device)
+    logprobs_RT = torch.zeros(rows, max_new_tokens, device=device)
     eos = torch.tensor(sorted(base.eos_ids), dtype=torch.long, device=device)
     here_R = torch.arange(rows, device=device)
     logits_RV, token_R = written.prefill(router), here_R
-    suppressor = Suppressor.of(base, suppressions, logits_RV.shape[-1])
     step = 0
     while True:
-        temperature_H = None if temperature_R is None else temperature_R[here_R]
         limit_H, alive_R = limit_R[here_R], torch.ones_like(here_R, dtype=torch.bool)
         alive = len(here_R)
         with written.route(router) as route:
             if step:
                 logits_RV = written.decode(token_R, route)
             while True:
-                if suppressor is not None:
-                    first_H = torch.full_like(here_R, step == 0, dtype=torch.bool)
-                    logits_RV = suppressor(logits_RV, here_R, first_H)
-                token_R, logprob_R = draw(
-                    logits_RV, uniform_RT[here_R, step], sampling, temperature_H
-                )
+                token_R, logprob_R = draws(logits_RV, here_R, step)
                 tokens_RT[here_R, step] = token_R
                 logprobs_RT[here_R, step] = logprob_R
                 step += 1
@@ -165,6 +187,20 @@ class WriteBatch:
     """Of the adapters that write each."""
     sampling: Sampling
 
+    def completion(
+        self, base: Base, row: int, ids: Sequence[int], logprobs: Sequence[float]
+    ) -> Completion:
+        """Return what a row has become."""
+        return Completion(
+            slot=self.requests[row].slot,
+            prompt_ids=self.prompts[row],
+            token_ids=tuple(ids),
+            logprobs=tuple(logprobs),
+            text=base.decode(ids),
+            finished=ids[-1] in base.eos_ids,
+            version=self.versions[row],
+        )
+
 
 class Versions:
     """The version that each slot's adapter has, as the engine was last told."""
@@ -218,7 +254,6 @@ def write(
 ) -> None:
     """Complete all requests of a batch; `on_finished` receives them by their numbers."""
     sampling, requests = batch.sampling, batch.requests
-    uniform = [np.random.default_rng(r.seed).random(sampling.max_new_tokens) for r in requests]
     slots = [request.slot for request in requests]
 
     def on_ended(
@@ -226,15 +261,7 @@ def write(
     ) -> None:
         on_finished(
             {
-                batch.numbers[row]: Completion(
-                    slot=slots[row],
-                    prompt_ids=batch.prompts[row],
-                    token_ids=tuple(ids),
-                    logprobs=tuple(values),
-                    text=base.decode(ids),
-                    finished=ids[-1] in base.eos_ids,
-                    version=batch.versions[row],
-                )
+                batch.numbers[row]: batch.completion(base, row, ids, values)
                 for row, ids, values in zip(rows, tokens, logprobs, strict=True)
             }
         )
@@ -243,10 +270,8 @@ def write(
         base,
         router,
         make_rows(base, slots, batch.prompts, sampling.max_new_tokens),
-        torch.from_numpy(np.stack(uniform)).to(base.device),
+        Draws(base, requests, sampling, base.device),
         torch.tensor(batch.limits, device=base.device),
-        _temperatures(requests, sampling, base.device),
-        [request.suppression for request in requests],
-        sampling,
+        sampling.max_new_tokens,
         on_ended,
     )

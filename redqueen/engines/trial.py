@@ -26,11 +26,11 @@ _B_SCALE = 0.02
 
 
 @contextmanager
-def _tried_adapter(model: PopulationModel) -> Iterator[None]:
+def tried_adapter(model: PopulationModel, scale: float = _B_SCALE) -> Iterator[None]:
     """Inside the block the first slot holds an adapter that changes what the base says."""
     before = model.adapters.get(0)
     tried = {
-        name: (a, torch.randn(b.shape, generator=torch_rng(0, "trial", name)).to(b) * _B_SCALE)
+        name: (a, torch.randn(b.shape, generator=torch_rng(0, "trial", name)).to(b) * scale)
         for name, (a, b) in before.items()
     }
     model.adapters.set(0, tried)
@@ -151,7 +151,7 @@ def try_base(model: PopulationModel, make: MakeRows = make_rows) -> None:
     if _PROMPT not in model.render(user(_PROMPT)):
         raise ConfigError(f"{where}: its chat template leaves out what a user writes")
     try:
-        with _tried_adapter(model):
+        with tried_adapter(model):
             errors = _worst(model, make)
     except ConfigError:
         raise

@@ -4,6 +4,7 @@ Shapes: B sequences, T tokens (padded). Each member's loss is normalised by its 
 sequences, so that it does not depend on who else is in the batch.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -52,6 +53,10 @@ class Loss(NamedTuple):
     """Sum of the k3 estimate of KL(sampling policy || current policy)."""
     base_kl_B: Tensor
     """Sum of the k3 estimate of KL(current policy || base); 0 without the base."""
+    importance_B: Tensor
+    """Sum of the importance weights; 0 without a proximal policy."""
+    truncated_B: Tensor
+    """Tokens whose importance weight the cap holds back."""
 
 
 def policy_loss(
@@ -65,25 +70,42 @@ def policy_loss(
     clip_high: float,
     base_logprobs_BT: Tensor | None = None,
     kl_coefficient: float = 0.0,
+    proximal_logprobs_BT: Tensor | None = None,
+    importance_cap: float = math.inf,
 ) -> Loss:
     """Return PPO's clipped surrogate (arXiv 1707.06347, equation 7), plus a KL to the base.
 
     With ratio q = exp(log p - log p_old), a token costs -min(q a, clip(q, 1 - low, 1 + high) a),
     plus `kl_coefficient` times the k3 estimate exp(d) - d - 1, d = log p_base - log p (Schulman,
     "Approximating KL divergence", 2020). Values where the mask is False are never read.
+
+    An engine with other numerics than the learner's samples from another policy than the one that
+    is differentiated. `proximal_logprobs_BT` are then the learner's for the adapters that sampled:
+    the ratio is to these, and the policy term of a token weighs min(exp(log p_proximal - log
+    p_old), `importance_cap`), a truncated importance weight (decoupled objective, Hilton et
+    al., arXiv 2110.00641; Ionides, "Truncated importance sampling", 2008).
     """
     mask_BT = mask_BT.bool()
+
+    def log_ratio(above_BT: Tensor, below_BT: Tensor) -> Tensor:
+        difference_BT = torch.where(mask_BT, above_BT - below_BT, 0.0)
+        return difference_BT.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+
     change_BT = torch.where(mask_BT, logprobs_BT - old_logprobs_BT, 0.0)
-    log_ratio_BT = change_BT.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+    start_BT = old_logprobs_BT if proximal_logprobs_BT is None else proximal_logprobs_BT
+    log_ratio_BT = log_ratio(logprobs_BT, start_BT)
     ratio_BT = log_ratio_BT.exp()
     advantages_B1 = advantages_B[:, None]
     free_BT = ratio_BT * advantages_B1
     held_BT = ratio_BT.clamp(1.0 - clip_low, 1.0 + clip_high) * advantages_B1
     cost_BT = -torch.minimum(free_BT, held_BT)
+    weight_BT = torch.zeros_like(ratio_BT)
+    if proximal_logprobs_BT is not None:
+        weight_BT = log_ratio(proximal_logprobs_BT, old_logprobs_BT).exp()
+        cost_BT = cost_BT * weight_BT.clamp(max=importance_cap)
     base_kl_BT = torch.zeros_like(ratio_BT)
     if base_logprobs_BT is not None:
-        distance_BT = torch.where(mask_BT, base_logprobs_BT - logprobs_BT, 0.0)
-        distance_BT = distance_BT.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+        distance_BT = log_ratio(base_logprobs_BT, logprobs_BT)
         base_kl_BT = distance_BT.expm1() - distance_BT
         cost_BT = cost_BT + kl_coefficient * base_kl_BT
     sequence_loss_B = (cost_BT * mask_BT).sum(1) * weights_B
@@ -97,4 +119,6 @@ def policy_loss(
             clipped_B=((held_BT < free_BT) & mask_BT).sum(1).to(ratio_BT.dtype),
             kl_B=(kl_BT * mask_BT).sum(1),
             base_kl_B=(base_kl_BT * mask_BT).sum(1),
+            importance_B=(weight_BT.clamp(max=importance_cap) * mask_BT).sum(1),
+            truncated_B=((weight_BT > importance_cap) & mask_BT).sum(1).to(ratio_BT.dtype),
         )

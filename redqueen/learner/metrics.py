@@ -46,6 +46,10 @@ class UpdateReport:
     """KL from the sampling policy to the current one, k3 estimate, nats a token."""
     base_kl: float
     """KL from the current policy to the base, k3 estimate; 0 when the KL penalty is off."""
+    importance_weight: float
+    """Mean truncated importance weight; 0 without learner.importance_cap."""
+    importance_truncated: float
+    """Share of the tokens whose importance weight the cap holds back."""
     entropy: float
     """Of the sampling policy in nats a token, estimated by -log p of the sampled tokens."""
     sequences: int
@@ -60,7 +64,9 @@ class UpdateReport:
 
     def metrics(self) -> dict[str, float]:
         """Flat names for the record of the step: `<name>`, and `member/<id>/<name>`."""
-        names = ("loss", "logprob_mismatch", "clip_fraction", "approx_kl", "base_kl", "entropy")
+        names = ["loss", "logprob_mismatch", "clip_fraction", "approx_kl", "base_kl", "entropy"]
+        if self.importance_weight > 0.0:
+            names += ["importance_weight", "importance_truncated"]
         flat = {name: float(getattr(self, name)) for name in names}
         flat |= {
             "trained_sequences": float(self.trained_sequences),
@@ -89,6 +95,9 @@ class UpdateStats:
         self.passes_N = np.zeros(count)
         self.loss_N, self.clipped_N = np.zeros(count), np.zeros(count)
         self.kl_N, self.base_kl_N = np.zeros(count), np.zeros(count)
+        self.importance_N, self.truncated_N = np.zeros(count), np.zeros(count)
+        self.proximal: dict[int, NDArray[np.float32]] = {}
+        """Log-probabilities before the first of several updates, by sample."""
         self.optimizer_steps: list[dict[int, tuple[float, float]]] = []
         """For each: slot -> (gradient norm, learning rate)."""
         self.trained_sequences = 0
@@ -134,6 +143,8 @@ class UpdateStats:
             clip_fraction=float(self.clipped_N.sum() / passed),
             approx_kl=float(self.kl_N.sum() / passed),
             base_kl=float(self.base_kl_N.sum() / passed),
+            importance_weight=float(self.importance_N.sum() / passed),
+            importance_truncated=float(self.truncated_N.sum() / passed),
             entropy=float(-logprob / tokens) if tokens else 0.0,
             sequences=count,
             tokens=int(tokens),

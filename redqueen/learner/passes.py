@@ -3,6 +3,7 @@
 Shapes: B samples of a pass, T tokens from the first sampled one to the last, padded.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -109,6 +110,10 @@ class Batch:
     kl_coefficient: float
     temperature: float
     """Of sampling, for samples that do not say otherwise."""
+    importance_cap: float = 0.0
+    """Of truncated importance weights; 0: none."""
+    proximal: tuple[NDArray[np.float32], ...] = ()
+    """Log-probabilities of each sample's tokens before the first update; empty: there was none."""
 
     def temperatures(self) -> float | list[float]:
         """Return that of sampling: one number, unless some samples have their own."""
@@ -142,9 +147,14 @@ Pass = Callable[[Scorer, Batch], Floats]
 
 
 def backward(scorer: Scorer, batch: Batch) -> Floats:
-    """Add the gradients of a batch's loss; return the sums of `Loss` but the total, [5, B]."""
+    """Add the gradients of a batch's loss; return the sums of `Loss` but the total, [7, B]."""
     logprobs_BT, old_BT, mask_BT = _score(scorer, batch)
-    base_BT = None
+    base_BT = proximal_BT = None
+    if batch.importance_cap > 0.0:
+        proximal_BT = logprobs_BT.detach()
+        if batch.proximal:
+            pairs = zip(batch.proximal, batch.samples, strict=True)
+            proximal_BT = _padded([row[_continuation(s)] for row, s in pairs], logprobs_BT)
     if batch.kl_coefficient > 0.0:
         sequences = Sequences.of(batch.samples)
         with torch.no_grad():
@@ -164,6 +174,8 @@ def backward(scorer: Scorer, batch: Batch) -> Floats:
         clip_high=batch.clip_high,
         base_logprobs_BT=base_BT,
         kl_coefficient=batch.kl_coefficient,
+        proximal_logprobs_BT=proximal_BT,
+        importance_cap=batch.importance_cap or math.inf,
     )
     torch.autograd.backward(loss.total)
     sums: Floats = torch.stack(loss[1:]).double().cpu().numpy()

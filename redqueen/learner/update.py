@@ -165,6 +165,10 @@ class Learner:
         stats.trained_sequences = int(live_N.sum())
         members = [sample.member for sample in stats.samples]
         checked = False
+        if self.config.importance_cap > 0.0 and self.config.epochs * self.config.minibatches > 1:
+            live = np.flatnonzero(live_N).tolist()
+            before = self.rescored([stats.samples[i] for i in live])
+            stats.proximal = {i: s.logprobs for i, s in zip(live, before, strict=True)}
         for epoch in range(self.config.epochs):
             for minibatch in deal_minibatches(
                 members, self.config.minibatches, self.seed, step, epoch
@@ -222,6 +226,8 @@ class Learner:
             stats.clipped_N[batch] += sums[2]
             stats.kl_N[batch] += sums[3]
             stats.base_kl_N[batch] += sums[4]
+            stats.importance_N[batch] += sums[5]
+            stats.truncated_N[batch] += sums[6]
             if first:
                 stats.record_mismatch(batch, sums[1])
 
@@ -253,6 +259,8 @@ class Learner:
             clip_high=self.config.clip_high,
             kl_coefficient=self.config.kl_coefficient,
             temperature=self.temperature,
+            importance_cap=self.config.importance_cap,
+            proximal=tuple(stats.proximal[i] for i in indices if i in stats.proximal),
         )
 
     def _check_mismatch(self, stats: UpdateStats) -> None:

@@ -1,0 +1,209 @@
+"""The engine: requests of members to a vLLM server with their adapters, and its config."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from pydantic import Field
+
+from redqueen import registry
+from redqueen.engines.base import EngineConfig, OnFinished, Sampling, ignore
+from redqueen.engines.generation import Draws, Versions, split_requests
+from redqueen.engines.trial import tried_adapter
+from redqueen.engines.vllm.files import AdapterFile, AdapterFiles
+from redqueen.errors import ConfigError
+from redqueen.models.adapters import AdapterStack
+from redqueen.models.loading import resolve_base
+from redqueen.models.population_model import PopulationModel
+from redqueen.types import Completion, Request, user
+
+ENVIRONMENT = {
+    # The learner's process is vLLM's, and draws are made in it, by the first model runner's rules.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
+}
+QUIET = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1"}
+"""What a user may set otherwise."""
+TOLERANCE = 0.05
+"""Of the trial, in nats a token, mean over some tokens: as `learner.max_logprob_mismatch`."""
+_TRIED_SCALE = 0.1
+"""Of the adapter that is tried: one that is left out must be noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One text to write."""
+
+    number: int
+    """Its row in the call's draws."""
+    prompt_ids: tuple[int, ...]
+    limit: int
+    """Most tokens."""
+    adapter: AdapterFile | None
+    """None: the base, in a batch without adapters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One text that has ended."""
+
+    number: int
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+
+
+class Server(Protocol):
+    """What the engine needs of vLLM."""
+
+    device: torch.device
+    """Where it computes logits."""
+
+    def load(self, adapter: AdapterFile) -> None:
+        """Read an adapter."""
+
+    def drop(self, adapter: AdapterFile) -> None:
+        """Forget an adapter."""
+
+    def write(self, jobs: Sequence[Job], draws: Draws) -> Iterator[Written]:
+        """Yield texts as they end."""
+
+    def close(self) -> None:
+        """Free memory."""
+
+
+class VllmEngine:
+    """Writes with a copy of the base in vLLM, and with the adapters that `sync` last gave it.
+
+    Tokens are drawn as by the other engines: a completion depends on its request alone but for
+    rounding, and its log-probabilities are those of the draw.
+    """
+
+    def __init__(self, model: PopulationModel, server: Server) -> None:
+        """Give the server all of the model's adapters."""
+        self.model = model
+        self._server = server
+        self._versions = Versions()
+        self._files = AdapterFiles(model)
+        self._loaded: dict[int, AdapterFile] = {}
+        server.load(self._files.base)
+        self.sync(range(model.adapters.slots), model.adapters, 0)
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, on_finished: OnFinished = ignore
+    ) -> list[Completion]:
+        """See `Engine`."""
+        completions: dict[int, Completion] = {}
+        # vLLM fills its batches itself.
+        batches = split_requests(self.model, requests, sampling, self._versions, len(requests) or 1)
+        # Where rows without an adapter stand beside others, vLLM may give them one of these.
+        mixed = any(request.slot is not None for request in requests)
+        base = self._files.base if mixed else None
+        for batch in batches:
+            jobs = [
+                Job(row, prompt, limit, base if r.slot is None else self._loaded[r.slot])
+                for row, (r, prompt, limit) in enumerate(
+                    zip(batch.requests, batch.prompts, batch.limits, strict=True)
+                )
+            ]
+            draws = Draws(self.model.base, batch.requests, sampling, self._server.device)
+            for text in self._server.write(jobs, draws):
+                number = batch.numbers[text.number]
+                completions[number] = batch.completion(
+                    self.model.base, text.number, text.token_ids, text.logprobs
+                )
+                on_finished({number: completions[number]})
+        return [completions[number] for number in range(len(requests))]
+
+    def sync(self, slots: Sequence[int], adapters: AdapterStack, version: int) -> None:
+        """See `Engine`. Adapters that have not changed stay loaded."""
+        self.model.adapters.take(slots, adapters)
+        for slot in slots:
+            file = self._files.update(slot, version)
+            if file is not None:
+                self._replace(slot, file)
+        self._versions.sync(slots, version)
+
+    def _replace(self, slot: int, file: AdapterFile) -> None:
+        before = self._loaded.get(slot)
+        if before is not None:
+            self._server.drop(before)
+            shutil.rmtree(before.path)
+        self._server.load(file)
+        self._loaded[slot] = file
+
+    def peak_memory(self) -> dict[str, float]:
+        """See `redqueen.models.memory.peak_memory`."""
+        return self.model.peak_memory()
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self._server.close()
+        self._files.close()
+
+
+def try_engine(engine: VllmEngine) -> None:
+    """Write a few tokens with and without an adapter, and compare with the model's scores.
+
+    Raises:
+        ConfigError: log-probabilities differ: vLLM computes another model.
+    """
+    model = engine.model
+    requests = [Request(slot, user("def f(a):\n    return"), i) for i, slot in enumerate([0, None])]
+    with tried_adapter(model, _TRIED_SCALE):
+        engine.sync([0], model.adapters, 0)
+        texts = engine.generate(requests, Sampling(8, 1.0))
+        prompts, tokens = [t.prompt_ids for t in texts], [t.token_ids for t in texts]
+        with torch.no_grad():
+            scores = model.score([t.slot for t in texts], prompts, tokens)
+    engine.sync([0], model.adapters, 0)
+    for row, text in enumerate(texts):
+        now = scores.logprobs_BT[row, : len(text.token_ids)].cpu()
+        mismatch = float((now - torch.tensor(text.logprobs)).abs().mean())
+        if not mismatch <= TOLERANCE:
+            who = "the base" if text.slot is None else "an adapter"
+            raise ConfigError(
+                f"engine.type = 'vllm': log-probabilities of {who} differ by {mismatch:.3g} nats a "
+                "token from those of transformers; vLLM does not compute this base as the learner "
+                "does. Set engine.type = 'torch'"
+            )
+
+
+class Vllm(EngineConfig):
+    """vLLM in the run's own process, on a GPU or a CPU. It loads the base a second time."""
+
+    rows: int = Field(256, ge=1)
+    """Texts written side by side."""
+    memory: float = Field(4.0, gt=0)
+    """GiB for keys and values. It must hold one text as long as the base's context."""
+    max_loras: int = Field(0, ge=0)
+    """Adapters in one batch; texts of more members wait. 0: all members'. One more is for the base,
+    and each takes memory beside the base's weights."""
+    eager: bool = False
+    """Neither compile nor capture graphs on a GPU: ready sooner, slower then."""
+
+    def build(self, model: PopulationModel) -> VllmEngine:
+        """Return the engine for a loaded model; see `EngineConfig.build`."""
+        registry.require("vllm", "engine.type = 'vllm'")
+        base = resolve_base(model.config.base)
+        if model.config.quantization != "none" or base.endswith(".gguf"):
+            raise ConfigError(
+                "engine.type = 'vllm' reads whole weights from safetensors; leave out "
+                "policy.quantization and GGUF files, or set engine.type = 'torch'"
+            )
+        os.environ |= ENVIRONMENT | {k: os.environ.get(k, v) for k, v in QUIET.items()}
+        # Imported only where it is used, and after its settings.
+        from redqueen.engines.vllm.server import start
+
+        slots = model.adapters.slots
+        in_batch = 1 + (min(self.max_loras, slots) or slots)
+        server = start(model, base, self.rows, self.memory, in_batch, self.eager)
+        engine = VllmEngine(model, server)
+        try:
+            try_engine(engine)
+        except BaseException:
+            engine.close()
+            raise
+        return engine
