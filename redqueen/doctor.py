@@ -1,5 +1,6 @@
 """`redqueen doctor`: what works on this machine; sandbox and base are checked by using them."""
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -7,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -108,6 +110,12 @@ def _peft() -> str:
         return "peft is not installed; exported adapters load wherever it is"
 
 
+def _vllm() -> str:
+    if find_spec("vllm") is None:
+        return "not installed; only engine.type = 'vllm' needs it (docs/engines.md)"
+    return f"vllm {importlib.import_module('vllm').__version__}"
+
+
 def _disk() -> str:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     if free < 1:
@@ -124,6 +132,7 @@ CHECKS: dict[str, Check] = {
     "jail": _jail,
     "base": _base,
     "peft": _peft,
+    "vllm": _vllm,
     "disk": _disk,
 }
 

@@ -42,6 +42,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "torch": "redqueen.engines.torch:Torch",
         "cpu": "redqueen.engines.cpu:Cpu",
         "auto": "redqueen.engines.auto:Auto",
+        "vllm": "redqueen.engines.vllm:Vllm",
     },
     "sandbox": {
         "monty": "redqueen.sandbox.auto:MontyAlone",
@@ -138,6 +139,7 @@ EXTRAS: dict[str, str] = {
     "numba": "cpu",
     "llvmlite": "cpu",
     "threadpoolctl": "cpu",
+    "vllm": "vllm",
     "zenoh": "swarm",
     "tensorboard": "tensorboard",
     "wandb": "wandb",

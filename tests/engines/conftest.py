@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from redqueen.engines.cpu import Cpu
 from redqueen.engines.torch import Torch, TorchEngine
 from tests.small_models import make_model, model_dirs
 
@@ -17,6 +16,9 @@ def make_engine(request: pytest.FixtureRequest, make_model) -> Callable[..., Tor
         model = make_model(kind, **settings)
         if request.param == "torch":
             return Torch(rows=rows).build(model)
+        # vLLM does not start on a CPU where llvmlite has been loaded.
+        from redqueen.engines.cpu import Cpu
+
         engine = Cpu(rows=rows, workers=1).build(model)
         assert isinstance(engine, TorchEngine)
         return engine

@@ -123,3 +123,34 @@ def test_each_members_weights_sum_to_one(rows: list, norm: str) -> None:
     np.testing.assert_array_equal(
         weights[alone], token_weights([slots[0]] * len(alone), [lengths[i] for i in alone], norm)
     )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([1.0, 1.3, 5.0]))
+def test_truncated_importance_weights_equal_a_slow_loop(seed: int, cap: float) -> None:
+    rng = np.random.default_rng(seed)
+    new, proximal, sampled = rng.normal(-1, 0.4, (3, 2, 3))
+    advantages, mask = rng.normal(size=2), np.array([[True, True, True], [True, False, False]])
+    loss = policy_loss(
+        torch.tensor(new),
+        torch.tensor(np.where(mask, sampled, np.nan)),
+        torch.tensor(mask),
+        torch.tensor(advantages),
+        torch.tensor([0.5, 2.0]),
+        clip_low=0.2,
+        clip_high=0.3,
+        proximal_logprobs_BT=torch.tensor(np.where(mask, proximal, np.inf)),
+        importance_cap=cap,
+    )
+    total, weights, held = 0.0, 0.0, 0
+    for row, column in np.argwhere(mask):
+        q = math.exp(new[row, column] - proximal[row, column])
+        weight = math.exp(proximal[row, column] - sampled[row, column])
+        surrogate = min(q * advantages[row], min(max(q, 0.8), 1.3) * advantages[row])
+        total -= [0.5, 2.0][row] * min(weight, cap) * surrogate
+        weights += min(weight, cap)
+        held += weight > cap
+    assert loss.total.item() == pytest.approx(total, abs=1e-12)
+    assert float(loss.importance_B.sum()) == pytest.approx(weights)
+    assert float(loss.truncated_B.sum()) == held
+    np.testing.assert_allclose(loss.mismatch_B, np.where(mask, abs(new - sampled), 0).sum(1))

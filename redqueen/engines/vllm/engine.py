@@ -25,7 +25,7 @@ ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_USE_V2_MODEL_RUNNER": "0",
 }
-QUIET = {"VLLM_LOGGING_LEVEL": "WARNING", "VLLM_NO_USAGE_STATS": "1"}
+QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
 """What a user may set otherwise."""
 TOLERANCE = 0.05
 """Of the trial, in nats a token, mean over some tokens: as `learner.max_logprob_mismatch`."""
@@ -84,7 +84,7 @@ class VllmEngine:
     def __init__(self, model: PopulationModel, server: Server) -> None:
         """Give the server all of the model's adapters."""
         self.model = model
-        self._server = server
+        self.server = server
         self._versions = Versions()
         self._files = AdapterFiles(model)
         self._loaded: dict[int, AdapterFile] = {}
@@ -108,8 +108,8 @@ class VllmEngine:
                     zip(batch.requests, batch.prompts, batch.limits, strict=True)
                 )
             ]
-            draws = Draws(self.model.base, batch.requests, sampling, self._server.device)
-            for text in self._server.write(jobs, draws):
+            draws = Draws(self.model.base, batch.requests, sampling, self.server.device)
+            for text in self.server.write(jobs, draws):
                 number = batch.numbers[text.number]
                 completions[number] = batch.completion(
                     self.model.base, text.number, text.token_ids, text.logprobs
@@ -129,18 +129,14 @@ class VllmEngine:
     def _replace(self, slot: int, file: AdapterFile) -> None:
         before = self._loaded.get(slot)
         if before is not None:
-            self._server.drop(before)
+            self.server.drop(before)
             shutil.rmtree(before.path)
-        self._server.load(file)
+        self.server.load(file)
         self._loaded[slot] = file
-
-    def peak_memory(self) -> dict[str, float]:
-        """See `redqueen.models.memory.peak_memory`."""
-        return self.model.peak_memory()
 
     def close(self) -> None:
         """See `Engine`."""
-        self._server.close()
+        self.server.close()
         self._files.close()
 
 
@@ -186,13 +182,13 @@ class Vllm(EngineConfig):
 
     def build(self, model: PopulationModel) -> VllmEngine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
-        registry.require("vllm", "engine.type = 'vllm'")
         base = resolve_base(model.config.base)
         if model.config.quantization != "none" or base.endswith(".gguf"):
             raise ConfigError(
                 "engine.type = 'vllm' reads whole weights from safetensors; leave out "
                 "policy.quantization and GGUF files, or set engine.type = 'torch'"
             )
+        registry.require("vllm", "engine.type = 'vllm'")
         os.environ |= ENVIRONMENT | {k: os.environ.get(k, v) for k, v in QUIET.items()}
         # Imported only where it is used, and after its settings.
         from redqueen.engines.vllm.server import start

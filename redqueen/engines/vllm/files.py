@@ -34,7 +34,7 @@ def digest_of(factors: Mapping[str, Factors]) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for pair in factors.values():
         for factor in pair:
-            digest.update(factor.cpu().contiguous().numpy())
+            digest.update(factor.cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -93,11 +93,12 @@ class LocalServer:
         engine = self._engine
         waiting = set()
         try:
-            for job in jobs:
+            prompts = [TokensPrompt(prompt_token_ids=list(job.prompt_ids)) for job in jobs]
+            for job, prompt in zip(jobs, engine.renderer.render_cmpl(prompts), strict=True):
                 waiting.add(
                     engine.add_request(
                         str(job.number),
-                        TokensPrompt(prompt_token_ids=list(job.prompt_ids)),
+                        prompt,
                         self._params(job, draws),
                         lora_request=None if job.adapter is None else _request(job.adapter),
                     )
@@ -157,6 +158,7 @@ def start(
         load_format="safetensors",
         generation_config="vllm",
         skip_tokenizer_init=True,
+        use_tqdm_on_load=False,
         dtype=config.dtype,
         max_model_len=model.base.context,
         max_num_seqs=rows,
