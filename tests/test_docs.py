@@ -113,7 +113,9 @@ def has_key(section: Section, path: Sequence[str]) -> bool:
         return True
     if kind is not None:
         components = [registry.load(kind, option) for option in registry.names(kind)]
-        return any(rest[0] in component.model_fields for component in components)
+        return rest == ["type"] or any(
+            rest[0] in component.model_fields for component in components
+        )
     if isinstance(value, dict):  # environments by name
         return len(rest) == 1 or has_key(value["code"], rest[1:])
     return isinstance(value, Section) and has_key(value, rest)
