@@ -14,7 +14,7 @@ VLLM_READY := $(VLLM)/.ready
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench-environments bench-watch bench-vllm \
+        bench-limits bench-peers bench-gpu bench-swarm bench-metamath bench-environments bench-watch \
         bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
@@ -141,9 +141,6 @@ bench-gpu: $(DEV)  ## population costs at the shapes of a 7B model, on a GPU
 
 bench-watch: $(DEV)  ## the live page of a made-up run of 1,000 steps and 250,000 attempts
 	$(BIN)/python -m bench.watch
-
-bench-vllm: $(VLLM_READY)  ## sampling by vLLM and by our engine, on a CPU
-	TORCH_COMPILE_DISABLE=1 $(VLLM)/bin/python -m bench.vllm
 
 bench-metamath: $(DEV)  ## the proof checker beside Debian's metamath: databases, changed proofs
 	$(BIN)/python -m bench.metamath
