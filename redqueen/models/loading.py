@@ -26,7 +26,8 @@ from redqueen.models.attention import PackedKernel, PackedModel, attend_tiles, f
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 
-SEEDLING = "seedling"
+EMBEDDED = ("seedling", "proof-seedling")
+"""Bases that ship with the package, each in a folder of its name."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _ADAPTER_FILE = "adapter_config.json"
@@ -174,7 +175,11 @@ def _bits(config: PolicyConfig) -> BitsAndBytesConfig:
 def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
     path = Path(base).expanduser()
-    return str(path.resolve()) if base != SEEDLING and path.exists() else base
+    return str(path.resolve()) if base not in EMBEDDED and path.exists() else base
+
+
+def _embedded(base: str) -> Path:
+    return Path(redqueen.__file__).parent / base
 
 
 def resolve_base(base: str) -> str:
@@ -183,12 +188,12 @@ def resolve_base(base: str) -> str:
     Raises:
         ConfigError: the files are missing or incomplete, or it is no path and no hub id.
     """
-    if base == SEEDLING:
-        path = Path(redqueen.__file__).parent / SEEDLING
+    if base in EMBEDDED:
+        path = _embedded(base)
         if not (path / "config.json").exists():
             raise ConfigError(
-                f"policy.base = 'seedling', but its files are not in {path}; make them with "
-                "`make seedling`, or set policy.base to a model directory or hub id"
+                f"policy.base = {base!r}, but its files are not in {path}; make them with "
+                f"`make {base}`, or set policy.base to a model directory or hub id"
             )
         _check_directory(path, base)
         return str(path)
@@ -203,14 +208,15 @@ def resolve_base(base: str) -> str:
         return str(path)
     if not _HUB_ID.fullmatch(base):
         raise ConfigError(
-            f"policy.base = {base!r} is neither 'seedling', nor a directory, nor a hub id"
+            f"policy.base = {base!r} is neither {' nor '.join(map(repr, EMBEDDED))}, nor a "
+            "directory, nor a hub id"
         )
     return base
 
 
 def dialect_of(base: str) -> str:
     """Return what a base speaks: `redqueen_dialect` of its config.json, else `chat`."""
-    folder = Path(redqueen.__file__).parent / base if base == SEEDLING else Path(base).expanduser()
+    folder = _embedded(base) if base in EMBEDDED else Path(base).expanduser()
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
