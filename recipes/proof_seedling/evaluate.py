@@ -12,7 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import redqueen
 from recipes.proof_seedling.corpus import LONGEST
 from recipes.seedling.evaluate import MARKS, percent
 from redqueen.benchmarks import Subject, evaluate, tasks_of_suite
@@ -23,6 +22,7 @@ from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import SEED, Draft, sources_of
 from redqueen.environments.proof import ProofEnvironment
 from redqueen.environments.proof.environment import STEPS
+from redqueen.models.loading import directory_of
 from redqueen.models.population_model import PopulationModel
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import verifier_of
@@ -30,7 +30,7 @@ from redqueen.store import BASE, ELICITED, EvaluationAttempt
 from redqueen.types import Rejection, Request, Task, Verdict
 
 NAME = "proof-seedling"
-CARD = Path(redqueen.__file__).parent / NAME / "README.md"
+CARD = directory_of(NAME) / "README.md"
 SOLVED = (0.20, 0.60)
 """Of held-out theorems with longer proofs than the corpus's, greedy: room to learn."""
 VALID_FROM = 0.30
@@ -90,9 +90,9 @@ def proposal_sentence(
     longer = sum(task.features["steps"] > LONGEST[task.kind] for task in tasks)
     said = ", ".join(f"{name} {count}" for name, count in reasons.most_common())
     return (
-        f"Of {len(outcomes)} proposals at temperature {heat}, "
-        f"{percent(len(tasks), len(outcomes))} % are valid, {percent(len(forms), len(tasks))} % of these distinct, {longer} with a proof "
-        f"that is longer than any of the corpus. Rejected: {said}."
+        f"Of {len(outcomes)} proposals at temperature {heat}, {percent(len(tasks), len(outcomes))}"
+        f" % are valid, {percent(len(forms), len(tasks))} % of these distinct, {longer} with a "
+        f"proof that is longer than any of the corpus. Rejected: {said}."
     )
 
 

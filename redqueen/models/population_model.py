@@ -181,8 +181,7 @@ class PopulationModel:
     @property
     def base_name(self) -> str:
         """The base's name for others: a hub id, or where it lies."""
-        base = self.config.base
-        return f"redqueen/{base}" if base in EMBEDDED else base
+        return f"redqueen/{self.config.base}" if self.config.base in EMBEDDED else self.config.base
 
     def export(self, slot: int, directory: Path | str) -> None:
         """Write one slot as a PEFT adapter directory that names the base.
