@@ -69,7 +69,7 @@ def main() -> None:
     parser = arguments(
         __doc__,
         out=Path("build/proof-seedling"),
-        tokens=3_200_000,
+        tokens=2_600_000,
         batch_tokens=4096,
         lr=5e-3,
         seed=3,
