@@ -8,7 +8,7 @@ DOCS := $(VENV)/.docs
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
 
-.PHONY: run test test-dist test-browser docs lint seedling eval-seedling proof-seedling eval-proof-seedling seedling2 seedling2-model eval-seedling2 \
+.PHONY: run test test-slow test-dist test-browser docs lint seedling eval-seedling proof-seedling eval-proof-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
@@ -18,12 +18,17 @@ PEERS_READY := $(PEERS)/.ready
 run: $(READY)  ## the main job: train the default population, measure it, write the report
 	$(BIN)/redqueen train configs/default.toml
 
-test: $(DEV)  ## everything that CI checks
+PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
+
+test: $(DEV)  ## style, types, layers, and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n logical --dist worksteal
+	$(PYTEST) -m 'not slow and not real'
+
+test-slow: $(DEV)  ## whole runs: killed and resumed, watched, compared, every command of the docs
+	$(PYTEST) -m 'slow and not real'
 
 test-browser: $(DEV)  ## the live page and report.html in Chromium
 	command -v chromium >/dev/null || { echo "no chromium; on Debian: apt-get install chromium"; exit 1; }
