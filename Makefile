@@ -10,7 +10,8 @@ PEERS_READY := $(PEERS)/.ready
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 
-.PHONY: run test test-slow test-dist test-browser test-vllm docs lint seedling eval-seedling seedling2 seedling2-model eval-seedling2 \
+.PHONY: run test test-slow test-dist test-browser test-vllm docs lint seedling eval-seedling proof-seedling \
+        eval-proof-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
@@ -78,6 +79,12 @@ seedling2-model: $(DEV)  ## decay a branch of that training into build/seedling2
 
 eval-seedling2: $(DEV)  ## measure that model on the suites near, middle and far
 	$(BIN)/python -m recipes.seedling2.evaluate --model build/seedling2-final/model
+
+proof-seedling: $(DEV)  ## make the base of proofs again into build/proof-seedling/model (half an hour)
+	$(BIN)/python -m recipes.proof_seedling.train
+
+eval-proof-seedling: $(DEV)  ## measure the base of proofs that ships with the package
+	$(BIN)/python -m recipes.proof_seedling.evaluate
 
 eval-seedling: $(DEV)  ## measure the seedling that ships with the package
 	$(BIN)/python -m recipes.seedling.evaluate

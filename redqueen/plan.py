@@ -107,6 +107,7 @@ class Work:
     members: int
     proposals: int
     attempts: int
+    """Texts of students, further turns of an interaction among them."""
     rows: int
     """Texts written side by side."""
     propose_tokens: int
@@ -120,7 +121,7 @@ class Work:
         students = people.students if rollout.students_per_task == "all" else 1
         if isinstance(rollout.students_per_task, int):
             students = rollout.students_per_task
-        attempts = proposals * rollout.attempts * students
+        attempts = proposals * rollout.interaction.texts(students, rollout.attempts)
         members = people.teachers + people.students + people.self_play
         rows = min(getattr(config.engine, "rows", 256), max(proposals, attempts))
         taught = people.teachers + people.self_play > 0

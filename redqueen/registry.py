@@ -35,6 +35,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "logic": "redqueen.environments.logic:Logic",
         "math": "redqueen.environments.math:Math",
         "proof": "redqueen.environments.proof:Proof",
+        "verifiers": "redqueen.environments.verifiers:Verifiers",
         **_BENCHMARKS,
     },
     "benchmark": _BENCHMARKS,
@@ -146,6 +147,7 @@ EXTRAS: dict[str, str] = {
     "trackio": "trackio",
     "z3": "logic",
     "reasoning_gym": "gym",
+    "verifiers": "verifiers",
 }
 """Third-party module -> the extra of this package that installs it."""
 

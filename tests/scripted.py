@@ -136,6 +136,14 @@ def choices(request: Request, rng: Random) -> str:
     return rng.choice([right, "So <answer>0</answer>", "no idea"])
 
 
+def numbers(request: Request, rng: Random) -> str:
+    """Answers to sums of any environment; some are bad, and those to 0 + b and 2 + b are none."""
+    first, second = map(int, re.findall(r"\d+", request.messages[-1].content))
+    if first in (0, 2):
+        return "no idea"
+    return rng.choice([f"It is {first + second}", f"It is {first + second + 1}"])
+
+
 def anything(request: Request, rng: Random) -> str:
     """Proposals and answers for `math` and `arithmetic`, whichever the prompt is of."""
     prompt = request.messages[0].content
@@ -148,6 +156,13 @@ class Anything(EngineConfig):
 
     def build(self, model: PopulationModel) -> ScriptedEngine:
         return ScriptedEngine(model, anything)
+
+
+class Numbers(EngineConfig):
+    """The scripted engine for sums as others pose them."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, numbers)
 
 
 class Gym(EngineConfig):

@@ -1,6 +1,7 @@
 """The plan: shapes from a config alone, memory by part, and what to change."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -67,6 +68,32 @@ def test_the_work_of_a_step(tiny: Make) -> None:
     work = Work.of(tiny(rollout={"matches": 2, "tasks_per_match": 3, "attempts": 5}))
     assert (work.members, work.proposals, work.attempts, work.rows) == (4, 6, 30, 30)
     assert Work.of(tiny(population={"teachers": 0, "students": 4})).proposals == 0
+
+
+@pytest.mark.parametrize(
+    ("interaction", "texts"),
+    [
+        ({"type": "refine", "answers": 3}, 4 * 2 * 3),
+        ({"type": "debate", "rounds": 3}, 4 * 2 * 3),
+        ({"type": "debate", "rounds": 3, "reads": "summary"}, 4 * 2 * 5),
+        ({"type": "specialists", "rounds": 2}, 2 * 2 * 2),  # the critics only go on
+        ({"type": "malt", "branches": 3}, 2 * 2 * (1 + 3 + 9)),  # two teams
+        ({"type": "vote"}, 4 * 2),
+    ],
+)
+def test_further_turns_are_work(tiny: Make, interaction: dict[str, Any], texts: int) -> None:
+    config = tiny(
+        population={"teachers": 0, "students": 4},
+        learner={"student": {"advantage": "imitation"}},
+        rollout={
+            "matches": 2,
+            "tasks_per_match": 3,
+            "attempts": 2,
+            "students_per_task": 4,
+            "interaction": interaction,
+        },
+    )
+    assert Work.of(config).attempts == 6 * texts
 
 
 def test_a_config_that_is_no_model() -> None:

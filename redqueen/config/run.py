@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator, model_validator
 
 from redqueen.config.alarms import AlarmConfig
-from redqueen.config.component import Of
+from redqueen.config.component import Of, component_name
 from redqueen.config.curriculum import CurriculumConfig
 from redqueen.config.evaluation import EvalConfig
 from redqueen.config.evolution import EvolutionConfig
@@ -91,5 +91,16 @@ class Config(Section):
                 f"rollout.interaction needs {least} students a task or more; "
                 f"rollout.students_per_task = {most} and population.students = {students} "
                 f"give {number}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _advantage_fits(self) -> "Config":
+        chosen = component_name("advantage", self.learner.student.advantage)
+        meant = getattr(self.rollout.interaction, "student_advantage", None)
+        if meant not in (None, chosen):
+            raise ValueError(
+                f"rollout.interaction rewards chosen texts with weights, which {chosen!r} would "
+                f"compare with each other; set learner.student.advantage to {meant!r}"
             )
         return self

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from redqueen.config import build_config
+from redqueen.errors import ConfigError
 from redqueen.learner.advantages.imitation import Imitation
 from redqueen.learner.likelihood import cross_likelihood
 from redqueen.rollouts.interactions.base import Key
@@ -83,3 +85,10 @@ def test_diversity_is_the_likelihood_of_the_others_answers() -> None:
     assert sorted(asked) == [(0, 1), (1, 0)]  # student 2 is a critic: no first answer
     assert metrics == {"diversity/student/nll": 1.5, "diversity/student/kl": 1.0}
     assert cross_likelihood(matches, rollouts[:1], members, 1, rescore) == {}
+
+
+def test_its_weights_are_not_to_be_compared() -> None:
+    rollout = {"interaction": "specialists", "students_per_task": "all"}
+    with pytest.raises(ConfigError, match=r"set learner\.student\.advantage to 'imitation'"):
+        build_config({"rollout": rollout})
+    build_config({"rollout": rollout, "learner": {"student": {"advantage": "imitation"}}})

@@ -26,6 +26,12 @@ from redqueen.environments.base import (
     Verification,
 )
 from redqueen.environments.proof.metamath import MetamathError
+from redqueen.environments.proof.prompts import (
+    known_theorems,
+    propose_prompt,
+    solve_prompt,
+    written,
+)
 from redqueen.environments.proof.sources import KNOWN, Generated, Known
 from redqueen.environments.proof.theory import load_theory
 from redqueen.types import Messages, Rejection, Task, Verdict, user
@@ -115,36 +121,10 @@ class ProofEnvironment:
         """Return the prompt with four worked examples."""
         return Elicited(self._put(task, 4))
 
-    def _put(self, task: Task, examples: int) -> Messages:
-        theory = load_theory(task.kind)
-        known = (proof.split() for proof in KNOWN[task.kind][:examples])
-        solved = [_written(theory.expand(proof)[0], proof) for proof in known]
-        return user(
-            "\n".join(
-                (
-                    *self._rules(task.kind),
-                    "Proofs:",
-                    *solved,
-                    "Prove this theorem; end with $.",
-                    f"$p |- {task.payload['statement']} $=",
-                )
-            )
-        )
-
     @staticmethod
-    def _rules(kind: str) -> tuple[str, ...]:
-        theory = load_theory(kind)
-        lines = []
-        for label, axiom in theory.axioms.items():
-            needed = [" ".join(h.expression) for h in axiom.hypotheses if not h.floating]
-            rule = f"{' and '.join(needed)} gives " if needed else ""
-            apart = "".join(f" ({a} not in {b})" for a, b in _sorted(kind, axiom.disjoint))
-            lines.append(f"{label}: {rule}{' '.join(axiom.expression)}{apart}")
-        return (
-            *lines,
-            "A proof lists labels: before a rule stand the proofs of what it needs, in order.",
-            "Any formula may stand for a variable of an axiom; you need not say which.",
-        )
+    def _put(task: Task, examples: int) -> Messages:
+        known = known_theorems(task.kind)[:examples]
+        return user(solve_prompt(task.kind, task.payload["statement"], known))
 
     def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
         """Check each proof; an answer that names anything but labels is malformed."""
@@ -171,23 +151,14 @@ class ProofEnvironment:
     def ask(self, kind: str, references: Sequence[Task]) -> Messages:
         """Return the theory, and the references that are of it, with their proofs."""
         shown = [
-            _written(
+            written(
                 task.payload["statement"].split(),
                 load_theory(kind).condensed(task.payload["proof"].split()),
             )
             for task in references
             if task.kind == kind
         ]
-        return user(
-            "\n".join(
-                (
-                    *self._rules(kind),
-                    *(("Theorems with proofs:", *shown) if shown else ()),
-                    "Write one new theorem that is hard to prove, with its proof, in this form:",
-                    "$p |- theorem $= proof $.",
-                )
-            )
-        )
+        return user(propose_prompt(kind, shown))
 
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
         """Check that each text has a theorem with a proof, and one that is worth asking."""
@@ -263,16 +234,6 @@ class ProofEnvironment:
         features = {"steps": float(steps), "symbols": float(len(statement))}
         payload = {"statement": text, "proof": " ".join(proof)}
         return Task(name, self.name, kind, payload, features, author, step)
-
-
-def _written(statement: Sequence[str], proof: Sequence[str]) -> str:
-    return f"$p |- {' '.join(statement)} $= {' '.join(proof)} $."
-
-
-def _sorted(kind: str, pairs: frozenset[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return pairs with the individual variable first, in order."""
-    theory = load_theory(kind)
-    return sorted((a, b) if theory.kind(a) == "var" else (b, a) for a, b in pairs)
 
 
 def _reject(reason: str, detail: str = "") -> Rejection:

@@ -184,15 +184,16 @@ def _instance(theory: Theory, statement: Sequence[str], rng: Random) -> tuple[st
     names = [name for name in variables(formula) if theory.kind(name) != INDIVIDUAL]
     if names:
         name = rng.choice(names)
-        term = _random_term(theory, theory.kind(name), rng, 2)
+        term = random_term(theory, theory.kind(name), rng, 2)
         unifier.values[name] = frozen(term)
     return theory.render(unifier.resolve(formula))
 
 
-def _random_term(theory: Theory, kind: str, rng: Random, depth: int) -> Term:
+def random_term(theory: Theory, kind: str, rng: Random, depth: int) -> Term:
+    """Return a term of a type, over its first three variables, nested `depth` deep at most."""
     rules = [label for label, rule in theory.syntax.items() if rule.expression[0] == kind]
     if depth == 0 or not rules or rng.random() < 0.3:
         return rng.choice([name for name in theory.floating if theory.kind(name) == kind][:3])
     label = rng.choice(rules)
     kinds = [item.expression[0] for item in theory.syntax[label].hypotheses]
-    return label, tuple(_random_term(theory, part, rng, depth - 1) for part in kinds)
+    return label, tuple(random_term(theory, part, rng, depth - 1) for part in kinds)

@@ -67,6 +67,8 @@ class InteractionConfig(Component):
 
     least_students: ClassVar[int] = 1
     """Students that a task must go to, at least."""
+    student_advantage: ClassVar[str | None] = None
+    """The only `learner.student.advantage` that its rewards are made for; None: any."""
 
     def begin(
         self,
@@ -81,6 +83,10 @@ class InteractionConfig(Component):
         All posings of a task in a match and those that share it follow each other.
         """
         raise NotImplementedError
+
+    def texts(self, students: int, attempts: int) -> int:
+        """Return how many texts a task becomes that goes to so many students, at most."""
+        return students * attempts
 
     def evaluation_votes(self) -> int:
         """Return how many sampled attempts an evaluation puts to the vote; 0: no vote."""

@@ -45,6 +45,10 @@ class Discussion(ScriptedInteraction):
 
     least_students: ClassVar[int] = 2
 
+    def texts(self, students: int, attempts: int) -> int:
+        """Return how many texts a task becomes, at most; who is alone does not debate."""
+        return students * attempts * (1 + (self.rounds - 1) * self.step if students > 1 else 1)
+
     def agents(self, posings: Sequence[Posing]) -> list[Agent]:
         """Return who debates a task."""
         return [(posing, posing) for posing in posings]

@@ -46,6 +46,10 @@ class Malt(ScriptedInteraction):
     threshold: float | None = None
     """Value above which a text is rewarded with 1, else with -1; left out: with its value."""
 
+    def texts(self, students: int, attempts: int) -> int:
+        """Return how many texts a task becomes, at most: a tree for each team and attempt."""
+        return -(-students // 3) * attempts * (1 + self.branches + self.branches**2)
+
     def script(self, posings: Sequence[Posing], attempts: int, fits: Fits) -> Script:
         """Play the teams of one task side by side; a branch whose prompt is too long ends."""
         ordered = sorted(posings, key=lambda posing: posing.student.slot)

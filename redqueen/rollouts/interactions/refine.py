@@ -42,6 +42,10 @@ class Refine(ScriptedInteraction):
     correction: float = Field(0.5, ge=0)
     """Added to the reward of an answer that mends the one before, taken off one that spoils it."""
 
+    def texts(self, students: int, attempts: int) -> int:
+        """Return how many texts a task becomes, at most."""
+        return students * attempts * self.answers
+
     def script(self, posings: Sequence[Posing], attempts: int, fits: Fits) -> Script:
         """Ask each attempt again until it is right, its answers are up or its prompt too long."""
         asked = [Question(p, p.prompt, number) for p in posings for number in range(attempts)]

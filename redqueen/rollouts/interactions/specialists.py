@@ -1,6 +1,7 @@
 """Some students answer first, others criticise, and each learns from its own successes alone."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -21,8 +22,8 @@ class Specialists(Discussion):
     A generator learns from its right first answers alone, the paper's D_G. A critic learns from
     what it wrote in debates whose last answer is right: those that it repaired (y_1 was not right,
     D_C-) weigh w, those that it kept right (D_C+) 1 - w. Nothing is learnt from the others. The
-    rewards are these weights; with `learner.student.advantage = "imitation"`, which is meant for
-    them, an update is one of supervised finetuning on the texts.
+    rewards are these weights, so that `learner.student.advantage` must be "imitation": an update is
+    one of supervised finetuning on the texts.
 
     Two things differ from the paper: what is right is the verifier's word, not the majority of the
     last answers; and texts are used once, while the members that wrote them are as they were.
@@ -33,6 +34,12 @@ class Specialists(Discussion):
     compared_texts: int = Field(4, ge=0)
     """First answers of each generator that all others score in a step, to measure diversity: the
     metrics `diversity/student/nll` and `kl`; 0: none."""
+
+    student_advantage: ClassVar[str] = "imitation"
+
+    def texts(self, students: int, attempts: int) -> int:
+        """Return how many texts a task becomes, at most: a debate of the generators."""
+        return super().texts(max(2, (students + 1) // 2), attempts)
 
     def agents(self, posings: Sequence[Posing]) -> list[Agent]:
         """Return the generators, each with its critic."""
