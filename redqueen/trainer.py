@@ -17,6 +17,8 @@ from redqueen.config.rollout import RolloutConfig
 from redqueen.curriculum import draw_stream
 from redqueen.engines.base import Sampling
 from redqueen.evolution import (
+    Guest,
+    ProbeResult,
     Survey,
     probe_result,
     removed_members,
@@ -37,6 +39,8 @@ from redqueen.parts import Parts, Storage
 from redqueen.population import make_matches, match_results, numbered_on
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
+from redqueen.rollouts.guests import measure_guests
+from redqueen.rollouts.interactions.base import Posing
 from redqueen.rollouts.judging import judge, plan_judgements
 from redqueen.rollouts.plan import (
     PlannedProposal,
@@ -49,7 +53,7 @@ from redqueen.rollouts.plan import (
 from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
     EvolutionEvent,
-    Exchange,
+    ForeignAdapter,
     ForeignGroup,
     Judgement,
     Match,
@@ -176,7 +180,7 @@ class Trainer(Closing):
             rated = _rated(matches, rollouts, rewards)
             results = match_results(self.ratings, self.population, matches, proposals, rated)
             likelihood = self._likelihood(matches, rollouts)
-            update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
+            update = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
             self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
         before = self.population
@@ -185,11 +189,14 @@ class Trainer(Closing):
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
             measured: dict[str, float] = {}
+            adapters: Sequence[ForeignAdapter] = ()
+            guests: Sequence[Guest] = ()
             if probe:
                 result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
                 seen, measured = with_probe(seen, result), result.metrics()
+                adapters, guests = self._guests(step, played.posed, result, rollout.attempts, clock)
             # Newborns of the last step would be measured before they have learnt anything.
-            events = self._evolve(step, seen) if due and step < config.steps else ()
+            events = self._evolve(step, seen, guests) if due and step < config.steps else ()
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
@@ -199,6 +206,7 @@ class Trainer(Closing):
         }
         if self.worlds.fallible and rollouts:
             metrics["disputed"] = 1 - len(rated) / len(rollouts)
+        exchange = self.swarm.record(step, foreign, adapters) if self.swarm else None
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
@@ -248,7 +256,9 @@ class Trainer(Closing):
         streamed = self._stream(step, matches, rollout.tasks_per_match)
         with clock("solve"):
             posed = posed_tasks(matches, proposals, streamed)
-            rollouts = self._solve(step, matches, posed, rollout.attempts, clock)
+            member, environments = self.population.by_id, self.worlds.environments
+            posings = plan_posings(posed, matches, member, environments)
+            rollouts = self._solve(step, posings, rollout.attempts, clock)
         judgements = self._judge(step, matches, proposals, rollouts, shown, clock)
         disputed = disputed_tasks(matches, proposals, rollouts, self.worlds.fallible)
         for match, task in posed:
@@ -321,22 +331,19 @@ class Trainer(Closing):
         rollouts: Sequence[Rollout],
         rewards: Rewards,
         foreign: tuple[ForeignGroup, ...],
-    ) -> tuple[UpdateReport, Exchange | None]:
+    ) -> UpdateReport:
         """One fused update of all members, from this step's samples and groups of other nodes."""
-        members, exchange = self.population.members, None
+        members = self.population.members
         everybody, frozen = self.population.everybody, self.config.learner.frozen
         samples = make_samples(matches, proposals, rollouts, rewards, everybody, frozen)
         if self.swarm is not None:
-            samples, exchange = self.swarm.join(
-                samples, foreign, step, members, self.learner.rescored
-            )
-        update = self.learner.update(
+            samples = self.swarm.join(samples, foreign, step, members, self.learner.rescored)
+        return self.learner.update(
             samples,
             step,
             versions={m.slot: self.step for m in members},
             rate_factors={m.slot: m.learning_rate_factor for m in members},
         )
-        return update, exchange
 
     def _likelihood(
         self, matches: Sequence[Match], rollouts: Sequence[Rollout]
@@ -348,10 +355,38 @@ class Trainer(Closing):
         members = self.population.everybody
         return cross_likelihood(matches, rollouts, members, count, self.learner.rescored)
 
-    def _evolve(self, step: int, seen: Survey) -> tuple[EvolutionEvent, ...]:
-        """End a generation: the weak make room for children of the others."""
+    def _guests(
+        self,
+        step: int,
+        posed: Sequence[tuple[Match, Task]],
+        result: ProbeResult,
+        attempts: int,
+        clock: Clock,
+    ) -> tuple[Sequence[ForeignAdapter], Sequence[Guest]]:
+        """Islands: the fittest student is sent, and what came of others is measured."""
+        islands = self.swarm.islands if self.swarm else None
+        if islands is None or Role.STUDENT in self.config.learner.frozen:
+            return (), ()
+        students = self.population.with_roles((Role.STUDENT,))
+        fittest = max(students, key=lambda m: (result.fitness.get(m.id, 0.0), -m.id))
+        islands.publish(step, fittest.slot)
+        return measure_guests(
+            islands.arrivals(step) if step < self.config.steps else (),
+            posed,
+            result,
+            self.worlds.environments,
+            self.adapters,
+            self.engine,
+            step,
+            lambda posings: self._solve(step, posings, attempts, clock),
+        )
+
+    def _evolve(
+        self, step: int, seen: Survey, guests: Sequence[Guest]
+    ) -> tuple[EvolutionEvent, ...]:
+        """End a generation: the weak make room for children of the others, or for guests."""
         self.population, events = self.evolution.evolve(
-            self.population, seen, self.adapters, self.learner.optimizer, step
+            self.population, seen, self.adapters, self.learner.optimizer, step, guests
         )
         self.behaviour.begin_generation([m.id for m in self.population.members])
         return events
@@ -456,15 +491,12 @@ class Trainer(Closing):
     def _solve(
         self,
         step: int,
-        matches: Sequence[Match],
-        posed: Sequence[tuple[Match, Task]],
+        posings: Sequence[Posing],
         attempts: int,
         clock: Clock,
     ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
         rollout = self.config.rollout
-        member, environments = self.population.by_id, self.worlds.environments
-        posings = plan_posings(posed, matches, member, environments)
         rollouts, seconds = run_interaction(
             rollout.interaction.begin(
                 posings,
