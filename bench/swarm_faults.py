@@ -1,7 +1,7 @@
 """Nodes that fail in every way that machines do, in network namespaces of this one.
 
     python -m bench.swarm_faults --minutes 20 --nodes 8
-    python -m bench.swarm_faults --minutes 2 --nodes 3
+    python -m bench.swarm_faults --minutes 3 --nodes 3
 
 Needs root and `ip`. Nodes are `redqueen swarm join` over zenoh, with tiny runs. A third joins late;
 a third is killed (SIGKILL) and resumed; a third is cut off the network and mended; one is stopped
@@ -43,6 +43,8 @@ ROLLOUTS = int(KEYS["rollout.matches"]) * int(KEYS["rollout.tasks_per_match"]) *
 """Of a step."""
 TAKEN_BACK = 3
 """Checkpoints that a killed run loses before it is resumed."""
+LATE = 0.15
+"""Share of the time after which the late join."""
 DISK_MIB = 64
 HOUR = 3600
 STOPPED = 130
@@ -144,10 +146,10 @@ def empty(node: Node) -> None:
 
 
 def slow(node: Node, over: threading.Event) -> None:
-    """Stop a node for three of every four seconds."""
+    """Stop a node for two of every three seconds."""
     while not over.is_set() and node.process is not None and node.process.poll() is None:
         node.process.send_signal(signal.SIGSTOP)
-        over.wait(3.0)
+        over.wait(2.0)
         node.process.send_signal(signal.SIGCONT)
         over.wait(1.0)
 
@@ -168,7 +170,7 @@ def schedule(nodes: list[Node]) -> list[Event]:
     for node in late:
         node.faults.append("late")
     events: list[Event] = [(0.0, node.join) for node in early]
-    events += [(0.2, node.join) for node in late]
+    events += [(LATE, node.join) for node in late]
     events += [(0.35, node.machine.cut) for node in parted]
     events += [(0.45, node.machine.mend) for node in parted]
     events += [(0.55, node.kill) for node in killed]
@@ -184,7 +186,7 @@ def play(nodes: list[Node], seconds: float) -> dict[int, int | None]:
     for share, event in schedule(nodes):
         time.sleep(max(0.0, begun + share * seconds - time.monotonic()))
         event()
-        if slowed is None and (last := nodes[-1]).process is not None and share >= 0.2:
+        if slowed is None and (last := nodes[-1]).process is not None and share >= LATE:
             last.faults.append("slow")
             slowed = threading.Thread(target=slow, args=(last, over))
             slowed.start()
@@ -198,12 +200,12 @@ def play(nodes: list[Node], seconds: float) -> dict[int, int | None]:
     return {n.number: n.process.wait(PATIENCE) if n.process else None for n in nodes}
 
 
-def lost_rollouts(node: Node) -> int:
-    """Return how many of its own rollouts a run lacks, over all steps up to its last."""
+def steps_and_lost(node: Node) -> tuple[int, int]:
+    """Return the steps of a run, and how many of its own rollouts they lack."""
     with RunStore.open(node.run, read_only=True) as store:
         rows = store.rows("SELECT step, count(*) FROM rollouts WHERE origin = '' GROUP BY step")
         last = store.rows("SELECT coalesce(max(step), 0) FROM steps")[0][0]
-    return int(last) * ROLLOUTS - sum(int(row[1]) for row in rows)
+    return int(last), int(last) * ROLLOUTS - sum(int(row[1]) for row in rows)
 
 
 def weights(checkpoint: Path) -> dict[str, bytes]:
@@ -211,31 +213,56 @@ def weights(checkpoint: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in checkpoint.glob("*.safetensors")}
 
 
-def comes_to_the_same(node: Node) -> bool:
-    """Return whether the run that was killed, taken back and resumed, is what it was."""
+def redone(node: Node) -> tuple[bool, int]:
+    """Return whether the run that was killed, taken back and resumed, is what it was, and how many
+    groups of others the steps that it did again learnt from."""
     run = node.folder / "killed"
     checkpoints = sorted((run / "checkpoints").glob("step-*"))
+    if len(checkpoints) <= TAKEN_BACK:
+        raise SystemExit(f"node {node.number} was killed at {checkpoints[-1].name}; more minutes")
     last = checkpoints[-1]
-    before = weights(last)
-    for checkpoint in checkpoints[1:][-TAKEN_BACK:]:
+    before, step = weights(last), int(last.name.removeprefix("step-"))
+    for checkpoint in checkpoints[-TAKEN_BACK:]:
         shutil.rmtree(checkpoint)
     node.machine.cut()
-    step = str(int(last.name.removeprefix("step-")))
-    ended = node.begin("resume", str(run), "--steps", step).wait(PATIENCE)
-    return ended == 0 and before == weights(last)
+    ended = node.begin("resume", str(run), "--steps", str(step)).wait(PATIENCE)
+    with RunStore.open(run, read_only=True) as store:
+        again = load_exchanges(store, step - TAKEN_BACK, step).values()
+    return ended == 0 and before == weights(last), sum(len(item.groups) for item in again)
 
 
-def describe(node: Node, ended: int | None, lost: int, same: bool | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a node."""
+
+    ended: int | None
+    steps: int
+    lost: int
+    """Own rollouts that its run lacks."""
+    redone: tuple[bool, int] | None
+    """See `redone`; None: it was not killed."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it stopped as it should, has worked, and nothing of it is lost or different."""
+        same = self.redone is None or self.redone[0]
+        return self.ended == STOPPED and self.steps > 0 and not self.lost and same
+
+
+def describe(node: Node, outcome: Outcome) -> str:
     """Return a line about a node."""
     with RunStore.open(node.run, read_only=True) as store:
         exchanges = load_exchanges(store)
     groups = [group for item in exchanges.values() for group in item.groups]
     peers = len({group.origin for group in groups})
-    again = {None: "", True: ", byte-equal", False: ", DIFFERENT"}[same]
     faults = ", ".join(node.faults) or "no fault"
+    if outcome.redone:
+        same, drawn = outcome.redone
+        faults += f"; {TAKEN_BACK} steps with {drawn} groups of others done again: "
+        faults += "byte-equal" if same else "DIFFERENT"
     return (
-        f"node {node.number}: {len(exchanges)} steps, {len(groups)} groups of {peers} peers; "
-        f"own rollouts lost {lost}; ended with {ended}; {faults}{again}"
+        f"node {node.number}: {outcome.steps} steps, {len(groups)} groups of {peers} peers; "
+        f"own rollouts lost {outcome.lost}; ended with {outcome.ended}; {faults}"
     )
 
 
@@ -274,14 +301,13 @@ def main() -> int:
                     node.process.kill()
                     node.process.wait()
                     print((node.folder / "log.txt").read_text()[-2000:], file=sys.stderr)
-        lost = {node.number: lost_rollouts(node) for node in nodes}
-        killed = [node for node in nodes if "killed" in node.faults]
-        same = {node.number: comes_to_the_same(node) for node in killed}
+        right = True
         for node in nodes:
-            number = node.number
-            print(describe(node, ended[number], lost[number], same.get(number)))
-    stopped = set(ended.values()) == {STOPPED}
-    return 0 if stopped and not any(lost.values()) and all(same.values()) else 1
+            again = redone(node) if "killed" in node.faults else None
+            outcome = Outcome(ended[node.number], *steps_and_lost(node), again)
+            right = right and outcome.is_right
+            print(describe(node, outcome))
+    return 0 if right else 1
 
 
 if __name__ == "__main__":
