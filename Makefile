@@ -54,7 +54,7 @@ seedling: $(DEV)  ## make the base again into build/seedling/model (an hour and 
 	$(BIN)/python -m recipes.seedling.train --out build/seedling --compile
 
 seedling2: $(DEV)  ## train the second seedling into build/seedling2; goes on until it is stopped
-	$(BIN)/python -m recipes.seedling2.train --out build/seedling2 --first redqueen/seedling
+	$(BIN)/python -m recipes.seedling2.train --out build/seedling2 --first redqueen/bases/seedling
 
 seedling2-model: $(DEV)  ## decay a branch of that training into build/seedling2-final/model
 	$(BIN)/python -m recipes.seedling2.train --out build/seedling2-final --start build/seedling2 \

@@ -20,7 +20,7 @@ from redqueen.open_run import open_run
 from redqueen.store import RunStore
 from tests.trainers import Keep, Make, train
 
-SEEDLING_FILES = Path(redqueen.__file__).parent / "seedling"
+SEEDLING_FILES = Path(redqueen.__file__).parent / "bases" / "seedling"
 
 DRIVER = """
 import json, os, signal, sys

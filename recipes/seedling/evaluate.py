@@ -28,7 +28,7 @@ from redqueen.types import Rejection, Request, Task, Verdict
 
 GREEDY_BANDS = {"code_o": (0.40, 0.70), "code_i": (0.30, 0.70), "code_f": (0.15, 0.60)}
 HARDEST_BELOW, VALID_FROM, DISTINCT_FROM = 0.25, 0.80, 0.60
-CARD = Path(redqueen.__file__).parent / "seedling" / "README.md"
+CARD = Path(redqueen.__file__).parent / "bases" / "seedling" / "README.md"
 MARKS = ("<!-- evaluation -->", "<!-- end of evaluation -->")
 
 

@@ -1,6 +1,6 @@
 """Train the second seedling. Resumable: run it again with the same arguments; SIGTERM ends a piece.
 
-    python -m recipes.seedling2.train --out build/seedling2 --first redqueen/seedling
+    python -m recipes.seedling2.train --out build/seedling2 --first redqueen/bases/seedling
     python -m recipes.seedling2.train --out build/seedling2-final --start build/seedling2 \
         --decay-tokens 2000000
 

@@ -26,7 +26,8 @@ from redqueen.models.attention import PackedKernel, PackedModel, attend_tiles, f
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 
-SEEDLING = "seedling"
+EMBEDDED = ("seedling", "seedling2")
+"""Bases that ship with the package, in `redqueen/bases`."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _ADAPTER_FILE = "adapter_config.json"
@@ -174,7 +175,14 @@ def _bits(config: PolicyConfig) -> BitsAndBytesConfig:
 def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
     path = Path(base).expanduser()
-    return str(path.resolve()) if base != SEEDLING and path.exists() else base
+    return str(path.resolve()) if base not in EMBEDDED and path.exists() else base
+
+
+def directory_of(base: str) -> Path:
+    """Where `policy.base` lies, if it is embedded or a path."""
+    if base in EMBEDDED:
+        return Path(redqueen.__file__).parent / "bases" / base
+    return Path(base).expanduser()
 
 
 def resolve_base(base: str) -> str:
@@ -183,16 +191,15 @@ def resolve_base(base: str) -> str:
     Raises:
         ConfigError: the files are missing or incomplete, or it is no path and no hub id.
     """
-    if base == SEEDLING:
-        path = Path(redqueen.__file__).parent / SEEDLING
+    path = directory_of(base)
+    if base in EMBEDDED:
         if not (path / "config.json").exists():
             raise ConfigError(
-                f"policy.base = 'seedling', but its files are not in {path}; make them with "
-                "`make seedling`, or set policy.base to a model directory or hub id"
+                f"policy.base = {base!r}, but its files are not in {path}; make them with "
+                f"`make {base}`, or set policy.base to a model directory or hub id"
             )
         _check_directory(path, base)
         return str(path)
-    path = Path(base).expanduser()
     if path.exists() or base.startswith(("/", ".", "~")) or base.count("/") > 1:
         if not path.exists():
             raise ConfigError(f"policy.base = {base!r}: there is no such directory")
@@ -203,16 +210,16 @@ def resolve_base(base: str) -> str:
         return str(path)
     if not _HUB_ID.fullmatch(base):
         raise ConfigError(
-            f"policy.base = {base!r} is neither 'seedling', nor a directory, nor a hub id"
+            f"policy.base = {base!r} is no embedded base ({', '.join(EMBEDDED)}), no directory "
+            "and no hub id"
         )
     return base
 
 
 def dialect_of(base: str) -> str:
     """Return what a base speaks: `redqueen_dialect` of its config.json, else `chat`."""
-    folder = Path(redqueen.__file__).parent / base if base == SEEDLING else Path(base).expanduser()
     try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = json.loads((directory_of(base) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "chat"  # a hub id; or what `resolve_base` reports when the base is loaded
     return str(values.get("redqueen_dialect", "chat")) if isinstance(values, dict) else "chat"

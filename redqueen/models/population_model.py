@@ -17,7 +17,7 @@ from redqueen.models import merging, peft_io, scoring
 from redqueen.models.adapters import AdapterStack, Factors
 from redqueen.models.batching import MOST_TOKENS, packed_batches, padded_batches
 from redqueen.models.conversation import Conversations
-from redqueen.models.loading import SEEDLING, Base, load_base
+from redqueen.models.loading import EMBEDDED, Base, load_base
 from redqueen.models.memory import keep_freed_memory, peak_memory
 from redqueen.models.routing import Router, find_targets, layer_shape, reached_by_text
 from redqueen.models.scoring import Scores
@@ -181,7 +181,7 @@ class PopulationModel:
     @property
     def base_name(self) -> str:
         """The base's name for others: a hub id, or where it lies."""
-        return f"redqueen/{SEEDLING}" if self.config.base == SEEDLING else self.config.base
+        return f"redqueen/{self.config.base}" if self.config.base in EMBEDDED else self.config.base
 
     def export(self, slot: int, directory: Path | str) -> None:
         """Write one slot as a PEFT adapter directory that names the base.

@@ -10,9 +10,10 @@ import numpy as np
 
 from redqueen.formatting import BACKGROUND
 from redqueen.store.exchanges import load_exchanges
-from redqueen.store.reader import (
+from redqueen.store.reader import RunReader
+from redqueen.store.records import EvaluationAttempt
+from redqueen.store.rows import (
     TASK_COLUMNS,
-    RunReader,
     event_of,
     match_of,
     member_of,
@@ -20,7 +21,6 @@ from redqueen.store.reader import (
     task_of,
     verdict_of,
 )
-from redqueen.store.records import EvaluationAttempt
 from redqueen.types import (
     Completion,
     Judgement,

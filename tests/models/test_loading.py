@@ -74,7 +74,7 @@ def test_paths_are_not_taken_for_hub_ids(base: str) -> None:
 
 def test_hub_ids() -> None:
     assert resolve_base("Qwen/Qwen2.5-0.5B") == "Qwen/Qwen2.5-0.5B"
-    with pytest.raises(ConfigError, match="neither"):
+    with pytest.raises(ConfigError, match="no embedded base"):
         resolve_base("not a name")
 
 
@@ -86,7 +86,7 @@ def test_absent_seedling_says_how_to_make_it(monkeypatch, tmp_path: Path) -> Non
 
 def test_present_seedling_is_found(monkeypatch, tmp_path: Path, model_dirs) -> None:
     monkeypatch.setattr(redqueen, "__file__", str(tmp_path / "__init__.py"))
-    shutil.copytree(model_dirs["llama"], tmp_path / "seedling")
+    shutil.copytree(model_dirs["llama"], tmp_path / "bases" / "seedling")
     model = PopulationModel.load(
         PolicyConfig(base="seedling", rank=2, device="cpu"), slots=1, seed=0
     )

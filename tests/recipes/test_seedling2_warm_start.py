@@ -11,7 +11,7 @@ from recipes.seedling2.tokenizer import build_tokenizer
 from recipes.seedling2.train import SHAPE
 from recipes.seedling2.warm_start import warm_start
 
-FIRST = Path(redqueen.__file__).parent / "seedling"
+FIRST = Path(redqueen.__file__).parent / "bases" / "seedling"
 
 
 def test_common_tokens_have_the_logits_of_the_first_model() -> None:

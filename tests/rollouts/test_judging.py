@@ -91,7 +91,7 @@ def test_what_somebody_solved_is_judged_beside_as_many_references_as_fit() -> No
 def chat_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The seedling as a chat model with room for a judge's question."""
     folder = tmp_path_factory.mktemp("base") / "chat"
-    shutil.copytree(Path(redqueen.__file__).parent / "seedling", folder)
+    shutil.copytree(Path(redqueen.__file__).parent / "bases" / "seedling", folder)
     config = json.loads((folder / "config.json").read_text())
     del config["redqueen_dialect"]
     config["max_position_embeddings"] = 8192

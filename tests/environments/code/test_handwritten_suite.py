@@ -155,7 +155,7 @@ def test_a_larger_suite_begins_with_the_smaller_and_takes_many_functions(
 
 
 def test_the_seedling_reads_every_prompt(suite: list[Task]) -> None:
-    folder = Path(redqueen.__file__).parent / "seedling"
+    folder = Path(redqueen.__file__).parent / "bases" / "seedling"
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     unknown = tokenizer.token_to_id("<unk>")
     for task in suite:
