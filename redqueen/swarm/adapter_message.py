@@ -122,4 +122,6 @@ def decode_adapter(data: bytes) -> AdapterMessage:
     version = int.from_bytes(data[len(MAGIC) : _KEY], "big")
     if version != VERSION:
         raise RefusedError("newer_version" if version > VERSION else "malformed")
-    return AdapterMessage(data[_KEY:_SIGNATURE].hex(), *_FIELDS.unpack(data[_HEAD:_TENSORS]), data)
+    base, epoch, number, time, scaling = _FIELDS.unpack(data[_HEAD:_TENSORS])
+    author = data[_KEY:_SIGNATURE].hex()
+    return AdapterMessage(author, base, epoch, number, time, scaling, data)
