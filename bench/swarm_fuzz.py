@@ -66,8 +66,8 @@ def fuzz(count: int, seed: int) -> Fuzzed:
         if number % STEP == STEP - 1 or number == count - 1:
             for counts in gate.counts.values():
                 reasons.update({name: n for name, n in counts.items() if name in REASONS})
-            messages = [m for peer in gate.peers.values() for _, m in peer.waiting]
-            waiting = max(waiting, sum(len(message.data) for message in messages))
+            messages = [data for peer in gate.peers.values() for _, data in peer.waiting]
+            waiting = max(waiting, sum(map(len, messages)))
     grown = _resident() - before
     return Fuzzed(count, accepted[0] + accepted[1], accepted[2], reasons, waiting, grown)
 

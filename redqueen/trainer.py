@@ -365,9 +365,9 @@ class Trainer(Closing):
     ) -> tuple[Sequence[ForeignAdapter], Sequence[Guest]]:
         """Islands: the fittest student is sent, and what came of others is measured."""
         islands = self.swarm.islands if self.swarm else None
-        if islands is None or Role.STUDENT in self.config.learner.frozen:
-            return (), ()
         students = self.population.with_roles((Role.STUDENT,))
+        if islands is None or not students or Role.STUDENT in self.config.learner.frozen:
+            return (), ()
         fittest = max(students, key=lambda m: (result.fitness.get(m.id, 0.0), -m.id))
         islands.publish(step, fittest.slot)
         return measure_guests(

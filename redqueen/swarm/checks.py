@@ -39,8 +39,8 @@ class Peer:
     """Those that have come, within the window."""
     since_step: int = 0
     """Messages since the last step."""
-    waiting: "deque[tuple[int, Message]]" = field(default_factory=deque)
-    """Step of arrival, and the message."""
+    waiting: "deque[tuple[int, bytes]]" = field(default_factory=deque)
+    """Step of arrival, and the message as it came: read, a hostile one is many times as large."""
 
     @property
     def share(self) -> float:
@@ -139,7 +139,7 @@ class Gate:
         if len(peer.waiting) >= self.config.quota:
             peer.waiting.popleft()
             self.count(author, "crowded_out")
-        peer.waiting.append((step, message))
+        peer.waiting.append((step, data))
         return True
 
     def meet(self, author: str) -> Peer:

@@ -24,7 +24,7 @@ from redqueen.swarm.judge import Judge
 from redqueen.swarm.reasons import IMPLAUSIBLE, TAKEN
 from redqueen.swarm.samples import Codec, foreign_samples
 from redqueen.swarm.transport.base import Transport, TransportError
-from redqueen.swarm.wire import Answer, Group, Message, Turn, encode
+from redqueen.swarm.wire import Answer, Group, Message, Turn, decode, encode
 from redqueen.types import (
     Exchange,
     ForeignAdapter,
@@ -205,7 +205,7 @@ class Swarm:
                 )
         for arrived, message in again:
             if self._used[message.key] < self.config.repeats:
-                gate.peers[message.author].waiting.appendleft((arrived, message))
+                gate.peers[message.author].waiting.appendleft((arrived, message.data))
         self._say_if_alone(step, len(groups))
         return tuple(groups)
 
@@ -217,8 +217,9 @@ class Swarm:
             author = list(shares)[int(rng.choice(len(shares), p=weights / weights.sum()))]
             waiting = self.gate.peers[author].waiting
             place = int(rng.integers(len(waiting)))
-            arrived, message = waiting[place]
+            arrived, data = waiting[place]
             del waiting[place]
+            message = decode(data, self.config.max_bytes)
             if self._used[message.key] < self.config.repeats:
                 picked.append((arrived, message))
             else:

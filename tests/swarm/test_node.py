@@ -61,7 +61,7 @@ def test_two_runs_join_by_a_folder_and_the_second_learns_from_the_first(
     assert exchange.groups
     assert {group.origin for group in exchange.groups} == {names[0]}
     assert len(mismatches) == 2
-    assert max(value for _, value in mismatches) < 1e-4
+    assert max(value for _, value in mismatches) < 5e-3  # unscored answers would make it 0.1
     (adapter,) = exchange.adapters
     assert (adapter.origin, adapter.number) == (names[0], 1)
     assert adapter.fitness is not None
