@@ -1,7 +1,8 @@
-"""The loop: match, propose, validate, solve, learn, evolve, store. Nothing is hidden elsewhere.
+"""The loop: match, propose, validate, solve, learn, evolve, store.
 
-Data moves one way through the phases in small frozen records. Every draw derives from (run seed,
-step, phase, match, ...), so a run that is killed and resumed is the run that was never killed.
+How matches are played stands in `redqueen.rollouts.rounds`; the rest is here. Data moves one way
+through the phases in small frozen records. Every draw derives from (run seed, step, phase, match,
+...), so a run that is killed and resumed is the run that was never killed.
 The parts come from `redqueen.build`.
 """
 
@@ -14,8 +15,6 @@ from redqueen.callbacks.database import Snapshot
 from redqueen.clock import Clock
 from redqueen.closing import Closing
 from redqueen.config.rollout import RolloutConfig
-from redqueen.curriculum import draw_stream
-from redqueen.engines.base import Sampling
 from redqueen.evolution import (
     Guest,
     ProbeResult,
@@ -31,31 +30,20 @@ from redqueen.learner import (
     UpdateReport,
     assign_rewards,
     cross_likelihood,
-    disputed_tasks,
     make_samples,
     step_metrics,
 )
 from redqueen.parts import Parts, Storage
-from redqueen.population import make_matches, match_results, numbered_on
-from redqueen.rng import derive_seed, numpy_rng
-from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
+from redqueen.population import make_matches, match_results
+from redqueen.rng import numpy_rng
 from redqueen.rollouts.guests import measure_guests
-from redqueen.rollouts.interactions.base import Posing
-from redqueen.rollouts.judging import judge, plan_judgements
-from redqueen.rollouts.plan import (
-    PlannedProposal,
-    Round,
-    mixed_groups,
-    plan_posings,
-    plan_proposals,
-    posed_tasks,
-)
+from redqueen.rollouts.plan import mixed_groups
+from redqueen.rollouts.rounds import Rounds
 from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
     EvolutionEvent,
     ForeignAdapter,
     ForeignGroup,
-    Judgement,
     Match,
     Proposal,
     Role,
@@ -84,15 +72,16 @@ class Trainer(Closing):
         self.base_parameters = parts.base_parameters
         self.step = parts.step
         self.swarm = parts.swarm
-        self._leaves_room = parts.leaves_room
-        self._verify = verifier_of(self.worlds.environments)
-        self._checks, self._writes = Background("checks"), Background("store")
+        self.rounds = Rounds(
+            parts.config, parts.engine, parts.worlds, parts.leaves_room, parts.callbacks.on_texts
+        )
+        self._writes = Background("store")
         self._store_seconds = 0.0
         self.engine.sync(range(len(self.population)), self.adapters, self.step)
 
     def close(self) -> None:
         """Wait for what is being checked and stored, and end the threads."""
-        self._checks.close()
+        self.rounds.close()
         self._writes.close()
 
     def run(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
@@ -168,7 +157,9 @@ class Trainer(Closing):
         teachers = len(self.population.by_role(Role.TEACHER))
         rollout = probe.step(config.rollout, teachers) if probe else config.rollout
 
-        played, rounds = self._play(step, rollout, clock, past=probe is None)
+        with clock("match"):
+            pairs = self._match(step, rollout, against_the_past=probe is None)
+        played, rounds = self.rounds.play(step, pairs, self.population, rollout, clock)
         matches, proposals, rollouts = played.matches, played.proposals, played.rollouts
         foreign = self._exchange(step, played.posed, rollouts, clock)
         with clock("learn"):
@@ -229,81 +220,6 @@ class Trainer(Closing):
             exchange=exchange,
             judgements=played.judgements,
         )
-
-    def _play(
-        self, step: int, rollout: RolloutConfig, clock: Clock, past: bool
-    ) -> tuple[Round, int]:
-        """Match, propose, validate and solve, in rounds until enough groups have mixed verdicts.
-        Returns all rounds as one, and how many there were.
-
-        Further rounds are of the same pairs: DAPO's dynamic sampling (arXiv 2503.14476, section
-        3.2), with teachers who write further tasks.
-        """
-        with clock("match"):
-            pairs = self._match(step, rollout, past)
-        rounds = [self._round(step, pairs, rollout, clock)]
-        while len(rounds) < rollout.max_rounds:
-            if sum(mixed_groups(item.rollouts) for item in rounds) >= rollout.mixed_groups:
-                break
-            rounds.append(self._round(step, numbered_on(pairs, len(rounds)), rollout, clock))
-        return Round.joined(rounds), len(rounds)
-
-    def _round(
-        self, step: int, matches: tuple[Match, ...], rollout: RolloutConfig, clock: Clock
-    ) -> Round:
-        """The tasks of some matches are written, or drawn from the stream, and solved."""
-        proposals, shown = self._propose(step, matches, rollout, clock)
-        streamed = self._stream(step, matches, rollout.tasks_per_match)
-        with clock("solve"):
-            posed = posed_tasks(matches, proposals, streamed)
-            member, environments = self.population.by_id, self.worlds.environments
-            posings = plan_posings(posed, matches, member, environments)
-            rollouts = self._solve(step, posings, rollout.attempts, clock)
-        judgements = self._judge(step, matches, proposals, rollouts, shown, clock)
-        disputed = disputed_tasks(matches, proposals, rollouts, self.worlds.fallible)
-        for match, task in posed:
-            archive = self.worlds[task.environment].archive
-            if (match.root, task.id) in disputed:
-                archive.ban(task)
-            else:
-                archive.add([task])
-        return Round(
-            matches=matches,
-            proposals=proposals,
-            shown=shown,
-            streamed=tuple(task for _, task in streamed),
-            posed=tuple(posed),
-            rollouts=rollouts,
-            judgements=judgements,
-        )
-
-    def _judge(
-        self,
-        step: int,
-        matches: Sequence[Match],
-        proposals: Sequence[Proposal],
-        rollouts: Sequence[Rollout],
-        shown: Sequence[Task],
-        clock: Clock,
-    ) -> tuple[Judgement, ...]:
-        """The base judges the tasks that somebody solved, if the teachers' reward asks for it."""
-        tokens = self.config.learner.teacher.reward.judge_tokens
-        if not tokens:
-            return ()
-        with clock("judge"):
-            tasks = {task.id: task for task in shown}
-            for world in self.worlds.values():
-                tasks |= world.archive.tasks
-            planned = plan_judgements(
-                matches,
-                proposals,
-                rollouts,
-                self.worlds.environments,
-                tasks,
-                self.config.seed,
-                fits=lambda messages: self._leaves_room(messages, tokens),
-            )
-            return judge(self.engine, planned, tokens)
 
     def _match(
         self, step: int, rollout: RolloutConfig, against_the_past: bool
@@ -378,7 +294,7 @@ class Trainer(Closing):
             self.adapters,
             self.engine,
             step,
-            lambda posings: self._solve(step, posings, attempts, clock),
+            lambda posings: self.rounds.solve(step, posings, attempts, clock),
         )
 
     def _evolve(
@@ -390,89 +306,6 @@ class Trainer(Closing):
         )
         self.behaviour.begin_generation([m.id for m in self.population.members])
         return events
-
-    def _propose(
-        self, step: int, matches: Sequence[Match], rollout: RolloutConfig, clock: Clock
-    ) -> tuple[tuple[Proposal, ...], tuple[Task, ...]]:
-        """The teachers write; what is written is validated while others still write. Also returns
-        the references that are in no archive."""
-        with clock("propose"):
-            planned = self._plan(step, matches, rollout)
-            shown = {
-                task.id: task
-                for plan in planned
-                for task in plan.references
-                if task.id not in self.worlds[plan.match.environment].archive
-            }
-            completions, checks = generate_and_check(
-                self.engine,
-                [plan.request for plan in planned],
-                Sampling(rollout.propose_tokens, rollout.temperature, rollout.top_p),
-                self._checks,
-                self.worlds.validate,
-                lambda number, completion: planned[number].draft(completion),
-                partial(self.callbacks.on_texts, "propose"),
-            )
-        with clock("validate"):
-            outcomes = self.worlds.admit(
-                [plan.match.environment for plan in planned],
-                checks.results(),
-                [completion.finished for completion in completions],
-                shown,
-                self._can_be_posed,
-            )
-            clock.add("beside/validate", checks.busy_seconds)
-            proposals = tuple(
-                Proposal(
-                    step=step,
-                    match=plan.match.index,
-                    teacher=plan.teacher,
-                    kind=plan.kind,
-                    references=tuple(task.id for task in plan.references),
-                    request=plan.request,
-                    completion=completion,
-                    outcome=outcome,
-                    novelty=self.worlds[plan.match.environment].archive.novelty(outcome),
-                )
-                for plan, completion, outcome in zip(planned, completions, outcomes, strict=True)
-            )
-            return proposals, tuple(shown.values())
-
-    def _plan(
-        self, step: int, matches: Sequence[Match], rollout: RolloutConfig
-    ) -> list[PlannedProposal]:
-        """What each teacher is asked to write."""
-        return plan_proposals(
-            matches,
-            self.population,
-            self.worlds.spaces,
-            self.worlds.archives,
-            self.config.curriculum.references,
-            tasks_per_match=rollout.tasks_per_match,
-            reference_count=rollout.references,
-            temperature=rollout.propose_temperature,
-            dropout=rollout.vocabulary_dropout,
-            fits=lambda messages: self._leaves_room(messages, rollout.propose_tokens),
-            step=step,
-            seed=self.config.seed,
-        )
-
-    def _can_be_posed(self, task: Task) -> bool:
-        """Return whether a task's prompt leaves room for an attempt."""
-        prompt = self.worlds[task.environment].environment.prompt(task)
-        return self._leaves_room(prompt, self.config.rollout.solve_tokens)
-
-    def _stream(self, step: int, matches: Sequence[Match], count: int) -> list[tuple[Match, Task]]:
-        """The tasks of every match without a teacher, in the order of matches."""
-        streamed = []
-        for match in matches:
-            if match.teacher is not None or match.tasks_of is not None:
-                continue
-            world = self.worlds[match.environment]
-            seed = derive_seed(self.config.seed, "stream", step, match.index)
-            tasks = draw_stream(match.environment, world.stream, count, seed, world.held_out, step)
-            streamed += [(match, task) for task in tasks if self._can_be_posed(task)]
-        return streamed
 
     def _exchange(
         self,
@@ -487,32 +320,6 @@ class Trainer(Closing):
         with clock("exchange"):
             self.swarm.publish(step, (task for _, task in posed), rollouts)
             return self.swarm.draw(step, self.population.by_role(Role.STUDENT))
-
-    def _solve(
-        self,
-        step: int,
-        posings: Sequence[Posing],
-        attempts: int,
-        clock: Clock,
-    ) -> tuple[Rollout, ...]:
-        """The students write their attempts, which are verified while others still write."""
-        rollout = self.config.rollout
-        rollouts, seconds = run_interaction(
-            rollout.interaction.begin(
-                posings,
-                attempts,
-                step,
-                self.config.seed,
-                lambda messages: self._leaves_room(messages, rollout.solve_tokens),
-            ),
-            self.engine,
-            Sampling(rollout.solve_tokens, rollout.temperature, rollout.top_p),
-            self._checks,
-            self._verify,
-            partial(self.callbacks.on_texts, "solve"),
-        )
-        clock.add("beside/verify", seconds)
-        return tuple(rollouts)
 
 
 def _rated(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from redqueen import build
-from redqueen.callbacks.base import Callback, Callbacks
+from redqueen.callbacks.base import Callback
 from redqueen.engines.base import Engine, OnFinished, Sampling, ignore
 from redqueen.errors import InfrastructureError
 from redqueen.models.adapters import AdapterStack
@@ -161,7 +161,7 @@ class Base:
 
 def test_stale_adapter_stops_the_run_before_weights_change(tiny: Make, tmp_path: Path) -> None:
     with build.start(tiny(steps=1, policy={"init_noise": 0.3}), tmp_path / "run") as trainer:
-        trainer.engine = Base(trainer.engine)
+        trainer.rounds.engine = Base(trainer.engine)
         before = {n: t.clone() for n, t in trainer.adapters.state_dict().items()}
         with pytest.raises(InfrastructureError, match="stale"):
             trainer.run()
@@ -257,7 +257,10 @@ def test_a_callback_that_fails_is_reported_once_and_ends_nothing(
 ) -> None:
     memory, keep = Memory(), Keep()
     trainer = toy_trainer(memory)
-    trainer.callbacks = Callbacks([Breaks(), keep])
+    trainer.callbacks.callbacks = (
+        Breaks(),
+        keep,
+    )
     with trainer:
         assert trainer.run()
     assert len(keep.records) == 2
@@ -316,7 +319,7 @@ class Calls(Callback):
 def test_callbacks_are_told_of_everything_in_order() -> None:
     calls = Calls()
     trainer = toy_trainer(Memory(), steps=1)
-    trainer.callbacks = Callbacks([calls])
+    trainer.callbacks.callbacks = (calls,)
     with trainer:
         assert trainer.run()
     solve = ["solve", "texts of solve"]

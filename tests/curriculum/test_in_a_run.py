@@ -31,11 +31,14 @@ class Finished:
     def sync(self, *arguments: Any) -> None:
         self.engine.sync(*arguments)
 
+    def close(self) -> None:
+        self.engine.close()
+
 
 def outcomes_of(trainer: Trainer, keep: Keep, validated: list[Task]) -> list[str]:
     """What becomes of these tasks when they are what a step's proposals say."""
     code_of(trainer).validate = lambda drafts: [validated.pop(0) for _ in drafts]
-    trainer.engine = Finished(trainer.engine)  # type: ignore[assignment]
+    trainer.rounds.engine = Finished(trainer.engine)
     trainer.run()
     return [
         p.outcome.reason if isinstance(p.outcome, Rejection) else "valid"

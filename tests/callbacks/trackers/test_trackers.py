@@ -34,7 +34,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tracking = build_config({"tracking": trackers}).tracking
     keep = Keep()
     trainer = toy_trainer(Memory())
-    trainer.callbacks = Callbacks([keep])
+    trainer.callbacks.callbacks = (keep,)
     with trainer:
         assert trainer.run()
     with RunStore.create(directory, trainer.config, {}) as store:
