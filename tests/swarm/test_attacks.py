@@ -100,10 +100,10 @@ def test_every_attack_is_named_and_the_step_goes_on(tmp_path: Path) -> None:
     assert {item.verdicts for item in exchange.groups} == {(Verdict.CORRECT, Verdict.WRONG)}
 
 
-def test_a_thousand_hostile_messages_and_no_forgery() -> None:
-    result = fuzz(3000, seed=1)
+def test_many_hostile_messages_and_no_forgery() -> None:
+    result = fuzz(1500, seed=1)
     assert result.forgeries == 0
-    assert sum(result.reasons.values()) >= 2900
+    assert sum(result.reasons.values()) >= 1450
     assert result.waiting_bytes <= CONFIG.max_peers * CONFIG.quota * CONFIG.max_bytes
     assert result.grown_bytes < 32 * 2**20
 
