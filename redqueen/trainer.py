@@ -2,8 +2,8 @@
 
 How matches are played stands in `redqueen.rollouts.rounds`; the rest is here. Data moves one way
 through the phases in small frozen records. Every draw derives from (run seed, step, phase, match,
-...), so a run that is killed and resumed is the run that was never killed.
-The parts come from `redqueen.build`.
+...), so a run that is killed and resumed is the run that was never killed. The parts come from
+`redqueen.build`.
 """
 
 import time

@@ -143,7 +143,8 @@ CREATE TABLE rollouts (
     reward REAL,                    -- NULL: not trained on
     TEXT_COLUMNS
 );
-CREATE INDEX rollouts_step ON rollouts (step, match);
+-- Holds all that the counts of groups need, so that they do not read the texts.
+CREATE INDEX rollouts_step ON rollouts (step, compared, verdict, finished);
 CREATE INDEX rollouts_task ON rollouts (task_id);
 
 CREATE TABLE events (
