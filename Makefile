@@ -157,8 +157,13 @@ bench-watch: $(DEV)  ## the live page of a made-up run of 1,000 steps and 250,00
 bench-metamath: $(DEV)  ## the proof checker beside Debian's metamath: databases, changed proofs
 	$(BIN)/python -m bench.metamath
 
-bench-swarm: $(DEV)  ## messages a second through the checks, with the share of each
+bench-swarm: $(DEV)  ## other nodes: speed of the checks, hostile messages, a node alone, faults, two cells
 	$(BIN)/python -m bench.swarm
+	$(BIN)/python -m bench.swarm --fuzz 200000
+	$(BIN)/python -m bench.swarm --alone 12
+	$(BIN)/python -m bench.swarm_faults --minutes 3 --nodes 3
+	$(BIN)/python -m studies.swarm build/bench-swarm --cells 8/0 4/4 --seeds 2 --steps 4 --tasks 20 \
+		--samples 2 --nodes 3
 
 bench: $(DEV) $(PEERS_READY)  ## everything about speed: one table, one JSON file
 	$(BIN)/python -m bench.suite --peers $(PEERS)/bin/python

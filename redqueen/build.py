@@ -31,7 +31,7 @@ from redqueen.environments.base import (
     sources_of,
 )
 from redqueen.errors import ConfigError
-from redqueen.evolution import BehaviourLog, Evolution, check_rated
+from redqueen.evolution import BehaviourLog, Evolution, check_probed, check_rated
 from redqueen.learner import Learner, Scorer, StackedAdamW
 from redqueen.learner.assign import student_reward
 from redqueen.models.footprint import settle
@@ -148,10 +148,13 @@ def _swarm(
     """Return the run's node of a swarm, if it is to be one; `store` None: the run is new.
 
     Raises:
-        ConfigError: the extra `swarm`, the identity or what the transport needs is missing.
+        ConfigError: the extra `swarm`, the identity or what the transport needs is missing, or
+            there are to be islands without a probe.
     """
     if not config.swarm.enabled:
         return None
+    if config.swarm.islands.enabled:
+        check_probed(config.evolution, config.rollout)
     try:
         from redqueen.swarm.node import open_swarm, past_of
     except ImportError as error:
@@ -173,6 +176,7 @@ def _load_members(
 ) -> tuple[Population, PopulationModel]:
     """Return the members as they were saved, or founders, with the base and their adapters."""
     spare = config.population.hall_of_fame.spare_slots
+    spare += config.swarm.enabled and config.swarm.islands.enabled  # where guests are measured
     if saved:
         population = Population.from_json(saved.state["population"])
         model = load_model(config, len(population) + spare, digest)

@@ -16,6 +16,8 @@ from redqueen.clock import Clock
 from redqueen.closing import Closing
 from redqueen.config.rollout import RolloutConfig
 from redqueen.evolution import (
+    Guest,
+    ProbeResult,
     Survey,
     probe_result,
     removed_members,
@@ -34,12 +36,13 @@ from redqueen.learner import (
 from redqueen.parts import Parts, Storage
 from redqueen.population import make_matches, match_results
 from redqueen.rng import numpy_rng
+from redqueen.rollouts.guests import measure_guests
 from redqueen.rollouts.plan import mixed_groups
 from redqueen.rollouts.rounds import Rounds
 from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
     EvolutionEvent,
-    Exchange,
+    ForeignAdapter,
     ForeignGroup,
     Match,
     Proposal,
@@ -168,7 +171,7 @@ class Trainer(Closing):
             rated = _rated(matches, rollouts, rewards)
             results = match_results(self.ratings, self.population, matches, proposals, rated)
             likelihood = self._likelihood(matches, rollouts)
-            update, exchange = self._update(step, matches, proposals, rollouts, rewards, foreign)
+            update = self._update(step, matches, proposals, rollouts, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
             self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
         before = self.population
@@ -177,11 +180,14 @@ class Trainer(Closing):
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, cell_of))
             seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
             measured: dict[str, float] = {}
+            adapters: Sequence[ForeignAdapter] = ()
+            guests: Sequence[Guest] = ()
             if probe:
                 result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
                 seen, measured = with_probe(seen, result), result.metrics()
+                adapters, guests = self._guests(step, played.posed, result, rollout.attempts, clock)
             # Newborns of the last step would be measured before they have learnt anything.
-            events = self._evolve(step, seen) if due and step < config.steps else ()
+            events = self._evolve(step, seen, guests) if due and step < config.steps else ()
             self.engine.sync(range(len(self.population)), self.adapters, step)
         metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
         metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
@@ -191,6 +197,7 @@ class Trainer(Closing):
         }
         if self.worlds.fallible and rollouts:
             metrics["disputed"] = 1 - len(rated) / len(rollouts)
+        exchange = self.swarm.record(step, foreign, adapters) if self.swarm else None
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
         metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
@@ -240,22 +247,19 @@ class Trainer(Closing):
         rollouts: Sequence[Rollout],
         rewards: Rewards,
         foreign: tuple[ForeignGroup, ...],
-    ) -> tuple[UpdateReport, Exchange | None]:
+    ) -> UpdateReport:
         """One fused update of all members, from this step's samples and groups of other nodes."""
-        members, exchange = self.population.members, None
+        members = self.population.members
         everybody, frozen = self.population.everybody, self.config.learner.frozen
         samples = make_samples(matches, proposals, rollouts, rewards, everybody, frozen)
         if self.swarm is not None:
-            samples, exchange = self.swarm.join(
-                samples, foreign, step, members, self.learner.rescored
-            )
-        update = self.learner.update(
+            samples = self.swarm.join(samples, foreign, step, members, self.learner.rescored)
+        return self.learner.update(
             samples,
             step,
             versions={m.slot: self.step for m in members},
             rate_factors={m.slot: m.learning_rate_factor for m in members},
         )
-        return update, exchange
 
     def _likelihood(
         self, matches: Sequence[Match], rollouts: Sequence[Rollout]
@@ -267,10 +271,38 @@ class Trainer(Closing):
         members = self.population.everybody
         return cross_likelihood(matches, rollouts, members, count, self.learner.rescored)
 
-    def _evolve(self, step: int, seen: Survey) -> tuple[EvolutionEvent, ...]:
-        """End a generation: the weak make room for children of the others."""
+    def _guests(
+        self,
+        step: int,
+        posed: Sequence[tuple[Match, Task]],
+        result: ProbeResult,
+        attempts: int,
+        clock: Clock,
+    ) -> tuple[Sequence[ForeignAdapter], Sequence[Guest]]:
+        """Islands: the fittest student is sent, and what came of others is measured."""
+        islands = self.swarm.islands if self.swarm else None
+        students = self.population.with_roles((Role.STUDENT,))
+        if islands is None or not students or Role.STUDENT in self.config.learner.frozen:
+            return (), ()
+        fittest = max(students, key=lambda m: (result.fitness.get(m.id, 0.0), -m.id))
+        islands.publish(step, fittest.slot)
+        return measure_guests(
+            islands.arrivals(step) if step < self.config.steps else (),
+            posed,
+            result,
+            self.worlds.environments,
+            self.adapters,
+            self.engine,
+            step,
+            lambda posings: self.rounds.solve(step, posings, attempts, clock),
+        )
+
+    def _evolve(
+        self, step: int, seen: Survey, guests: Sequence[Guest]
+    ) -> tuple[EvolutionEvent, ...]:
+        """End a generation: the weak make room for children of the others, or for guests."""
         self.population, events = self.evolution.evolve(
-            self.population, seen, self.adapters, self.learner.optimizer, step
+            self.population, seen, self.adapters, self.learner.optimizer, step, guests
         )
         self.behaviour.begin_generation([m.id for m in self.population.members])
         return events

@@ -30,6 +30,8 @@ class Verdict(StrEnum):
 
 PAST = "hall_of_fame"
 """The operator of a member that is a copy of what another one once was."""
+GUEST = "guest"
+"""The operator of a member that came from another node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +311,8 @@ class EvolutionEvent:
     parents: tuple[int, ...]
     operator: str
     details: Mapping[str, float] = field(default_factory=dict)
+    origin: str = ""
+    """Node that the child came from; empty: it was born here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +334,19 @@ class ForeignGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignAdapter:
+    """An adapter of another node that a generation measured; named as a `ForeignGroup`."""
+
+    origin: str
+    epoch: int
+    number: int
+    message: bytes
+    """All of it as it came, signed."""
+    fitness: float | None
+    """Mean score on the probe's tasks; None: it could not be measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """What a step had to do with other nodes."""
 
@@ -341,6 +358,7 @@ class Exchange:
     counts: Mapping[str, Mapping[str, int]]
     """Author -> what became of its messages -> how many; the author is empty where it is not
     proven."""
+    adapters: tuple[ForeignAdapter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,16 @@ from redqueen.config.section import Section
 PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class IslandsConfig(Section):
+    """Nodes of the same base exchange students too. Evolution needs the fitness `probe` for it: who
+    comes is measured on the probe's tasks before it may take anybody's place."""
+
+    enabled: bool = False
+    """Send the fittest student after each generation, and measure those of others."""
+    candidates: int = Field(2, ge=1)
+    """Adapters of other nodes that a generation measures, at most."""
+
+
 class SwarmConfig(Section):
     """Other nodes' rollouts beside one's own (SAPO, arXiv 2509.08721). A group is all attempts of
     one student at one task."""
@@ -39,3 +49,4 @@ class SwarmConfig(Section):
     """A message whose time is further than this from the clock here is refused."""
     repeats: int = Field(1, ge=1)
     """How often a group may be learnt from."""
+    islands: IslandsConfig = Field(default_factory=IslandsConfig)

@@ -1,6 +1,6 @@
 """One generation: fitness -> selection -> variation -> replacement, within each kind of member."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from redqueen.config.component import component_name
 from redqueen.config.evolution import EvolutionConfig
 from redqueen.config.population import PopulationConfig
+from redqueen.config.rollout import RolloutConfig
 from redqueen.errors import ConfigError
 from redqueen.evolution.diversity import Group, Survey
 from redqueen.evolution.factors import Child, relative_change
@@ -19,7 +20,7 @@ from redqueen.evolution.operators.base import Crossover, Mutation
 from redqueen.evolution.replacement import child_rating, split
 from redqueen.population.population import Population
 from redqueen.rng import numpy_rng, torch_rng
-from redqueen.types import EvolutionEvent, Member, Role
+from redqueen.types import GUEST, EvolutionEvent, Member, Role
 
 
 class AdapterSlots(Protocol):
@@ -63,6 +64,24 @@ def check_rated(population: PopulationConfig, evolution: EvolutionConfig) -> Non
         )
 
 
+def check_probed(evolution: EvolutionConfig, rollout: RolloutConfig) -> None:
+    """Check that students of other nodes can be measured like one's own.
+
+    Raises:
+        ConfigError: there is no probe, or a student cannot attempt its tasks alone.
+    """
+    if not evolution.enabled or evolution.fitness.probe is None:
+        raise ConfigError(
+            "swarm.islands: students of other nodes are measured on a probe; set evolution.enabled "
+            "to true and evolution.fitness to 'probe'"
+        )
+    if rollout.interaction.least_students > 1:
+        raise ConfigError(
+            "swarm.islands: a student of another node is measured alone, and rollout.interaction "
+            "needs several; set swarm.islands.enabled to false"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Birth:
     """A child before it is born: whom it replaces, how it is made, and of whom."""
@@ -77,6 +96,15 @@ class Birth:
         """The operator's name in a config."""
         kind = "mutation" if isinstance(self.operator, Mutation) else "crossover"
         return component_name(kind, self.operator)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A student of another node, measured on this step's probe."""
+
+    origin: str
+    factors: Mapping[str, tuple[Tensor, Tensor]]
+    fitness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +137,15 @@ class Evolution:
         adapters: AdapterSlots,
         optimizer: OptimizerSlots,
         step: int,
+        guests: Sequence[Guest] = (),
     ) -> tuple[Population, tuple[EvolutionEvent, ...]]:
         """Return the next generation, and who replaced whom; call it when `is_due`.
 
         Teachers, students and self-play members (event role: teacher) evolve apart. A child takes
         the slot and roles of the member it replaces and a new id; rating, optimizer state and
         hyperparameters are as configured. `survey` is of this population. Adapters and optimizer
-        are changed in place, survivors' slots are left as they are.
+        are changed in place, survivors' slots are left as they are. A guest that did better on the
+        probe than a student that goes takes its place, in a child's stead; the best first.
         """
         events = []
         for group in survey.groups:
@@ -123,27 +153,43 @@ class Evolution:
                 continue
             fitness = group_fitness(group, self.config, self.newcomers.sigma).tolist()
             fitness_of = {m.id: f for m, f in zip(group.members, fitness, strict=True)}
+            waiting = _best_first(guests) if group.name == "student" else []
             for birth in self._births(group, fitness, step):
-                child = self._newborn(birth, population.next_id, step)
-                change = self._make(birth, adapters, optimizer, step)
-                details = {"removed_fitness": fitness_of[birth.removed.id], "change": change}
-                details |= {
-                    f"parent_fitness_{i}": fitness_of[parent.id]
-                    for i, parent in enumerate(birth.parents)
-                }
-                population = population.replace(birth.removed.id, child)
+                removed, origin = birth.removed, ""
+                details = {"removed_fitness": fitness_of[removed.id]}
+                if waiting and waiting[0].fitness > _probed(group, removed):
+                    guest = waiting.pop(0)
+                    child, origin = self._settler(removed, population.next_id, step), guest.origin
+                    adapters.set(removed.slot, guest.factors)
+                    optimizer.reset_slot(removed.slot)
+                    details["guest_fitness"] = guest.fitness
+                else:
+                    child = self._newborn(birth, population.next_id, step)
+                    details["change"] = self._make(birth, adapters, optimizer, step)
+                    details |= {
+                        f"parent_fitness_{i}": fitness_of[parent.id]
+                        for i, parent in enumerate(birth.parents)
+                    }
+                population = population.replace(removed.id, child)
                 events.append(
                     EvolutionEvent(
-                        step=step,
-                        role=birth.removed.roles[0],
-                        removed=birth.removed.id,
-                        child=child.id,
-                        parents=child.parents,
-                        operator=child.operator,
-                        details=details,
+                        step, removed.roles[0], removed.id, child.id, child.parents,
+                        child.operator, details, origin,
                     )
-                )
+                )  # fmt: skip
         return population, tuple(events)
+
+    def _settler(self, removed: Member, id_: int, step: int) -> Member:
+        """Return the member that a guest becomes: nothing is known of it but its weights."""
+        return Member(
+            id=id_,
+            slot=removed.slot,
+            roles=removed.roles,
+            mu=self.newcomers.mu,
+            sigma=self.newcomers.sigma,
+            born=step,
+            operator=GUEST,
+        )
 
     def _births(self, group: Group, fitness: list[float], step: int) -> list[Birth]:
         """Return who goes, and for each of them an operator and parents."""
@@ -209,6 +255,17 @@ class Evolution:
             learning_rate_factor=inherited.learning_rate_factor,
             temperature=inherited.temperature,
         )
+
+
+def _best_first(guests: Sequence[Guest]) -> list[Guest]:
+    return sorted(guests, key=lambda guest: (-guest.fitness, guest.origin))
+
+
+def _probed(group: Group, member: Member) -> float:
+    """Return what the probe of this step says of a member."""
+    if group.probe_M is None:
+        raise ValueError("guests are compared by a probe, which this step had none of")
+    return float(group.probe_M[group.members.index(member)])
 
 
 def removed_members(before: Population, events: tuple[EvolutionEvent, ...]) -> tuple[Member, ...]:

@@ -17,6 +17,9 @@ from redqueen.population.population import Population
 from redqueen.population.ratings import solve_rate
 from redqueen.types import Match, Proposal, Role, Rollout
 
+Key = tuple[int, str]
+"""A probe's task: index of the match that it was made for, and its id."""
+
 
 def crossed_reliability(scores_MT: Floats) -> float | None:
     """Return the split-half reliability of the members' means over tasks that all attempted.
@@ -62,6 +65,8 @@ class ProbeResult:
     missing."""
     reliability: Mapping[str, float]
     """By group, where it can be computed."""
+    common: tuple[Key, ...] = ()
+    """The tasks that count for every student."""
 
     def metrics(self) -> dict[str, float]:
         """Return `fitness_reliability/<group>` and `member/<id>/fitness`."""
@@ -71,20 +76,36 @@ class ProbeResult:
 
 def _student_scores(
     ids: Sequence[int], matches: Sequence[Match], rollouts: Sequence[Rollout]
-) -> Floats:
-    """Return mean scores [M, T] on the tasks at which every student has an attempt that counts."""
+) -> tuple[Floats, tuple[Key, ...]]:
+    """Return mean scores [M, T] on the tasks at which every student has an attempt that counts,
+    and these tasks."""
     roots = {match.index: match.root for match in matches}
-    attempts: dict[tuple[int, str], dict[int, list[Rollout]]] = {}
+    attempts: dict[Key, dict[int, list[Rollout]]] = {}
     for rollout in rollouts:
         task = attempts.setdefault((roots[rollout.match], rollout.task_id), {})
         task.setdefault(rollout.student, []).append(rollout)
-    columns = []
-    for by_student in attempts.values():
+    columns, common = [], []
+    for key, by_student in attempts.items():
         rates = [solve_rate(by_student.get(id_, ())) for id_ in ids]
         column = [rate for rate in rates if rate is not None]
         if len(column) == len(ids):
             columns.append(column)
-    return np.array(columns, dtype=np.float64).reshape(-1, len(ids)).T
+            common.append(key)
+    return np.array(columns, dtype=np.float64).reshape(-1, len(ids)).T, tuple(common)
+
+
+def guest_fitness(common: Sequence[Key], rollouts: Sequence[Rollout]) -> float | None:
+    """Return a guest's mean score on the tasks that count for every student; None if one of them
+    does not count for the guest, whose mean would be of other tasks then.
+
+    `rollouts` name the match that each task was made for.
+    """
+    attempts: dict[Key, list[Rollout]] = {}
+    for rollout in rollouts:
+        attempts.setdefault((rollout.match, rollout.task_id), []).append(rollout)
+    rates = [solve_rate(attempts.get(key, ())) for key in common]
+    counted = [rate for rate in rates if rate is not None]
+    return math.fsum(counted) / len(rates) if rates and len(counted) == len(rates) else None
 
 
 def probe_result(
@@ -98,7 +119,7 @@ def probe_result(
     fitness: dict[int, float] = {}
     reliability: dict[str, float | None] = {}
     students = [member.id for member in population.with_roles(GROUPS["student"])]
-    scores_MT = _student_scores(students, matches, rollouts)
+    scores_MT, common = _student_scores(students, matches, rollouts)
     if scores_MT.size:
         fitness |= dict(zip(students, scores_MT.mean(1).tolist(), strict=True))
         reliability["student"] = crossed_reliability(scores_MT)
@@ -108,7 +129,8 @@ def probe_result(
             rewards.setdefault(proposal.teacher, []).append(reward)
     fitness |= {id_: math.fsum(values) / len(values) for id_, values in rewards.items()}
     reliability["teacher"] = nested_reliability([np.array(values) for values in rewards.values()])
-    return ProbeResult(fitness, {k: v for k, v in reliability.items() if v is not None})
+    computed = {k: v for k, v in reliability.items() if v is not None}
+    return ProbeResult(fitness, computed, common)
 
 
 def with_probe(survey: Survey, result: ProbeResult) -> Survey:

@@ -152,7 +152,7 @@ def _hyperparameters(member: Member) -> str:
 
 
 def _life(member: Member, last: int) -> Life:
-    how = "founder" if not member.parents else member.operator
+    how = member.operator
     parents = " and ".join(f"#{p}" for p in member.parents)
     fate = "alive" if member.died is None else f"replaced after step {member.died}"
     return Life(

@@ -14,6 +14,7 @@ from redqueen.learner import disputed_tasks
 from redqueen.population import Population, numbered_on
 from redqueen.rng import derive_seed
 from redqueen.rollouts.collect import generate_and_check, run_interaction, verifier_of
+from redqueen.rollouts.interactions.base import Posing
 from redqueen.rollouts.judging import judge, plan_judgements
 from redqueen.rollouts.plan import (
     PlannedProposal,
@@ -88,7 +89,9 @@ class Rounds(Closing):
         streamed = self._stream(step, matches, rollout.tasks_per_match)
         with clock("solve"):
             posed = posed_tasks(matches, proposals, streamed)
-            rollouts = self._solve(step, matches, posed, population, rollout.attempts, clock)
+            environments = self.worlds.environments
+            posings = plan_posings(posed, matches, population.by_id, environments)
+            rollouts = self.solve(step, posings, rollout.attempts, clock)
         judgements = self._judge(step, matches, proposals, rollouts, shown, clock)
         disputed = disputed_tasks(matches, proposals, rollouts, self.worlds.fallible)
         for match, task in posed:
@@ -223,19 +226,11 @@ class Rounds(Closing):
             streamed += [(match, task) for task in tasks if self._can_be_posed(task)]
         return streamed
 
-    def _solve(
-        self,
-        step: int,
-        matches: Sequence[Match],
-        posed: Sequence[tuple[Match, Task]],
-        population: Population,
-        attempts: int,
-        clock: Clock,
+    def solve(
+        self, step: int, posings: Sequence[Posing], attempts: int, clock: Clock
     ) -> tuple[Rollout, ...]:
         """The students write their attempts, which are verified while others still write."""
         rollout = self.config.rollout
-        member, environments = population.by_id, self.worlds.environments
-        posings = plan_posings(posed, matches, member, environments)
         rollouts, seconds = run_interaction(
             rollout.interaction.begin(
                 posings,

@@ -8,7 +8,12 @@ from redqueen.store.checkpoint import (
     save_checkpoint,
 )
 from redqueen.store.configfile import config_toml
-from redqueen.store.exchanges import load_exchange_counts, load_exchanges, load_foreign_keys
+from redqueen.store.exchanges import (
+    load_exchange_counts,
+    load_exchanges,
+    load_foreign_keys,
+    load_newest_adapters,
+)
 from redqueen.store.reader import RunReader
 from redqueen.store.records import (
     AVERAGE,
@@ -70,5 +75,6 @@ __all__ = [
     "load_exchange_counts",
     "load_exchanges",
     "load_foreign_keys",
+    "load_newest_adapters",
     "save_checkpoint",
 ]

@@ -3,12 +3,13 @@
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 from redqueen.store.connection import insert
 from redqueen.store.reader import RunReader
-from redqueen.types import Exchange, ForeignGroup, Verdict
+from redqueen.types import Exchange, ForeignAdapter, ForeignGroup, Verdict
 
 
 def write_exchange(db: sqlite3.Connection, step: int, exchange: Exchange) -> None:
@@ -16,12 +17,19 @@ def write_exchange(db: sqlite3.Connection, step: int, exchange: Exchange) -> Non
     db.execute("DELETE FROM exchanges WHERE step = ?", (step,))
     row = {"step": step, "epoch": exchange.epoch, "published": exchange.published}
     insert(db, "exchanges", [row | {"counts": exchange.counts}])
-    names = [item.name for item in fields(ForeignGroup)]
-    groups = [
-        {"step": step, "idx": index} | {name: getattr(group, name) for name in names}
-        for index, group in enumerate(exchange.groups)
+    insert(db, "foreign_groups", _rows(step, exchange.groups))
+    insert(db, "foreign_adapters", _rows(step, exchange.adapters))
+
+
+def _rows(step: int, records: Sequence[ForeignGroup | ForeignAdapter]) -> list[dict[str, Any]]:
+    return [
+        {"step": step, "idx": index} | {f.name: getattr(record, f.name) for f in fields(record)}
+        for index, record in enumerate(records)
     ]
-    insert(db, "foreign_groups", groups)
+
+
+def _adapter(row: sqlite3.Row) -> ForeignAdapter:
+    return ForeignAdapter(**{item.name: row[item.name] for item in fields(ForeignAdapter)})
 
 
 def _group(row: sqlite3.Row) -> ForeignGroup:
@@ -38,12 +46,16 @@ def load_exchanges(run: RunReader, after: int = 0, last: int | None = None) -> d
     groups: dict[int, list[ForeignGroup]] = {}
     for row in run.rows(f"SELECT * FROM foreign_groups {where}, idx", values):
         groups.setdefault(row["step"], []).append(_group(row))
+    adapters: dict[int, list[ForeignAdapter]] = {}
+    for row in run.rows(f"SELECT * FROM foreign_adapters {where}, idx", values):
+        adapters.setdefault(row["step"], []).append(_adapter(row))
     return {
         row["step"]: Exchange(
             row["epoch"],
             row["published"],
             tuple(groups.get(row["step"], ())),
             json.loads(row["counts"]),
+            tuple(adapters.get(row["step"], ())),
         )
         for row in run.rows(f"SELECT * FROM exchanges {where}", values)
     }
@@ -53,6 +65,12 @@ def load_foreign_keys(run: RunReader) -> Counter[tuple[str, int, int]]:
     """Return how often each group of another node was learnt from, by origin, epoch, number."""
     rows = run.rows("SELECT origin, epoch, number FROM foreign_groups")
     return Counter(tuple(row) for row in rows)
+
+
+def load_newest_adapters(run: RunReader) -> dict[str, tuple[int, int]]:
+    """Return the epoch and number of the newest adapter of each author that was measured."""
+    rows = run.rows("SELECT origin, epoch, number FROM foreign_adapters ORDER BY epoch, number")
+    return {origin: (epoch, number) for origin, epoch, number in map(tuple, rows)}
 
 
 def load_exchange_counts(run: RunReader) -> dict[str, Counter[str]]:

@@ -89,4 +89,5 @@ def event_of(row: sqlite3.Row) -> EvolutionEvent:
         parents=tuple(json.loads(row["parents"])),
         operator=row["operator"],
         details=json.loads(row["details"]),
+        origin=row["origin"],
     )

@@ -156,6 +156,7 @@ CREATE TABLE events (
     parents TEXT NOT NULL,
     operator TEXT NOT NULL,
     details TEXT NOT NULL,
+    origin TEXT NOT NULL,           -- node that the child came from, empty: born here
     PRIMARY KEY (step, idx)
 ) WITHOUT ROWID;
 
@@ -178,6 +179,17 @@ CREATE TABLE foreign_groups (
     message BLOB NOT NULL,          -- as it came, signed
     verdicts TEXT NOT NULL,         -- JSON list, this node's
     partial_scores TEXT NOT NULL,   -- JSON list
+    PRIMARY KEY (step, idx)
+) WITHOUT ROWID;
+
+CREATE TABLE foreign_adapters (
+    step INTEGER NOT NULL REFERENCES exchanges ON DELETE CASCADE,
+    idx INTEGER NOT NULL,
+    origin TEXT NOT NULL,           -- the author's public key
+    epoch INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    message BLOB NOT NULL,          -- as it came, signed
+    fitness REAL,                   -- mean score on the probe's tasks, NULL: not measured
     PRIMARY KEY (step, idx)
 ) WITHOUT ROWID;
 

@@ -39,8 +39,8 @@ class Peer:
     """Those that have come, within the window."""
     since_step: int = 0
     """Messages since the last step."""
-    waiting: "deque[tuple[int, Message]]" = field(default_factory=deque)
-    """Step of arrival, and the message."""
+    waiting: "deque[tuple[int, bytes]]" = field(default_factory=deque)
+    """Step of arrival, and the message as it came: read, a hostile one is many times as large."""
 
     @property
     def share(self) -> float:
@@ -127,9 +127,9 @@ class Gate:
             message = decode(data, self.config.max_bytes)
             if message.author == self.name:
                 return False
-            self._check_author(message)
+            self.check_author(message.author, message.is_authentic)
             author = message.author
-            peer = self.peers.setdefault(author, Peer())
+            peer = self.meet(author)
             self.count(author, ARRIVED)
             self._check_standing(message, peer)
         except RefusedError as refused:
@@ -139,18 +139,27 @@ class Gate:
         if len(peer.waiting) >= self.config.quota:
             peer.waiting.popleft()
             self.count(author, "crowded_out")
-        peer.waiting.append((step, message))
+        peer.waiting.append((step, data))
         return True
 
-    def _check_author(self, message: Message) -> None:
+    def meet(self, author: str) -> Peer:
+        """Return what is known of an author who has signed something."""
+        return self.peers.setdefault(author, Peer())
+
+    def check_author(self, author: str, is_authentic: Callable[[], bool]) -> None:
         """Raises RefusedError unless the author is listened to and signed the message."""
-        author, config = message.author, self.config
+        config = self.config
         if config.peers and author not in config.peers:
             raise RefusedError("not_listed")
         if author not in self.peers and len(self.peers) >= config.max_peers:
             raise RefusedError("too_many_peers")
-        if not message.is_authentic():
+        if not is_authentic():
             raise RefusedError("forged")
+
+    def check_time(self, seconds: int) -> None:
+        """Raises RefusedError unless a time is near enough to this node's clock."""
+        if abs(self._clock() - seconds) > 3600 * self.config.max_hours:
+            raise RefusedError("expired")
 
     def _check_standing(self, message: Message, peer: Peer) -> None:
         """Raises RefusedError unless the message is new, in time, and within the quota."""
@@ -158,8 +167,7 @@ class Gate:
         if peer.since_step > max(1, round(self.config.quota * peer.share)):
             raise RefusedError("quota")
         group = message.group
-        if abs(self._clock() - group.time) > 3600 * self.config.max_hours:
-            raise RefusedError("expired")
+        self.check_time(group.time)
         if group.epoch > peer.epoch:
             peer.epoch, peer.highest, peer.numbers = group.epoch, group.number, set()
         if group.epoch < peer.epoch or group.number <= peer.highest - WINDOW:
@@ -168,7 +176,7 @@ class Gate:
             raise RefusedError("repeated")
         if group.number > peer.highest:
             peer.highest = group.number
-            if len(peer.numbers) > WINDOW:
+            if len(peer.numbers) > 2 * WINDOW:
                 peer.numbers = {n for n in peer.numbers if n > peer.highest - WINDOW}
         peer.numbers.add(group.number)
         if self.copies.is_copy(group, message.author):

@@ -19,12 +19,23 @@ from redqueen.environments.base import environment_version
 from redqueen.rng import numpy_rng
 from redqueen.swarm.checks import Gate
 from redqueen.swarm.identity import Identity
+from redqueen.swarm.islands import Islands
 from redqueen.swarm.judge import Judge
 from redqueen.swarm.reasons import IMPLAUSIBLE, TAKEN
 from redqueen.swarm.samples import Codec, foreign_samples
 from redqueen.swarm.transport.base import Transport, TransportError
-from redqueen.swarm.wire import Answer, Group, Message, Turn, encode
-from redqueen.types import Exchange, ForeignGroup, Member, Role, Rollout, Sample, Task, Verdict
+from redqueen.swarm.wire import Answer, Group, Message, Turn, decode, encode
+from redqueen.types import (
+    Exchange,
+    ForeignAdapter,
+    ForeignGroup,
+    Member,
+    Role,
+    Rollout,
+    Sample,
+    Task,
+    Verdict,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +60,8 @@ class Past:
     """How often groups were learnt from, by origin, epoch and number."""
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """What became of each author's messages."""
+    newest: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Epoch and number of the newest adapter of each author that was measured."""
 
 
 class Swarm:
@@ -66,8 +79,10 @@ class Swarm:
         seed: int,
         limit: int,
         clock: Callable[[], float] = time.time,
+        islands: Callable[[Gate], Islands] | None = None,
     ) -> None:
-        """`seed` is the run's, `limit` the tokens after which its attempts are cut."""
+        """`seed` is the run's, `limit` the tokens after which its attempts are cut; `islands`
+        makes the exchange of members."""
         self.config, self.identity, self.transport = config, identity, transport
         self.judge, self.codec, self.past = judge, codec, past
         self.gate = Gate(config, identity.name, clock)
@@ -76,6 +91,7 @@ class Swarm:
         self._published = 0
         self._alone = False
         self._sends = Background("swarm")
+        self.islands = islands(self.gate) if islands else None
         for author, counts in past.counts.items():
             self.gate.remember(author, counts)
 
@@ -83,6 +99,8 @@ class Swarm:
         """Wait for what is being sent, and leave the swarm."""
         self.flush()
         self._sends.close()
+        if self.islands is not None:
+            self.islands.close()
         self.transport.close()
 
     def flush(self) -> None:
@@ -187,7 +205,7 @@ class Swarm:
                 )
         for arrived, message in again:
             if self._used[message.key] < self.config.repeats:
-                gate.peers[message.author].waiting.appendleft((arrived, message))
+                gate.peers[message.author].waiting.appendleft((arrived, message.data))
         self._say_if_alone(step, len(groups))
         return tuple(groups)
 
@@ -199,8 +217,9 @@ class Swarm:
             author = list(shares)[int(rng.choice(len(shares), p=weights / weights.sum()))]
             waiting = self.gate.peers[author].waiting
             place = int(rng.integers(len(waiting)))
-            arrived, message = waiting[place]
+            arrived, data = waiting[place]
             del waiting[place]
+            message = decode(data, self.config.max_bytes)
             if self._used[message.key] < self.config.repeats:
                 picked.append((arrived, message))
             else:
@@ -223,8 +242,8 @@ class Swarm:
         step: int,
         members: Sequence[Member],
         rescored: Callable[[Sequence[Sample]], Sequence[Sample]],
-    ) -> tuple[tuple[Sample, ...], Exchange]:
-        """Return what a step learns from, own samples first, and its record.
+    ) -> tuple[Sample, ...]:
+        """Return what a step learns from, own samples first.
 
         `rescored` gives samples the log-probabilities of the present adapters.
         """
@@ -234,9 +253,17 @@ class Swarm:
         )
         foreign = list(rescored(foreign)) if foreign else []
         self._weigh(own, foreign)
+        return (*own, *foreign)
+
+    def record(
+        self, step: int, groups: Sequence[ForeignGroup], adapters: Sequence[ForeignAdapter]
+    ) -> Exchange:
+        """Return what a step had to do with other nodes; of a step that is done again, what is on
+        record."""
+        if step in self.past.exchanges:
+            return self.past.exchanges[step]
         counts = {author: dict(several) for author, several in sorted(self.gate.counts.items())}
-        record = Exchange(self.past.epoch, self._published, tuple(groups), counts)
-        return (*own, *foreign), record
+        return Exchange(self.past.epoch, self._published, tuple(groups), counts, tuple(adapters))
 
     def _own_part(self, samples: Sequence[Sample], step: int) -> list[Sample]:
         """Return all samples of teachers, and those of `own` groups of students, drawn."""

@@ -7,6 +7,7 @@ sandbox.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redqueen.environments.base import (
     Attempt,
@@ -15,6 +16,7 @@ from redqueen.environments.base import (
     environment_version,
     revalidate,
 )
+from redqueen.screens import Screen, hold_back, is_unsafe
 from redqueen.swarm.reasons import RefusedError
 from redqueen.swarm.wire import Group
 from redqueen.types import Message, Messages, Rejection, Task, Verdict
@@ -31,6 +33,15 @@ def prompt_of(group: Group) -> Messages:
     return tuple(Message(turn.role, turn.content) for turn in group.messages)
 
 
+def words_of(payload: Any) -> str:
+    """Return the texts of some JSON, keys included, one below the other."""
+    if isinstance(payload, str):
+        return payload
+    if isinstance(payload, Mapping):
+        return "\n".join(f"{key}\n{words_of(value)}" for key, value in payload.items())
+    return "\n".join(map(words_of, payload)) if isinstance(payload, list) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Judges groups with this node's environments."""
@@ -39,6 +50,8 @@ class Judge:
     is_held_out: Callable[[Task], bool]
     reward: Reward
     fits: Fits
+    screens: Sequence[Screen] = ()
+    """What the words of a task pass before an environment reads them, as a teacher's do."""
 
     def judge(self, groups: Sequence[Group]) -> list[tuple[Verification, ...] | str]:
         """Return the verifications of each group's answers, or why it is refused.
@@ -106,9 +119,16 @@ class Judge:
     ) -> dict[int, tuple[Verification, ...] | str]:
         results: dict[int, tuple[Verification, ...] | str] = {}
         posed: dict[int, Task] = {}
-        validated = revalidate(environment, [tasks[place] for place in places])
+        claimed = [tasks[place] for place in places]
+        validated = hold_back(
+            self.screens,
+            [words_of(task.payload) for task in claimed],
+            lambda passed: revalidate(environment, [claimed[number] for number in passed]),
+        )
         for place, task in zip(places, validated, strict=True):
-            if isinstance(task, Rejection):
+            if is_unsafe(task):
+                results[place] = "unsafe"
+            elif isinstance(task, Rejection):
                 results[place] = "check_failed" if task.infra else "invalid_task"
             elif self.is_held_out(task):
                 results[place] = "held_out"

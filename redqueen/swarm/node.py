@@ -2,15 +2,23 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redqueen.config import Config
 from redqueen.environments.base import Environment
-from redqueen.store import RunReader, load_exchange_counts, load_exchanges, load_foreign_keys
+from redqueen.store import (
+    RunReader,
+    load_exchange_counts,
+    load_exchanges,
+    load_foreign_keys,
+    load_newest_adapters,
+)
 from redqueen.swarm.codec import ModelCodec
 from redqueen.swarm.exchange import Past, Swarm
 from redqueen.swarm.identity import Identity
+from redqueen.swarm.islands import Islands
 from redqueen.swarm.judge import Judge, Reward
 from redqueen.swarm.transport.base import Node
 from redqueen.types import Task
@@ -27,6 +35,7 @@ def past_of(run: RunReader, step: int) -> Past:
         load_exchanges(run, after=step),
         load_foreign_keys(run),
         load_exchange_counts(run),
+        load_newest_adapters(run),
     )
 
 
@@ -46,13 +55,32 @@ def open_swarm(
     keys, limit = config.swarm, config.rollout.solve_tokens
     identity = Identity.load(Path(keys.identity))
     codec = ModelCodec(model, limit)
+    past = past or Past(int(time.time()))
+    transport = keys.transport.build(
+        Node(identity.name, keys.max_bytes, keys.quota, keys.max_peers)
+    )
+    islands = partial(
+        Islands,
+        keys.islands,
+        identity=identity,
+        connect=lambda name, longest: transport.channel(
+            name, Node(identity.name, longest, 1, keys.max_peers)
+        ),
+        adapters=model.adapters,
+        base_digest=model.base.digest,
+        past={step: item.adapters for step, item in past.exchanges.items()},
+        newest=past.newest,
+        epoch=past.epoch,
+        seed=config.seed,
+    )
     return Swarm(
         keys,
         identity,
-        keys.transport.build(Node(identity.name, keys.max_bytes, keys.quota, keys.max_peers)),
-        Judge(environments, is_held_out, reward, codec.fits),
+        transport,
+        Judge(environments, is_held_out, reward, codec.fits, config.safety.screens),
         codec,
-        past or Past(int(time.time())),
+        past,
         seed=config.seed,
         limit=limit,
+        islands=islands if keys.islands.enabled else None,
     )

@@ -12,6 +12,9 @@ REASONS: Mapping[str, str] = {
     "not_listed": "The author is not in swarm.peers.",
     "too_many_peers": "More authors than swarm.max_peers.",
     "forged": "The signature is not the author's.",
+    "other_base": "The adapter is of another base than this node's.",
+    "other_shape": "The adapter has other layers, another rank or another precision.",
+    "not_finite": "The adapter holds values that are not finite, or larger than any trained one.",
     "expired": "Its time is too far from this node's clock.",
     "replayed": "From before the author's present run, or before the window of its messages.",
     "repeated": "Has come before.",
@@ -22,6 +25,7 @@ REASONS: Mapping[str, str] = {
     "unknown_environment": "This node has no such environment.",
     "other_environment": "The environment has another version here.",
     "truncated": "An answer that is said to be cut is shorter than the stated limit.",
+    "unsafe": "A screen of safety.screens objects to the words of the task.",
     "invalid_task": "The task does not pass the validation that a teacher's task passes.",
     "held_out": "The task belongs to a suite that is kept from training.",
     "other_prompt": "The prompt is not the one that this node gives the task.",
@@ -33,8 +37,8 @@ REASONS: Mapping[str, str] = {
 
 BLAMELESS = frozenset(
     {"newer_version", "too_many_peers", "expired", "repeated", "quota", "crowded_out", "aged",
-     "unknown_environment", "other_environment", "other_prompt", "unwritable", "check_failed",
-     "no_advantage"}
+     "other_base", "other_shape", "unknown_environment", "other_environment", "other_prompt",
+     "unwritable", "check_failed", "no_advantage"}
 )  # fmt: skip
 """Refusals that an honest node meets too; they do not lower its share."""
 

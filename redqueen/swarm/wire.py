@@ -23,6 +23,8 @@ VERSION = 1
 _KEY = len(MAGIC) + 2
 _SIGNATURE = _KEY + KEY_BYTES
 _BODY = _SIGNATURE + SIGNATURE_BYTES
+CUTS = (_KEY, _SIGNATURE, _BODY)
+"""Where the public key, the signature and the body begin."""
 MAX_DEPTH = 12
 MAX_SKELETON = 8192
 """Most bytes of a body outside its texts: bounds the number of values before they are made."""
@@ -114,8 +116,12 @@ def encode(group: Group, identity: Identity) -> bytes:
     Raises:
         ValueError: as `canonical`.
     """
+    return framed(canonical(group), identity)
+
+
+def framed(body: bytes, identity: Identity) -> bytes:
+    """Return any body as a signed message."""
     head = MAGIC + VERSION.to_bytes(2, "big") + identity.public
-    body = canonical(group)
     return head + identity.sign(head + body) + body
 
 

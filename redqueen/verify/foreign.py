@@ -13,6 +13,29 @@ if TYPE_CHECKING:
     from redqueen.config import Config
 
 
+def _check_adapters(run: RunReader, most: int | None, findings: Findings) -> None:
+    """Check the signatures of the newest adapters of other nodes."""
+    rows = [
+        (f"step {step}, foreign adapter {number}", adapter)
+        for step, exchange in load_exchanges(run).items()
+        for number, adapter in enumerate(exchange.adapters)
+    ]
+    if not rows:
+        return
+    from redqueen.swarm.adapter_message import decode_adapter
+    from redqueen.swarm.reasons import RefusedError
+
+    for row, adapter in rows if most is None else rows[-most:]:
+        try:
+            message = decode_adapter(adapter.message)
+        except RefusedError as refused:
+            findings.compare(row, "message", refused.reason, "readable")
+            continue
+        key = (adapter.origin, adapter.epoch, adapter.number)
+        now = (message.author, message.epoch, message.number)
+        findings.compare(row, "message", (*key, True), (*now, message.is_authentic()))
+
+
 def check_foreign(
     run: RunReader,
     environments: Mapping[str, Environment],
@@ -21,6 +44,7 @@ def check_foreign(
     findings: Findings,
 ) -> None:
     """Check the newest `most` (None: all) groups of other nodes in a run's database."""
+    _check_adapters(run, most, findings)
     rows = [
         (f"step {step}, foreign group {number}", group)
         for step, exchange in load_exchanges(run).items()
@@ -44,7 +68,13 @@ def check_foreign(
         findings.compare(row, "message", (*key, True), (*message.key, message.is_authentic()))
         read.append((row, group, message.group))
     reward = partial(student_reward, config=config.learner)
-    judge = Judge(environments, lambda task: False, reward, lambda prompt, texts: True)
+    judge = Judge(
+        environments,
+        lambda task: False,
+        reward,
+        lambda prompt, texts: True,
+        config.safety.screens,
+    )
     again = judge.judge([foreign for _, _, foreign in read])
     for (row, group, _), result in zip(read, again, strict=True):
         if result == "check_failed":

@@ -21,15 +21,20 @@ from redqueen.store import (
     load_exchange_counts,
     load_exchanges,
     load_foreign_keys,
+    load_newest_adapters,
 )
 from redqueen.swarm.exchange import Past, Swarm
 from redqueen.swarm.identity import Identity
+from redqueen.swarm.islands import Islands
 from redqueen.swarm.judge import Judge
 from redqueen.swarm.transport.base import Node
 from redqueen.trainer import Trainer
-from redqueen.types import Messages, Rejection, Task
+from redqueen.types import Messages, Rejection, Role, Task
 from tests.swarm.messages import NOW, key_file
 from tests.toy import LETTERS, Parity, TenTasks, ToyEngine, ToyModel
+
+BASE = "sha256:toy"
+"""Digest of the toy base."""
 
 
 class SharedParity(Parity):
@@ -90,10 +95,26 @@ def node_config(folder: Path, number: int, **over: Any) -> Config:
 def make_swarm(config: Config, model: ToyModel, environment: Any, past: Past) -> Swarm:
     identity, keys = Identity.load(Path(config.swarm.identity)), config.swarm
     codec = ToyCodec(model)
+    transport = keys.transport.build(
+        Node(identity.name, keys.max_bytes, keys.quota, keys.max_peers)
+    )
+    islands = partial(
+        Islands,
+        keys.islands,
+        identity=identity,
+        connect=lambda name, longest: transport.channel(name, Node(identity.name, longest, 1, 8)),
+        adapters=model.adapters,
+        base_digest=BASE,
+        past={step: item.adapters for step, item in past.exchanges.items()},
+        newest=past.newest,
+        epoch=past.epoch,
+        seed=config.seed,
+        clock=lambda: float(NOW),
+    )
     return Swarm(
         keys,
         identity,
-        keys.transport.build(Node(identity.name, keys.max_bytes, keys.quota, keys.max_peers)),
+        transport,
         Judge(
             {"parity": environment},
             lambda task: task.payload["start"] == 0,
@@ -105,6 +126,7 @@ def make_swarm(config: Config, model: ToyModel, environment: Any, past: Past) ->
         seed=config.seed,
         limit=3,
         clock=lambda: float(NOW),
+        islands=islands if keys.islands.enabled else None,
     )
 
 
@@ -112,8 +134,9 @@ def open_node(config: Config, directory: Path) -> Trainer:
     """Start or resume the run of a node; close it with `close_node`."""
     fresh = not (directory / "run.db").exists()
     store = RunStore.create(directory, config) if fresh else RunStore.open(directory)
-    model, environment = ToyModel(2), config.environments["parity"]
-    optimizer = StackedAdamW(model.adapters.parameters())
+    students, environment = config.population.students, config.environments["parity"]
+    model = ToyModel(students + config.swarm.islands.enabled)
+    optimizer = StackedAdamW(model.adapters.parameters(), slots=students)
     learner = Learner(model, optimizer, config.learner, temperature=1.0, seed=0, steps=6)
     population, step, past = Population.founders(config.population), 0, Past(epoch=1000)
     world = World(
@@ -124,20 +147,27 @@ def open_node(config: Config, directory: Path) -> Trainer:
     if not fresh:
         saved = load_checkpoint(directory)
         step, population = saved.step, Population.from_json(saved.state["population"])
-        model.adapters.load_state_dict(saved.tensors["adapters"])
+        model.adapters.load_state_dict(saved.tensors["adapters"], students)
         optimizer.load_state_dict(saved.tensors["optimizer"])
         learner.restore(saved.state["learner"])
         behaviour.restore(saved.state["behaviour"])
         world.archive.restore(saved.state["archives"]["parity"])
         past = Past(
-            1000, load_exchanges(store, step), load_foreign_keys(store), load_exchange_counts(store)
+            1000,
+            load_exchanges(store, step),
+            load_foreign_keys(store),
+            load_exchange_counts(store),
+            load_newest_adapters(store),
         )
     parts = Parts(
         config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
         worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
         population=population,
         hall_of_fame=HallOfFame(config.population.hall_of_fame, directory, model.adapters),
-        evolution=Evolution(config.evolution, config.population, 1.0, 0), behaviour=behaviour,
+        evolution=Evolution(
+            config.evolution, config.population, dict.fromkeys(Role, 1.0), config.seed
+        ),
+        behaviour=behaviour,
         callbacks=Callbacks([]), base_parameters=100, base_digest="", step=step,
         swarm=make_swarm(config, model, environment, past) if config.swarm.enabled else None,
     )  # fmt: skip

@@ -11,11 +11,13 @@ from redqueen.config import Config
 from redqueen.store import Replay, RunStore, load_exchanges
 from redqueen.swarm.exchange import Past
 from redqueen.swarm.transport.directory import SharedFolder
+from redqueen.swarm.transport.zenoh import Zenoh
 from redqueen.swarm.wire import decode
 from redqueen.trainer import Trainer
 from redqueen.types import Exchange, Verdict
 from tests.swarm.messages import NOW
 from tests.swarm.nodes import close_node, node_config, open_node, step_once
+from tests.swarm.test_transports import free_port
 
 STEPS = 6
 
@@ -132,14 +134,24 @@ def test_resumed_equals_the_run_that_was_never_killed(tmp_path: Path) -> None:
 def test_a_node_alone_is_the_run_without_a_swarm(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Peers that are silent, or dead: nobody answers at the address that is connected to."""
+    dead = Zenoh(listen=("tcp/127.0.0.1:0",), connect=(f"tcp/127.0.0.1:{free_port()}",))
+    kept = node_config(tmp_path, 1, swarm={"own": "all"})
+    deaf = kept.swarm.model_copy(update={"transport": dead})
+    nodes = {
+        "silent": kept,
+        "dead": kept.model_copy(update={"swarm": deaf}),
+        "without": node_config(tmp_path, 1, swarm={"enabled": False}),
+    }
     with caplog.at_level(logging.WARNING):
-        for name, swarm in (("alone", {"own": "all"}), ("without", {"enabled": False})):
-            node = open_node(node_config(tmp_path, 1, swarm=swarm), tmp_path / name)
+        for name, config in nodes.items():
+            node = open_node(config, tmp_path / name)
             for _ in range(3):
                 step_once(node)
             close_node(node)
-    assert weights(tmp_path / "alone", 3) == weights(tmp_path / "without", 3)
-    assert caplog.text.count("training alone") == 1
+    assert weights(tmp_path / "silent", 3) == weights(tmp_path / "without", 3)
+    assert weights(tmp_path / "dead", 3) == weights(tmp_path / "without", 3)
+    assert caplog.text.count("training alone") == 2
 
 
 def test_a_lost_folder_does_not_stop_a_step(

@@ -14,7 +14,7 @@ from redqueen.environments.base import Services, revalidate, sources_of
 from redqueen.environments.code import Code
 from redqueen.errors import ConfigError
 from redqueen.sandbox import make_sandbox
-from redqueen.store import RunStore, load_exchanges
+from redqueen.store import Replay, RunStore, load_exchanges
 from redqueen.swarm.identity import Identity
 from redqueen.types import Rejection, Task
 from redqueen.verify.findings import Findings
@@ -27,6 +27,12 @@ SMALL = {
     "environments.code.stream_bands": "[1]", "environments.code.kinds": '["code_o"]',
     "curriculum.held_out": '["held-out"]', "sandbox.workers": "1", "eval.enabled": "false",
     "evolution.enabled": "false", "engine": "torch",
+}  # fmt: skip
+
+
+ISLANDS = {
+    "evolution.enabled": "true", "evolution.interval": "1", "swarm.islands.enabled": "true",
+    "evolution.fitness": '{type = "probe", tasks = 4, attempts = 4}',
 }  # fmt: skip
 
 
@@ -46,13 +52,21 @@ def test_two_runs_join_by_a_folder_and_the_second_learns_from_the_first(
         assert main(["swarm", "keygen", str(tmp_path / f"{number}.key")]) == 0
     names = [Identity.load(tmp_path / f"{n}.key").name for n in (1, 2)]
     assert capsys.readouterr().out.split() == names
-    first, second = join(tmp_path, 1), join(tmp_path, 2)
+    first = join(tmp_path, 1, **ISLANDS)
+    second = join(tmp_path, 2, **ISLANDS | {"steps": "2"})
     with RunStore.open(second, read_only=True) as store:
         exchange = load_exchanges(store)[1]
-        (mismatch,) = store.load_metrics("logprob_mismatch")
+        mismatches = store.load_metrics("logprob_mismatch")
+        (event,) = Replay(store).step(1).events
     assert exchange.groups
     assert {group.origin for group in exchange.groups} == {names[0]}
-    assert mismatch[1] < 1e-4
+    assert len(mismatches) == 2
+    assert max(value for _, value in mismatches) < 5e-3  # unscored answers would make it 0.1
+    (adapter,) = exchange.adapters
+    assert (adapter.origin, adapter.number) == (names[0], 1)
+    assert adapter.fitness is not None
+    better = adapter.fitness > event.details["removed_fitness"]
+    assert event.origin == (names[0] if better else "")
     capsys.readouterr()
     assert main(["swarm", "status", str(second)]) == 0
     shown = capsys.readouterr().out

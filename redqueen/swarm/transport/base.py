@@ -46,6 +46,11 @@ class Transport(Protocol):
         """
         ...
 
+    def channel(self, name: str, node: Node) -> "Transport":
+        """Return a way of its own for other messages, over the same connection; of each sender the
+        newest message is enough."""
+        ...
+
     def close(self) -> None:
         """Free what the transport holds. Safe to call twice."""
         ...

@@ -16,6 +16,8 @@ from redqueen.errors import ConfigError
 from redqueen.files import write_bytes
 from redqueen.swarm.transport.base import Node, Transport, TransportConfig, TransportError
 
+_CHANNEL = "_"
+"""Begins the names of folders that are no sender's."""
 _NAME = re.compile(r"[0-9]{1,16}-[0-9]{1,16}\.msg")
 
 
@@ -67,7 +69,11 @@ class SharedFolder:
             with os.scandir(self._path) as entries:
                 folders = heapq.nsmallest(
                     self._node.max_peers,
-                    (e.name for e in entries if e.name != self._node.name),
+                    (
+                        e.name
+                        for e in entries
+                        if e.name != self._node.name and not e.name.startswith(_CHANNEL)
+                    ),
                 )
         except OSError as error:
             raise TransportError(f"cannot read {self._path}: {error.strerror}") from error
@@ -104,6 +110,10 @@ class SharedFolder:
             return None
         finally:
             os.close(descriptor)
+
+    def channel(self, name: str, node: Node) -> Transport:
+        """Return a folder inside the folder."""
+        return SharedFolder(self._path / f"{_CHANNEL}{name}", node, keep=1)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -102,12 +102,15 @@ class Zenoh(TransportConfig):
 class Session:
     """See `redqueen.swarm.transport.base.Transport`."""
 
-    def __init__(self, session: zenoh.Session, config: Zenoh, node: Node) -> None:
-        self._session, self._node = session, node
+    def __init__(
+        self, session: zenoh.Session, config: Zenoh, node: Node, channel: str = ""
+    ) -> None:
+        self._session, self._config, self._node = session, config, node
         self._lock = threading.Lock()
         self._came: dict[str, deque[bytes]] = {}
         """Key of the sender -> its messages, the oldest first."""
-        self._own = f"redqueen/{config.name}/{node.name}"
+        prefix = f"redqueen/{config.name}" + (f"/{channel}" if channel else "")
+        self._own = f"{prefix}/{node.name}"
         self._publisher = ext.declare_advanced_publisher(
             session,
             self._own,
@@ -120,7 +123,7 @@ class Session:
         )
         self._subscriber = ext.declare_advanced_subscriber(
             session,
-            f"redqueen/{config.name}/*",
+            f"{prefix}/*",
             self._take,
             history=ext.HistoryConfig(detect_late_publishers=True, max_samples=config.keep),
             recovery=ext.RecoveryConfig(periodic_queries=None, heartbeat=True),
@@ -150,6 +153,11 @@ class Session:
         with self._lock:
             came, self._came = self._came, {}
         return [data for _, several in sorted(came.items()) for data in several]
+
+    def channel(self, name: str, node: Node) -> Transport:
+        """Return another key of the same session."""
+        keys = self._config.model_copy(update={"keep": 1})
+        return Session(self._session, keys, node, name)
 
     def close(self) -> None:
         """End the session."""
