@@ -26,7 +26,7 @@ from redqueen.models.attention import PackedKernel, PackedModel, attend_tiles, f
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 
-EMBEDDED = ("seedling", "seedling2", "proof-seedling")
+EMBEDDED = ("seedling", "proof-seedling")
 """Bases that ship with the package, in `redqueen/bases`."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
