@@ -26,6 +26,7 @@ def test_the_example_is_short() -> None:
     assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 120
 
 
+@pytest.mark.slow
 def test_the_example_trains_with_teachers_reports_and_resumes(
     arithmetic: Config, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def stored(run: Path) -> list[Rollout]:
         return [rollout for step in (1, 2) for rollout in Replay(store).step(step).rollouts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TURNS)
 def test_it_trains_resumes_reports_and_is_verified(
     name: str, small: Callable[..., Config], tmp_path: Path

@@ -180,6 +180,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_two_steps_and_a_resumed_run_is_the_same(name: str, tmp_path: Path, finished: Run) -> None:
     (whole, _), killed = finished(name), tmp_path / "killed"

@@ -205,6 +205,7 @@ def test_dead_sandbox_in_validation_stops_the_run(tiny: Make, tmp_path: Path) ->
         assert trainer.step == 0
 
 
+@pytest.mark.slow
 def test_a_step_that_cannot_be_written_stops_the_run(
     tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

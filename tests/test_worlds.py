@@ -24,6 +24,7 @@ WORLDS: Mapping[str, tuple[dict[str, Any], str]] = {
 """Name -> keys, and what the report says of its tasks."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
 def test_it_trains_with_teachers_resumes_reports_and_is_verified(
     name: str, tiny: Callable[..., Config], tmp_path: Path
@@ -40,6 +41,7 @@ def test_it_trains_with_teachers_resumes_reports_and_is_verified(
     assert measured in Path(write_report(run)).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_two_environments_share_the_matches_and_a_wrong_key_is_disputed(
     tiny: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

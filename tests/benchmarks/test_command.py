@@ -11,6 +11,7 @@ from redqueen.cli import main
 ROWS = [{"question": f"{n} + 1?", "answer": f"#### {n + 1}"} for n in range(3)]
 
 
+@pytest.mark.slow
 def test_a_base_is_measured(
     tmp_path: Path, written: Open, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,6 +64,7 @@ def test_numbers_agree_within_a_tolerance() -> None:
         assert grader.judge([near, far, exact]) == [True, False, False]
 
 
+@pytest.mark.slow
 def test_an_answer_that_takes_for_ever_is_wrong_and_the_next_is_answered() -> None:
     endless = Question(r"\frac{1}{7}", "9^{9^{9^{9}}}")
     with MathGrader(SandboxConfig(workers=1), seconds=2.0) as grader:

@@ -88,6 +88,7 @@ def test_livecodebench_programs_that_read(private: str, written: Open, needs_jai
     assert [x.verdict for x in verify(environment, *texts)] == [*texts.values()]
 
 
+@pytest.mark.slow
 def test_livecodebench_methods(written: Open, needs_jail: None) -> None:
     environment = written("livecodebench", contest(packed(HIDDEN), "add"))
     texts = {

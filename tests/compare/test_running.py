@@ -124,6 +124,7 @@ def check_against_the_database(run: Any, directory: Path) -> None:
     db.close()
 
 
+@pytest.mark.slow
 def test_a_bad_run_stops_nobody_else_and_every_run_failing_is_an_error(tmp_path: Path) -> None:
     lost = {"policy.base": "./nowhere"}
     entries = [{"name": n, "evaluate": False, "overrides": lost} for n in ("a", "b")]
@@ -161,6 +162,7 @@ def test_what_died_before_its_first_checkpoint_starts_anew(folder: Path) -> None
     assert not directory.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="locks are advisory there")
 def test_a_run_that_another_process_writes_is_left_alone(folder: Path) -> None:
     run = plan(load_study(folder / "study.toml")).runs[0]

@@ -60,6 +60,7 @@ def test_held_out_tasks_and_duplicates_are_rejected(tiny: Make, tmp_path: Path) 
     assert outcomes == ["held_out", "held_out", "duplicate", "valid", "duplicate", "duplicate"]
 
 
+@pytest.mark.slow
 def test_near_copies_are_rejected_also_after_resuming(tiny: Make, tmp_path: Path) -> None:
     def twin(task: Task, name: str) -> Task:
         program = task.payload["program"].replace("g", name)

@@ -57,6 +57,7 @@ except ConfigError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_without_the_extra_everything_runs_on_plain_torch(
     model_dirs: dict[str, Path], kind: str

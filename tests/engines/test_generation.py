@@ -63,6 +63,7 @@ def mean_mismatch(
     return float((logprobs_BT[mask_BT] - recorded).abs().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("rows", [256, 3])
 def test_greedy_rows_equal_the_unbatched_ones(make_engine, kind: str, rows: int) -> None:

@@ -48,6 +48,7 @@ def slow(model, slot, ids, tokens, suppression, temperature) -> list[float]:
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("make", [Torch, Cpu])
 def test_sampling_and_scoring_agree_with_the_slow_loop(make_model, kind: str, make: type) -> None:

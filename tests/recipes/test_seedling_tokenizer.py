@@ -42,6 +42,7 @@ def test_the_ids_that_the_seedling_knows_do_not_change(first: list[Document]) ->
 WORDY = st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=6)), max_size=12).map("".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(WORDY)
 def test_any_text_survives(text: str) -> None:

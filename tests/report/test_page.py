@@ -56,6 +56,7 @@ def page(run: RunStore) -> str:
     return render_page(run)
 
 
+@pytest.mark.slow
 def test_complete_and_small(page: str) -> None:
     data = page_data(page)
     found = figures(data)

@@ -102,6 +102,7 @@ def chat_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 GUIDED = {"teacher": {"reward": {"type": "guided", "tokens": 32}}}
 
 
+@pytest.mark.slow
 def test_a_run_with_a_judge_resumes_and_is_verified(
     tiny: Callable[..., Config],
     tmp_path: Path,

@@ -101,6 +101,7 @@ def wild(count: int) -> list[Call]:
     return [Call(code, "f", args, State.NONE) for code, args in programs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "count", "share"), [(generated, 1500, 1.0), (wild, 3000, 0.4)])
 def test_what_is_left_to_monty_is_the_same_in_cpython(
     sandbox: Sandbox, make: Any, count: int, share: float

@@ -68,6 +68,7 @@ def test_alone_monty_says_of_a_difference_that_it_is_unsupported() -> None:
     assert "sandbox.backend" in made[0].message
 
 
+@pytest.mark.slow
 def test_wild_programs_differ_only_in_kinds_that_are_known(sandbox: Sandbox) -> None:
     """Here CPython is this process: these programs are the test's own, and harmless."""
     programs = [wild_program(Random(seed)) for seed in range(10_000, 12_000)]

@@ -34,6 +34,7 @@ def cpython(secret_file: str, needs_jail: None) -> Iterator[Sandbox]:
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["monty", "cpython"])
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
 def test_hostile_program_is_contained(

@@ -153,6 +153,7 @@ class Elevens(Screen):
         return ["eleven" if "1" in text else None for text in texts]
 
 
+@pytest.mark.slow
 def test_a_run_with_a_screen_of_the_user(
     tiny: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

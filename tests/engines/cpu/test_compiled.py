@@ -198,6 +198,7 @@ def test_factors_follow_the_rows_that_are_left() -> None:
     assert len(few.of(layers(("0",), (16,)))[0]) == 1
 
 
+@pytest.mark.slow
 def test_products_of_matrices_keep_to_one_thread() -> None:
     code = (
         "from redqueen.engines.cpu.compiled import one_blas_thread\n"

@@ -82,6 +82,7 @@ def gradients(
     return sums, [p.grad.clone() for p in parameters if p.grad is not None]
 
 
+@pytest.mark.slow
 def test_workers_write_what_one_process_writes(alone: TorchEngine, pair: CpuEngine) -> None:
     parts: list[Mapping[int, Completion]] = []
     expected = alone.generate(REQUESTS, SAMPLING)
@@ -243,6 +244,7 @@ def lives(pid: int) -> bool:
     return "State:\tZ" not in status
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("killed", [True, False])
 def test_workers_end_with_their_owner(

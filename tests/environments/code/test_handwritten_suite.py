@@ -199,6 +199,7 @@ def habits(program: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_is_a_program_of_the_generator() -> None:
     """By comparison with 20,000 programs, and because each has something that none can have."""
     ours = {normal_form(ast.parse(item.program)): item.name for item in exercises()}

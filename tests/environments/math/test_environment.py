@@ -150,6 +150,7 @@ pieces: Any = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.lists(pieces, max_size=14))
 def test_no_text_does_harm(math: MathEnvironment, parts: list[str]) -> None:

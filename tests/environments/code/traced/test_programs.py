@@ -29,6 +29,7 @@ def programs() -> list[Program]:
     return [draw_program(band, rng) for band, count in counts.items() for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_programs_keep_to_their_band(programs: list[Program]) -> None:
     for item in programs:
         low, high = DIALS[item.band].steps
@@ -55,6 +56,7 @@ def test_the_same_seed_gives_the_same_program() -> None:
     assert draw_program(3, Random(5)) == draw_program(3, Random(5))
 
 
+@pytest.mark.slow
 def test_the_grammar_is_spanned() -> None:
     rng = Random(8)
     seen: Counter[str] = Counter()

@@ -86,6 +86,7 @@ def states(lines: tuple[str, ...], first_lines: set[int]) -> list[dict[str, str]
     return before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("band", [*BANDS, *BEYOND])
 @pytest.mark.parametrize("held_out", [False, True])
 def test_runs_are_those_of_cpython(band: int, held_out: bool) -> None:
