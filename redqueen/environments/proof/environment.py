@@ -7,7 +7,6 @@ Conjecturing from axioms alone is the setting of Minimo (arXiv 2407.00695).
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
@@ -32,7 +31,7 @@ from redqueen.environments.proof.prompts import (
     solve_prompt,
     written,
 )
-from redqueen.environments.proof.sources import KNOWN, Generated, Known
+from redqueen.environments.proof.sources import KNOWN, Generated, Known, is_known
 from redqueen.environments.proof.theory import load_theory
 from redqueen.types import Messages, Rejection, Task, Verdict, user
 
@@ -186,17 +185,9 @@ class ProofEnvironment:
             return _reject("no_proof", str(error))
         if theory.is_axiom(formula):
             return _reject("trivial")
-        if theory.normal_form(statement) in self._known:
+        if is_known(theory.normal_form(statement), self.kinds):
             return _reject("known")
         return self._task(draft.kind, statement, full, draft.author, draft.step)
-
-    @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(
-            load_theory(kind).normal_form(load_theory(kind).expand(proof.split())[0])
-            for kind in self.kinds
-            for proof in KNOWN[kind]
-        )
 
     def revalidate(self, tasks: Sequence[Task]) -> list[Task | Rejection]:
         """Validate what another node's tasks say of their theorems."""

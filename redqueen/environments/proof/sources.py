@@ -52,6 +52,18 @@ Make = Callable[[str, Sequence[str], Proof], Task]
 """Makes a task of a theory's name, a statement and a proof in full."""
 
 
+@cache
+def _known_forms(name: str) -> frozenset[str]:
+    theory = load_theory(name)
+    statements = (theory.expand(proof.split())[0] for proof in KNOWN[name])
+    return frozenset(map(theory.normal_form, statements))
+
+
+def is_known(form: str, theories: Sequence[str]) -> bool:
+    """Return whether a normal form is that of a well-known theorem of one of these theories."""
+    return any(form in _known_forms(name) for name in theories)
+
+
 class Known:
     """The theorems of `KNOWN`, the theories in turn; then random ones."""
 
@@ -80,12 +92,12 @@ class Generated:
         max_symbols: int,
         most: int | None = None,
     ) -> None:
-        """`label` seeds its draws, beside `seed`; there are `most` tasks (None: no limit)."""
+        """`label` seeds its draws, beside `seed`; there are `most` theorems (None: no limit)."""
         self._label, self._theories, self._make = label, theories, make
         self._max_symbols, self._most = max_symbols, most
 
     def tasks(self, count: int, seed: int) -> list[Task]:
-        """Return up to `count` distinct tasks; see `TaskSource`."""
+        """Return up to `count` distinct tasks, the well-known ones left out; see `TaskSource`."""
         streams = {
             name: random_theorems(
                 load_theory(name),
@@ -95,9 +107,12 @@ class Generated:
             )
             for name in self._theories
         }
-        count = count if self._most is None else min(count, self._most)
-        theorems = islice(_in_turn(streams), count)
-        return [self._make(name, *theorem) for name, theorem in theorems]
+        theorems = (
+            (name, *theorem)
+            for name, theorem in islice(_in_turn(streams), self._most)
+            if not is_known(load_theory(name).normal_form(theorem[0]), self._theories)
+        )
+        return [self._make(*theorem) for theorem in islice(theorems, count)]
 
 
 def _in_turn(streams: Mapping[str, Iterable[Item]]) -> Iterator[tuple[str, Item]]:
