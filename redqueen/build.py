@@ -23,12 +23,10 @@ from redqueen.curriculum import Worlds, check_sources, make_world
 from redqueen.engines.base import Engine
 from redqueen.engines.trial import try_base
 from redqueen.environments.base import (
-    SEED,
     Environment,
     EnvironmentConfig,
     Services,
     describe,
-    sources_of,
 )
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_probed, check_rated
@@ -42,7 +40,7 @@ from redqueen.population import HallOfFame, Population, RatingSystem
 from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
-from redqueen.types import Role, Task
+from redqueen.types import Role
 
 if TYPE_CHECKING:  # needs the extra `swarm`
     from redqueen.swarm.exchange import Swarm
@@ -109,16 +107,6 @@ def benchmarks_of(config: Config) -> dict[str, Benchmark]:
     named: Sequence[Benchmark] = config.eval.benchmarks
     given = {"files": config.eval.benchmark_files}
     return {item.label: item if item.files else item.model_copy(update=given) for item in named}
-
-
-def seed_tasks(environments: Mapping[str, Environment], config: Config) -> dict[str, list[Task]]:
-    """Return the tasks that each environment's archive starts from; maybe none."""
-    count = config.curriculum.seed_tasks
-    return {
-        name: sources_of(environment)[SEED].tasks(count, config.seed)
-        for name, environment in environments.items()
-        if SEED in sources_of(environment)
-    }
 
 
 def load_model(config: Config, slots: int, digest: str | None = None) -> PopulationModel:
@@ -327,13 +315,13 @@ def start(
     with ExitStack() as stack:
         parts = _parts(config, directory, stop, callbacks, stack)
         environments = parts.worlds.environments
-        seeds = seed_tasks(environments, config)
-        for name, tasks in seeds.items():
-            parts.worlds[name].archive.add(tasks)
+        worlds = parts.worlds.values()
+        for world in worlds:
+            world.archive.add(world.seed_tasks)
         declared = {name: describe(item) for name, item in environments.items()}
         store = stack.enter_context(RunStore.create(directory, parts.config, declared))
         store.write_meta(BASE_DIGEST, parts.base_digest)
-        store.write_seed_tasks([task for tasks in seeds.values() for task in tasks])
+        store.write_seed_tasks([task for world in worlds for task in world.seed_tasks])
         trainer = stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
         trainer.storage.save(trainer.snapshot())
         yield trainer

@@ -10,6 +10,7 @@ from redqueen.curriculum.archive import Archive, archive_metrics
 from redqueen.curriculum.held_out import RESERVED, HeldOut
 from redqueen.curriculum.near_copies import CopyIndex
 from redqueen.curriculum.seed_region import SeedRegion, outside_share
+from redqueen.curriculum.stream import draw_tasks
 from redqueen.environments.base import (
     SEED,
     STREAM,
@@ -40,6 +41,8 @@ class World:
     stream: TaskSource | None
     share: float
     """Its share of matches."""
+    seed_tasks: tuple[Task, ...] = ()
+    """What its archive starts from; nothing that is held out."""
     seeds: SeedRegion | None = None
     """None: the environment does not say what tasks are built of, or has no seed tasks."""
 
@@ -158,10 +161,12 @@ def make_world(
     held_out = HeldOut(
         environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED, more=kept_out
     )
+    seed_tasks: Sequence[Task] = ()
+    if SEED in sources:
+        seed_tasks = draw_tasks(sources[SEED], curriculum.seed_tasks, config.seed, held_out)
     seeds = None
     if isinstance(environment, ConstructSpace) and SEED in sources:
-        tasks = sources[SEED].tasks(curriculum.seed_tasks, config.seed)
-        seeds = SeedRegion(environment.constructs, tasks)
+        seeds = SeedRegion(environment.constructs, seed_tasks)
     return World(
         environment,
         Archive(curriculum.archive_size, environment),
@@ -169,5 +174,6 @@ def make_world(
         copies,
         sources.get(STREAM),
         config.environments[name].share,
+        tuple(seed_tasks),
         seeds,
     )
