@@ -37,7 +37,7 @@ from redqueen.parts import Parts, Storage
 from redqueen.population import make_matches, match_results
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.guests import measure_guests
-from redqueen.rollouts.plan import mixed_groups
+from redqueen.rollouts.plan import Round, mixed_groups
 from redqueen.rollouts.rounds import Rounds
 from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
@@ -189,20 +189,13 @@ class Trainer(Closing):
             # Newborns of the last step would be measured before they have learnt anything.
             events = self._evolve(step, seen, guests) if due and step < config.steps else ()
             self.engine.sync(range(len(self.population)), self.adapters, step)
-        metrics = update.metrics() | step_metrics(proposals, rollouts) | seen.metrics() | measured
-        metrics |= self.worlds.metrics(p.outcome for p in proposals if isinstance(p.outcome, Task))
-        metrics |= likelihood | {
-            "rounds": float(rounds),
-            "mixed_groups": float(mixed_groups(rollouts)),
-        }
+        exchange = self.swarm.record(step, foreign, adapters) if self.swarm else None
+        metrics = update.metrics() | seen.metrics() | measured | likelihood
+        metrics |= self._played_metrics(played, rounds, clock)
         if self.worlds.fallible and rollouts:
             metrics["disputed"] = 1 - len(rated) / len(rollouts)
-        exchange = self.swarm.record(step, foreign, adapters) if self.swarm else None
         if exchange is not None:
             metrics |= swarm_metrics(exchange)
-        metrics["tokens_per_s"] = metrics["sampled_tokens"] / (
-            clock.seconds["propose"] + clock.seconds["solve"]
-        )
         metrics |= self.callbacks.on_metrics(step, metrics)
         return StepRecord(
             step=step,
@@ -220,6 +213,18 @@ class Trainer(Closing):
             exchange=exchange,
             judgements=played.judgements,
         )
+
+    def _played_metrics(self, played: Round, rounds: int, clock: Clock) -> dict[str, float]:
+        """Return the metrics of what was written in a step."""
+        outcomes = (p.outcome for p in played.proposals)
+        metrics = step_metrics(played.proposals, played.rollouts)
+        metrics |= self.worlds.metrics(item for item in outcomes if isinstance(item, Task))
+        seconds = clock.seconds["propose"] + clock.seconds["solve"]
+        return metrics | {
+            "rounds": float(rounds),
+            "mixed_groups": float(mixed_groups(played.rollouts)),
+            "tokens_per_s": metrics["sampled_tokens"] / seconds,
+        }
 
     def _match(
         self, step: int, rollout: RolloutConfig, against_the_past: bool

@@ -12,8 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from recipes.common.card import percent, write_table
 from recipes.proof_seedling.corpus import LONGEST
-from recipes.seedling.evaluate import MARKS, percent
 from redqueen.benchmarks import Subject, evaluate, tasks_of_suite
 from redqueen.build import open_engine, open_environments
 from redqueen.config import Config, load_config
@@ -134,9 +134,7 @@ def main() -> int:
     )
     print(text)
     if args.write:
-        before, rest = CARD.read_text(encoding="utf-8").split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        CARD.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}", encoding="utf-8")
+        write_table(CARD, text)
     longer = {task.id for task in suite if task.features["steps"] > LONGEST[task.kind]}
     greedy = [
         item.verdict is Verdict.CORRECT

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import redqueen
+from recipes.common.card import percent, write_table
 from redqueen.benchmarks import Subject, evaluate, tasks_of_suite
 from redqueen.build import open_engine, open_environments
 from redqueen.config import Config, build_config, load_config, merge
@@ -20,7 +21,6 @@ from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import SEED, Draft, sources_of
 from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.models.population_model import PopulationModel
-from redqueen.report import wilson
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import verifier_of
 from redqueen.store import EvaluationAttempt
@@ -29,13 +29,6 @@ from redqueen.types import Rejection, Request, Task, Verdict
 GREEDY_BANDS = {"code_o": (0.40, 0.70), "code_i": (0.30, 0.70), "code_f": (0.15, 0.60)}
 HARDEST_BELOW, VALID_FROM, DISTINCT_FROM = 0.25, 0.80, 0.60
 CARD = Path(redqueen.__file__).parent / "bases" / "seedling" / "README.md"
-MARKS = ("<!-- evaluation -->", "<!-- end of evaluation -->")
-
-
-def percent(right: int, total: int) -> str:
-    """A share with its 95 % Wilson interval."""
-    low, high = wilson(right, total)
-    return f"{100 * right / total:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 def propose(engine: Engine, code: CodeEnvironment, config: Config, count: int) -> list[Draft]:
@@ -167,9 +160,7 @@ def main() -> int:
     table = "\n".join(lines)
     print(table)
     if args.write:
-        before, rest = CARD.read_text(encoding="utf-8").split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        CARD.write_text(f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}", encoding="utf-8")
+        write_table(CARD, table)
     missed = judge(kinds, bands, len(tasks) / len(outcomes), distinct / len(tasks))
     for sentence in missed:
         print(f"outside: {sentence}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from recipes.seedling.evaluate import MARKS, percent
+from recipes.common.card import percent, write_table
 from redqueen.build import open_engine, open_environments
 from redqueen.config import Config, load_config
 from redqueen.curriculum import suite_tasks
@@ -181,10 +181,7 @@ def main() -> None:
     table = "\n".join(lines)
     print(table)
     if args.write:
-        before, rest = args.write.read_text(encoding="utf-8").split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        text = f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}"
-        args.write.write_text(text, encoding="utf-8")
+        write_table(args.write, table)
 
 
 def _keep(
