@@ -75,7 +75,7 @@ RULES: Mapping[str, Rule] = {
         0.5,
         0.25,
         "A group of equal verdicts has no advantage, so its attempts were paid for in vain.",
-        "Change what is too easy or too hard: environments.code.kinds, the base, "
+        "Change what is too easy or too hard: the environment's kinds, the base, "
         'learner.teacher.reward = "variance"; raise rollout.attempts, or set rollout.mixed_groups.',
     ),
     "teacher_reward": Rule(
