@@ -1,6 +1,6 @@
 """The keys of the code environment."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,6 +15,11 @@ Band = Annotated[int, Field(ge=1, le=5)]
 
 class Code(EnvironmentConfig):
     """Tasks over Python functions: predict the output, find an input, write the function."""
+
+    starts: ClassVar = {
+        dialect: {"environments": {"code": {"kinds": ["code_o", "code_i", "code_f"]}}}
+        for dialect in ("seedling", "seedling2", "chat")
+    }
 
     style: Literal["auto", "compact", "traced", "instruct"] = "auto"
     """Prompts: `compact` and `traced` (what the first and the second seedling speak), `instruct`
