@@ -173,7 +173,6 @@ def test_expressions(math: MathEnvironment, expression: str, key: str) -> None:
         ("sqrt(5 - 10)", "no_number"),
         ("10 * log(5 - 5)", "no_number"),
         ("10 / (5 - 5)", "no_number"),
-        ("integrate(sin(x**x), (x, 5, 10))", "no_closed_form"),
         ("10 * factorial(10**7) + 5", "timeout"),
         ("10**10**10**10 + 5", "timeout"),
         ("factorial(10**5) + 5", "no_closed_form"),
