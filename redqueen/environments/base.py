@@ -337,7 +337,8 @@ def start_for(dialect: str) -> Mapping[str, Any]:
     """
     for name in registry.names("environment"):
         try:
-            starts = getattr(registry.load("environment", name), "starts", {})
+            loaded = registry.load("environment", name)
+            starts: Mapping[str, Mapping[str, Any]] = getattr(loaded, "starts", {})
         except ConfigError:  # of another package, or an extra that is not installed
             continue
         if dialect in starts:
