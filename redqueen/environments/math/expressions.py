@@ -16,6 +16,8 @@ from redqueen.environments.workers import NoReply, WorkerPool
 SECONDS = 5.0
 """Processor time for an expression."""
 MOST_NODES = 200
+LARGEST = 10**15
+"""Of numbers in a problem, in what computes its answer, and in the answer."""
 CONSTANTS = ("pi", "E")
 FUNCTIONS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(

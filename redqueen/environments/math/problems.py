@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from redqueen.environments.code.policy import Profile
 from redqueen.environments.json_texts import is_text
-from redqueen.environments.math.expressions import MOST_NODES, Tree, read_expression
+from redqueen.environments.math.expressions import LARGEST, MOST_NODES, Tree, read_expression
 from redqueen.sandbox import parse_expression, parse_module
 
 FUNCTION = "answer"
@@ -40,8 +40,8 @@ WORDS: dict[str, Fraction] = {
 """Numbers in words -> what they are."""
 COMMON = frozenset(map(Fraction, (0, 1, 2, 3, 4, 7, 10, 12, 24, 60, 100, 365, 1000, 3600)))
 """Numbers that a program may have without the text: of units, of counting, of formulas."""
-LARGEST, LONGEST = 10**15, 30
-"""Of numbers: their value, and the characters of one."""
+LONGEST = 30
+"""Characters of a number."""
 DECIMALS = 4
 """Decimal places of an answer, at most; what has more is said as a fraction."""
 _FRACTION = re.compile(r"-?\d{1,15}/\d{1,15}", re.ASCII)

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy
 
-from redqueen.environments.math.expressions import BINDERS, CONSTANTS, FUNCTIONS, Tree
+from redqueen.environments.math.expressions import BINDERS, CONSTANTS, FUNCTIONS, LARGEST, Tree
 from redqueen.environments.workers import serve
 
 MEMORY_BYTES = 2 << 30
@@ -58,8 +58,10 @@ def answer(tree: Tree) -> dict[str, Any]:
     try:
         value = expression(tree, {})
         if not (value.is_number and value.is_finite and value.is_real):
-            return {"reason": "no_number", "detail": str(value)[:MOST_CHARS]}
+            return {"reason": "no_number", "detail": ""}
         value = sympy.radsimp(value)
+        if any(max(abs(n.p), n.q) > LARGEST for n in value.atoms(sympy.Rational)):
+            return {"reason": "no_closed_form", "detail": "a number is too large"}
         written = sympy.latex(value)
     except MemoryError:
         return {"reason": "timeout", "detail": "out of memory"}
