@@ -78,7 +78,8 @@ def test_the_command_writes_a_file_and_never_over_one(
 
 
 @pytest.mark.parametrize(
-    ("base", "environment"), [("seedling", "code"), ("proof-seedling", "proof")]
+    ("base", "environment"),
+    [("seedling", "code"), ("seedling2", "code"), ("proof-seedling", "proof")],
 )
 def test_an_embedded_base_starts_from_the_environment_that_it_speaks(
     tmp_path: Path, base: str, environment: str
@@ -91,9 +92,12 @@ def test_an_embedded_base_starts_from_the_environment_that_it_speaks(
         assert sources_of(environments[environment])["seed"].tasks(1, 0)
 
 
-def test_the_proof_seedlings_start_is_the_config_that_ships(tmp_path: Path) -> None:
-    start = Config.model_validate(starting_values("proof-seedling", "proof", CPU))
-    assert start == load_config(Path("configs/proof.toml"))
+@pytest.mark.parametrize(
+    ("base", "file"), [("proof-seedling", "proof"), ("seedling2", "seedling2")]
+)
+def test_the_start_of_an_embedded_base_is_the_config_that_ships(base: str, file: str) -> None:
+    start = Config.model_validate(starting_values(base, file, CPU))
+    assert start == load_config(Path("configs") / f"{file}.toml")
 
 
 def test_a_base_that_speaks_what_no_environment_knows_is_said_to_be(
