@@ -145,17 +145,22 @@ def _line(name: str, value: Any, text: str) -> Iterator[str]:
     yield beside if comment and len(beside) <= WIDTH else pair
 
 
+def _is_table(value: Any) -> bool:
+    """Return whether a value has lines of its own; a component is written on one."""
+    return isinstance(value, Mapping) and "type" not in value
+
+
 def _lines(values: Mapping[str, Any], texts: Mapping[str, str], section: str = "") -> Iterator[str]:
     """Yield a table's keys with their comments, then the tables inside it."""
     tables = {}
     for key, value in values.items():
         path = f"{section}.{key}".lstrip(".")
-        if isinstance(value, Mapping) and "type" not in value:
+        if _is_table(value):
             tables[path] = value
         else:
             yield from _line(key, value, texts[path])
     for path, table in tables.items():
-        if any(not isinstance(item, Mapping) for item in table.values()):
+        if not all(map(_is_table, table.values())):
             yield f"\n[{path}]"
         yield from _lines(table, texts, path)
 
