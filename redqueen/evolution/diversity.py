@@ -102,7 +102,8 @@ def effective_number(kernel_MM: Floats) -> float:
 def teacher_behaviour(activities: Sequence[Activity]) -> Floats:
     """Return counts [M, C] of the valid tasks that each wrote, by archive cell."""
     cells = sorted({cell for activity in activities for cell in activity.cells})
-    return np.array([[a.cells.get(cell, 0) for cell in cells] for a in activities], dtype=float)
+    counts = [[a.cells.get(cell, 0) for cell in cells] for a in activities]
+    return np.array(counts, dtype=float).reshape(len(activities), len(cells))
 
 
 def student_behaviour(activities: Sequence[Activity]) -> Floats:
@@ -123,7 +124,7 @@ def student_behaviour(activities: Sequence[Activity]) -> Floats:
     pooled_KV = counts_MKV.sum(0) / counts_MKV.sum((0, 2))[:, None]
     shares_MKV = np.where(totals_MK1 > 0, counts_MKV / np.maximum(totals_MK1, 1.0), pooled_KV)
     shares_MKV[totals_MK1.sum((1, 2)) == 0] = 0.0
-    shares_MC: Floats = shares_MKV.reshape(len(activities), -1)
+    shares_MC: Floats = shares_MKV.reshape(len(activities), len(kinds) * len(VERDICTS))
     return shares_MC
 
 
