@@ -2,17 +2,27 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from redqueen import build
 from redqueen.config import Config, build_config
+from redqueen.engines.base import Sampling
+from redqueen.engines.paged import PagedEngine
+from redqueen.errors import ConfigError, InfrastructureError
+from redqueen.open_run import open_run
+from redqueen.population import DiskPager
 from redqueen.store import RunStore, kept_states, load_checkpoint
-from redqueen.types import StepRecord
-from tests.toy import NOISE, ToyModel
+from redqueen.types import Request, StepRecord, user
+from redqueen.verify import verify_run
+from tests.toy import NOISE, ToyEngine, ToyModel
 from tests.toy_runs import train
+from tests.trainers import Make
+from tests.trainers import train as train_real
 
 TEACHERS, STUDENTS = 5, 7
 MEMBERS = TEACHERS + STUDENTS
@@ -109,5 +119,76 @@ def test_a_member_whose_file_is_damaged_stops_the_run(tmp_path: Path) -> None:
     train(tmp_path, make_config(4, 4))
     for path in (tmp_path / "members").iterdir():
         path.write_bytes(path.read_bytes()[:-1] + b"?")
-    with pytest.raises(Exception, match="not the file that was written"):
+    with pytest.raises(InfrastructureError, match="not the file that was written"):
         train(tmp_path, make_config(8, 4))
+
+
+def opened(directory: Path, rows: int) -> ToyModel:
+    """A model that reads the members of a run, so many at a time."""
+    model = ToyModel(MEMBERS, rows)
+    DiskPager(directory, model.adapters, MEMBERS, lambda s: model.adapters.founder(s, 0, NOISE))
+    return model
+
+
+def test_texts_of_a_paged_run_are_verified(tmp_path: Path) -> None:
+    config = make_config(6, 4)
+    train(tmp_path, config)
+    before = members_on_disk(tmp_path)
+    run = SimpleNamespace(directory=tmp_path, config=config, model=opened(tmp_path, 4))
+    report = verify_run(run, config.environments)
+    assert report.agrees
+    assert report.checks["log-probabilities"].checked > 0
+    assert members_on_disk(tmp_path) == before
+
+
+def test_an_engine_writes_for_more_members_than_are_in_memory(tmp_path: Path) -> None:
+    train(tmp_path, make_config(4, 4))
+    saved = load_checkpoint(tmp_path)
+    requests = [Request(slot, user(str(i)), i) for i, slot in enumerate([*range(MEMBERS), None, 3])]
+    texts = []
+    for rows in (MEMBERS, 4, 1):
+        model, seen = opened(tmp_path, rows), dict[int, Any]()
+        model.adapters.pager.restore(saved.state["pages"], saved.step)
+        engine = PagedEngine(ToyEngine(model), model.adapters, rows)
+        texts.append(engine.generate(requests, Sampling(3, 1.0), seen.update))
+        assert [seen[number] for number in range(len(requests))] == texts[-1]
+    assert texts[0] == texts[1] == texts[2]
+    assert len({text.text for text in texts[0]}) > 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "least"),
+    [
+        ({}, 4),
+        ({"rollout": {"matches": 3, "students_per_task": 2}}, 9),
+        ({"rollout": {"students_per_task": "all"}}, 9),
+        ({"evolution": {"fitness": "probe"}}, MEMBERS),
+        ({"evolution": {"fitness": "novelty"}}, MEMBERS),
+        ({"evolution": {"sharing": "weights"}}, MEMBERS),
+        ({"engine": {"type": "vllm"}}, MEMBERS),
+    ],
+)
+def test_all_who_meet_must_fit(keys: dict[str, Any], least: int) -> None:
+    whole = {"rollout": {"matches": 2}, "evolution": {"interval": 3}}
+    merged = {name: whole.get(name, {}) | table for name, table in keys.items()}
+    build.check_paged(make_config(1, least, **merged))
+    with pytest.raises(ConfigError, match=f"{least} members must be in memory"):
+        build.check_paged(make_config(1, least - 1, **merged))
+
+
+@pytest.mark.slow
+def test_a_real_run_is_resumed_opened_and_the_same(tiny: Make, tmp_path: Path) -> None:
+    people, engine = {"teachers": 3, "students": 3}, {"workers": 2}
+    train_real(tiny(steps=3, population=people, engine=engine), tmp_path / "whole")
+    config = tiny(steps=3, population=people | {"slots": 4}, engine=engine)
+    with build.start(config, tmp_path / "paged") as trainer:
+        assert not trainer.run(should_stop=lambda: trainer.step == 1)
+    with build.resume(tmp_path / "paged") as trainer:
+        assert trainer.run()
+    whole, paged = (open_run(tmp_path / name) for name in ("whole", "paged"))
+    assert whole.population == paged.population
+    for slot in range(6):
+        for name, (a, b) in whole.model.adapters.get(slot).items():
+            other = paged.model.adapters.get(slot)[name]
+            assert torch.equal(a, other.A)
+            assert torch.equal(b, other.B)
