@@ -77,8 +77,8 @@ seedling2-model: $(DEV)  ## decay a branch of that training into build/seedling2
 	$(BIN)/python -m recipes.seedling2.train --out build/seedling2-final --start build/seedling2 \
 		--decay-tokens 2000000
 
-eval-seedling2: $(DEV)  ## measure that model on the suites near, middle and far
-	$(BIN)/python -m recipes.seedling2.evaluate --model build/seedling2-final/model
+eval-seedling2: $(DEV)  ## measure the second seedling that ships on the suites near, middle and far
+	$(BIN)/python -m recipes.seedling2.evaluate
 
 proof-seedling: $(DEV)  ## make the base of proofs again into build/proof-seedling/model (half an hour)
 	$(BIN)/python -m recipes.proof_seedling.train
@@ -156,6 +156,7 @@ bench-gpu: $(DEV)  ## population costs at the shapes of a 7B model, on a GPU
 
 bench-watch: $(DEV)  ## the live page of a made-up run of 1,000 steps and 250,000 attempts
 	$(BIN)/python -m bench.watch
+	$(BIN)/python -m bench.watch_beside
 
 bench-metamath: $(DEV)  ## the proof checker beside Debian's metamath: databases, changed proofs
 	$(BIN)/python -m bench.metamath

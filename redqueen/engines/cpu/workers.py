@@ -50,6 +50,7 @@ def _work(
     row_of: Tensor,
     rows: int,
     gradients: Tensor,
+    blocked: bool,
     connection: Connection,
 ) -> None:
     """Be a worker: jobs in, results or errors out, until the other end is closed."""
@@ -58,7 +59,7 @@ def _work(
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     model = PopulationModel.load(config, len(row_of), 0, rows)
-    model.base = accelerated(model.base)
+    model.base = accelerated(model.base, blocked)
     model.adapters.use_buffer(weights)
     model.adapters.row_of = row_of
     parts = model.adapters.split(gradients)
@@ -91,8 +92,11 @@ def _end(connections: Sequence[Connection], processes: Sequence[Any]) -> None:
 class Workers:
     """Processes that do jobs on one model's adapters."""
 
-    def __init__(self, config: PolicyConfig, adapters: AdapterStack, count: int) -> None:
+    def __init__(
+        self, config: PolicyConfig, adapters: AdapterStack, count: int, blocked: bool = True
+    ) -> None:
         """Start `count` workers, which load the base that `config` names while this goes on.
+        `blocked`: see `accelerated`.
 
         All factors travel as one piece of shared memory, and so do the gradients of each worker:
         a process is handed few file descriptors, however many layers the base has.
@@ -117,7 +121,7 @@ class Workers:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(config, weights, row_of, adapters.rows, gradients, theirs),
+                args=(config, weights, row_of, adapters.rows, gradients, blocked, theirs),
                 daemon=True,
                 name="engine worker",
             )
