@@ -19,7 +19,6 @@ from redqueen.benchmarks.contamination import BenchmarkTasks
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
 from redqueen.config import Config, SandboxConfig, build_config, merge
-from redqueen.config.component import component_name
 from redqueen.curriculum import Worlds, check_sources, make_world
 from redqueen.engines.base import Engine
 from redqueen.engines.paged import PagedEngine
@@ -34,18 +33,16 @@ from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_probed, check_rated
 from redqueen.learner import Learner, Scorer, StackedAdamW
 from redqueen.learner.assign import student_reward
-from redqueen.models.adapters import AdapterStack
 from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.population_model import PopulationModel
 from redqueen.parts import Parts
 from redqueen.population import (
-    DiskPager,
     HallOfFame,
-    Moments,
     Population,
     RatingSystem,
-    most_players,
+    check_paged,
+    make_pager,
 )
 from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
@@ -139,48 +136,6 @@ def load_model(
         )
     try_base(model)
     return model
-
-
-def make_pager(
-    config: Config,
-    directory: Path,
-    adapters: AdapterStack,
-    living: int,
-    moments: Moments | None = None,
-) -> DiskPager | None:
-    """Return what keeps members on disk, as `population.slots` says; None: all are in memory."""
-    if not config.population.slots:
-        return None
-    seed, noise = config.seed, config.policy.init_noise
-    return DiskPager(
-        directory, adapters, living, lambda slot: adapters.founder(slot, seed, noise), moments
-    )
-
-
-def check_paged(config: Config) -> None:
-    """Check that all who meet in a step fit into memory together.
-
-    Raises:
-        ConfigError: they do not.
-    """
-    people, evolution = config.population, config.evolution
-    members = people.teachers + people.students + people.self_play
-    if not 0 < people.slots < members:
-        return
-    needs = {
-        "the probe of evolution.fitness": evolution.enabled and evolution.fitness.probe,
-        "fitness by distances between members": evolution.compares,
-        "swarm.enabled": config.swarm.enabled,
-        f"engine.type = {component_name('engine', config.engine)!r}": not config.engine.in_place,
-    }
-    everybody = [name for name, needed in needs.items() if needed]
-    least = members if everybody else most_players(people, config.rollout)
-    if people.slots < least:
-        why = f"for {everybody[0]}" if everybody else "as many can meet in a step (rollout.matches)"
-        raise ConfigError(
-            f"population.slots = {people.slots}, but {least} members must be in memory at once: "
-            f"{why}; raise it, or set it to 0"
-        )
 
 
 def _swarm(

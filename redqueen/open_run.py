@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from redqueen.build import BASE_DIGEST, changed_config, load_model, make_pager
+from redqueen.build import BASE_DIGEST, changed_config, load_model
 from redqueen.config import Config, build_config
 from redqueen.errors import ConfigError
 from redqueen.evolution.frames import weighted_sum
@@ -11,7 +11,7 @@ from redqueen.models.adapters import AdapterStack, Factors
 from redqueen.models.loading import absolute_base
 from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
-from redqueen.population import DiskPager, Population
+from redqueen.population import DiskPager, Population, make_pager
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.types import Role
 

@@ -15,7 +15,7 @@ from redqueen.engines.base import Sampling
 from redqueen.engines.paged import PagedEngine
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.open_run import open_run
-from redqueen.population import DiskPager
+from redqueen.population import DiskPager, check_paged
 from redqueen.store import RunStore, kept_states, load_checkpoint
 from redqueen.types import Request, StepRecord, user
 from redqueen.verify import verify_run
@@ -171,9 +171,9 @@ def test_an_engine_writes_for_more_members_than_are_in_memory(tmp_path: Path) ->
 def test_all_who_meet_must_fit(keys: dict[str, Any], least: int) -> None:
     whole = {"rollout": {"matches": 2}, "evolution": {"interval": 3}}
     merged = {name: whole.get(name, {}) | table for name, table in keys.items()}
-    build.check_paged(make_config(1, least, **merged))
+    check_paged(make_config(1, least, **merged))
     with pytest.raises(ConfigError, match=f"{least} members must be in memory"):
-        build.check_paged(make_config(1, least - 1, **merged))
+        check_paged(make_config(1, least - 1, **merged))
 
 
 @pytest.mark.slow

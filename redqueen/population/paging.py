@@ -17,7 +17,8 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from redqueen.config.population import PopulationConfig
+from redqueen.config import Config, PopulationConfig
+from redqueen.config.component import component_name
 from redqueen.config.rollout import RolloutConfig
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.models.adapters import AdapterStack, Factors
@@ -244,3 +245,45 @@ class DiskPager:
             ) from error
         self._pages[slot] = Page(self._step, digest)
         self._unsynced.append(path)
+
+
+def make_pager(
+    config: Config,
+    directory: Path,
+    adapters: AdapterStack,
+    living: int,
+    moments: Moments | None = None,
+) -> DiskPager | None:
+    """Return what keeps members on disk, as `population.slots` says; None: all are in memory."""
+    if not config.population.slots:
+        return None
+    seed, noise = config.seed, config.policy.init_noise
+    return DiskPager(
+        directory, adapters, living, lambda slot: adapters.founder(slot, seed, noise), moments
+    )
+
+
+def check_paged(config: Config) -> None:
+    """Check that all who meet in a step fit into memory together.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    people, evolution = config.population, config.evolution
+    members = people.teachers + people.students + people.self_play
+    if not 0 < people.slots < members:
+        return
+    needs = {
+        "the probe of evolution.fitness": evolution.enabled and evolution.fitness.probe,
+        "fitness by distances between members": evolution.compares,
+        "swarm.enabled": config.swarm.enabled,
+        f"engine.type = {component_name('engine', config.engine)!r}": not config.engine.in_place,
+    }
+    everybody = [name for name, needed in needs.items() if needed]
+    least = members if everybody else most_players(people, config.rollout)
+    if people.slots < least:
+        why = f"for {everybody[0]}" if everybody else "as many can meet in a step (rollout.matches)"
+        raise ConfigError(
+            f"population.slots = {people.slots}, but {least} members must be in memory at once: "
+            f"{why}; raise it, or set it to 0"
+        )
