@@ -1,31 +1,28 @@
-"""The bench of many members at toy size: all its lines, none of its figures."""
-
-import json
-from pathlib import Path
+"""The bench of many members at toy size: its lines of one member, none of its figures."""
 
 import pytest
 
-from bench.many_adapters import main
+from bench.many_adapters import compare_seconds, keys_of
+
+SMALL = {
+    "rollout.matches": "1",
+    "curriculum.held_out": "[]",
+    "curriculum.seed_tasks": "6",
+    "policy.learn_tokens": "4096",
+    "policy.gradient_checkpointing": "false",
+    "threads": "1",
+}
+
+
+def test_only_more_members_than_slots_are_paged() -> None:
+    assert keys_of(8, 16, {})["population.slots"] == "0"
+    assert keys_of(17, 16, {})["population.slots"] == "16"
+    assert keys_of(17, 16, {})["population.students"] == "9"
+    assert keys_of(8, 0, {"population.slots": "3"})["population.slots"] == "3"
 
 
 @pytest.mark.slow
-def test_it_runs_at_toy_size(tmp_path: Path) -> None:
-    out = tmp_path / "many.json"
-    small = {
-        "rollout.matches": "1",
-        "rollout.tasks_per_match": "2",
-        "rollout.attempts": "2",
-        "rollout.solve_tokens": "16",
-        "rollout.propose_tokens": "16",
-        "curriculum.held_out": "[]",
-        "engine.workers": "1",
-        "threads": "1",
-    }
-    words = [word for key, value in small.items() for word in ("--set", key, value)]
-    main(["--members", "12", "--slots", "9", "--steps", "1", "--repeats", "1", "--out", str(out),
-          *words])  # fmt: skip
-    lines = {line["name"]: line for line in json.loads(out.read_text())}
-    assert len(lines) == 6
-    assert lines["step, 12 members over 8"]["value"] > 0
-    assert lines["alone or together, member"]["value"] == 0.0
-    assert lines["alone or together, shared"]["value"] < 0.5
+def test_a_member_is_replaced_and_joins() -> None:
+    lines = compare_seconds(12, 9, 1, SMALL)
+    assert [line.name.split(",")[0] for line in lines] == ["replacement", "join"]
+    assert all(line.value > 0 for line in lines)
