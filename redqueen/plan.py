@@ -178,10 +178,11 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     width = 4 if policy.dtype == "float32" else 2
     workers = worker_count(config, shapes, device)
     copies = 1 + (workers if workers > 1 else 0)
-    adapters = 4.0 * policy.rank * shapes.adapted * work.members
+    held = min(config.population.slots or work.members, work.members)
+    adapters = 4.0 * policy.rank * shapes.adapted * held
     longest = max(work.propose_tokens, work.solve_tokens)
     # Spare slots have gradients, as they lie in the same tensors, and no moments.
-    spare = adapters / work.members * config.population.hall_of_fame.spare_slots
+    spare = adapters / held * config.population.hall_of_fame.spare_slots
     base = copies * base_bytes(shapes, policy.quantization, width)
     if is_blocked(config, shapes, device):
         base += workers * width * sum(outputs * inputs for outputs, inputs in shapes.linear)
