@@ -10,6 +10,7 @@ makes the one for a CPU, docs/engines.md says how to have one for a GPU):
 import argparse
 import multiprocessing
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,9 +42,10 @@ def _serve(name: str, base: str, options: argparse.Namespace, connection: Connec
     ]
     engine = registry.load("engine", name)(**keys).build(model)
     connection.send(torch.get_num_threads())
-    while connection.recv():
-        texts = engine.generate(requests, Sampling(options.tokens, 1.0))
-        connection.send([text.token_ids for text in texts])
+    with suppress(EOFError):  # the other end is closed
+        while connection.recv():
+            texts = engine.generate(requests, Sampling(options.tokens, 1.0))
+            connection.send([text.token_ids for text in texts])
     engine.close()
 
 
@@ -54,7 +56,7 @@ def compare(base: str, options: argparse.Namespace) -> Ratio:
     processes = []
     for name in ENGINES:
         pipes[name], theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(name, base, options, theirs), daemon=True)
+        process = context.Process(target=_serve, args=(name, base, options, theirs))
         process.start()
         theirs.close()
         processes.append(process)
@@ -67,7 +69,7 @@ def compare(base: str, options: argparse.Namespace) -> Ratio:
 
     seconds = in_turns({name: partial(ask, name) for name in ENGINES}, options.repeats)
     for pipe in pipes.values():
-        pipe.send(False)
+        pipe.close()
     for process in processes:
         process.join()
     each = {
