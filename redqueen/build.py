@@ -95,7 +95,7 @@ def open_engine(config: Config, model: PopulationModel) -> Iterator[Engine]:
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    engine: Engine = config.engine.build(model)
+    engine: Engine = config.cluster.build(config.engine, model)
     try:
         yield engine
     finally:
