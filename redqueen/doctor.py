@@ -116,6 +116,12 @@ def _vllm() -> str:
     return f"vllm {importlib.import_module('vllm').__version__}"
 
 
+def _ray() -> str:
+    if find_spec("ray") is None:
+        return "not installed; only cluster.type = 'ray' needs it (docs/cluster.md)"
+    return f"ray {importlib.metadata.version('ray')}; all nodes need this version"
+
+
 def _disk() -> str:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     if free < 1:
@@ -133,6 +139,7 @@ CHECKS: dict[str, Check] = {
     "base": _base,
     "peft": _peft,
     "vllm": _vllm,
+    "ray": _ray,
     "disk": _disk,
 }
 

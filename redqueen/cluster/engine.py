@@ -147,6 +147,10 @@ class ClusterEngine:
             rows = torch.tensor(learnt.gradients[name], device=parameter.device)
             parameter.grad[learnt.slots] += rows
 
+    def peak_memory(self) -> dict[str, float]:
+        """See `redqueen.models.memory.peak_memory`; of this process, without the replicas."""
+        return self.model.peak_memory()
+
     def close(self) -> None:
         """See `Engine`."""
         self.pool.close()

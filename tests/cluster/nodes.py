@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 PORT = 6379
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 MIB = 1 << 20
+TRIES = 3
+"""Ray gives a node 30 seconds to start, which a busy machine may not keep."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +49,24 @@ class Cluster:
 
     def start_node(self, machine: Machine) -> None:
         """Start Ray on a machine, with one core for engines."""
-        place = ["--head", f"--port={PORT}", f"--temp-dir={self.folder}/ray"]
+        place = [
+            "--head", f"--port={PORT}", f"--temp-dir={self.folder}/ray", "--include-dashboard=false"
+        ]  # fmt: skip
         if machine is self.other:
             place = [f"--address={self.address}"]
-        subprocess.run(
-            machine.command([
-                *RAY, "start", *place, f"--node-ip-address={machine.address}", "--num-cpus=1",
-                f"--object-store-memory={100 * MIB}", "--include-dashboard=false",
-                "--disable-usage-stats",
-            ]),
-            env=self.environment, check=True, capture_output=True, text=True,
-        )  # fmt: skip
+        words = [
+            *RAY, "start", *place, f"--node-ip-address={machine.address}", "--num-cpus=1",
+            f"--object-store-memory={100 * MIB}", "--disable-usage-stats",
+        ]  # fmt: skip
+        for _ in range(TRIES):
+            started = subprocess.run(
+                machine.command(words), env=self.environment, capture_output=True, text=True
+            )
+            if started.returncode == 0:
+                return
+            while kill(machine):
+                time.sleep(0.1)
+        raise AssertionError(started.stdout + started.stderr)
 
     def begin(self, folder: Path, **more: str) -> "subprocess.Popen[str]":
         """Begin the run of `folder`/values.json on the head's machine."""

@@ -24,7 +24,7 @@ from tests.swarm.namespaces import REQUIRED, why_not
 
 STEPS = 5
 SILENCE = 10.0
-WITHIN = 240.0
+WITHIN = 600.0
 """Seconds for anything: machines that test are busy."""
 SMALL: dict[str, Any] = {
     "steps": STEPS,
@@ -113,7 +113,7 @@ def test_two_nodes_learn_what_one_process_learns(two: Cluster, alone: Path, tmp_
     check_same(tmp_path / "run", alone)
 
 
-@pytest.mark.parametrize("phase", ["propose", "solve", "learn"])
+@pytest.mark.parametrize("phase", ["solve", "learn"])
 def test_a_killed_node_costs_no_text_and_no_step(
     two: Cluster, alone: Path, tmp_path: Path, phase: str
 ) -> None:

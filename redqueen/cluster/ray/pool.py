@@ -123,6 +123,10 @@ class _Member:
         return [x for x in (self.facts, self.ping, self.part or self.stream) if x is not None]
 
 
+class _Unfit(Exception):
+    """A replica that came later than the run began does not do; the run goes on without it."""
+
+
 class RayPool:
     """See `redqueen.cluster.engine.Pool`; `start` it first."""
 
@@ -138,6 +142,7 @@ class RayPool:
         self._lost = 0
         self._looked = self._present = time.monotonic()
         self._filled = 0.0
+        self._started = False
 
     def __len__(self) -> int:
         """Return how many replicas are ready."""
@@ -175,6 +180,7 @@ class RayPool:
             self._look(lambda number, part: None)
         if not self._members:
             raise InfrastructureError("all engines on the Ray cluster were lost as they started")
+        self._started = True
 
     def map(
         self,
@@ -216,8 +222,9 @@ class RayPool:
                     done += 1
             except RayTaskError:
                 raise
-            except RayError as error:
-                again += self._lose(member, type(error).__name__)
+            except (RayError, _Unfit) as error:
+                reason = str(error) if isinstance(error, _Unfit) else type(error).__name__
+                again += self._lose(member, reason)
         for member in self._ready():
             if self._looked - member.heard > self._silence:
                 again += self._lose(member, f"it said nothing for {self._silence:.0f} s")
@@ -230,7 +237,12 @@ class RayPool:
             ray.get(item)
             member.ping = None
         elif item is member.facts:
-            self._welcome(member, ray.get(item))
+            try:
+                self._welcome(member, ray.get(item))
+            except RedQueenError as error:
+                if self._started:
+                    raise _Unfit(str(error)) from error
+                raise
         elif item is member.part:
             part = ray.get(item)
             member.part = None
