@@ -21,7 +21,7 @@ from redqueen.errors import ConfigError, InfrastructureError, RedQueenError
 _log = logging.getLogger(__name__)
 
 START_WITHIN = 900.0
-"""Seconds for the first replica to load its base."""
+"""Seconds for a replica to load its base."""
 SHUNNED = 20.0
 """Seconds for which no replica is started where one was lost: Ray may not know yet that a node is
 dead."""
@@ -309,7 +309,7 @@ class RayPool:
         """Start replicas where there is a seat without one.
 
         Raises:
-            InfrastructureError: there has been none for a while, nor a seat for one.
+            InfrastructureError: for a while there has been none, and none that may become ready.
         """
         now = time.monotonic()
         if now - self._filled < FILL_EVERY:
@@ -322,7 +322,7 @@ class RayPool:
                 continue
             actor = self._staff.start(seat)
             self._members.append(_Member(seat, actor, actor.prepare.remote()))
-        if self._members:
+        if any(m.facts is None or now - m.heard < START_WITHIN for m in self._members):
             self._present = now
         elif now - self._present > SHUNNED + self._silence:
             raise InfrastructureError(
