@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from redqueen.cluster.engine import ClusterEngine
+from redqueen.cluster.ray import Ray
 from redqueen.cluster.replica import Failure, Replica, Write
 from redqueen.config.policy import PolicyConfig
 from redqueen.engines.base import Sampling
@@ -208,3 +210,9 @@ def test_a_replica_that_cannot_load_its_base_says_so(policy: PolicyConfig) -> No
     assert isinstance(failure, Failure)
     assert isinstance(failure.error, ConfigError)
     assert "/no/such/base" in str(failure.error)
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here")
+def test_without_ray_the_extra_is_named(alone: TorchEngine) -> None:
+    with pytest.raises(ConfigError, match=r"redqueen\[ray\]"):
+        Ray().build(Torch(), alone.model)
