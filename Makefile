@@ -164,6 +164,7 @@ bench-ray: $(RAY_READY)  ## a step with its engine on Ray, on this machine, over
 
 bench-watch: $(DEV)  ## the live page of a made-up run of 1,000 steps and 250,000 attempts
 	$(BIN)/python -m bench.watch
+	$(BIN)/python -m bench.watch_beside
 
 bench-metamath: $(DEV)  ## the proof checker beside Debian's metamath: databases, changed proofs
 	$(BIN)/python -m bench.metamath

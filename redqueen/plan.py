@@ -17,10 +17,11 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from redqueen.config import Config
-from redqueen.engines.auto import SMALL
+from redqueen.engines.auto import SMALL, Auto
 from redqueen.errors import ConfigError
 from redqueen.formatting import duration
 from redqueen.models.batching import MIN_ROWS, MIN_TOKENS
+from redqueen.models.blocked import FEW_ROWS, block, blockable, few_rows
 from redqueen.models.footprint import LearningMemory, fitting_tokens, free_memory
 from redqueen.models.loading import resolve_base
 from redqueen.models.logprobs import piece_rows
@@ -182,6 +183,8 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     # Spare slots have gradients, as they lie in the same tensors, and no moments.
     spare = adapters / work.members * config.population.hall_of_fame.spare_slots
     base = copies * base_bytes(shapes, policy.quantization, width)
+    if is_blocked(config, shapes, device):
+        base += workers * width * sum(outputs * inputs for outputs, inputs in shapes.linear)
     fixed = base + 4 * adapters + 2 * spare
     recompute = policy.gradient_checkpointing
     memory = learning_memory(shapes, width, device, recompute is True)
@@ -211,6 +214,23 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     return Budget(parts, tokens, bool(recompute))
 
 
+def is_blocked(config: Config, shapes: Shapes, device: torch.device) -> bool:
+    """Return whether the engine keeps the base's weights in a second layout."""
+    policy = config.policy
+    return (
+        device.type == "cpu"
+        and policy.quantization == "none"
+        and (shapes.parameters <= SMALL or not isinstance(config.engine, Auto))
+        and getattr(config.engine, "blocked", False)
+        and blockable(torch.empty(1, dtype=dtype_of(config)))
+    )
+
+
+def dtype_of(config: Config) -> torch.dtype:
+    """Return the type of the base's weights."""
+    return torch.float32 if config.policy.dtype == "float32" else torch.bfloat16
+
+
 def worker_count(config: Config, shapes: Shapes, device: torch.device) -> int:
     """Return how many processes write and learn; 1: this one alone."""
     if device.type != "cpu" or shapes.parameters > SMALL:
@@ -218,15 +238,23 @@ def worker_count(config: Config, shapes: Shapes, device: torch.device) -> int:
     return getattr(config.engine, "workers", 0) or config.threads or os.cpu_count() or 1
 
 
-def product_seconds(shapes: Shapes, rows: int, dtype: torch.dtype) -> float:
-    """Return the seconds of all products of one pass of `rows` tokens, measured by shape."""
+def product_seconds(shapes: Shapes, rows: int, dtype: torch.dtype, blocked: bool) -> float:
+    """Return the seconds of all products of one pass of `rows` tokens, measured by shape.
+
+    `blocked`: products of few rows use the second layout.
+    """
+    blocked = blocked and rows <= FEW_ROWS
     total = 0.0
     for outputs, inputs in sorted(set(shapes.linear)):
         weight = torch.ones(outputs, inputs, dtype=dtype)
         x, seconds = torch.ones(rows, inputs, dtype=dtype), []
+        other = block(weight) if blocked else weight
         for _ in range(4):
             begun = time.perf_counter()
-            functional.linear(x, weight)
+            if blocked:
+                few_rows(x, other, None)
+            else:
+                functional.linear(x, weight)
             seconds.append(time.perf_counter() - begun)
         total += min(seconds) * shapes.linear.count((outputs, inputs))
     return total
@@ -238,19 +266,22 @@ def step_seconds(config: Config, shapes: Shapes) -> dict[str, float]:
     Texts end anywhere up to the longest, so on average half of the rows are left.
     """
     work = Work.of(config)
-    dtype = torch.float32 if config.policy.dtype == "float32" else torch.bfloat16
+    dtype, blocked = dtype_of(config), is_blocked(config, shapes, torch.device("cpu"))
+
+    def products(rows: int) -> float:
+        return product_seconds(shapes, rows, dtype, blocked)
 
     def writing(texts: int, tokens: int) -> float:
         if texts == 0:
             return 0.0
         rows = min(texts, work.rows)
         blocks = -(-texts // rows)
-        steps = [product_seconds(shapes, max(1, int(rows * share)), dtype) for share in (1, 0.5, 0)]
+        steps = [products(max(1, int(rows * share))) for share in (1, 0.5, 0)]
         return blocks * tokens * sum(steps) / len(steps)
 
     batch = 256
     prompts = PROMPT * 2 * work.proposals
-    prefill = product_seconds(shapes, batch, dtype) / batch
+    prefill = products(batch) / batch
     tokens = work.proposals * work.propose_tokens + work.attempts * work.solve_tokens
     return {
         "propose": writing(work.proposals, work.propose_tokens) + prefill * prompts / 2,

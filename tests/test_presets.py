@@ -204,6 +204,7 @@ def test_two_steps_and_a_resumed_run_is_the_same(name: str, tmp_path: Path, fini
         assert rated == bool(sizes.teachers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "who"), [("azr", "1 self-player"), ("rlvr", "4 students on the stream")]
 )

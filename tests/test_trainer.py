@@ -107,6 +107,7 @@ def test_single_agent_self_play_is_the_same_loop(tiny: Make, tmp_path: Path) -> 
         assert {(m.match.teacher, m.match.student) for m in store.load_matches()} == {(0, 0)}
 
 
+@pytest.mark.slow
 def test_cross_evaluation_pays_the_teacher_for_all_attempts(tiny: Make, tmp_path: Path) -> None:
     rollout = {"students_per_task": "all", "attempts": 4, "tasks_per_match": 5}
     config = tiny(steps=1, rollout=rollout, learner={"teacher": {"reward": "variance"}})

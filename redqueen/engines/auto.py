@@ -25,6 +25,8 @@ class Auto(EngineConfig):
     """Texts written side by side; more is faster until memory runs out."""
     workers: int = Field(0, ge=0)
     """Of the `cpu` engine: processes, one core each; 0: as many as `threads` or cores."""
+    blocked: bool = True
+    """Of the `cpu` engine: keep the base's weights in a second layout, for few rows."""
 
     def build(self, model: PopulationModel) -> Engine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
@@ -33,5 +35,5 @@ class Auto(EngineConfig):
             # What the extra brings is imported only where it is used.
             from redqueen.engines.cpu import Cpu
 
-            return Cpu(rows=self.rows, workers=self.workers).build(model)
+            return Cpu(rows=self.rows, workers=self.workers, blocked=self.blocked).build(model)
         return Torch(rows=self.rows).build(model)

@@ -96,7 +96,7 @@ class FusedWeights:
 
     layers: tuple[Layer, ...]
     norm: Norm
-    head: Tensor
+    head: Linear
     embedding: Tensor
     rotary: Any
     """The library's module: (like, positions [1, N]) to cosines and sines [1, N, D]."""
@@ -133,7 +133,7 @@ class FusedWeights:
         return cls(
             layers=tuple(fused(layer) for layer in body.layers),
             norm=norm(body.norm),
-            head=model.lm_head.weight.detach(),
+            head=join(model.lm_head),
             embedding=body.embed_tokens.weight.detach(),
             rotary=body.rotary_emb,
             heads=config.num_attention_heads,
@@ -180,7 +180,7 @@ class FusedModel:
     ) -> Tensor:
         """See `PackedModel`."""
         x_NI = self._layers(ids_N, position_N, route, attention, plainly)
-        return functional.linear(self._final(x_NI, keep_M), self.weights.head)
+        return self.weights.head.base(self._final(x_NI, keep_M))
 
     def states(
         self,

@@ -86,6 +86,7 @@ class Elements(HTMLParser):
             self.policy = given["content"] or ""
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_and_only_the_packages_scripts_run(page: str) -> None:
     elements = Elements()
     elements.feed(page)

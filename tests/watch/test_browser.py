@@ -24,6 +24,8 @@ from redqueen.report import write_report
 from redqueen.store import config_toml
 from redqueen.watch import Server
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 REQUIRED = bool(os.environ.get("REDQUEEN_REQUIRE_BROWSER"))
 if not REQUIRED:
@@ -87,7 +89,6 @@ def wait_for_fact(page: Any, name: str, text: str) -> None:
     place.wait_for()
 
 
-@pytest.mark.slow
 def test_live_beside_a_run_that_trains(
     browser: Any, tiny: Callable[..., Config], tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def test_rows_of_new_steps_alone_are_read(run: RunStore) -> None:
     assert steps == {7}
 
 
+@pytest.mark.slow
 def test_of_a_long_run_a_step_redraws_the_first_screen_and_a_hundredth_all(tmp_path: Path) -> None:
     now = [0.0]
     with fabricate(

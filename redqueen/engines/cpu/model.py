@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from redqueen.engines.cpu.compiled import Array, array_of
 from redqueen.engines.cpu.compiled.rows import heads_rows, norm_rows, residual_rows, swiglu_rows
@@ -19,6 +18,7 @@ from redqueen.engines.cpu.kernels import (
 )
 from redqueen.models.adapters import AdapterStack
 from redqueen.models.attention import Attention, agrees, attend_tiles
+from redqueen.models.blocked import with_blocked
 from redqueen.models.fused import FusedModel, FusedWeights, Layer, Linear, Norm
 from redqueen.models.loading import Base
 from redqueen.models.packing import Packing
@@ -151,7 +151,7 @@ class CompiledModel(FusedModel):
                 array_of(inner_RF), factors.of(layer.down), slot, array_of(out_RI), x,
                 array_of(after.weight), after.epsilon, normed,
             )  # fmt: skip
-        return functional.linear(normed_RI, self.weights.head)
+        return self.weights.head.base(normed_RI)
 
     def _heads_of(self, qkv_RO: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return room for queries, keys and values of rows."""
@@ -170,13 +170,16 @@ def attend_packing(packing: Packing, q: Tensor, k: Tensor, v: Tensor, scale: flo
 
 
 @torch.no_grad()
-def accelerated(base: Base) -> Base:
-    """Return the base with compiled kernels wherever they give the library's logits."""
+def accelerated(base: Base, blocked: bool = True) -> Base:
+    """Return the base with compiled kernels wherever they give the library's logits.
+
+    `blocked`: its weights are kept in a second layout too, see `redqueen.models.blocked`.
+    """
     packed = base.packed
     if packed is None:
         return base
     if isinstance(packed, FusedModel):
-        packed = CompiledModel(packed.weights)
+        packed = CompiledModel(with_blocked(packed.weights) if blocked else packed.weights)
     if not agrees(base.model, packed, attend_packing):
         return base
     return replace(base, packed=packed, kernel=attend_packing)

@@ -45,7 +45,12 @@ class _Done:
 
 
 def _work(
-    config: PolicyConfig, slots: int, weights: Tensor, gradients: Tensor, connection: Connection
+    config: PolicyConfig,
+    slots: int,
+    weights: Tensor,
+    gradients: Tensor,
+    blocked: bool,
+    connection: Connection,
 ) -> None:
     """Be a worker: jobs in, results or errors out, until the other end is closed."""
     # Ctrl-C and a scheduler's SIGTERM go to the whole group; the parent decides what they mean.
@@ -53,7 +58,7 @@ def _work(
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
     model = PopulationModel.load(config, slots, 0)
-    model.base = accelerated(model.base)
+    model.base = accelerated(model.base, blocked)
     model.adapters.use_buffer(weights)
     parts = model.adapters.split(gradients)
     for name, parameter in model.adapters.parameters().items():
@@ -85,8 +90,11 @@ def _end(connections: Sequence[Connection], processes: Sequence[Any]) -> None:
 class Workers:
     """Processes that do jobs on one model's adapters."""
 
-    def __init__(self, config: PolicyConfig, adapters: AdapterStack, count: int) -> None:
+    def __init__(
+        self, config: PolicyConfig, adapters: AdapterStack, count: int, blocked: bool = True
+    ) -> None:
         """Start `count` workers, which load the base that `config` names while this goes on.
+        `blocked`: see `accelerated`.
 
         All factors travel as one piece of shared memory, and so do the gradients of each worker:
         a process is handed few file descriptors, however many layers the base has.
@@ -110,7 +118,7 @@ class Workers:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(config, adapters.slots, weights, gradients, theirs),
+                args=(config, adapters.slots, weights, gradients, blocked, theirs),
                 daemon=True,
                 name="engine worker",
             )

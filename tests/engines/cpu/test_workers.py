@@ -97,6 +97,7 @@ def test_workers_write_what_one_process_writes(alone: TorchEngine, pair: CpuEngi
     assert pair.generate([], SAMPLING) == []
 
 
+@pytest.mark.slow
 def test_gradients_add_up_and_repeat_to_the_bit(alone: TorchEngine, pair: CpuEngine) -> None:
     jobs = sequences(alone)
     expected_sums, expected = gradients(alone.model, alone.model, jobs)

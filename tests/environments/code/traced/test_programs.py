@@ -37,6 +37,7 @@ def test_programs_keep_to_their_band(programs: list[Program]) -> None:
         assert len(item.trace.text) <= DIALS[item.band].chars
 
 
+@pytest.mark.slow
 def test_programs_pass_the_policy_in_canonical_text(programs: list[Program]) -> None:
     for item in programs:
         parsed = parse_program(item.source, 2000)
