@@ -85,8 +85,8 @@ seedling2-model: $(DEV)  ## decay a branch of that training into build/seedling2
 	$(BIN)/python -m recipes.seedling2.train --out build/seedling2-final --start build/seedling2 \
 		--decay-tokens 2000000
 
-eval-seedling2: $(DEV)  ## measure that model on the suites near, middle and far
-	$(BIN)/python -m recipes.seedling2.evaluate --model build/seedling2-final/model
+eval-seedling2: $(DEV)  ## measure the second seedling that ships on the suites near, middle and far
+	$(BIN)/python -m recipes.seedling2.evaluate
 
 proof-seedling: $(DEV)  ## make the base of proofs again into build/proof-seedling/model (half an hour)
 	$(BIN)/python -m recipes.proof_seedling.train

@@ -1,7 +1,7 @@
 """Measure the second seedling on its graded suites, by kind and band, with the quality of its
 proposals.
 
-    python -m recipes.seedling2.evaluate --model build/seedling2-final/model
+    python -m recipes.seedling2.evaluate
 
 Prints Markdown tables; `--write CARD` puts them between the marks of a card.
 """
@@ -147,7 +147,7 @@ def proposal_lines(outcomes: Sequence[Task | Rejection], drafts: Sequence[Draft]
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="build/seedling2-final/model")
+    parser.add_argument("--model", default="seedling2", help="the base's name, or a directory")
     parser.add_argument("--tasks", type=int, default=900, help="of each suite")
     parser.add_argument("--proposals", type=int, default=300)
     parser.add_argument("--longest", type=int, default=384, help="tokens of a held-out answer")

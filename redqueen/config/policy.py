@@ -18,8 +18,8 @@ class PolicyConfig(Section):
     """The frozen base and the adapters on it."""
 
     base: str = "seedling"
-    """`seedling` or `proof-seedling` (ship with the package), a local directory, a `.gguf` file
-    (extra `gguf`), or a Hugging Face model id."""
+    """`seedling`, `seedling2` or `proof-seedling` (ship with the package), a local directory, a
+    `.gguf` file (extra `gguf`), or a Hugging Face model id."""
     revision: str = ""
     """Commit, tag or branch of a model id; empty: the newest, whose commit the run keeps."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"

@@ -26,7 +26,7 @@ from redqueen.models.attention import PackedKernel, PackedModel, attend_tiles, f
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 
-EMBEDDED = ("seedling", "proof-seedling")
+EMBEDDED = ("seedling", "seedling2", "proof-seedling")
 """Bases that ship with the package, in `redqueen/bases`."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -268,7 +268,7 @@ def load_base(config: PolicyConfig) -> Base:
             )
         # Quantised weights are made where they shall lie; they cannot be moved.
         options |= {"quantization_config": _bits(config), "device_map": {"": device}}
-    if Path(source).is_dir():
+    if Path(source).exists():
         # Reading files takes a moment; its progress bar would cut into the live display.
         transformers_logging.disable_progress_bar()
     try:

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from transformers import AutoTokenizer
 
 from recipes.seedling2.corpus import KINDS, Document, documents
 from recipes.seedling2.tokenizer import WORDS, build_tokenizer
@@ -14,6 +15,7 @@ from redqueen.environments.code.analysis import parse_program
 from redqueen.environments.code.styles import EXAMPLES, INPUT, OUTPUT
 from redqueen.environments.code.traced import held_out_pairs
 from redqueen.environments.code.traced.prompts import THINK, TRACED
+from redqueen.models.loading import resolve_base
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +126,10 @@ def test_words_begin_where_identifiers_begin() -> None:
     assert len(tokenizer("mylen(")["input_ids"]) == 6
     assert len(tokenizer("dif = 310")["input_ids"]) == 3 + 1 + 3
     assert len(set(WORDS)) == len(WORDS)
+
+
+def test_the_shipped_tokenizer_is_the_one_of_the_recipe(sample: list[Document]) -> None:
+    shipped, made = AutoTokenizer.from_pretrained(resolve_base("seedling2")), build_tokenizer()
+    for item in sample[:50]:
+        text = item.prompt + "".join(piece for piece, _ in item.pieces)
+        assert shipped(text)["input_ids"] == made(text)["input_ids"]
