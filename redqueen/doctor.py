@@ -15,7 +15,8 @@ import torch
 
 from redqueen.config import Config, PolicyConfig, SandboxConfig
 from redqueen.engines.base import Sampling
-from redqueen.errors import InfrastructureError, RedQueenError
+from redqueen.environments.lean import probe
+from redqueen.errors import ConfigError, InfrastructureError, RedQueenError
 from redqueen.models.population_model import PopulationModel
 from redqueen.sandbox import NOT_A_LITERAL, Call, OutcomeKind, make_sandbox
 from redqueen.sandbox.cpython import CPythonSandbox
@@ -122,6 +123,13 @@ def _ray() -> str:
     return f"ray {importlib.metadata.version('ray')}; all nodes need this version"
 
 
+def _lean() -> str:
+    try:
+        return probe()
+    except (ConfigError, InfrastructureError) as error:
+        return f"not on this machine; only the environment lean needs it ({error})"
+
+
 def _disk() -> str:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     if free < 1:
@@ -140,6 +148,7 @@ CHECKS: dict[str, Check] = {
     "peft": _peft,
     "vllm": _vllm,
     "ray": _ray,
+    "lean": _lean,
     "disk": _disk,
 }
 

@@ -10,6 +10,7 @@ import torch
 
 from redqueen.config import Config, build_config, merge
 from redqueen.config.reference import component, first_sentence, literal, texts
+from redqueen.environments.base import start_for
 from redqueen.errors import ConfigError
 from redqueen.files import write_bytes
 from redqueen.models.footprint import free_memory
@@ -23,7 +24,6 @@ WIDTH = 98
 SMALL_START: Values = {
     "name": "", "steps": 60,
     "policy": {"base": "", "rank": 8, "alpha": 16.0},
-    "environments": {"code": {"kinds": ["code_o", "code_i", "code_f"]}},
     "population": {"teachers": 4, "students": 4, "matchmaking": "prioritized"},
     "rollout": {
         "matches": 4, "tasks_per_match": 8, "attempts": 8, "references": 2,
@@ -33,7 +33,7 @@ SMALL_START: Values = {
     "evolution": {"interval": 15, "cull": 0.25},
     "eval": {"tasks": 300, "samples": 2},
 }  # fmt: skip
-"""What the seedling is trained with."""
+"""What a tiny base is trained with."""
 
 CHAT_START: Values = {
     "steps": 200,
@@ -97,9 +97,15 @@ def smaller(values: Values, budget: Budget, free: float) -> Values | None:
 
 
 def starting_values(base: str, name: str, device: torch.device) -> Values:
-    """Return values for a base before it is known whether they fit."""
-    values = merge(SMALL_START, {"name": name, "policy": {"base": base}})
-    if dialect_of(base) == "chat":
+    """Return values for a base before it is known whether they fit.
+
+    Raises:
+        ConfigError: no environment knows what the base speaks.
+    """
+    dialect = dialect_of(base)
+    values = merge(SMALL_START, start_for(dialect))
+    values = merge(values, {"name": name, "policy": {"base": base}})
+    if dialect == "chat":
         values = merge(values, CHAT_START)
         if device.type == "cuda":
             values = merge(values, GPU_START)
@@ -139,17 +145,22 @@ def _line(name: str, value: Any, text: str) -> Iterator[str]:
     yield beside if comment and len(beside) <= WIDTH else pair
 
 
+def _is_table(value: Any) -> bool:
+    """Return whether a value has lines of its own; a component is written on one."""
+    return isinstance(value, Mapping) and "type" not in value
+
+
 def _lines(values: Mapping[str, Any], texts: Mapping[str, str], section: str = "") -> Iterator[str]:
     """Yield a table's keys with their comments, then the tables inside it."""
     tables = {}
     for key, value in values.items():
         path = f"{section}.{key}".lstrip(".")
-        if isinstance(value, Mapping) and "type" not in value:
+        if _is_table(value):
             tables[path] = value
         else:
             yield from _line(key, value, texts[path])
     for path, table in tables.items():
-        if any(not isinstance(item, Mapping) for item in table.values()):
+        if not all(map(_is_table, table.values())):
             yield f"\n[{path}]"
         yield from _lines(table, texts, path)
 

@@ -32,6 +32,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
     "environment": {
         "code": "redqueen.environments.code:Code",
         "gym": "redqueen.environments.gym:Gym",
+        "lean": "redqueen.environments.lean:Lean",
         "logic": "redqueen.environments.logic:Logic",
         "math": "redqueen.environments.math:Math",
         "proof": "redqueen.environments.proof:Proof",

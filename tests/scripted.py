@@ -46,6 +46,17 @@ def proofs(request: Request, rng: Random) -> str:
     return rng.choice([f"{known.get(statement, 'mp')} $.", "mp $.", "no idea"])
 
 
+def theorems(request: Request, rng: Random) -> str:
+    """Theorems and proofs for the environment `lean`; some of both are bad."""
+    prompt = request.messages[0].content
+    proof = rng.choice(["by omega", "wrong", "by sorry"])
+    if "Write one new theorem" in prompt:
+        numbers = rng.randint(0, 99), rng.randint(0, 99)
+        statement = "theorem mine (x : Nat) : x + {} ≤ x + {}".format(*sorted(numbers))
+        return f"```lean\n{statement} := {proof}\n```"
+    return rng.choice([f"```lean\n{proof}\n```", "no idea"])
+
+
 PUZZLES = {
     "Dice.": ({"a": [1, 6], "b": [1, 6]}, [["=", ["+", "a", "b"], 11], ["<", "a", "b"]]),
     "Hats.": ({"a": ["red", "blue"], "b": "bool"}, ["b", ["=>", "b", ["=", "a", "red"]]]),
@@ -177,6 +188,13 @@ class Math(EngineConfig):
 
     def build(self, model: PopulationModel) -> ScriptedEngine:
         return ScriptedEngine(model, word_problems)
+
+
+class Lean(EngineConfig):
+    """The scripted engine for the environment `lean`."""
+
+    def build(self, model: PopulationModel) -> ScriptedEngine:
+        return ScriptedEngine(model, theorems)
 
 
 class Logic(EngineConfig):

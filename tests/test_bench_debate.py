@@ -1,6 +1,10 @@
 """The comparison of a debate with a vote: equal tokens, majorities, figures."""
 
-from bench.debate import Work, compare, is_right, within
+from pathlib import Path
+
+import pytest
+
+from bench.debate import Work, figures, is_right, play_all, within
 from redqueen.engines.base import Sampling
 from redqueen.types import Completion, Request, Rollout, Verdict
 from tests.toy_environments import TenSums, sum_task
@@ -38,14 +42,34 @@ class Growing:
         return made
 
 
-def test_a_debate_that_mends_beats_a_vote() -> None:
-    work = Work(Growing(), TenSums(), Sampling(8, 1.0))  # type: ignore[arg-type]
-    figures = compare(work, [sum_task(n, 1) for n in range(4)], 3, 3, 0)
-    shares = {name: row[0] for name, row in figures["accuracy"].items()}  # type: ignore[attr-defined]
+SETTING = {"base": "none", "rounds": 3, "agents": 3, "batch": 2, "seed": 0}
+TASKS = [sum_task(n, 1) for n in range(5)]
+
+
+def new_work() -> Work:
+    return Work(Growing(), TenSums(), Sampling(8, 1.0))  # type: ignore[arg-type]
+
+
+def test_a_debate_that_mends_beats_a_vote(tmp_path: Path) -> None:
+    said = figures(play_all(new_work(), TASKS, SETTING, tmp_path / "out.jsonl"), 0)
+    shares = {name: row[0] for name, row in said["accuracy"].items()}
     assert shares == {
-        "one answer": 0.0, "vote of the 3 first answers": 0.0, "debate, 3 rounds": 1.0,
+        "one answer": 0.0, "vote of the first answers": 0.0, "debate": 1.0,
         "vote at equal tokens": 0.0,
     }  # fmt: skip
-    assert figures["debate over vote"] == [1.0, 1.0, 1.0]
-    assert figures["tokens a task"] == {"debate": 45.0, "vote": 45.0}
-    assert figures["voters a task"] == 9.0
+    assert said["debate over vote"] == [1.0, 1.0, 1.0]
+    assert said["tokens a task"] == {"debate": 45.0, "vote": 45.0}
+    assert (said["tasks"], said["voters a task"]) == (5, 9.0)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3])
+def test_what_was_ended_goes_on_and_is_the_same(tmp_path: Path, kept: int) -> None:
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    played = play_all(new_work(), TASKS, SETTING, whole)
+    lines = whole.read_text().splitlines(keepends=True)
+    assert len(lines) == 4  # the setting and three batches
+    cut.write_text("".join(lines[:kept]) + lines[kept][:20])
+    assert play_all(new_work(), TASKS, SETTING, cut) == played
+    assert cut.read_bytes() == whole.read_bytes()
+    with pytest.raises(SystemExit, match="another file"):
+        play_all(new_work(), TASKS, {**SETTING, "seed": 1}, cut)

@@ -1,5 +1,6 @@
 """Configs that `redqueen init` writes: valid, commented, and no larger than the machine."""
 
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from redqueen import build
 from redqueen.cli import main
 from redqueen.config import Config, load_config
 from redqueen.config.reference import components, sections, texts
+from redqueen.environments.base import sources_of
 from redqueen.init import config_text, fitting_start, smaller, starting_values
+from redqueen.models.loading import directory_of
 from redqueen.plan import LLAMA_3_8B, Shapes, shapes_of
 
 CPU = torch.device("cpu")
@@ -71,6 +75,39 @@ def test_the_command_writes_a_file_and_never_over_one(
     assert "seedling.toml exists already" in capsys.readouterr().err
     assert Path("seedling.toml").read_bytes() == before
     assert main(["init", "no/such/base"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("base", "environment"),
+    [("seedling", "code"), ("seedling2", "code"), ("proof-seedling", "proof")],
+)
+def test_an_embedded_base_starts_from_the_environment_that_it_speaks(
+    tmp_path: Path, base: str, environment: str
+) -> None:
+    out = tmp_path / "mine.toml"
+    assert main(["init", base, "--out", str(out)]) == 0
+    config = load_config(out)
+    assert [*config.environments] == [environment]
+    with build.open_environments(config) as environments:
+        assert sources_of(environments[environment])["seed"].tasks(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("base", "file"), [("proof-seedling", "proof"), ("seedling2", "seedling2")]
+)
+def test_the_start_of_an_embedded_base_is_the_config_that_ships(base: str, file: str) -> None:
+    start = Config.model_validate(starting_values(base, file, CPU))
+    assert start == load_config(Path("configs") / f"{file}.toml")
+
+
+def test_a_base_that_speaks_what_no_environment_knows_is_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(directory_of("proof-seedling"), tmp_path / "base")
+    config = tmp_path / "base/config.json"
+    config.write_text(config.read_text().replace('"proof-seedling"', '"latin"'))
+    assert main(["init", str(tmp_path / "base"), "--out", str(tmp_path / "mine.toml")]) == 2
+    assert "speaks 'latin'" in capsys.readouterr().err
 
 
 def test_every_key_says_what_it_is() -> None:

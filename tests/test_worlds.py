@@ -1,5 +1,6 @@
 """Each environment of the package in a whole run: trains, resumes, reports, is verified."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import pytest
 from redqueen.config import Config
 from redqueen.report import write_report
 from redqueen.store import RunStore
+from tests.environments.lean.replays import install, require_jail
 from tests.scripted import DISPUTED
 from tests.whole_runs import measure_and_verify, train_in_two_parts
 
 WORLDS: Mapping[str, tuple[dict[str, Any], str]] = {
     "gym": ({"held_out_tasks": 4, "generators": ["gcd"]}, "Characters of the question"),
     "math": ({"held_out_tasks": 4}, "Operations of the program"),
+    "lean": ({"held_out_tasks": 4}, "Words and signs of the proof"),
     "logic": ({"held_out_tasks": 4}, "Operations in the constraints"),
     "proof": (
         {"held_out_tasks": 4, "theories": ["propositional"]},
@@ -27,9 +30,14 @@ WORLDS: Mapping[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
 def test_it_trains_with_teachers_resumes_reports_and_is_verified(
-    name: str, tiny: Callable[..., Config], tmp_path: Path
+    name: str, tiny: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys, measured = WORLDS[name]
+    if name == "lean":
+        require_jail()
+        machine = install(tmp_path / "lean", "any")
+        monkeypatch.setenv("PATH", f"{machine / 'bin'}:{os.environ['PATH']}")
+        keys = {**keys, "repl": str(machine / "repl")}
     config = tiny(steps=2, engine={"type": f"tests.scripted:{name.title()}"}, eval={"tasks": 4})
     values = {**config.model_dump(), "environments": {"mine": {"type": name, **keys}}}
     run = train_in_two_parts(Config.model_validate(values), tmp_path)

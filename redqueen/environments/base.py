@@ -8,14 +8,15 @@ An environment is one class with `prompt` and `verify`. If teachers are to propo
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from pydantic import Field
 
+from redqueen import registry
 from redqueen.config.component import Component
 from redqueen.config.sandbox import SandboxConfig
-from redqueen.errors import InfrastructureError
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.types import Messages, Rejection, Task, Verdict
 
 if TYPE_CHECKING:
@@ -311,6 +312,9 @@ class EnvironmentConfig(Component):
     A class that needs no services can be its own environment: it inherits `build`.
     """
 
+    starts: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """What a base speaks (`Services.dialect`) -> what `redqueen init` writes for it, the table of
+    this environment included; see `start_for`."""
     share: float = Field(1.0, gt=0)
     """Share of the matches that are of this environment, relative to the others'."""
 
@@ -323,6 +327,23 @@ class EnvironmentConfig(Component):
         if not isinstance(self, Environment):
             raise TypeError(f"{type(self).__name__} needs prompt and verify, or its own build")
         return self
+
+
+def start_for(dialect: str) -> Mapping[str, Any]:
+    """Return what the first registered environment that knows a dialect starts a config with.
+
+    Raises:
+        ConfigError: none does.
+    """
+    for name in registry.names("environment"):
+        try:
+            loaded = registry.load("environment", name)
+            starts: Mapping[str, Mapping[str, Any]] = getattr(loaded, "starts", {})
+        except ConfigError:  # of another package, or an extra that is not installed
+            continue
+        if dialect in starts:
+            return starts[dialect]
+    raise ConfigError(f"no environment starts from a base that speaks {dialect!r}")
 
 
 REASONS: Mapping[str, str] = {

@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from redqueen.closing import Closing
 
@@ -37,15 +38,34 @@ class NoReply(Enum):
     """The machine killed or starved the worker: our failure."""
 
 
-class WorkerPool(Closing):
-    """`count` processes of `python -m module`, which start when they are first needed."""
+class Worker(Protocol):
+    """What answers one question at a time."""
 
-    def __init__(self, module: str, count: int, seconds: float) -> None:
-        self._module, self._seconds = module, seconds
-        self._free: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
+    def ask(self, question: Any, seconds: float, patience: float) -> Any:
+        """Return the reply to a question.
+
+        Raises:
+            TimeoutError: it took more than `seconds` of processor time, or brought the worker down.
+            OSError: the worker was killed, or had no time to run for `patience` seconds.
+        """
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+class Pool(Closing):
+    """`count` workers, made by `start` in a thread of the pool when they are first needed."""
+
+    def __init__(
+        self, start: Callable[[], Worker], count: int, seconds: float, name: str = "worker"
+    ) -> None:
+        self._start, self._seconds = start, seconds
+        self._free: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
         for _ in range(count):
             self._free.put(None)
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix=module.split(".")[-2])
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix=name)
 
     def ask(self, questions: Sequence[Any]) -> list[Any]:
         """Return the replies to JSON questions, or why there is none (`NoReply`)."""
@@ -53,9 +73,9 @@ class WorkerPool(Closing):
 
     def _ask(self, question: Any) -> Any:
         worker = self._free.get()
-        keep: _Worker | None = None
+        keep: Worker | None = None
         try:
-            worker = worker or _Worker(self._module)
+            worker = worker or self._start()
             reply = worker.ask(question, self._seconds, PATIENCE)
             keep = worker
         except TimeoutError:
@@ -76,8 +96,34 @@ class WorkerPool(Closing):
                 worker.close()
 
 
-class _Worker:
-    """One process that answers questions."""
+class WorkerPool(Pool):
+    """`count` processes of `python -m module`, which start when they are first needed."""
+
+    def __init__(self, module: str, count: int, seconds: float) -> None:
+        super().__init__(partial(_Process, module), count, seconds, module.split(".")[-2])
+
+
+class Stopwatch:
+    """Waits for a process to write, within `seconds` of its processor time."""
+
+    def __init__(self, pid: int, seconds: float, patience: float) -> None:
+        self._clock = (~pid << 3) | 2  # the kernel's name for its processor time
+        self._end = time.clock_gettime(self._clock) + seconds
+        self._patience = time.monotonic() + patience
+
+    def wait(self, descriptor: int) -> None:
+        """Return when there is something to read, or an end; raises as `Worker.ask` does."""
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        while not poll.poll(1000 * _LOOK_SECONDS):
+            if time.clock_gettime(self._clock) > self._end:
+                raise TimeoutError("a question took too much processor time")
+            if time.monotonic() > self._patience:
+                raise OSError("the machine gives a process of ours no time to run")
+
+
+class _Process:
+    """One process that answers questions; a `Worker`."""
 
     def __init__(self, module: str) -> None:
         self._process = subprocess.Popen(
@@ -88,26 +134,14 @@ class _Worker:
         self.ask(None, START_SECONDS, START_SECONDS)  # its start is not the first question's affair
 
     def ask(self, question: Any, seconds: float, patience: float) -> Any:
-        """Return the reply to a question.
-
-        Raises:
-            TimeoutError: it took too much processor time, or brought the process down.
-            OSError: the process was killed, or the machine gave it no time.
-        """
+        """See `Worker.ask`."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        clock = (~process.pid << 3) | 2  # the kernel's name for its processor time
-        before, begun = time.clock_gettime(clock), time.monotonic()
+        watch = Stopwatch(process.pid, seconds, patience)
         process.stdin.write(f"{json.dumps(question)}\n")
         process.stdin.flush()
-        poll = select.poll()
-        poll.register(process.stdout, select.POLLIN)
-        while not poll.poll(1000 * _LOOK_SECONDS):
-            if time.clock_gettime(clock) - before > seconds:
-                raise TimeoutError
-            if time.monotonic() - begun > patience:
-                raise OSError("the machine gives a process of ours no time to run")
+        watch.wait(process.stdout.fileno())
         reply = process.stdout.readline()
         if reply:
             return json.loads(reply)

@@ -1,6 +1,7 @@
 """The keys of the code environment."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,10 +12,28 @@ if TYPE_CHECKING:
 
 Guard = Literal["huge_constant", "leak", "constant", "lookup"]
 Band = Annotated[int, Field(ge=1, le=5)]
+START: Mapping[str, Any] = {
+    "environments": {"code": {"kinds": ["code_o", "code_i", "code_f"]}},
+}
+SEEDLING2_START: Mapping[str, Any] = {
+    "steps": 40,
+    "environments": {"code": {"stream_bands": [1, 2, 3], "code_f_partial_credit": True}},
+    "curriculum": {"references": {"type": "varied", "by": "rare", "share": 0.5}},
+    "rollout": {"propose_tokens": 256, "solve_tokens": 320},
+    "learner": {
+        "learning_rate_end": 0.5,
+        "teacher": {"advantage": {"type": "reinforce++", "pooled": True, "window": 8}},
+    },
+    "evolution": {"interval": 10},
+    "eval": {"tasks": 200},
+}
+"""What the second seedling is trained with (configs/seedling2.toml)."""
 
 
 class Code(EnvironmentConfig):
     """Tasks over Python functions: predict the output, find an input, write the function."""
+
+    starts: ClassVar = {"seedling": START, "seedling2": SEEDLING2_START, "chat": START}
 
     style: Literal["auto", "compact", "traced", "instruct"] = "auto"
     """Prompts: `compact` and `traced` (what the first and the second seedling speak), `instruct`

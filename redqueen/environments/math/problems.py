@@ -1,4 +1,4 @@
-"""Reading a teacher's problem: a text, a program, and whether they speak of the same numbers."""
+"""Reading a teacher's problem: a text, a program or expression, and whether their numbers agree."""
 
 import ast
 import re
@@ -8,11 +8,14 @@ from fractions import Fraction
 
 from redqueen.environments.code.policy import Profile
 from redqueen.environments.json_texts import is_text
-from redqueen.sandbox import parse_module
+from redqueen.environments.math.expressions import LARGEST, MOST_NODES, Tree, read_expression
+from redqueen.sandbox import parse_expression, parse_module
 
 FUNCTION = "answer"
+PROGRAM, EXPRESSION = "program", "expression"
+"""Forms of a key."""
 _PARTS = re.compile(
-    r"<problem>(.*?)</problem>\s*<program>\s*(?:```(?:python)?\n)?(.*?)(?:```)?\s*</program>",
+    r"<problem>(.*?)</problem>\s*<(program|expression)>\s*(?:```(?:python)?\n)?(.*?)(?:```)?\s*</\2>",
     re.DOTALL,
 )
 _NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.])\d*\.?\d+", re.ASCII)
@@ -37,8 +40,8 @@ WORDS: dict[str, Fraction] = {
 """Numbers in words -> what they are."""
 COMMON = frozenset(map(Fraction, (0, 1, 2, 3, 4, 7, 10, 12, 24, 60, 100, 365, 1000, 3600)))
 """Numbers that a program may have without the text: of units, of counting, of formulas."""
-LARGEST, LONGEST = 10**15, 30
-"""Of numbers: their value, and the characters of one."""
+LONGEST = 30
+"""Characters of a number."""
 DECIMALS = 4
 """Decimal places of an answer, at most; what has more is said as a fraction."""
 _FRACTION = re.compile(r"-?\d{1,15}/\d{1,15}", re.ASCII)
@@ -54,12 +57,15 @@ class ProblemError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A text and the program that computes its answer."""
+    """A text and what computes its answer."""
 
     text: str
     program: str
+    """A program, or the text of an expression."""
     operations: int
     """Arithmetic and comparisons in the program, and calls."""
+    tree: Tree | None = None
+    """Of an expression; None: it is a program."""
 
 
 def read_problem(text: str, profile: Profile, max_chars: int) -> Problem:
@@ -71,23 +77,35 @@ def read_problem(text: str, profile: Profile, max_chars: int) -> Problem:
     parts = _PARTS.findall(text)
     if not parts:
         raise ProblemError("unparsable")
-    problem, program = (part.strip() for part in parts[-1])
+    problem, form, program = (part.strip() for part in parts[-1])
     if not problem or len(problem) > max_chars or len(program) > max_chars:
         raise ProblemError("too_large")
     if "boxed" in problem or "<" in problem or not is_text(problem + program):
         raise ProblemError("unparsable", "the problem has markup")
     try:
-        tree = parse_module(program)
+        module = parse_expression(program) if form == EXPRESSION else parse_module(program)
+        nodes = list(ast.walk(module))
+        tree = _tree(module, nodes) if isinstance(module, ast.Expression) else None
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise ProblemError("unparsable", str(error)) from error
-    nodes = list(ast.walk(tree))
-    if not any(isinstance(n, ast.FunctionDef) and n.name == FUNCTION for n in tree.body):
-        raise ProblemError("unparsable", f"no function {FUNCTION}")
-    if profile.broken_by(tree, nodes):
-        raise ProblemError("forbidden")
+    if isinstance(module, ast.Module):
+        _check_program(module, nodes, profile)
     _compare(problem, nodes)
     counted = (ast.BinOp, ast.AugAssign, ast.Compare, ast.Call)
-    return Problem(problem, program, sum(isinstance(node, counted) for node in nodes))
+    return Problem(problem, program, sum(isinstance(node, counted) for node in nodes), tree)
+
+
+def _tree(expression: ast.Expression, nodes: list[ast.AST]) -> Tree:
+    if len(nodes) > MOST_NODES:
+        raise ProblemError("too_large", "the expression is too long")
+    return read_expression(expression.body)
+
+
+def _check_program(module: ast.Module, nodes: list[ast.AST], profile: Profile) -> None:
+    if not any(isinstance(n, ast.FunctionDef) and n.name == FUNCTION for n in module.body):
+        raise ProblemError("unparsable", f"no function {FUNCTION}")
+    if profile.broken_by(module, nodes):
+        raise ProblemError("forbidden")
 
 
 def numbers_of(text: str) -> set[Fraction]:
@@ -161,5 +179,6 @@ def key_text(value: Fraction) -> str:
 
 
 def stands_in(key: str, text: str) -> bool:
-    """Return whether an answer is among the numbers of a text."""
-    return Fraction(key) in numbers_of(text) | words_of(text)
+    """Return whether an answer that is a number in digits is among the numbers of a text."""
+    written = _FRACTION.fullmatch(key) or _NUMBER.fullmatch(key.removeprefix("-"))
+    return written is not None and Fraction(key) in numbers_of(text) | words_of(text)

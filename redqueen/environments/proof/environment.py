@@ -7,7 +7,7 @@ Conjecturing from axioms alone is the setting of Minimo (arXiv 2407.00695).
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -66,10 +66,22 @@ DESCRIPTION = Description(
         for kind in KNOWN
     },
 )
+START: Mapping[str, Any] = {
+    "steps": 40,
+    "environments": {"proof": {"theories": ["propositional", "peano"]}},
+    "rollout": {
+        "tasks_per_match": 16, "propose_temperature": 0.8, "propose_tokens": 96, "solve_tokens": 48,
+    },
+    "learner": {"max_grad_norm": 0.3, "teacher": {"advantage": "reinforce++"}},
+    "eval": {"tasks": 200, "samples": 4},
+}  # fmt: skip
+"""What the proof seedling is trained with (configs/proof.toml)."""
 
 
 class Proof(EnvironmentConfig):
     """Keys of the environment `proof`."""
+
+    starts: ClassVar = {"proof-seedling": START}
 
     theories: tuple[Literal["propositional", "peano"], ...] = Field(
         ("propositional", "peano"), min_length=1

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from redqueen.errors import InfrastructureError
@@ -73,33 +73,48 @@ def readable_paths() -> list[str]:
     return [*roots, *(name for name in _DEVICES if Path(name).exists())]
 
 
-def jail_command(bubblewrap: str, hash_seed: int, info: int) -> list[str]:
-    """The command that starts a server in a jail of its own; `info` is the descriptor on which
-    bubblewrap tells the server's process id."""
+def confinement(bubblewrap: str, info: int, variables: Mapping[str, str]) -> list[str]:
+    """The begin of a command that shuts a program in: its own namespaces and user, no capability,
+    an environment of `variables` alone; `info` is the descriptor on which bubblewrap tells its
+    process id. What its file system has comes after, `visible` and others."""
     command = [bubblewrap]
     for space in ("user", "ipc", "pid", "net", "uts", "cgroup-try"):
         command.append(f"--unshare-{space}")
     command += ["--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "jail", "--clearenv"]
-    for name, value in (
-        ("PYTHONHASHSEED", str(hash_seed)), ("PYTHONUTF8", "1"), ("LC_ALL", "C.UTF-8"),
-        ("TZ", "UTC"), ("HOME", "/tmp"), ("PATH", "/nonexistent"),
-    ):  # fmt: skip
+    for name, value in variables.items():
         command += ["--setenv", name, value]
-    # The server mounts a scratch directory for each script. Programs lose this and all else.
-    command += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
-    command += ["--new-session", "--die-with-parent", "--as-pid-1", "--info-fd", str(info)]
-    for root in _library_roots():
+    command += ["--cap-drop", "ALL", "--new-session", "--die-with-parent"]
+    return [*command, "--as-pid-1", "--info-fd", str(info)]
+
+
+def visible(paths: Iterable[Path]) -> list[str]:
+    """The options that show libraries, a few devices, and `paths`, read-only."""
+    options = []
+    for root in (*_library_roots(), *paths):
         # Where /lib is a link to /usr/lib it is one inside, too.
         if root.is_symlink():
-            command += ["--symlink", str(root.readlink()), str(root)]
+            options += ["--symlink", str(root.readlink()), str(root)]
         else:
-            command += ["--ro-bind", str(root), str(root)]
+            options += ["--ro-bind", str(root), str(root)]
     for path in {path.resolve() for root in _library_roots() for path in _packages(root)}:
-        command += ["--tmpfs", str(path), "--remount-ro", str(path)]
+        options += ["--tmpfs", str(path), "--remount-ro", str(path)]
     for name in (*_FILES, str(interpreter())):
-        command += ["--ro-bind-try", name, name]
+        options += ["--ro-bind-try", name, name]
     for name in _DEVICES:
-        command += ["--dev-bind-try", name, name]
+        options += ["--dev-bind-try", name, name]
+    return options
+
+
+def jail_command(bubblewrap: str, hash_seed: int, info: int) -> list[str]:
+    """The command that starts a server in a jail of its own; `info` is the descriptor on which
+    bubblewrap tells the server's process id."""
+    variables = {
+        "PYTHONHASHSEED": str(hash_seed), "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8",
+        "TZ": "UTC", "HOME": "/tmp", "PATH": "/nonexistent",
+    }  # fmt: skip
+    command = confinement(bubblewrap, info, variables)
+    # The server mounts a scratch directory for each script. Programs lose this and all else.
+    command += ["--cap-add", "CAP_SYS_ADMIN", *visible(())]
     command += ["--ro-bind", str(_INSIDE), "/jail/inside", "--dir", "/tmp"]
     command += ["--remount-ro", "/", "--chdir", "/", "--"]
     return [*command, str(interpreter()), "-S", "-s", "-P", "-B", "-c", _START]

@@ -20,6 +20,7 @@ from redqueen.environments.base import (
     revalidate,
 )
 from redqueen.environments.math import Math, MathEnvironment, MathGrader
+from redqueen.environments.math.expressions import ExpressionSolver
 from redqueen.environments.math.problems import ProblemError, key_of, numbers_of, words_of
 from redqueen.sandbox import make_sandbox
 from redqueen.types import Rejection, Task, Verdict
@@ -31,9 +32,14 @@ PROGRAM = "def answer():\n    return 240 / (15 - 3)"
 @pytest.fixture(scope="module")
 def math() -> Iterator[MathEnvironment]:
     config = SandboxConfig(workers=1)
-    with make_sandbox(config) as sandbox, MathGrader(config) as grader:
+    with (
+        make_sandbox(config) as sandbox,
+        MathGrader(config) as grader,
+        ExpressionSolver(config, seconds=1.0) as solver,
+    ):
+        started: dict[Any, Any] = {MathGrader: grader, ExpressionSolver: solver}
         yield Math(held_out_tasks=9).build(
-            Services(lambda: sandbox, "chat", shared=lambda start: grader)  # type: ignore[arg-type,return-value]
+            Services(lambda: sandbox, "chat", shared=lambda start: started[start])
         )
 
 
@@ -99,6 +105,86 @@ def test_rejections(math: MathEnvironment, text: str, program: str, reason: str)
     assert reason in describe(math)["reasons"]
 
 
+LADDER = "A ladder of 10 metres has its foot 5 metres from a wall. How high does it end?"
+
+
+def expressed(math: MathEnvironment, text: str, expression: str) -> Task | Rejection:
+    said = f"<problem>{text}</problem>\n<expression>{expression}</expression>"
+    [made] = math.validate([Draft("math", said, (), author=3, step=2)])
+    return made
+
+
+def test_a_problem_with_an_expression_is_a_task(math: MathEnvironment) -> None:
+    task = expressed(math, LADDER, "sqrt(10**2 - 5**2)")
+    assert isinstance(task, Task)
+    assert task.payload == {
+        "problem": LADDER, "expression": "sqrt(10**2 - 5**2)", "answer": "5 \\sqrt{3}",
+    }  # fmt: skip
+    assert revalidate(math, [task]) == [task]
+    texts = ["\\boxed{5\\sqrt3}", "\\boxed{\\sqrt{75}}", "\\boxed{8.6}", "\\boxed{15/\\sqrt{3}}"]
+    verdicts = [item.verdict for item in math.verify([Attempt(task, text) for text in texts])]
+    right, wrong = Verdict.CORRECT, Verdict.WRONG
+    assert verdicts == [right, right, wrong, right]
+    assert "expression" in math.ask("math", [task])[0].content
+
+
+def test_a_config_may_want_programs_alone() -> None:
+    programs = Math(keys=("program",)).build(Services(pytest.fail, "chat"))  # type: ignore[arg-type]
+    made = expressed(programs, LADDER, "sqrt(10**2 - 5**2)")
+    assert isinstance(made, Rejection)
+    assert made.reason == "other_form"
+    assert "expression" not in programs.ask("math", [])[0].content
+
+
+@pytest.mark.parametrize(
+    ("expression", "key"),
+    [
+        ("10 / 4 - 5", "-2.5"),
+        ("Rational(10, 3) + 5", "25/3"),
+        ("5 + 10 * pi", "5 + 10 \\pi"),
+        ("binomial(10, 5) // 4 + 5 % 3", "65"),
+        ("summation(k**2, (k, 1, 10)) + 5", "390"),
+        ("product(k, (k, 1, 5)) * 10", "1200"),
+        ("integrate(x**2, (x, 0, 10)) / 5", "200/3"),
+        ("gcd(10, 5 * 4) + Max(1, 5.0)", "15"),
+    ],
+)
+def test_expressions(math: MathEnvironment, expression: str, key: str) -> None:
+    task = expressed(math, "There are 10 of 5. How many?", expression)
+    assert isinstance(task, Task), task
+    assert task.payload["answer"] == key
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("sqrt(10**2 - 5**2", "unparsable"),
+        ("__import__('os').system('x') + 10 * 5", "unparsable"),
+        ("(10).__class__ + 5", "unparsable"),
+        ("[10, 5][0]", "unparsable"),
+        ("sqrt(10, 5)", "unparsable"),
+        ("10 * 5 * n", "unparsable"),
+        ("lambda: 10 * 5", "unparsable"),
+        ("summation(k, (open, 5, 10))", "unparsable"),
+        ("'10' * 5", "unparsable"),
+        ("10 * 5" + " + 1" * 200, "too_large"),
+        ("10 * 6", "numbers_differ"),
+        ("10 - 5", "leak"),
+        ("sqrt(5 - 10)", "no_number"),
+        ("10 * log(5 - 5)", "no_number"),
+        ("10 / (5 - 5)", "no_number"),
+        ("10 * factorial(10**7) + 5", "timeout"),
+        ("10**10**10**10 + 5", "timeout"),
+        ("factorial(10**5) + 5", "no_closed_form"),
+    ],
+)
+def test_expressions_that_are_no_key(math: MathEnvironment, expression: str, reason: str) -> None:
+    made = expressed(math, "There are 10 of 5. How many?", expression)
+    assert isinstance(made, Rejection), made
+    assert made.reason == reason
+    assert reason in describe(math)["reasons"]
+
+
 def test_numbers_in_words_and_percentages(math: MathEnvironment) -> None:
     text = "Half of forty-two seats are free, and 25% of the 84 others. How many are free in all?"
     task = outcome(math, text, "def answer():\n    return 42 / 2 + 0.25 * 84 + 42 - 42")
@@ -145,7 +231,8 @@ def test_programs_of_the_templates_compute_their_keys(math: MathEnvironment) -> 
 
 
 pieces: Any = st.sampled_from(
-    ["<problem>", "</problem>", "<program>", "</program>", "\n", "def answer():", "    return 7",
+    ["<problem>", "</problem>", "<program>", "</program>", "<expression>", "</expression>",
+     "sqrt(", "\n", "def answer():", "    return 7",
      "```python\n", "9" * 5000, "(" * 500, "\x00", "\ud800", "1/0", "boxed{", "}", "\\boxed{", "7"],
 )  # fmt: skip
 
