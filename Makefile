@@ -42,7 +42,7 @@ test-vllm: $(VLLM_READY)  ## the engine on vLLM, on a CPU, in an environment of 
 	VLLM_CPU_KVCACHE_SPACE=1 TORCH_COMPILE_DISABLE=1 $(VLLM)/bin/python -m pytest tests/engines/test_vllm.py
 
 test-ray: $(RAY_READY)  ## two Ray nodes in network namespaces, one killed or cut off (needs root); minutes
-	REDQUEEN_REQUIRE_NETNS=1 $(BIN)/python -m pytest tests/cluster
+	REDQUEEN_TEST_RAY=1 REDQUEEN_REQUIRE_NETNS=1 $(BIN)/python -m pytest tests/cluster
 
 $(RAY_READY): $(DEV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'

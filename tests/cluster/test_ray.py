@@ -16,7 +16,6 @@ from safetensors.torch import load_file
 
 from redqueen import build
 from redqueen.config import build_config, merge
-from redqueen.store import RunStore
 from redqueen.store.now import read_now
 from tests.cluster.nodes import Cluster, cluster, kill
 from tests.conftest import TINY
@@ -32,11 +31,17 @@ SMALL: dict[str, Any] = {
     "callbacks": ["now"],
     "engine": {"type": "torch", "rows": 16},
     "rollout": {"propose_tokens": 96, "solve_tokens": 96},
-    "learner": {"warmup_steps": 0},
+    # All sequences are learnt from, so that there are tokens enough for two shares.
+    "learner": {"warmup_steps": 0, "kl_coefficient": 0.01},
     "evolution": {"interval": STEPS},
 }
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.environ.get("REDQUEEN_TEST_RAY") != "1", reason="takes minutes: `make test-ray`"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -91,19 +96,13 @@ def wait_for(process: "subprocess.Popen[str]", folder: Path, step: int, phase: s
         time.sleep(0.01)
 
 
-def written(run: Path) -> list[tuple[Any, ...]]:
-    """All texts of a run."""
-    with RunStore.open(run, read_only=True) as store:
-        rows = store.connection.execute("SELECT step, text FROM rollouts ORDER BY id").fetchall()
-    return [tuple(row) for row in rows]
-
-
 def check_same(run: Path, alone: Path) -> None:
     """Every step is there, and the adapters are those of one process within rounding."""
     mine, theirs = adapters(run), adapters(alone)
     moved = max(float(tensor.abs().max()) for name, tensor in theirs.items() if ".B" in name)
     worst = max(float((mine[name] - theirs[name]).abs().max()) for name in theirs)
-    assert worst <= 1e-2 * moved, (worst, moved)
+    # Gradients of two shares round otherwise: without any difference, one node did it all.
+    assert 0.0 < worst <= 1e-2 * moved, (worst, moved)
 
 
 def test_two_nodes_learn_what_one_process_learns(two: Cluster, alone: Path, tmp_path: Path) -> None:
