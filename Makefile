@@ -16,7 +16,7 @@ VLLM_READY := $(VLLM)/.ready
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-peers bench-gpu bench-ray bench-swarm bench-metamath bench-environments bench-watch \
+        bench-limits bench-many bench-peers bench-gpu bench-ray bench-swarm bench-metamath bench-environments bench-watch \
         bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
@@ -149,6 +149,9 @@ bench-hotpath: $(DEV)  ## generation and learning with shared prompts against pa
 
 bench-overhead: $(DEV)  ## what 2, 4, ... 128 members cost over 1 at the same rollouts
 	$(BIN)/python -m bench.overhead
+
+bench-many: $(DEV)  ## 128, 256, 512, 1,024 members beside 8; a newcomer; an update alone and together
+	$(BIN)/python -m bench.many_adapters
 
 bench-limits: $(DEV)  ## phases of a step; sampling and learning beside the machine's limits
 	$(BIN)/python -m bench.limits

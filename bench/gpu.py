@@ -3,15 +3,20 @@
     python -m bench.gpu                       Qwen2.5-7B's shapes, random bfloat16 weights
     python -m bench.gpu --shapes toy          the same code on a CPU, in seconds
 
-Everything at equal tokens, in turns within one process, CUDA synchronised around each work:
+Everything at equal tokens, in turns within one process, CUDA synchronised around each work, and
+within `--minutes` (rounds are left out of the comparison if need be):
 
-- *sampling* and *learning* with 8 members over 1 (rank 32 on all linear layers);
+- *sampling* and *learning* with 8 members over 1 (rank 32 on all linear layers), and sampling with
+  the 8 in one batch over the base alone;
 - learning's FLOPs (4 for each parameter and token: the base's weights need no gradients) as a share
   of a matrix product's rate, measured in the same run;
 - a token's time in sampling over the bound that reading the weights and the cache sets, at the
   rate of a copy measured in the same run;
-- peak memory with 8 members, and with 100 of rank 8 on the query and value projections under a cap
-  of 24 GiB.
+- peak memory with these 8 members, and with 8 and with 100 of rank 8 on the query and value
+  projections under a cap of 24 GiB.
+
+`--base DIR` takes a real model in place of random weights, for instance `build/bases/qwen-coder`
+(`make base-qwen-coder`, half a billion parameters).
 """
 
 import argparse
@@ -20,7 +25,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -32,7 +37,7 @@ from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.work import Lab, never_ending, requests_of, samples
 from redqueen.config import LearnerConfig, PolicyConfig
 from redqueen.engines.torch import Torch
-from redqueen.models.loading import Base, assemble
+from redqueen.models.loading import Base, assemble, load_base
 from redqueen.models.population_model import PopulationModel
 
 OVERHEAD_BAR, PEAK_BAR, CAP_GIB = 1.05, 0.40, 24.0
@@ -108,6 +113,12 @@ def random_base(shapes: Shapes, device: torch.device) -> Base:
     return assemble(model.eval(), Numbers(), torch.bfloat16)
 
 
+def real_base(path: str, device: torch.device) -> tuple[Base, Shapes]:
+    """A model on the disk, and a step for it."""
+    base = load_base(PolicyConfig(base=path, dtype="bfloat16", device=str(device)))
+    return base, replace(SHAPES["7b"], model={"vocab_size": base.embeddings})
+
+
 def lab_of(base: Base, shapes: Shapes, members: int, rows: int = 256, **settings: Any) -> Lab:
     config = PolicyConfig(learn_tokens=shapes.learn_tokens, dtype="bfloat16", **settings)
     return never_ending(Lab.of(PopulationModel(config, base, members, 0), Torch(rows=rows)))
@@ -124,9 +135,16 @@ def step_of(lab: Lab, shapes: Shapes, members: int) -> dict[str, Callable[[], ob
     def sample() -> Any:
         return lab.write(requests, shapes.text_tokens)
 
+    def base_alone() -> Any:
+        return lab.write([replace(item, slot=None) for item in requests], shapes.text_tokens)
+
     batch = samples(sample())
     learner = lab.learner(LearnerConfig(learning_rate=1e-9))
-    return {"sample": sample, "learn": lambda: learner.update(batch, 1, lab.versions())}
+    return {
+        "sample": sample,
+        "base": base_alone,
+        "learn": lambda: learner.update(batch, 1, lab.versions()),
+    }
 
 
 def synchronised(device: torch.device) -> Callable[[], float]:
@@ -161,17 +179,19 @@ def peak_gib(device: torch.device) -> float:
     return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
 
 
-def compare(base: Base, shapes: Shapes, repeats: int) -> list[Ratio]:
-    """8 members over 1, and both against the machine."""
+def compare(base: Base, shapes: Shapes, repeats: int, most_seconds: float) -> list[Ratio]:
+    """8 members over 1 and over the base, and against the machine."""
     device = base.device
     works: dict[str, Callable[[], object]] = {}
     for members in (1, 8):
         lab = lab_of(base, shapes, members, rank=32, alpha=64.0)
         works |= {f"{n} {members}": w for n, w in step_of(lab, shapes, members).items()}
+    del works["base 1"]
     product, flops, copy, volume = machine(shapes, device)
     works |= {"product": product, "copy": copy}
     free(device)
-    seconds = in_turns(works, repeats, synchronised(device))
+    seconds = in_turns(works, repeats, synchronised(device), most_seconds)
+    repeats = len(seconds["copy"])
     flop_rate = flops / statistics.median(seconds["product"])
     byte_rate = volume / statistics.median(seconds["copy"])
     rows = shapes.prompts * shapes.attempts
@@ -189,6 +209,11 @@ def compare(base: Base, shapes: Shapes, repeats: int) -> list[Ratio]:
               OVERHEAD_BAR, f"{statistics.median(seconds[f'{name} 8']):.3f} s")
         for name in ("sample", "learn")
     ]  # fmt: skip
+    written = rows * shapes.text_tokens / statistics.median(seconds["sample 8"])
+    lines.append(
+        ratio("sample: 8 members over the base", seconds["sample 8"], seconds["base 8"], "lower",
+              None, f"{written:,.0f} tokens/s of 8 members in one batch")
+    )  # fmt: skip
     lines.append(
         ratio("learn: share of the product's rate", [learn_flops / flop_rate] * repeats,
               seconds["learn 8"], "higher", PEAK_BAR, f"{tokens:,} tokens; {rates}")
@@ -213,26 +238,34 @@ def memory(base: Base, shapes: Shapes, members: int, cap: bool, **settings: Any)
     peak = peak_gib(device)
     if cap and device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(1.0, device)
-    name = f"peak of {members} members / {CAP_GIB:g} GiB"
+    name = f"peak, {members} of rank {settings['rank']} / {CAP_GIB:g} GiB"
     return ratio(name, [peak], [CAP_GIB], "lower", 1.0 if cap else None, f"{peak:.2f} GiB")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--shapes", choices=SHAPES, default="7b")
+    parser.add_argument("--base", help="a model's directory, in place of random weights")
+    parser.add_argument("--minutes", type=float, default=8.0, help="about so long in all")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("runs/bench/gpu.json"))
     args = parser.parse_args(argv)
-    device, shapes = torch.device(args.device), SHAPES[args.shapes]
+    begun, device, shapes = time.monotonic(), torch.device(args.device), SHAPES[args.shapes]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    print(f"{name}, torch {torch.__version__}, {args.shapes}", file=sys.stderr)
-    base = random_base(shapes, device)
-    lines = compare(base, shapes, args.repeats)
+    print(f"{name}, torch {torch.__version__}, {args.base or args.shapes}", file=sys.stderr)
+    if args.base:
+        base, shapes = real_base(args.base, device)
+    else:
+        base = random_base(shapes, device)
+    # A quarter is left for the passes that measure memory.
+    left = 0.75 * 60 * args.minutes - (time.monotonic() - begun)
+    lines = compare(base, shapes, args.repeats, left)
     lines.append(memory(base, shapes, 8, False, rank=32, alpha=64.0))
     small = {"rank": 8, "alpha": 16.0, "targets": ("q_proj", "v_proj"), "rows": 64}
-    lines.append(memory(base, shapes, 100, True, **small))
+    lines += [memory(base, shapes, members, True, **small) for members in (8, 100)]
     print(table(lines))
+    print(f"{(time.monotonic() - begun) / 60:.1f} minutes")
     write(args.out, lines)
     return 0 if all(line.held is not False for line in lines) else 1
 

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +36,11 @@ def in_turns(
     works: Mapping[str, Callable[[], object]],
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
+    most_seconds: float = math.inf,
 ) -> dict[str, list[float]]:
     """Seconds of each work, `repeats` times after one that warms up; who begins alternates.
+
+    Fewer times, but once, where another round would take it past `most_seconds` in all.
 
     What was there before is kept out of garbage collection: a full one, with the libraries' objects
     in it, takes as long as some of the works, and would strike one of them now and then.
@@ -44,8 +48,11 @@ def in_turns(
     gc.collect()
     gc.freeze()
     seconds: dict[str, list[float]] = {name: [] for name in works}
+    started = clock()
     try:
         for repeat in range(repeats + 1):
+            if repeat > 1 and (clock() - started) * (repeat + 1) / repeat > most_seconds:
+                break
             for name in sorted(works, reverse=repeat % 2 == 0):
                 begun = clock()
                 works[name]()

@@ -21,6 +21,7 @@ from redqueen.callbacks.database import Database
 from redqueen.config import Config, SandboxConfig, build_config, merge
 from redqueen.curriculum import Worlds, check_sources, make_world
 from redqueen.engines.base import Engine
+from redqueen.engines.paged import PagedEngine
 from redqueen.engines.trial import try_base
 from redqueen.environments.base import (
     Environment,
@@ -36,7 +37,13 @@ from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.population_model import PopulationModel
 from redqueen.parts import Parts
-from redqueen.population import HallOfFame, Population, RatingSystem
+from redqueen.population import (
+    HallOfFame,
+    Population,
+    RatingSystem,
+    check_paged,
+    make_pager,
+)
 from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
@@ -96,8 +103,9 @@ def open_engine(config: Config, model: PopulationModel) -> Iterator[Engine]:
     if config.threads:
         torch.set_num_threads(config.threads)
     engine: Engine = config.cluster.build(config.engine, model)
+    pager = model.adapters.pager
     try:
-        yield engine
+        yield PagedEngine(engine, model.adapters, pager.rows) if pager else engine
     finally:
         engine.close()
 
@@ -109,13 +117,17 @@ def benchmarks_of(config: Config) -> dict[str, Benchmark]:
     return {item.label: item if item.files else item.model_copy(update=given) for item in named}
 
 
-def load_model(config: Config, slots: int, digest: str | None = None) -> PopulationModel:
-    """Load and try the base that a config names.
+def load_model(
+    config: Config, members: int, spare: int = 0, digest: str | None = None
+) -> PopulationModel:
+    """Load and try the base that a config names, with slots for members and `spare` others.
 
     Raises:
         ConfigError: it is not usable, or its weights are not those of this digest.
     """
-    model = PopulationModel.load(config.policy, slots, config.seed)
+    held = config.population.slots
+    rows = min(held, members) + spare if held else None
+    model = PopulationModel.load(config.policy, members + spare, config.seed, rows)
     if digest is not None and digest != model.base.digest:
         raise ConfigError(
             f"policy.base = {config.policy.base!r} has other weights than the run began with "
@@ -167,14 +179,11 @@ def _load_members(
     spare += config.swarm.enabled and config.swarm.islands.enabled  # where guests are measured
     if saved:
         population = Population.from_json(saved.state["population"])
-        model = load_model(config, len(population) + spare, digest)
-        model.adapters.load_state_dict(saved.tensors["adapters"], len(population))
     else:
         population = Population.founders(config.population)
-        model = load_model(config, len(population) + spare, digest)
-        if sources := config.population.from_:
-            for slot in range(len(population)):
-                model.import_adapter(slot, sources[slot % len(sources)])
+    model = load_model(config, len(population), spare, digest)
+    if saved and not config.population.slots:
+        model.adapters.load_state_dict(saved.tensors["adapters"], len(population))
     settle(model, PROMPT_ROOM + max(config.rollout.propose_tokens, config.rollout.solve_tokens))
     if model.base.digest.startswith("commit:"):
         pinned = {"revision": model.base.digest.removeprefix("commit:")}
@@ -203,12 +212,14 @@ def _worlds(config: Config, environments: Mapping[str, Environment]) -> Worlds:
 
 def _learner(config: Config, engine: Engine, model: PopulationModel, living: int) -> Learner:
     """Return the learner that updates the first `living` of the model's adapters."""
+    held = config.population.slots
     optimizer = StackedAdamW(
         model.adapters.parameters(),
         betas=config.learner.betas,
         weight_decay=config.learner.weight_decay,
         max_grad_norm=config.learner.max_grad_norm,
-        slots=living,
+        slots=min(held, living) if held else living,
+        row_of=model.adapters.row_of[:living] if held else None,
     )
     return Learner(
         cast(Scorer, getattr(engine, "scorer", model)),
@@ -243,6 +254,7 @@ def _parts(
 ) -> Parts:
     """Make everything that a trainer needs; what must be closed goes on the stack."""
     check_rated(config.population, config.evolution)
+    check_paged(config)
     if config.learner.teacher.reward.judge_tokens and dialect_of(config.policy.base) != "chat":
         raise ConfigError(
             "learner.teacher.reward: the base is asked to judge tasks, which only a chat model "
@@ -254,17 +266,25 @@ def _parts(
     config = config.model_copy(update={"policy": model.config})
     engine = stack.enter_context(open_engine(config, model))
     worlds = _worlds(config, stack.enter_context(open_environments(config)))
-    learner = _learner(config, engine, model, len(population))
+    living = len(population)
+    learner = _learner(config, engine, model, living)
+    pager = make_pager(config, directory, model.adapters, living, learner.optimizer)
     hall_of_fame = HallOfFame(config.population.hall_of_fame, directory, model.adapters)
     behaviour = BehaviourLog(config.evolution.diversity_window)
     callbacks = Callbacks([*callbacks_of(RunInfo(directory, config, step, stop)), *extra])
     if saved:
-        learner.optimizer.load_state_dict(saved.tensors["optimizer"])
+        if pager is not None:
+            pager.restore(saved.state["pages"], step)
+        else:
+            learner.optimizer.load_state_dict(saved.tensors["optimizer"])
         learner.restore(saved.state["learner"])
         hall_of_fame.restore(saved.state.get("hall_of_fame", {}))
         behaviour.restore(saved.state["behaviour"])
         callbacks.restore(saved.state["callbacks"])
         worlds.restore(saved.state["archives"])
+    elif sources := config.population.from_:
+        for slot in range(living):
+            model.import_adapter(slot, sources[slot % len(sources)])
     swarm = _swarm(config, worlds, model, store, step)
     if swarm is not None:
         stack.callback(swarm.close)
@@ -284,6 +304,7 @@ def _parts(
         base_digest=model.base.digest,
         step=step,
         leaves_room=model.leaves_room,
+        pager=pager,
         swarm=swarm,
     )
 

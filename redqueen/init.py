@@ -78,10 +78,12 @@ class Start:
 def smaller(values: Values, budget: Budget, free: float) -> Values | None:
     """Return values that take less memory, by what takes most; None: nothing is left to try."""
     rollout, policy, people = values["rollout"], values["policy"], values["population"]
-    rows = values.get("engine", {}).get("rows", 256)
+    engine = {"type": "auto", "rows": 256} | values.get("engine", {})
     parts = budget.parts
-    if parts["keys and values"] + parts["drawing"] > 0.2 * free and rows > 8:
-        return merge(values, {"engine": {"type": "auto", "rows": rows // 2}})
+    if parts["keys and values"] + parts["drawing"] > 0.2 * free and engine["rows"] > 8:
+        return merge(values, {"engine": engine | {"rows": engine["rows"] // 2}})
+    if parts["second layout"] > 0:
+        return merge(values, {"engine": engine | {"blocked": False}})
     if not budget.recompute:
         return merge(values, {"policy": {"gradient_checkpointing": True}})
     if people["teachers"] > 1:

@@ -3,18 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from redqueen.build import BASE_DIGEST, changed_config, load_model
 from redqueen.config import Config, build_config
 from redqueen.errors import ConfigError
 from redqueen.evolution.frames import weighted_sum
-from redqueen.models.adapters import Factors
+from redqueen.models.adapters import AdapterStack, Factors
 from redqueen.models.loading import absolute_base
 from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
-from redqueen.population import Population
-from redqueen.store import RunStore, load_checkpoint
+from redqueen.population import DiskPager, Population, make_pager
+from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.types import Role
 
 
@@ -53,14 +51,23 @@ def open_run(directory: Path, base: str | None = None, spare_slots: int = 0) -> 
         config, digest = changed_config(store.config(), None, base), store.meta(BASE_DIGEST)
     saved = load_checkpoint(directory)
     population = Population.from_json(saved.state["population"])
-    model = load_model(config, len(population) + spare_slots, digest)
-    model.adapters.load_state_dict(
-        {
-            name: torch.cat((tensor, tensor.new_zeros(spare_slots, *tensor.shape[1:])))
-            for name, tensor in saved.tensors["adapters"].items()
-        }
-    )
+    living = len(population)
+    model = load_model(config, living, spare_slots, digest)
+    make_pager(config, directory, model.adapters, living)
+    load_members(model.adapters, saved)
+    for slot in range(living, living + spare_slots):
+        nothing = {n: (a.zero_(), b.zero_()) for n, (a, b) in model.adapters.get(slot).items()}
+        model.adapters.set(slot, nothing)
     return OpenRun(directory, config, saved.step, population, model)
+
+
+def load_members(adapters: AdapterStack, saved: Checkpoint) -> None:
+    """Give the stack the members' adapters of a checkpoint."""
+    if isinstance(adapters.pager, DiskPager):
+        adapters.pager.restore(saved.state["pages"], saved.step)
+    else:
+        tensors = saved.tensors["adapters"]
+        adapters.load_state_dict(tensors, len(next(iter(tensors.values()))))
 
 
 def open_base(base: str, directory: Path) -> OpenRun:

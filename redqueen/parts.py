@@ -12,7 +12,7 @@ from redqueen.engines.base import Engine
 from redqueen.evolution import BehaviourLog, Evolution
 from redqueen.learner import Learner
 from redqueen.models.adapters import AdapterStack
-from redqueen.population import HallOfFame, Population, RatingSystem
+from redqueen.population import DiskPager, HallOfFame, Population, RatingSystem
 from redqueen.types import Messages, StepRecord
 
 if TYPE_CHECKING:  # needs the extra `swarm`
@@ -57,5 +57,7 @@ class Parts:
     """Steps done."""
     leaves_room: Callable[[Messages, int], bool] = lambda messages, new_tokens: True
     """Whether the base's context holds a prompt and so many new tokens."""
+    pager: DiskPager | None = None
+    """None: all members are in memory."""
     swarm: "Swarm | None" = None
     """None: the run is in no swarm."""

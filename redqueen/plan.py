@@ -178,14 +178,16 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     width = 4 if policy.dtype == "float32" else 2
     workers = worker_count(config, shapes, device)
     copies = 1 + (workers if workers > 1 else 0)
-    adapters = 4.0 * policy.rank * shapes.adapted * work.members
+    held = min(config.population.slots or work.members, work.members)
+    adapters = 4.0 * policy.rank * shapes.adapted * held
     longest = max(work.propose_tokens, work.solve_tokens)
     # Spare slots have gradients, as they lie in the same tensors, and no moments.
-    spare = adapters / work.members * config.population.hall_of_fame.spare_slots
+    spare = adapters / held * config.population.hall_of_fame.spare_slots
     base = copies * base_bytes(shapes, policy.quantization, width)
+    blocked = 0.0
     if is_blocked(config, shapes, device):
-        base += workers * width * sum(outputs * inputs for outputs, inputs in shapes.linear)
-    fixed = base + 4 * adapters + 2 * spare
+        blocked = workers * width * sum(outputs * inputs for outputs, inputs in shapes.linear)
+    fixed = blocked + base + 4 * adapters + 2 * spare
     recompute = policy.gradient_checkpointing
     memory = learning_memory(shapes, width, device, recompute is True)
     if recompute == "auto":
@@ -201,6 +203,7 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     kept = work.rows * longest + prompts * PROMPT
     parts = {
         "base": base,
+        "second layout": blocked,
         "adapters": adapters + spare,
         "moments": 2 * adapters,
         "gradients": (adapters + spare) * copies,
@@ -301,6 +304,8 @@ def advice(budget: Budget, free: float, config: Config) -> list[str]:
         hints.append("policy.gradient_checkpointing = true")
     if config.policy.dtype == "float32":
         hints.append('policy.dtype = "bfloat16"')
+    if parts["second layout"] > 0:
+        hints.append("engine.blocked = false")
     if parts["base"] > 0.5 * free and config.policy.quantization == "none":
         hints.append('policy.quantization = "4bit"')
     if parts["adapters"] + parts["moments"] + parts["gradients"] > 0.2 * free:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from torch import Tensor
+
 from redqueen.background import Background
 from redqueen.callbacks.database import Snapshot
 from redqueen.clock import Clock
@@ -34,7 +36,7 @@ from redqueen.learner import (
     step_metrics,
 )
 from redqueen.parts import Parts, Storage
-from redqueen.population import make_matches, match_results
+from redqueen.population import make_matches, match_results, players
 from redqueen.rng import numpy_rng
 from redqueen.rollouts.guests import measure_guests
 from redqueen.rollouts.plan import Round, mixed_groups
@@ -71,6 +73,7 @@ class Trainer(Closing):
         self.callbacks = parts.callbacks
         self.base_parameters = parts.base_parameters
         self.step = parts.step
+        self.pager = parts.pager
         self.swarm = parts.swarm
         self.rounds = Rounds(
             parts.config, parts.engine, parts.worlds, parts.leaves_room, parts.callbacks.on_texts
@@ -126,17 +129,23 @@ class Trainer(Closing):
 
     def snapshot(self) -> Snapshot:
         """Return everything that the next step depends on, as it is now."""
-        tensors = {
-            "adapters": self.adapters.state_dict(len(self.population)),
-            "optimizer": self.learner.optimizer.state_dict(),
-        }
+        tensors: dict[str, dict[str, Tensor]] = {}
+        pages: dict[str, object] = {}
+        if self.pager is not None:
+            pages = {"pages": self.pager.flush(self.step)}
+        else:
+            tensors = {
+                "adapters": self.adapters.state_dict(len(self.population)),
+                "optimizer": self.learner.optimizer.state_dict(),
+            }
         return Snapshot(
             self.step,
             {
                 file: {name: tensor.to("cpu", copy=True) for name, tensor in group.items()}
                 for file, group in tensors.items()
             },
-            {
+            pages
+            | {
                 "population": self.population.to_json(),
                 "hall_of_fame": self.hall_of_fame.state(),
                 "archives": self.worlds.state(),
@@ -144,6 +153,7 @@ class Trainer(Closing):
                 "learner": self.learner.state(),
                 "callbacks": self.callbacks.state(),
             },
+            () if self.pager is None else self.pager.take_unsynced(),
         )
 
     # ── one step ────────────────────────────────────────────────────────────────────────────
@@ -178,7 +188,14 @@ class Trainer(Closing):
         with clock("evolve"):
             cell_of = self.worlds.cell_of
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, cell_of))
-            seen = survey(before, self.behaviour, self.adapters.A, self.adapters.B)
+            everybody = due and config.evolution.compares
+            seen = survey(
+                before,
+                self.behaviour,
+                self.adapters.get,
+                None if everybody else config.evolution.compared,
+                players(matches),
+            )
             measured: dict[str, float] = {}
             adapters: Sequence[ForeignAdapter] = ()
             guests: Sequence[Guest] = ()
@@ -241,6 +258,8 @@ class Trainer(Closing):
             rng=numpy_rng(self.config.seed, step, "match"),
             past=self.config.population.hall_of_fame if against_the_past else None,
         )
+        playing = players(matches)
+        self.adapters.bring([m.slot for m in self.population.members if m.id in playing])
         self.population = self.hall_of_fame.seat(self.population, matches, self.engine.sync)
         return matches
 
@@ -306,8 +325,9 @@ class Trainer(Closing):
         self, step: int, seen: Survey, guests: Sequence[Guest]
     ) -> tuple[EvolutionEvent, ...]:
         """End a generation: the weak make room for children of the others, or for guests."""
+        moments = self.pager or self.learner.optimizer
         self.population, events = self.evolution.evolve(
-            self.population, seen, self.adapters, self.learner.optimizer, step, guests
+            self.population, seen, self.adapters, moments, step, guests
         )
         self.behaviour.begin_generation([m.id for m in self.population.members])
         return events

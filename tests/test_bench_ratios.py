@@ -19,6 +19,13 @@ def test_works_take_turns_and_the_first_round_warms_up() -> None:
     assert seconds == {"a": [1, 1], "b": [1, 1]}
 
 
+def test_rounds_end_in_time() -> None:
+    clock = itertools.count()
+    seconds = in_turns({"a": int, "b": int}, 5, lambda: next(clock), most_seconds=12)
+    assert seconds == {"a": [1, 1], "b": [1, 1]}
+    assert in_turns({"a": int}, 5, lambda: next(clock), most_seconds=0) == {"a": [1]}
+
+
 @pytest.mark.parametrize(
     ("better", "bar", "held"),
     [("lower", 2.0, True), ("lower", 1.9, False), ("higher", 2.0, True), ("higher", 2.1, False)],

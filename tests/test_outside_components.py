@@ -61,7 +61,7 @@ def test_the_components_of_a_generation(crossover: float) -> None:
     config = EvolutionConfig(**EVOLUTION, crossover_probability=crossover)
     newcomers = PopulationConfig()
     population, slots, before = Population.founders(newcomers), Slots(8), Slots(8)
-    seen = survey(population, BehaviourLog(1), {"layer": slots.A}, {"layer": slots.B})
+    seen = survey(population, BehaviourLog(1), slots.get)
     evolution = Evolution(config, newcomers, dict.fromkeys(Role, 1.0), seed=0)
     _, events = evolution.evolve(population, seen, slots, slots, 15)
     assert [e.removed for e in events] == [1, 5]

@@ -20,20 +20,24 @@ from redqueen.models.adapters import AdapterStack, LayerShape
 from redqueen.types import Completion, Messages, Rejection, Request, Task, Verdict, user
 
 LETTERS = "0123456789"
+NOISE = 0.3
+"""Standard deviation of a founder's B."""
 
 
 class ToyModel:
     """Bigram logits over ten digits: base[previous] + B A[:, previous] of a slot."""
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, rows: int | None = None) -> None:
         self.base = torch.randn(10, 10, generator=torch.Generator().manual_seed(0))
-        self.adapters = AdapterStack({"table": LayerShape(10, 10)}, slots, rank=2, alpha=2.0)
-        self.adapters.initialize(seed=0, init_noise=0.3)
+        layers = {"table": LayerShape(10, 10)}
+        self.adapters = AdapterStack(layers, slots, rank=2, alpha=2.0, rows=rows)
+        self.adapters.initialize(seed=0, init_noise=NOISE)
 
     def logits(self, slot: int | None, previous: int) -> torch.Tensor:
         if slot is None:
             return self.base[previous]
-        a, b = self.adapters.A["table"][slot], self.adapters.B["table"][slot]
+        (row,) = self.adapters.rows_of([slot])
+        a, b = self.adapters.A["table"][row], self.adapters.B["table"][row]
         return self.base[previous] + self.adapters.scaling * b @ a[:, previous]
 
     def encode(self, messages: Messages) -> tuple[int, ...]:

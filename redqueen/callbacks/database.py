@@ -6,11 +6,13 @@ must not go on.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from redqueen.population.hall_of_fame import prune
+from redqueen.files import sync_directory, sync_file
+from redqueen.population import hall_of_fame, paging
 from redqueen.store import RunStore, kept_states, save_checkpoint
 from redqueen.types import StepRecord
 
@@ -22,6 +24,8 @@ class Snapshot:
     step: int
     tensors: Mapping[str, Mapping[str, Tensor]]
     state: Mapping[str, Any]
+    files: tuple[Path, ...] = ()
+    """What the checkpoint names, and the disk may not have yet."""
 
 
 class Database:
@@ -43,16 +47,24 @@ class Database:
 
     def save(self, checkpoint: Snapshot) -> None:
         """Write a checkpoint, and remove those that are too old, with what only they need."""
+        directory = self.store.directory
+        for path in checkpoint.files:
+            sync_file(path)
+        if checkpoint.files:
+            sync_directory(checkpoint.files[0].parent)
         save_checkpoint(
-            self.store.directory,
+            directory,
             checkpoint.step,
             checkpoint.tensors,
             checkpoint.state,
             keep=self.keep_checkpoints,
         )
-        if checkpoint.state["hall_of_fame"]:
-            states = [state.get("hall_of_fame", {}) for state in kept_states(self.store.directory)]
-            prune(self.store.directory, states, checkpoint.state["population"]["next_id"])
+        if not (checkpoint.state["hall_of_fame"] or checkpoint.state.get("pages")):
+            return
+        kept = kept_states(directory)
+        past = [state.get("hall_of_fame", {}) for state in kept]
+        hall_of_fame.prune(directory, past, checkpoint.state["population"]["next_id"])
+        paging.prune(directory, [state.get("pages", {}) for state in kept], checkpoint.step)
 
     def truncate_after(self, step: int) -> None:
         """Forget the steps after a checkpoint, from before a crash."""

@@ -74,12 +74,20 @@ class EvolutionConfig(Section):
     """A table, or its `vary` alone."""
     diversity_window: int = Field(10, ge=1)
     """Steps over which members' behaviour is compared."""
+    compared: int = Field(32, ge=2)
+    """Members of a role whose weights and behaviour are compared after each step. Where there are
+    more, it is those that played, up to this many; all of them where fitness needs it."""
     crossover_probability: float = Field(0.5, ge=0, le=1)
     """Chance that a child comes of a crossover; otherwise of a mutation."""
     mutations: tuple[Annotated[Any, Of("mutation")], ...] = ("svd", "layer_gaussian")
     """Mutations to draw from: `svd`, `layer_gaussian`, `component_mask`, `gaussian`, `neftune`."""
     crossovers: tuple[Annotated[Any, Of("crossover")], ...] = ("average", "layerwise")
     """Crossovers to draw from: `average`, `layerwise`, `dare`, `svd_subspace`, `extrapolation`."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether fitness needs the distances between all members."""
+        return self.enabled and (self.sharing.by != "off" or self.fitness.compares)
 
     @field_validator("sharing", mode="before")
     @classmethod

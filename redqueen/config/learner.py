@@ -67,6 +67,9 @@ class LearnerConfig(Section):
     """Passes over a step's batch; more than one needs the clipped ratio."""
     minibatches: int = Field(1, ge=1)
     """Updates an epoch."""
+    batching: Literal["shared", "member"] = "shared"
+    """Whose sequences one pass may hold: of several members (fastest), or of one `member` alone, so
+    that its update has the same bits whoever else learns in the step (one process, one thread)."""
     clip_low: float = Field(0.2, gt=0)
     """The probability ratio is clipped below at 1 minus this."""
     clip_high: float = Field(0.2, gt=0)

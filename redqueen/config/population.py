@@ -45,6 +45,10 @@ class PopulationConfig(Section):
     from_: tuple[str, ...] = Field((), alias="from")
     """Directories of PEFT adapters that the founders start from, in the order of their slots; fewer
     than members: in turns. None: fresh adapters."""
+    slots: int = Field(0, ge=0)
+    """Members in memory at once, 0: all. The others lie on disk until they play; a checkpoint then
+    costs what has changed, not all members. At least as many as can meet in one step; what the run
+    computes does not depend on it."""
     matchmaking: Annotated[Any, Of("matchmaker")] = Field("prioritized")
     """How students are drawn: `prioritized` by the ratings, or `uniform`."""
     hall_of_fame: HallOfFameConfig = HallOfFameConfig()

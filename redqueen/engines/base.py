@@ -74,6 +74,11 @@ class Engine(Protocol):
 class EngineConfig(Component):
     """Base of what a config names as an engine: its keys, and how it is built from them."""
 
+    @property
+    def in_place(self) -> bool:
+        """Whether it reads the model's own stack; else it copies the adapters of all members."""
+        return True
+
     def build(self, model: "PopulationModel") -> Engine:
         """Return the engine for a loaded base with its adapters.
 

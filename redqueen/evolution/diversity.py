@@ -5,7 +5,7 @@ have nothing in common.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ from redqueen.population.population import BOTH_ROLES, Population
 from redqueen.types import Member, Role, Verdict
 
 Floats = NDArray[np.float64]
+Adapter = Mapping[str, tuple[Tensor, Tensor]]
+"""Layer name -> (A [r, in], B [out, r])."""
 
 GROUPS: dict[str, tuple[Role, ...]] = {
     "teacher": (Role.TEACHER,),
@@ -35,20 +37,20 @@ VERDICTS = (Verdict.CORRECT, Verdict.WRONG, Verdict.MALFORMED)
 
 
 @torch.no_grad()
-def product_gram(A: Mapping[str, Tensor], B: Mapping[str, Tensor], slots: Sequence[int]) -> Floats:
-    """Return the inner products [M, M] of the updates B A of `slots`, summed over all layers.
+def product_gram(adapters: Sequence[Adapter]) -> Floats:
+    """Return the inner products [M, M] of the updates B A of adapters, summed over all layers.
 
-    `A[layer]` is [slots, r, in], `B[layer]` [slots, out, r]. With all members' factors stacked,
-    <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)) comes of two products of [M r, M r] a layer;
-    no update is ever formed. Products are in the factors' precision and sums in double, which tells
-    distances of 0.001 and more from 0.
+    With all members' factors stacked, <B_i A_i, B_j A_j> = sum((B_i^T B_j) * (A_i A_j^T)) comes of
+    two products of [M r, M r] a layer; no update is ever formed. Products are in the factors'
+    precision and sums in double, which tells distances of 0.001 and more from 0.
     """
-    M = len(slots)
-    first = next(iter(A.values()))
-    gram_MM = torch.zeros(M, M, dtype=torch.float64, device=first.device)
-    chosen = torch.tensor(slots, device=first.device)
-    for name in A:
-        A_MRI, B_MOR = A[name].index_select(0, chosen), B[name].index_select(0, chosen)
+    M = len(adapters)
+    if M == 0:
+        return np.zeros((0, 0))
+    device = next(iter(adapters[0].values()))[0].device
+    gram_MM = torch.zeros(M, M, dtype=torch.float64, device=device)
+    for name in adapters[0]:
+        A_MRI, B_MOR = (torch.stack([a[name][i] for a in adapters]) for i in (0, 1))
         R = A_MRI.shape[1]
         A_NI, B_NO = A_MRI.reshape(M * R, -1), B_MOR.mT.reshape(M * R, -1)
         inner_NN = (A_NI @ A_NI.T).mul_(B_NO @ B_NO.T)
@@ -100,7 +102,8 @@ def effective_number(kernel_MM: Floats) -> float:
 def teacher_behaviour(activities: Sequence[Activity]) -> Floats:
     """Return counts [M, C] of the valid tasks that each wrote, by archive cell."""
     cells = sorted({cell for activity in activities for cell in activity.cells})
-    return np.array([[a.cells.get(cell, 0) for cell in cells] for a in activities], dtype=float)
+    counts = [[a.cells.get(cell, 0) for cell in cells] for a in activities]
+    return np.array(counts, dtype=float).reshape(len(activities), len(cells))
 
 
 def student_behaviour(activities: Sequence[Activity]) -> Floats:
@@ -121,7 +124,7 @@ def student_behaviour(activities: Sequence[Activity]) -> Floats:
     pooled_KV = counts_MKV.sum(0) / counts_MKV.sum((0, 2))[:, None]
     shares_MKV = np.where(totals_MK1 > 0, counts_MKV / np.maximum(totals_MK1, 1.0), pooled_KV)
     shares_MKV[totals_MK1.sum((1, 2)) == 0] = 0.0
-    shares_MC: Floats = shares_MKV.reshape(len(activities), -1)
+    shares_MC: Floats = shares_MKV.reshape(len(activities), len(kinds) * len(VERDICTS))
     return shares_MC
 
 
@@ -188,11 +191,13 @@ def _expected_information(a_M: Floats, b_C: Floats) -> float:
 class Group:
     """Members of one kind, with what fitness and selection go by besides the ratings.
 
-    Rows and columns of the distances are in the order of `members`.
+    Rows and columns of the distances are in the order of `compared`.
     """
 
     name: str
     members: tuple[Member, ...]
+    compared: tuple[Member, ...]
+    """All of them, or some of many."""
     activities: tuple[Activity, ...]
     """Since the last generation."""
     weights_MM: Floats
@@ -211,7 +216,7 @@ class Group:
     def metrics(self) -> dict[str, float]:
         """Return `diversity/<group>/…`; a measure without two members to compare is missing."""
         flat = {}
-        pairs = np.triu_indices(len(self.members), 1)
+        pairs = np.triu_indices(len(self.compared), 1)
         for name, distances_MM, effective in (
             ("weights", self.weights_MM, self.effective_weights),
             ("behaviour", self.behaviour_MM, self.effective_behaviour),
@@ -241,12 +246,12 @@ class Survey:
 def _group(
     name: str,
     members: tuple[Member, ...],
+    compared: tuple[Member, ...],
     log: BehaviourLog,
-    A: Mapping[str, Tensor],
-    B: Mapping[str, Tensor],
+    adapter: Callable[[int], Adapter],
 ) -> Group:
-    gram_MM = product_gram(A, B, [member.slot for member in members])
-    recent = [log.recent(member.id) for member in members]
+    gram_MM = product_gram([adapter(member.slot) for member in compared])
+    recent = [log.recent(member.id) for member in compared]
     teaches = Role.TEACHER in members[0].roles
     behaviour_MC = (teacher_behaviour if teaches else student_behaviour)(recent)
     divergence_MM = divergences(behaviour_MC)
@@ -254,6 +259,7 @@ def _group(
     return Group(
         name=name,
         members=members,
+        compared=compared,
         activities=tuple(log.since_generation(member.id) for member in members),
         weights_MM=weight_distances(gram_MM),
         behaviour_MM=np.sqrt(divergence_MM),
@@ -265,15 +271,23 @@ def _group(
 
 
 def survey(
-    population: Population, log: BehaviourLog, A: Mapping[str, Tensor], B: Mapping[str, Tensor]
+    population: Population,
+    log: BehaviourLog,
+    adapter: Callable[[int], Adapter],
+    most: int | None = None,
+    played: Collection[int] = (),
 ) -> Survey:
     """Return how the members of each kind compare: their updates, and their recent behaviour.
 
-    `A` and `B` are the adapter stack's, as in `product_gram`.
+    `adapter` gives a slot's factors. Of a kind with more than `most` members those are compared
+    whose ids are in `played`, the first `most` of them.
     """
     groups = []
     for name, roles in GROUPS.items():
         members = population.with_roles(roles)
         if members:
-            groups.append(_group(name, members, log, A, B))
+            compared = members
+            if most is not None and len(members) > most:
+                compared = tuple(m for m in members if m.id in played)[:most]
+            groups.append(_group(name, members, compared, log, adapter))
     return Survey(tuple(groups))

@@ -21,6 +21,11 @@ class Fitness(Component):
         return False
 
     @property
+    def compares(self) -> bool:
+        """Whether it needs the distances between all members."""
+        return False
+
+    @property
     def probe(self) -> "Probe | None":
         """The probe that it goes by; None: it needs none."""
         return None
@@ -155,6 +160,11 @@ class Novelty(Mean):
         """Whether it is the same for ever where no match is rated: novelty is not."""
         return False
 
+    @property
+    def compares(self) -> bool:
+        """Whether it needs the distances between all members: yes."""
+        return True
+
     weight: float = Field(1.0, ge=0)
     """What the greatest possible novelty is worth, in newcomers' sigmas."""
     neighbours: int = Field(3, ge=1)
@@ -184,6 +194,11 @@ class DominatedNovelty(Fitness):
         """Whether it is the same for ever where no match is rated: if `by` is."""
         needed: bool = self.by.needs_ratings
         return needed
+
+    @property
+    def compares(self) -> bool:
+        """Whether it needs the distances between all members: yes."""
+        return True
 
     @property
     def probe(self) -> Probe | None:

@@ -21,6 +21,8 @@ class StackedAdamW:
         betas, eps, weight_decay: as in AdamW.
         max_grad_norm: clips each slot's gradient by its global norm over all tensors.
         slots: that many of the first slots are trained and have moments (None: all).
+        row_of: the row of the tensors that holds each slot, -1 for none, where a pager moves them
+            (None: slot s lies in row s); only the first `slots` rows have moments.
 
     Raises:
         ValueError: there are no parameters, or they differ in S.
@@ -35,6 +37,7 @@ class StackedAdamW:
         weight_decay: float = 0.0,
         max_grad_norm: float = float("inf"),
         slots: int | None = None,
+        row_of: Tensor | None = None,
     ) -> None:
         if len({len(tensor) for tensor in parameters.values()}) != 1:
             raise ValueError("parameters must share one first dimension, the slots")
@@ -42,11 +45,18 @@ class StackedAdamW:
         self.betas, self.eps = betas, eps
         self.weight_decay, self.max_grad_norm = weight_decay, max_grad_norm
         self.slots = len(next(iter(parameters.values()))[:slots])
-        self.steps = torch.zeros(self.slots, dtype=torch.int64)
+        self._row_of = torch.arange(self.slots) if row_of is None else row_of
+        self.steps = torch.zeros(len(self._row_of), dtype=torch.int64)
         """Updates each slot has had since it was reset."""
         trained = {name: t.detach()[: self.slots] for name, t in parameters.items()}
         self._mean = {name: torch.zeros_like(t) for name, t in trained.items()}
         self._square = {name: torch.zeros_like(t) for name, t in trained.items()}
+
+    def _rows(self, slots: Sequence[int]) -> list[int]:
+        rows: list[int] = self._row_of[list(slots)].tolist()
+        if not all(0 <= row < self.slots for row in rows):
+            raise ValueError("a slot is not in memory, or is not trained")
+        return rows
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
@@ -59,7 +69,7 @@ class StackedAdamW:
         grads = [p.grad for p in self.parameters.values() if p.grad is not None]
         if not grads:
             return [0.0] * len(slots)
-        chosen = torch.tensor(slots, device=grads[0].device)
+        chosen = torch.tensor(self._rows(slots), device=grads[0].device)
         norms_TS = torch.stack(
             [torch.linalg.vector_norm(g.index_select(0, chosen).flatten(1), dim=1) for g in grads]
         )
@@ -94,25 +104,26 @@ class StackedAdamW:
         sizes = [lr / (1 - first**n) for lr, n in zip(learning_rates, counts, strict=True)]
         roots = [(1 - second**n) ** 0.5 for n in counts]
         decays = [1 - lr * self.weight_decay for lr in learning_rates]
+        rows = self._rows(slots)
         for name, parameter in self.parameters.items():
-            self._step_one(name, parameter, slots, scales, sizes, roots, decays)
+            self._step_one(name, parameter, rows, scales, sizes, roots, decays)
         return norms
 
     def _step_one(
         self,
         name: str,
         parameter: Tensor,
-        slots: Sequence[int],
+        rows: Sequence[int],
         scales: Sequence[float],
         sizes: Sequence[float],
         roots: Sequence[float],
         decays: Sequence[float],
     ) -> None:
         """Apply one tensor's step; the last four are per slot, see `step`."""
-        chosen = torch.tensor(slots, device=parameter.device)
+        chosen = torch.tensor(rows, device=parameter.device)
 
         def per_slot(values: Sequence[float]) -> Tensor:
-            shape = (len(slots),) + (1,) * (parameter.dim() - 1)
+            shape = (len(rows),) + (1,) * (parameter.dim() - 1)
             return torch.tensor(values, dtype=parameter.dtype, device=parameter.device).view(shape)
 
         value = parameter.index_select(0, chosen)
@@ -133,22 +144,37 @@ class StackedAdamW:
     @torch.no_grad()
     def reset_slot(self, slot: int) -> None:
         """Forget one slot's moments and step count, as for a newborn."""
-        self.steps[slot] = 0
-        for state in (*self._mean.values(), *self._square.values()):
-            state[slot].zero_()
+        self.load_slot(slot, {})
 
     @torch.no_grad()
     def copy_slot(self, source: int, target: int) -> None:
         """Give one slot the moments and step count of another, so that it need not warm up."""
-        self.steps[target] = self.steps[source]
-        for state in (*self._mean.values(), *self._square.values()):
-            state[target].copy_(state[source])
+        self.load_slot(target, self.slot_state(source))
+
+    def slot_state(self, slot: int) -> dict[str, Tensor]:
+        """Return copies of one slot's moments and step count, named as in `state_dict`."""
+        (row,) = self._rows([slot])
+        state = {"steps": self.steps[slot].clone()}
+        return state | {name: tensor[row].clone() for name, tensor in self._moments().items()}
+
+    @torch.no_grad()
+    def load_slot(self, slot: int, state: Mapping[str, Tensor]) -> None:
+        """Give one slot what `slot_state` returned; zeros where something is missing."""
+        (row,) = self._rows([slot])
+        self.steps[slot] = state.get("steps", 0)
+        for name, tensor in self._moments().items():
+            if name in state:
+                tensor[row].copy_(state[name])
+            else:
+                tensor[row].zero_()
+
+    def _moments(self) -> dict[str, Tensor]:
+        moments = {f"mean/{name}": tensor for name, tensor in self._mean.items()}
+        return moments | {f"square/{name}": tensor for name, tensor in self._square.items()}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all state as flat named tensors, ready for safetensors (views, not copies)."""
-        state = {"steps": self.steps}
-        state |= {f"mean/{name}": tensor for name, tensor in self._mean.items()}
-        return state | {f"square/{name}": tensor for name, tensor in self._square.items()}
+        return {"steps": self.steps} | self._moments()
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

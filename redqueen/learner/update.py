@@ -182,11 +182,19 @@ class Learner:
                 self._apply(slots, step, stats, rate_factors)
 
     def _micro_batches(self, indices: Sequence[int], stats: UpdateStats) -> list[list[int]]:
-        sequences = Sequences.of([stats.samples[i] for i in indices])
-        batches = self.scorer.micro_batches(
-            sequences.slots, sequences.prompt_ids, sequences.token_ids, self._parts
-        )
-        return [[indices[place] for place in batch] for batch in batches]
+        if self.config.batching == "shared":
+            groups = [indices]
+        else:
+            slots = sorted({stats.samples[i].slot for i in indices})
+            groups = [[i for i in indices if stats.samples[i].slot == slot] for slot in slots]
+        batches = []
+        for group in groups:
+            sequences = Sequences.of([stats.samples[i] for i in group])
+            places = self.scorer.micro_batches(
+                sequences.slots, sequences.prompt_ids, sequences.token_ids, self._parts
+            )
+            batches += [[group[place] for place in batch] for batch in places]
+        return batches
 
     def _accumulate(
         self, minibatch: list[int], live: list[int], stats: UpdateStats, *, first: bool

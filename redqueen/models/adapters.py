@@ -7,7 +7,7 @@ section 4.1).
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -39,12 +39,27 @@ def _padded_size(shape: Sequence[int]) -> int:
     return -(-math.prod(shape) // ALIGNMENT) * ALIGNMENT
 
 
+class Pager(Protocol):
+    """What keeps the adapters that are not in memory; see `redqueen.population.paging`."""
+
+    rows: int
+    """Members that fit into memory."""
+
+    def read(self, slot: int) -> dict[str, Factors]:
+        """Return the factors of a slot that is not in memory, which it stays."""
+
+    def bring(self, slots: Sequence[int]) -> None:
+        """Have all of these slots in memory at the same time."""
+
+
 class AdapterStack:
     """Trainable float32 factors of `slots` adapters on every layer of `layers`.
 
-    `A[name]` is [slots, rank, in], `B[name]` is [slots, out, rank]; both are leaf tensors with
-    `requires_grad`. Everything that writes does so in place, so references stay valid. All of them
-    lie in one `buffer`, so that other processes need a single piece of shared memory.
+    `A[name]` is [rows, rank, in], `B[name]` is [rows, out, rank]; both are leaf tensors with
+    `requires_grad`. A slot's adapter lies in row `row_of[slot]`: in that of its own number, unless
+    there are fewer rows than slots and a `pager` decides (-1: not in memory). Everything that
+    writes does so in place, so references stay valid. All factors lie in one `buffer`, so that
+    other processes need a single piece of shared memory.
     """
 
     def __init__(
@@ -54,11 +69,16 @@ class AdapterStack:
         rank: int,
         alpha: float,
         device: torch.device | str = "cpu",
+        rows: int | None = None,
     ) -> None:
         if slots < 1:
             raise ValueError(f"slots must be at least 1, not {slots}")
         self.layers = dict(layers)
         self.slots = slots
+        self.rows = slots if rows is None else min(rows, slots)
+        self.row_of = torch.arange(slots)
+        self.row_of[self.rows :] = -1
+        self.pager: Pager | None = None
         self.rank = rank
         self.alpha = alpha
         self.A: dict[str, Tensor] = {}
@@ -69,8 +89,8 @@ class AdapterStack:
         """Return the shapes of all stacked tensors by name, in model order."""
         shapes: dict[str, tuple[int, ...]] = {}
         for name, layer in self.layers.items():
-            shapes[f"{name}.A"] = (self.slots, self.rank, layer.inputs)
-            shapes[f"{name}.B"] = (self.slots, layer.outputs, self.rank)
+            shapes[f"{name}.A"] = (self.rows, self.rank, layer.inputs)
+            shapes[f"{name}.B"] = (self.rows, layer.outputs, self.rank)
         return shapes
 
     def split(self, buffer: Tensor) -> dict[str, Tensor]:
@@ -110,9 +130,28 @@ class AdapterStack:
         if not 0 <= slot < self.slots:
             raise IndexError(f"slot {slot} is not in 0..{self.slots - 1}")
 
+    def rows_of(self, slots: Sequence[int]) -> list[int]:
+        """Return the rows that hold the adapters of these slots.
+
+        Raises:
+            IndexError: a slot is not in the stack.
+            ValueError: one is not in memory.
+        """
+        for slot in slots:
+            self._check_slot(slot)
+        rows: list[int] = self.row_of[list(slots)].tolist()
+        if -1 in rows:
+            raise ValueError(f"slot {slots[rows.index(-1)]} is not in memory: bring it first")
+        return rows
+
+    def bring(self, slots: Sequence[int]) -> None:
+        """Have these slots in memory at the same time, whoever has to leave it for them."""
+        if self.pager is not None:
+            self.pager.bring(slots)
+
     def initialize(self, seed: int, init_noise: float = 0.0) -> None:
-        """Give every slot a fresh adapter, as `reset` does, from seeds of its own."""
-        for slot in range(self.slots):
+        """Give every slot in memory a fresh adapter, as `reset` does, from seeds of its own."""
+        for slot in range(self.rows):
             self.reset(slot, seed, init_noise)
 
     @torch.no_grad()
@@ -122,23 +161,29 @@ class AdapterStack:
         A's bound is LoRA's Kaiming initialisation with a = sqrt(5); `init_noise` is the standard
         deviation of B. The draws depend only on (seed, slot, layer name), on any device.
         """
-        self._check_slot(slot)
+        self.set(slot, self.founder(slot, seed, init_noise))
+
+    def founder(self, slot: int, seed: int, init_noise: float = 0.0) -> dict[str, Factors]:
+        """Return the adapter that `reset` gives a slot, on the CPU."""
+        factors = {}
         for name, shape in self.layers.items():
             rng = torch_rng(seed, "adapter", slot, name)
             bound = 1.0 / math.sqrt(shape.inputs)
             a = torch.empty(self.rank, shape.inputs).uniform_(-bound, bound, generator=rng)
-            self.A[name][slot].copy_(a)
+            b = torch.zeros(shape.outputs, self.rank)
             if init_noise > 0:
-                b = torch.empty(shape.outputs, self.rank).normal_(0.0, init_noise, generator=rng)
-                self.B[name][slot].copy_(b)
-            else:
-                self.B[name][slot].zero_()
+                b.normal_(0.0, init_noise, generator=rng)
+            factors[name] = Factors(a, b)
+        return factors
 
     def get(self, slot: int) -> dict[str, Factors]:
-        """Return copies of one slot's factors, by layer."""
+        """Return copies of one slot's factors, by layer, wherever they lie."""
         self._check_slot(slot)
+        if self.pager is not None and self.row_of[slot] < 0:
+            return self.pager.read(slot)
+        (row,) = self.rows_of([slot])
         return {
-            name: Factors(self.A[name][slot].detach().clone(), self.B[name][slot].detach().clone())
+            name: Factors(self.A[name][row].detach().clone(), self.B[name][row].detach().clone())
             for name in self.layers
         }
 
@@ -159,9 +204,15 @@ class AdapterStack:
                     f"{name}: A {tuple(a.shape)}, B {tuple(b.shape)} do not fit A "
                     f"{tuple(self.A[name].shape[1:])}, B {tuple(self.B[name].shape[1:])}"
                 )
+        self.bring([slot])
+        self.set_row(self.rows_of([slot])[0], factors)
+
+    @torch.no_grad()
+    def set_row(self, row: int, factors: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Overwrite one row with factors that fit."""
         for name, (a, b) in factors.items():
-            self.A[name][slot].copy_(a)
-            self.B[name][slot].copy_(b)
+            self.A[name][row].copy_(a)
+            self.B[name][row].copy_(b)
 
     def take(self, slots: Sequence[int], other: "AdapterStack") -> None:
         """Copy some slots from another stack; nothing to do if that is this one."""
@@ -171,7 +222,7 @@ class AdapterStack:
 
     def state_dict(self, slots: int | None = None) -> dict[str, Tensor]:
         """Return detached views of the first `slots` (None: all) of all stacked tensors by name,
-        ready for safetensors."""
+        ready for safetensors; of a stack that has all slots in memory."""
         return {name: tensor.detach()[:slots] for name, tensor in self.parameters().items()}
 
     @torch.no_grad()

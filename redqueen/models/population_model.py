@@ -30,7 +30,9 @@ PROMPTS_KEPT = 4096
 class PopulationModel:
     """Prompts and log-probabilities for a population of adapters on one frozen base."""
 
-    def __init__(self, config: PolicyConfig, base: Base, slots: int, seed: int) -> None:
+    def __init__(
+        self, config: PolicyConfig, base: Base, slots: int, seed: int, rows: int | None = None
+    ) -> None:
         """Hook the base's target layers and make `slots` fresh adapters; see `load`."""
         modules = reached_by_text(base.model, find_targets(base.model, config.targets))
         if not modules:
@@ -45,6 +47,7 @@ class PopulationModel:
             config.rank,
             config.alpha,
             base.device,
+            rows,
         )
         self.adapters.initialize(seed, config.init_noise)
         self.router = Router(modules, self.adapters)
@@ -52,8 +55,11 @@ class PopulationModel:
         self._check_routing()
 
     @classmethod
-    def load(cls, config: PolicyConfig, slots: int, seed: int) -> "PopulationModel":
-        """Load the base that `config` names, with `slots` founders' adapters drawn from `seed`.
+    def load(
+        cls, config: PolicyConfig, slots: int, seed: int, rows: int | None = None
+    ) -> "PopulationModel":
+        """Load the base that `config` names, with `slots` founders' adapters drawn from `seed`,
+        of which `rows` (None: all) are in memory.
 
         Raises:
             ConfigError: the base, the device or the target layers are not usable.
@@ -61,7 +67,7 @@ class PopulationModel:
         base = load_base(config)
         if base.device.type == "cpu":
             keep_freed_memory()
-        return cls(config, base, slots, seed)
+        return cls(config, base, slots, seed, rows)
 
     def configure(self, config: PolicyConfig) -> None:
         """Take up what `config` says of learning; the rest of it must be that of loading."""

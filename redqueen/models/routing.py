@@ -166,9 +166,7 @@ class Route:
         self.runs = runs_of(slots)
         routed = [run for run in self.runs if run.slot is not None]
         self.slots = [run.slot for run in routed if run.slot is not None]
-        for slot in self.slots:
-            if not 0 <= slot < adapters.slots:
-                raise IndexError(f"slot {slot} is not in 0..{adapters.slots - 1}")
+        rows = adapters.rows_of(self.slots)
         sizes = {run.stop - run.start for run in routed}
         self.start, self.stop = (routed[0].start, routed[-1].stop) if routed else (0, 0)
         gapless = sum(run.stop - run.start for run in routed) == self.stop - self.start
@@ -178,8 +176,8 @@ class Route:
         if strategy == "grouped" and not groupable:
             raise ValueError("grouped routing needs adjacent runs of equal length")
         self.strategy: Strategy = strategy
-        self._index = torch.tensor(self.slots, device=device)
-        self._whole = self.slots == list(range(adapters.slots))
+        self._index = torch.tensor(rows, device=device)
+        self._whole = rows == list(range(adapters.rows))
         self._prepared = {} if prepared is None else prepared
         self.again: Callable[[], AbstractContextManager[None]] = nullcontext
         """Routes the forward passes of a block this way again, once the first block has ended."""
@@ -371,6 +369,7 @@ class Router:
 
         Raises:
             IndexError: a slot is not in the stack.
+            ValueError: one is not in memory.
         """
         route = None
         if slots and any(slot is not None for slot in slots):

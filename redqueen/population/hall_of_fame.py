@@ -7,7 +7,7 @@ past players for the same reason. Matchmaking says who meets them.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,7 @@ from redqueen.config.population import HallOfFameConfig
 from redqueen.errors import InfrastructureError
 from redqueen.files import write_bytes
 from redqueen.models.adapters import AdapterStack, Factors
+from redqueen.population.matchmaking import players
 from redqueen.population.population import NO_SLOT, Population
 from redqueen.types import PAST, Match, Member
 
@@ -117,7 +118,7 @@ class HallOfFame:
         Raises:
             InfrastructureError: an adapter is missing or damaged.
         """
-        playing = _players(matches)
+        playing = players(matches)
         slots = count(len(population))
         seated = [replace(m, slot=next(slots)) for m in population.past if m.id in playing]
         for member in seated:
@@ -140,7 +141,7 @@ class HallOfFame:
         if not self.config.share:
             return population, ()
         past = [replace(member, slot=NO_SLOT) for member in population.past]
-        played = _players(matches)
+        played = players(matches)
         recorded = [member for member in past if member.id in played]
         next_id = population.next_id
         if step % self.config.interval == 0:
@@ -174,8 +175,3 @@ class HallOfFame:
                 f"could not write {path}: {error}; the last checkpoint is intact"
             ) from error
         self._digests[id_] = hashlib.sha256(content).hexdigest()
-
-
-def _players(matches: Sequence[Match]) -> Collection[int | None]:
-    """Return the ids of all who take part, None for the stream."""
-    return {id_ for match in matches for id_ in (match.teacher, match.student)}

@@ -6,7 +6,7 @@ takes one side's place.
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -77,6 +77,11 @@ def environment_of_turn(shares: Mapping[str, float], turn: int) -> str:
     names = [name for name, share in shares.items() if share > 0.0]
     ends = itertools.accumulate(shares[name] for name in names)
     return next((name for name, end in zip(names, ends, strict=True) if point < end), names[-1])
+
+
+def players(matches: Sequence[Match]) -> Collection[int]:
+    """Return the ids of all members that take part."""
+    return {id_ for match in matches for id_ in (match.teacher, match.student) if id_ is not None}
 
 
 def make_matches(

@@ -1,7 +1,7 @@
 """The living members, as a frozen record that evolution and ratings copy with changes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from redqueen.config.population import PopulationConfig
@@ -129,9 +129,11 @@ class Population:
 
 def _to_json(member: Member) -> dict[str, Any]:
     roles = [role.value for role in member.roles]
-    return asdict(member) | {"roles": roles, "parents": list(member.parents)}
+    # Not `asdict`, which copies in depth: there may be a thousand members, after every step.
+    values = {item.name: getattr(member, item.name) for item in fields(member)}
+    return values | {"roles": roles, "parents": list(member.parents)}
 
 
-def _from_json(fields: Mapping[str, Any]) -> Member:
-    roles = tuple(Role(role) for role in fields["roles"])
-    return Member(**{**fields, "roles": roles, "parents": tuple(fields["parents"])})
+def _from_json(values: Mapping[str, Any]) -> Member:
+    roles = tuple(Role(role) for role in values["roles"])
+    return Member(**{**values, "roles": roles, "parents": tuple(values["parents"])})

@@ -77,7 +77,7 @@ def save_checkpoint(
     if keep < 1:
         raise ValueError(f"keep = {keep}: at least 1 checkpoint is kept")
     _check_keys(state, "state")
-    text = json.dumps(state, indent=1)
+    text = json.dumps(state)  # with an indent, it would be written by slow Python code
     for name in tensors:
         if not _FILE_NAME.fullmatch(name):
             raise ValueError(f"tensor file name {name!r} is not a plain file name")

@@ -117,10 +117,12 @@ class RecordWriter:
     def _members(self, record: StepRecord) -> None:
         """Write new members, deaths, and everybody's rating after the step."""
         step, members = record.step, record.members
+        recorded = {id_ for (id_,) in self._db.execute("SELECT id FROM members")}
+        changed = [m for m in members if m.id not in recorded or m.died is not None]
         insert(
             self._db,
             "members",
-            [row_of(member, "mu", "sigma", recorded=step) for member in members],
+            [row_of(member, "mu", "sigma", recorded=step) for member in changed],
             "ON CONFLICT (id) DO UPDATE SET died = excluded.died",
         )
         ratings = [{"step": step, "member": m.id, "mu": m.mu, "sigma": m.sigma} for m in members]

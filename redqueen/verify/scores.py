@@ -1,7 +1,7 @@
 """Log-probabilities of stored texts under the adapters that wrote them."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,8 @@ import numpy as np
 import torch
 
 from redqueen.learner.passes import Scorer
+from redqueen.models.adapters import AdapterStack
+from redqueen.open_run import load_members
 from redqueen.population.hall_of_fame import has_adapter, read_adapter
 from redqueen.store import checkpoint_steps, load_checkpoint
 from redqueen.types import Completion, Messages, Suppression
@@ -22,23 +24,11 @@ ROW_FACTOR = 10.0
 """One text may differ this many times more than the limit on the mean: short texts are noisy."""
 
 
-class Stack(Protocol):
-    """The adapters of a model."""
-
-    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> Any:
-        """Take over weights."""
-        ...
-
-    def set(self, slot: int, factors: Any) -> None:
-        """Overwrite one slot."""
-        ...
-
-
 class Adapted(Scorer, Protocol):
     """A base with stacked adapters that can be replaced."""
 
     @property
-    def adapters(self) -> Stack:
+    def adapters(self) -> AdapterStack:
         """The adapters of all slots."""
         ...
 
@@ -91,9 +81,10 @@ def rescore(
         if past != _PRESENT:
             model.adapters.set(0, read_adapter(directory, past))
         elif version in kept:
-            model.adapters.load_state_dict(load_checkpoint(directory, version).tensors["adapters"])
+            load_members(model.adapters, load_checkpoint(directory, version))
         sums = every.setdefault(version, np.zeros(2))
         for batch in _batches(model, items):
+            model.adapters.bring(sorted({t.completion.slot or 0 for t in batch}))
             for text, again in zip(batch, _score(model, batch), strict=True):
                 off = _compared(text, again, limit, findings)
                 sums += (off.sum(), len(off))

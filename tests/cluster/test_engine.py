@@ -212,6 +212,12 @@ def test_a_replica_that_cannot_load_its_base_says_so(policy: PolicyConfig) -> No
     assert "/no/such/base" in str(failure.error)
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray")
+def test_members_on_disk_are_refused(policy: PolicyConfig) -> None:
+    with pytest.raises(ConfigError, match=r"population\.slots"):
+        Ray().build(Torch(), PopulationModel.load(policy, SLOTS, 5, rows=2))
+
+
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here")
 def test_without_ray_the_extra_is_named(alone: TorchEngine) -> None:
     with pytest.raises(ConfigError, match=r"redqueen\[ray\]"):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -34,6 +35,11 @@ def factors(slots: int, rank: int = 3, seed: int = 0) -> tuple[dict, dict]:
     return A, B
 
 
+def adapters(A: dict, B: dict, slots: Iterable[int]) -> list[dict]:
+    """One adapter a slot: layer -> (A, B)."""
+    return [{name: (A[name][slot], B[name][slot]) for name in A} for slot in slots]
+
+
 def dense(A: dict, B: dict, slot: int) -> np.ndarray:
     return np.concatenate([(B[n][slot] @ A[n][slot]).double().numpy().ravel() for n in A])
 
@@ -42,7 +48,7 @@ def test_the_gram_matrix_is_that_of_the_dense_updates() -> None:
     A, B = factors(7)
     slots = [4, 0, 6, 2]
     P = np.stack([dense(A, B, s) for s in slots])
-    np.testing.assert_allclose(product_gram(A, B, slots), P @ P.T, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(product_gram(adapters(A, B, slots)), P @ P.T, rtol=1e-5, atol=1e-4)
 
 
 def test_weight_distances_are_relative_and_know_their_landmarks() -> None:
@@ -53,7 +59,7 @@ def test_weight_distances_are_relative_and_know_their_landmarks() -> None:
         A[name][2] = -A[name][0]
         B[name][2] = B[name][0]
         B[name][3] = B[name][4] = 0.0
-    gram = product_gram(A, B, range(6))
+    gram = product_gram(adapters(A, B, range(6)))
     result = weight_distances(gram)
     P = np.stack([dense(A, B, s) for s in range(6)])
     size = np.sqrt((P**2).sum(1)[:, None] + (P**2).sum(1))
@@ -76,7 +82,7 @@ def test_weight_distances_are_relative_and_know_their_landmarks() -> None:
 def test_orthogonal_updates_are_at_distance_one() -> None:
     A = {"x": torch.eye(4)[:, None, :]}
     B = {"x": torch.ones(4, 3, 1)}
-    result = weight_distances(product_gram(A, B, range(4)))
+    result = weight_distances(product_gram(adapters(A, B, range(4))))
     np.testing.assert_allclose(result, 1 - np.eye(4), atol=1e-12)
 
 
@@ -197,7 +203,7 @@ def test_a_survey_measures_each_kind_of_member() -> None:
         }
     )
     A, B = factors(6)
-    seen = survey(population, log, A, B)
+    seen = survey(population, log, adapters(A, B, range(6)).__getitem__)
     assert [g.name for g in seen.groups] == ["teacher", "student", "self_play"]
     teachers, students, alone = seen.groups
     assert [m.id for m in students.members] == [2, 3, 4]
@@ -208,10 +214,24 @@ def test_a_survey_measures_each_kind_of_member() -> None:
     assert metrics["diversity/teacher/behaviour_effective"] == pytest.approx(2.0)
     assert metrics["diversity/teacher/style"] == pytest.approx(1.0)
     assert metrics["diversity/student/behaviour_mean"] == 0.0
-    expected = weight_distances(product_gram(A, B, [2, 3, 4]))[np.triu_indices(3, 1)]
+    expected = weight_distances(product_gram(adapters(A, B, [2, 3, 4])))[np.triu_indices(3, 1)]
     assert metrics["diversity/student/weights_mean"] == pytest.approx(expected.mean())
     assert metrics["diversity/student/weights_min"] == pytest.approx(expected.min())
     assert 1.0 < metrics["diversity/student/weights_effective"] <= 3.0
     assert "diversity/student/style" not in metrics
     assert alone.metrics() == {}
     assert all(np.isfinite(list(metrics.values())))
+
+
+def test_of_many_members_those_that_played_are_compared() -> None:
+    population = Population.founders(PopulationConfig(teachers=5, students=3))
+    A, B = factors(8)
+    each = adapters(A, B, range(8)).__getitem__
+    teachers, students = survey(population, BehaviourLog(4), each, 3, {1, 4, 5}).groups
+    assert [m.id for m in teachers.compared] == [1, 4]
+    assert len(teachers.activities) == len(teachers.members) == 5
+    expected = weight_distances(product_gram([each(1), each(4)]))
+    np.testing.assert_array_equal(teachers.weights_MM, expected)
+    assert students.compared == students.members
+    (nobody, _) = survey(population, BehaviourLog(4), each, 3, ()).groups
+    assert nobody.metrics() == {}

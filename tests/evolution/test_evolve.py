@@ -32,7 +32,7 @@ def setup(
 
 def run(population: Population, evolution: Evolution, step: int = 10, seed: int = 0):
     slots = Slots(len(population))
-    seen = survey(population, BehaviourLog(5), {"layer": slots.A}, {"layer": slots.B})
+    seen = survey(population, BehaviourLog(5), slots.get)
     evolution = replace(evolution, seed=seed)
     return *evolution.evolve(population, seen, slots, slots, step), slots
 

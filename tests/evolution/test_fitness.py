@@ -34,7 +34,8 @@ def group(
     members = tuple(Member(i, i, roles, 20.0 + i, 2.0 + i) for i in range(count))
     zeros = np.zeros((count, count))
     return Group(
-        "student", members, tuple(activities), zeros, zeros if behaviour is None else behaviour,
+        "student", members, members, tuple(activities), zeros,
+        zeros if behaviour is None else behaviour,
         1.0, 1.0, None,
     )  # fmt: skip
 

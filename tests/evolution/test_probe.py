@@ -80,7 +80,7 @@ def test_fitness_is_the_mean_on_common_tasks() -> None:
     assert result.reliability == {"student": pytest.approx(1.0)}
     assert result.metrics()["member/3/fitness"] == 0.75
     slots = Slots(4)
-    seen = survey(population, BehaviourLog(5), {"layer": slots.A}, {"layer": slots.B})
+    seen = survey(population, BehaviourLog(5), slots.get)
     teachers, students = with_probe(seen, result).groups
     assert Probe().of(teachers, SIGMA).tolist() == [-0.375, 0.75]
     assert Probe().of(students, SIGMA).tolist() == [0.25, 0.75]

@@ -99,7 +99,11 @@ def make_task(a: int, b: int, author: int | None = None, step: int = 0) -> Task:
 class Stack:
     scale = torch.zeros(2)
 
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+    pager = None
+
+    def bring(self, slots: Sequence[int]) -> None: ...
+
+    def load_state_dict(self, state: dict[str, torch.Tensor], slots: int) -> None:
         self.scale = state["scale"]
 
 

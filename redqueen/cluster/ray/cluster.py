@@ -43,6 +43,11 @@ class Ray(ClusterConfig):
     def build(self, engine: EngineConfig, model: PopulationModel) -> ClusterEngine:
         """Connect, and start the engines; see `ClusterConfig.build`."""
         registry.require("ray", "cluster.type = 'ray'")
+        if model.adapters.rows < model.adapters.slots:
+            raise ConfigError(
+                "population.slots: engines on a Ray cluster have all members in memory; set it to "
+                "0, or cluster.type = 'local'"
+            )
         _prepare_environment(self.address)
         # Imported only where it is used, and after its settings.
         from redqueen.cluster.ray.pool import RayPool, Staff, connect

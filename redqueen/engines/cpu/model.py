@@ -38,7 +38,7 @@ class RowFactors:
         self.slot_R = np.array([-1 if slot is None else place[slot] for slot in slots])
         """Each row's place among the factors; -1 for the base alone."""
         self._adapters, self._dtype = adapters, dtype
-        self._used = torch.tensor(used, dtype=torch.long)
+        self._rows = torch.tensor(adapters.rows_of(used), dtype=torch.long)
         self._ready: dict[tuple[str, ...], tuple[Array, Array, Array]] = {}
 
     def keep(self, keep: Tensor) -> None:
@@ -53,14 +53,14 @@ class RowFactors:
         """
         names, widths, inputs = linear.names, linear.widths, linear.weight.shape[1]
         if names not in self._ready:
-            adapters, (slots, rank) = self._adapters, (len(self._used), self._adapters.rank)
+            adapters, (slots, rank) = self._adapters, (len(self._rows), self._adapters.rank)
             edges = np.cumsum([0, *widths])
             a = torch.zeros(slots, len(names), rank, inputs, dtype=self._dtype)
             b = torch.zeros(slots, rank, int(edges[-1]), dtype=self._dtype)
             adapted = [number for number, name in enumerate(names) if name in adapters.A]
             for part in adapted:
-                a[:, part] = adapters.A[names[part]][self._used]
-                scaled = adapters.B[names[part]][self._used] * adapters.scaling
+                a[:, part] = adapters.A[names[part]][self._rows]
+                scaled = adapters.B[names[part]][self._rows] * adapters.scaling
                 b[:, :, edges[part] : edges[part + 1]] = scaled.transpose(1, 2)
             parts = edges if adapted else edges[:1]
             self._ready[names] = array_of(a.flatten(1, 2)), array_of(b), parts

@@ -46,8 +46,9 @@ class _Done:
 
 def _work(
     config: PolicyConfig,
-    slots: int,
     weights: Tensor,
+    row_of: Tensor,
+    rows: int,
     gradients: Tensor,
     blocked: bool,
     connection: Connection,
@@ -57,9 +58,10 @@ def _work(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
-    model = PopulationModel.load(config, slots, 0)
+    model = PopulationModel.load(config, len(row_of), 0, rows)
     model.base = accelerated(model.base, blocked)
     model.adapters.use_buffer(weights)
+    model.adapters.row_of = row_of
     parts = model.adapters.split(gradients)
     for name, parameter in model.adapters.parameters().items():
         parameter.grad = parts[name]
@@ -108,6 +110,7 @@ class Workers:
             context.set_forkserver_preload(["redqueen.engines.cpu"])
         self._adapters = adapters
         weights = adapters.buffer.share_memory_()  # type: ignore[no-untyped-call]
+        row_of = adapters.row_of.share_memory_()  # type: ignore[no-untyped-call]
         self._gradients = [
             torch.zeros_like(weights).share_memory_()  # type: ignore[no-untyped-call]
             for _ in range(count)
@@ -118,7 +121,7 @@ class Workers:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(config, adapters.slots, weights, gradients, blocked, theirs),
+                args=(config, weights, row_of, adapters.rows, gradients, blocked, theirs),
                 daemon=True,
                 name="engine worker",
             )

@@ -180,6 +180,11 @@ class Vllm(EngineConfig):
     eager: bool = False
     """Neither compile nor capture graphs on a GPU: ready sooner, slower then."""
 
+    @property
+    def in_place(self) -> bool:
+        """Whether it reads the model's own stack: no."""
+        return False
+
     def build(self, model: PopulationModel) -> VllmEngine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
         base = resolve_base(model.config.base)
