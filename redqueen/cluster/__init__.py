@@ -1,0 +1,1 @@
+"""Where a run's engines and its learning are computed: in this process, or on many machines."""
