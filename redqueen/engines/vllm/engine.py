@@ -27,10 +27,14 @@ ENVIRONMENT = {
 }
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}
 """What a user may set otherwise."""
-TOLERANCE = 0.05
-"""Of the trial, in nats a token, mean over some tokens: as `learner.max_logprob_mismatch`."""
-_TRIED_SCALE = 0.1
-"""Of the adapter that is tried: one that is left out must be noticed."""
+TOLERANCE = 0.1
+"""Of the trial, in nats a token, mean over some tokens."""
+_EFFECT = 0.5
+"""Most nats a token by which the adapter that is tried changes the base. One that is left out is
+noticed; with one that changes much more, rounding in bfloat16 alone moves a text by nats."""
+_SCALES = tuple(0.1 / (1 << halvings) for halvings in range(8))
+_TRIED = user("def f(a):\n    return")
+_TRIED_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +144,37 @@ class VllmEngine:
         self._files.close()
 
 
+def _scores(model: PopulationModel, text: Completion, slot: int | None) -> torch.Tensor:
+    """Return the model's log-probabilities [T] of a text under a slot's adapter."""
+    with torch.no_grad():
+        return model.score([slot], [text.prompt_ids], [text.token_ids]).logprobs_BT[0].float().cpu()
+
+
+def _tried_scale(model: PopulationModel, text: Completion) -> float:
+    """Return the largest scale with which the tried adapter changes a text by at most `_EFFECT`."""
+    before = _scores(model, text, None)
+    for scale in _SCALES[:-1]:
+        with tried_adapter(model, scale):
+            if float((_scores(model, text, 0) - before).abs().mean()) <= _EFFECT:
+                return scale
+    return _SCALES[-1]
+
+
 def try_engine(engine: VllmEngine) -> None:
     """Write a few tokens with and without an adapter, and compare with the model's scores.
 
     Raises:
         ConfigError: log-probabilities differ: vLLM computes another model.
     """
-    model = engine.model
-    requests = [Request(slot, user("def f(a):\n    return"), i) for i, slot in enumerate([0, None])]
-    with tried_adapter(model, _TRIED_SCALE):
+    model, sampling = engine.model, Sampling(_TRIED_TOKENS, 1.0)
+    [alone] = engine.generate([Request(None, _TRIED, 0)], sampling)
+    with tried_adapter(model, _tried_scale(model, alone)):
         engine.sync([0], model.adapters, 0)
-        texts = engine.generate(requests, Sampling(8, 1.0))
-        prompts, tokens = [t.prompt_ids for t in texts], [t.token_ids for t in texts]
-        with torch.no_grad():
-            scores = model.score([t.slot for t in texts], prompts, tokens)
+        texts = engine.generate([Request(slot, _TRIED, i) for i, slot in enumerate([0, None])],
+                                sampling)  # fmt: skip
+        scores = [_scores(model, text, text.slot) for text in texts]
     engine.sync([0], model.adapters, 0)
-    for row, text in enumerate(texts):
-        now = scores.logprobs_BT[row, : len(text.token_ids)].cpu()
+    for text, now in zip(texts, scores, strict=True):
         mismatch = float((now - torch.tensor(text.logprobs)).abs().mean())
         if not mismatch <= TOLERANCE:
             who = "the base" if text.slot is None else "an adapter"
