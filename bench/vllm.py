@@ -60,16 +60,18 @@ def compare(base: str, options: argparse.Namespace) -> Ratio:
         process.start()
         theirs.close()
         processes.append(process)
-    threads = {name: pipe.recv() for name, pipe in pipes.items()}
     texts: dict[str, list[list[tuple[int, ...]]]] = {name: [] for name in ENGINES}
 
     def ask(name: str) -> None:
         pipes[name].send(True)
         texts[name].append(pipes[name].recv())
 
-    seconds = in_turns({name: partial(ask, name) for name in ENGINES}, options.repeats)
-    for pipe in pipes.values():
-        pipe.close()
+    try:
+        threads = {name: pipe.recv() for name, pipe in pipes.items()}
+        seconds = in_turns({name: partial(ask, name) for name in ENGINES}, options.repeats)
+    finally:  # which is what the engines' processes end on
+        for pipe in pipes.values():
+            pipe.close()
     for process in processes:
         process.join()
     each = {
