@@ -7,16 +7,18 @@ from redqueen.config import build_config
 from redqueen.curriculum import make_world
 from redqueen.environments.base import SEED, sources_of
 
+COUNT = 80
+
 
 @pytest.mark.parametrize("name", ["code", "logic", "math", "proof"])
 def test_no_seed_task_is_held_out(name: str) -> None:
-    config = build_config({"environments": {name: {}}, "curriculum": {"seed_tasks": 200}})
+    config = build_config({"environments": {name: {}}, "curriculum": {"seed_tasks": COUNT}})
     with open_environments(config) as environments:
         environment = environments[name]
         world = make_world(name, environment, config)
-        offered = sources_of(environment)[SEED].tasks(200, config.seed)
-    assert len(world.seed_tasks) == 200
+        offered = sources_of(environment)[SEED].tasks(COUNT, config.seed)
+    assert len(world.seed_tasks) == COUNT
     assert not any(map(world.held_out.holds, world.seed_tasks))
     allowed = [task for task in offered if not world.held_out.holds(task)]
     assert list(world.seed_tasks[: len(allowed)]) == allowed
-    assert name != "proof" or len(allowed) < 200  # else nothing was put to the test
+    assert name != "proof" or len(allowed) < COUNT  # else nothing was put to the test
