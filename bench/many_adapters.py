@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from bench.ratios import Ratio, ratio, table, write
-from bench.sides import Side
+from bench.sides import Side, step_in_turns
 from bench.work import Lab, plain_prompts, requests_of, samples
 from redqueen.build import start
 from redqueen.config import Config, PolicyConfig, load_config
@@ -64,13 +64,7 @@ def compare_steps(size: int, slots: int, steps: int, words: Mapping[str, str]) -
                  keys_of(members, slots, words) | {"steps": str(measured + 1)})
             for members in (FEW, size)
         ]  # fmt: skip
-        for step in range(measured):
-            for side in sides if step % 2 else reversed(sides):
-                side.step()
-                if step + 1 == WARM_STEPS:
-                    side.steps.clear()
-        for side in sides:
-            side.close()
+        step_in_turns(sides, measured, WARM_STEPS)
     few, many = ([step["seconds"] / step["tokens"] for step in side.steps] for side in sides)
     peaks = [side.steps[-1]["memory"]["host"] for side in sides]
     detail = ", ".join(

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from bench.ratios import Ratio, in_turns, ratio, table, write
-from bench.sides import Side
+from bench.sides import Side, step_in_turns
 from bench.work import Lab, never_ending, plain_prompts, requests_of, samples
 from redqueen.config import Config, load_config
 from redqueen.models.population_model import PopulationModel
@@ -108,13 +108,7 @@ def compare_steps(size: int, steps: int, words: dict[str, str]) -> Ratio:
             Side(CONFIG, Path(folder) / name, population(members, size) | keys)
             for name, members in (("alone", 1), ("together", size))
         ]
-        for step in range(measured):
-            for side in sides if step % 2 else reversed(sides):
-                side.step()
-                if step + 1 == WARM_STEPS:
-                    side.steps.clear()
-        for side in sides:
-            side.close()
+        step_in_turns(sides, measured, WARM_STEPS)
     alone, together = ([step["seconds"] / step["tokens"] for step in side.steps] for side in sides)
     detail = ", ".join(
         f"{side.members}: {side.mean('seconds'):.2f} s and {side.mean('tokens'):,.0f} tokens"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.overhead import CONFIG, WARM_STEPS, population
 from bench.ratios import Ratio, ratio, table, write
-from bench.sides import Side
+from bench.sides import Side, step_in_turns
 
 BAR = 1.1
 MEMBERS = 8
@@ -30,13 +30,7 @@ def compare(steps: int, words: dict[str, str]) -> Ratio:
             Side(CONFIG, Path(folder) / name, population(MEMBERS) | keys | {"cluster.type": name})
             for name in CLUSTERS
         ]
-        for step in range(measured):
-            for side in sides if step % 2 else reversed(sides):
-                side.step()
-                if step + 1 == WARM_STEPS:
-                    side.steps.clear()
-        for side in sides:
-            side.close()
+        step_in_turns(sides, measured, WARM_STEPS)
     here, on_ray = ([step["seconds"] / step["tokens"] for step in side.steps] for side in sides)
     detail = ", ".join(
         f"{name}: {side.mean('seconds'):.2f} s, "

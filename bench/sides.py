@@ -105,6 +105,17 @@ class Side:
         return sum(values) / len(values)
 
 
+def step_in_turns(sides: Sequence["Side"], steps: int, warm: int) -> None:
+    """Step all sides so often, who begins alternating; what the first `warm` took is forgotten."""
+    for step in range(steps):
+        for side in sides if step % 2 else reversed(sides):
+            side.step()
+            if step + 1 == warm:
+                side.steps.clear()
+    for side in sides:
+        side.close()
+
+
 if __name__ == "__main__":
     _, config, directory, *words = sys.argv
     attend(Path(config), Path(directory), list(zip(words[::2], words[1::2], strict=True)))

@@ -244,6 +244,15 @@ def _evolution(config: Config) -> Evolution:
     )
 
 
+def _check_judge(config: Config) -> None:
+    """Refuse a teachers' reward that asks the base to judge, if the base is no chat model."""
+    if config.learner.teacher.reward.judge_tokens and dialect_of(config.policy.base) != "chat":
+        raise ConfigError(
+            "learner.teacher.reward: the base is asked to judge tasks, which only a chat model "
+            f"understands; {config.policy.base!r} is none. Take another reward, or another base"
+        )
+
+
 def _parts(
     config: Config,
     directory: Path,
@@ -255,11 +264,7 @@ def _parts(
     """Make everything that a trainer needs; what must be closed goes on the stack."""
     check_rated(config.population, config.evolution)
     check_paged(config)
-    if config.learner.teacher.reward.judge_tokens and dialect_of(config.policy.base) != "chat":
-        raise ConfigError(
-            "learner.teacher.reward: the base is asked to judge tasks, which only a chat model "
-            f"understands; {config.policy.base!r} is none. Take another reward, or another base"
-        )
+    _check_judge(config)
     store, saved = resumed or (None, None)
     step = saved.step if saved else 0
     population, model = _load_members(config, saved, store.meta(BASE_DIGEST) if store else None)
