@@ -1,6 +1,7 @@
 """Small random models of three architectures and a tokenizer, written to disk, no network."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -18,6 +19,9 @@ from transformers import (
 
 from redqueen.config.policy import PolicyConfig
 from redqueen.models.population_model import PopulationModel
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 VOCAB = 96
 EMBEDDINGS = 112
@@ -81,6 +85,13 @@ def model_dirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         small_model(kind).save_pretrained(dirs[kind])
         save_tokenizer(dirs[kind])
     return dirs
+
+
+def in_peft(base: PreTrainedModel, adapter: Path, **options: Any) -> "PeftModel":
+    """The base with an adapter as peft runs it."""
+    from peft import PeftModel  # takes seconds: it imports a compiler
+
+    return PeftModel.from_pretrained(base, adapter, **options)
 
 
 def randomize(model: PopulationModel, scale: float = 0.2) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from redqueen import build
@@ -19,6 +18,7 @@ from redqueen.config import Config, load_config
 from redqueen.models.loading import resolve_base
 from redqueen.models.population_model import PopulationModel
 from redqueen.store import RunStore, config_toml
+from tests.small_models import in_peft
 
 Make = Callable[..., Config]
 
@@ -77,7 +77,7 @@ def test_exported_student_is_the_same_policy_in_peft(tiny: Make, tmp_path: Path)
         trainer.run()
     assert main(["export", str(run), "--member", "3", "--out", str(out)]) == 0
     base = AutoModelForCausalLM.from_pretrained(resolve_base("seedling"), dtype=torch.float32)
-    peft = PeftModel.from_pretrained(base, out).eval()
+    peft = in_peft(base, out).eval()
     policy = PopulationModel.load(config.policy, 4, seed=123)
     policy.import_adapter(3, out)
     ids = torch.tensor([policy.tokenizer("def f(a):\n    b = a + 1\n    return b")["input_ids"]])

@@ -137,9 +137,15 @@ class Worlds(dict[str, World]):
 
 
 def make_world(
-    name: str, environment: Environment, config: Config, kept_out: Iterable[KeyedSource] = ()
+    name: str,
+    environment: Environment,
+    config: Config,
+    kept_out: Iterable[KeyedSource] = (),
+    reserved: int = RESERVED,
 ) -> World:
-    """Return an environment with an empty archive; `kept_out` must not be trained on either.
+    """Return an environment with an empty archive.
+
+    The first `reserved` tasks of each held-out source are kept from training, and `kept_out`.
 
     Raises:
         ConfigError: it lacks what the population of the config needs to be trained in it.
@@ -159,7 +165,7 @@ def make_world(
     if isinstance(environment, TaskSpace) and curriculum.near_copies:
         copies = CopyIndex(environment.fingerprint, curriculum.family_repeats)
     held_out = HeldOut(
-        environment, curriculum.held_out, seed=config.eval.seed, count=RESERVED, more=kept_out
+        environment, curriculum.held_out, seed=config.eval.seed, count=reserved, more=kept_out
     )
     seed_tasks: Sequence[Task] = ()
     if SEED in sources:

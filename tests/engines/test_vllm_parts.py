@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
 
 from redqueen import registry
 from redqueen.config.policy import PolicyConfig
@@ -20,7 +19,7 @@ from redqueen.engines.vllm.files import AdapterFile, AdapterFiles, round_rank
 from redqueen.errors import ConfigError
 from redqueen.models.population_model import PopulationModel
 from redqueen.types import Request, Suppression, user
-from tests.small_models import randomize
+from tests.small_models import in_peft, randomize
 
 
 class SlowServer:
@@ -187,7 +186,7 @@ def test_peft_loads_the_files(parts) -> None:
     plain = PopulationModel.load(model.config, slots=1, seed=0).base.model
     ids = torch.tensor([[5, 9, 40, 7]])
     with torch.no_grad():
-        theirs = PeftModel.from_pretrained(plain, file.path)(ids).logits
+        theirs = in_peft(plain, file.path)(ids).logits
         with model.router.route([2]):
             ours = model.base.model(ids).logits
     torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-4)

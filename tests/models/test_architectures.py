@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
 from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,
@@ -25,7 +24,7 @@ from transformers import (
 
 from redqueen.config.policy import PolicyConfig
 from redqueen.models.population_model import PopulationModel
-from tests.small_models import EMBEDDINGS, randomize, save_tokenizer, small_model
+from tests.small_models import EMBEDDINGS, in_peft, randomize, save_tokenizer, small_model
 
 SIZES = {
     "vocab_size": EMBEDDINGS, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
@@ -69,7 +68,7 @@ def test_adapters_go_out_and_come_back(folder: Path, tmp_path: Path) -> None:
     factors, alpha = model.adapters.get(1), model.adapters.alpha
     model.export_factors(factors, alpha, tmp_path / "adapter")
     base = AutoModelForCausalLM.from_pretrained(folder)
-    peft = PeftModel.from_pretrained(base, tmp_path / "adapter").eval()
+    peft = in_peft(base, tmp_path / "adapter").eval()
     assert (peft(IDS).logits - routed).abs().max() <= 1e-4
 
     model.export_merged(factors, alpha, tmp_path / "merged")

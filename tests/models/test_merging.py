@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from redqueen.models.merging import summed
-from tests.small_models import ARCHITECTURES
+from tests.small_models import ARCHITECTURES, in_peft
 
 IDS = torch.arange(3, 13)[None]
 
@@ -38,7 +37,7 @@ def test_the_sum_of_ranks_holds_the_average_exactly(make_model, model_dirs, tmp_
     model.export_factors(factors, alpha, tmp_path / "adapter")
     model.export_merged(factors, alpha, tmp_path / "merged")
     base = AutoModelForCausalLM.from_pretrained(model_dirs["llama"])
-    peft = PeftModel.from_pretrained(base, tmp_path / "adapter")
+    peft = in_peft(base, tmp_path / "adapter")
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     with torch.no_grad():
         assert (peft(IDS).logits - merged(IDS).logits).abs().max() <= 1e-4

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.models.population_model import PopulationModel
-from tests.small_models import ARCHITECTURES
+from tests.small_models import ARCHITECTURES, in_peft
 
 
 def edit(directory: Path, **values: object) -> None:
@@ -47,7 +46,7 @@ def test_export_loads_in_peft_with_every_weight(
     assert config["base_model_name_or_path"] == str(model_dirs[kind])
     assert (config["r"], config["lora_alpha"]) == (2, 5.0)
     base = AutoModelForCausalLM.from_pretrained(model_dirs[kind])
-    peft = PeftModel.from_pretrained(base, tmp_path)
+    peft = in_peft(base, tmp_path)
     found = {n: p for n, p in peft.named_parameters() if "lora_" in n}
     assert len(found) == 2 * len(model.adapters.layers)
     ids = torch.arange(3, 13)[None]
@@ -60,6 +59,8 @@ def test_export_loads_in_peft_with_every_weight(
 def test_import_of_a_peft_adapter_keeps_its_scaling(
     make_model, model_dirs, tmp_path: Path, rslora: bool
 ) -> None:
+    from peft import LoraConfig, get_peft_model
+
     model = make_model()
     base = AutoModelForCausalLM.from_pretrained(model_dirs["llama"])
     config = LoraConfig(

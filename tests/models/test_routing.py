@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import PeftModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from redqueen.errors import ConfigError
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.routing import Route, runs_of
-from tests.small_models import ARCHITECTURES, EMBEDDINGS
+from tests.small_models import ARCHITECTURES, EMBEDDINGS, in_peft
 
 
 def reference(path: Path):
@@ -41,9 +40,7 @@ def test_mixed_batch_equals_peft(make_model, model_dirs, tmp_path: Path, kind: s
     for slot in range(3):
         model.export(slot, tmp_path / str(slot))
         if peft is None:
-            peft = PeftModel.from_pretrained(
-                reference(model_dirs[kind]), tmp_path / "0", adapter_name="0"
-            )
+            peft = in_peft(reference(model_dirs[kind]), tmp_path / "0", adapter_name="0")
         else:
             peft.load_adapter(tmp_path / str(slot), adapter_name=str(slot))
     slots = SLOTS["uneven_with_base"]
@@ -145,9 +142,7 @@ def test_gradients_equal_peft_and_others_are_zero(make_model, model_dirs, tmp_pa
     )
     for slot in (0, 2):
         model.export(slot, tmp_path / str(slot))
-        peft = PeftModel.from_pretrained(
-            reference(model_dirs["llama"]), tmp_path / str(slot), is_trainable=True
-        )
+        peft = in_peft(reference(model_dirs["llama"]), tmp_path / str(slot), is_trainable=True)
         loss = torch.zeros(())
         for row in range(6):
             if slots[row] == slot:

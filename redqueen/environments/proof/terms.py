@@ -51,9 +51,9 @@ class Unifier:
         if depth > 100:
             raise NoUnifier("a formula is nested too deep")
         term = self._head(term)
-        if isinstance(term, str):
+        if isinstance(term, str) or not term[1]:
             return term
-        return term[0], tuple(self.resolve(part, depth + 1) for part in term[1])
+        return term[0], tuple([self.resolve(part, depth + 1) for part in term[1]])
 
     def _head(self, term: Term) -> Term:
         while isinstance(term, str) and term in self.values:

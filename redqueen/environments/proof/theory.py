@@ -295,4 +295,6 @@ class Theory:
         assert not isinstance(term, str)
         if term[0] in self.floating:
             return [self.floating[term[0]].label]
-        return [*(label for part in term[1] for label in self._spelt(part)), term[0]]
+        labels = [label for part in term[1] for label in self._spelt(part)]
+        labels.append(term[0])
+        return labels

@@ -1,4 +1,7 @@
-"""Trackers, read back by the packages' own readers, beside what the run's database has."""
+"""Trackers, read back by the packages' own readers, beside what the run's database has.
+
+The packages take seconds to import, so the tests that need them do it.
+"""
 
 import json
 import os
@@ -9,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from trackio import SQLiteStorage
-from wandb.proto import wandb_internal_pb2
 
 from redqueen.callbacks.base import Callbacks, RunInfo
 from redqueen.callbacks.trackers.base import Session, TrackerConfig, Tracking
@@ -75,6 +75,8 @@ def check(tracker: Courses, database: Courses, accuracy: float) -> None:
 
 
 def test_tensorboard(tracked: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     events = EventAccumulator(str(tracked / FOLDER), size_guidance={"scalars": 0})
     events.Reload()
     courses = {
@@ -84,9 +86,11 @@ def test_tensorboard(tracked: Path) -> None:
     check(courses, stored(tracked), 1e-6)  # scalars are float32
 
 
-def wandb_records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
+def wandb_records(path: Path) -> Iterator[Any]:
     """The records of an offline file: LevelDB's log format (blocks of 32 KiB, chunks of checksum,
     length, type) after a header of seven bytes, each a message of the package."""
+    from wandb.proto import wandb_internal_pb2
+
     data, place, parts = path.read_bytes(), 7, b""
     while place + 7 <= len(data):
         left = 32768 - place % 32768
@@ -116,6 +120,8 @@ def test_wandb(tracked: Path) -> None:
 
 
 def test_trackio(tracked: Path) -> None:
+    from trackio import SQLiteStorage
+
     courses: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for row in SQLiteStorage.get_logs("redqueen", tracked.name):
         for name, value in row.items():

@@ -19,8 +19,13 @@ from redqueen.environments.proof.theory import load_theory
 from redqueen.types import Rejection, Task, Verdict
 
 PROOF = Proof(held_out_tasks=12).build(Services(pytest.fail, "chat"))
-TASKS = PROOF.sources["seed"].tasks(24, 0)
 SWAP = "$p |- ( ( p -> ( q -> q ) ) -> ( p -> ( q -> q ) ) ) $= ax1 ax1 ax2 mp mp $."
+
+
+@pytest.fixture(scope="module")
+def tasks() -> list[Task]:
+    """Seed tasks of both theories, some of them made at random."""
+    return PROOF.sources["seed"].tasks(24, 0)
 
 
 def outcome(text: str, kind: str = "propositional") -> Task | Rejection:
@@ -72,8 +77,8 @@ def test_rejections(text: str, reason: str) -> None:
     assert reason in describe(PROOF)["reasons"]
 
 
-def test_any_proof_is_an_answer() -> None:
-    for task in TASKS:
+def test_any_proof_is_an_answer(tasks: list[Task]) -> None:
+    for task in tasks:
         full = task.payload["proof"].split()
         condensed = " ".join(load_theory(task.kind).condensed(full))
         said = {
@@ -88,7 +93,7 @@ def test_any_proof_is_an_answer() -> None:
         assert [item.verdict for item in made] == [*said.values()]
 
 
-def test_prompts_have_the_theory_and_never_the_proof() -> None:
+def test_prompts_have_the_theory_and_never_the_proof(tasks: list[Task]) -> None:
     task = PROOF.sources["stream"].tasks(2, 5)[1]
     [message] = PROOF.prompt(task)
     assert f"$p |- {task.payload['statement']} $=" in message.content
@@ -96,7 +101,7 @@ def test_prompts_have_the_theory_and_never_the_proof() -> None:
     assert "(x not in p)" in message.content
     assert "mp: |- p and |- ( p -> q ) gives |- q" in message.content
     assert len(elicit(PROOF, task).messages[0].content) > len(message.content)
-    [asked] = PROOF.ask("peano", TASKS[:4])
+    [asked] = PROOF.ask("peano", tasks[:4])
     assert "a = ( a + 0 )" in asked.content
 
 
@@ -133,11 +138,11 @@ TEXTS = st.one_of(
 
 @settings(max_examples=300)
 @given(TEXTS)
-def test_no_text_does_harm(text: str) -> None:
+def test_no_text_does_harm(tasks: list[Task], text: str) -> None:
     made = outcome(text, "peano")
     if isinstance(made, Task):
         assert PROOF.verify([Attempt(made, made.payload["proof"])])[0].verdict is Verdict.CORRECT
-    [said] = PROOF.verify([Attempt(TASKS[1], text)])
+    [said] = PROOF.verify([Attempt(tasks[1], text)])
     assert said.verdict is not Verdict.INFRA_ERROR
 
 
@@ -154,6 +159,6 @@ def test_no_text_does_harm(text: str) -> None:
         "$p |- " + "~ " * 59 + "p $= " + "wp " + "wn " * 3000 + "$.",
     ],
 )
-def test_limits_hold(text: str) -> None:
+def test_limits_hold(tasks: list[Task], text: str) -> None:
     assert isinstance(outcome(text), Rejection)
-    assert PROOF.verify([Attempt(TASKS[0], text)])[0].verdict is not Verdict.CORRECT
+    assert PROOF.verify([Attempt(tasks[0], text)])[0].verdict is not Verdict.CORRECT

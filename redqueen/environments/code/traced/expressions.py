@@ -8,6 +8,7 @@ index, `<s>` the inside of a slice, `<c>` one character, `<w>` a short word, `<k
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from random import Random
 
 from redqueen.environments.code.traced.values import (
@@ -139,12 +140,8 @@ def expression(kind: str, scope: Scope, rng: Random, depth: int) -> str:
     for name, (taken, result) in scope.helpers.items():
         if result == kind and rng.random() < 0.5:
             return f"{name}({', '.join(_operand(t, scope, rng, 0) for t in taken)})"
-    options = PRODUCTIONS[kind]
-    weights = [
-        0.0 if depth <= 0 and "<bool>" in template else weight * _fit(template, scope)
-        for weight, template in options
-    ]
-    template = rng.choices(options, weights)[0][1]
+    weights = _cumulative_weights(kind, frozenset(scope.types.values()), depth > 0)
+    template = rng.choices(PRODUCTIONS[kind], cum_weights=weights)[0][1]
     if template == "map":
         return _comprehension(kind, scope, rng)
 
@@ -179,10 +176,19 @@ def _slot_types(template: str) -> tuple[str, ...]:
     )
 
 
-def _fit(template: str, scope: Scope) -> float:
-    """How well the names in scope serve a production: those that few serve come seldom."""
+@cache
+def _cumulative_weights(kind: str, types: frozenset[str], deep: bool) -> tuple[float, ...]:
+    """Of the productions of a type, where names of `types` are in scope."""
+    weights = (
+        0.0 if not deep and "<bool>" in template else weight * _fit(template, types)
+        for weight, template in PRODUCTIONS[kind]
+    )
+    return tuple(accumulate(weights))
+
+
+def _fit(template: str, types: frozenset[str]) -> float:
+    """How well names of `types` serve a production: those that few serve come seldom."""
     slots = _slot_types(template)
-    types = set(scope.types.values())
     served = sum(slot in types or slot == "bool" for slot in slots)
     return 3.0 if served == len(slots) else 0.3 if served else 0.05
 

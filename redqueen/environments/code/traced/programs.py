@@ -5,7 +5,7 @@ Programs come from the grammar, never from a model. They are run by walking thei
 """
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -138,10 +138,10 @@ def _fits(dial: Dial, trace: Trace) -> bool:
     return dial.steps[0] <= len(trace.lines) and len(trace.text) <= dial.chars
 
 
-def _values(source: str, probes: Sequence[Sequence[Any]]) -> list[str | None]:
+def _values(source: str, probes: Sequence[Sequence[Any]]) -> Iterator[str | None]:
     """The value for each input as text, None where there is none."""
     traces = (_run(source, args, 80) for args in probes)
-    return [None if trace is None else repr(trace.value) for trace in traces]
+    return (None if trace is None else repr(trace.value) for trace in traces)
 
 
 def _depends_on_input(source: str, probes: Sequence[Sequence[Any]]) -> bool:
@@ -153,12 +153,13 @@ def _depends_on_input(source: str, probes: Sequence[Sequence[Any]]) -> bool:
 def without_idle_statements(source: str, probes: Sequence[Sequence[Any]]) -> str:
     """The program without the outermost statements of `f` that change no value on the inputs, and
     without a helper that is not called then."""
-    expected = _values(source, probes)
+    expected = list(_values(source, probes))
     tree = ast.parse(source)
     body = tree.body[-1].body  # type: ignore[attr-defined]
     for place in reversed(range(len(body) - 1)):
         statement = body.pop(place)
-        if _values(ast.unparse(tree), probes) != expected:
+        values = _values(ast.unparse(tree), probes)
+        if any(value != before for value, before in zip(values, expected, strict=True)):
             body.insert(place, statement)
     return ast.unparse(_called_functions(tree))
 
