@@ -1,6 +1,8 @@
 """Whole runs with most members on disk, in a toy world: the same run as with all in memory."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,6 +51,21 @@ def make_config(steps: int, slots: int, **keys: Any) -> Config:
     )
 
 
+Finished = Callable[..., tuple[Path, list[StepRecord]]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Eight steps that nothing interrupts, to be read alone: the run's directory, its records."""
+
+    @cache
+    def run(slots: int, **keys: int) -> tuple[Path, list[StepRecord]]:
+        directory = tmp_path_factory.mktemp("finished")
+        return directory, train(directory, make_config(8, slots, **keys))
+
+    return run
+
+
 def comparable(record: StepRecord) -> StepRecord:
     """A step without what a clock says."""
     metrics = {k: v for k, v in record.metrics.items() if k != "tokens_per_s"}
@@ -72,15 +89,15 @@ def member(directory: Path, slot: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("slots", [4, 6, MEMBERS])
-def test_where_members_lie_changes_no_bit(tmp_path: Path, slots: int) -> None:
-    whole = train(tmp_path / "whole", make_config(8, 0))
-    paged = train(tmp_path / "paged", make_config(8, slots))
+def test_where_members_lie_changes_no_bit(finished: Finished, slots: int) -> None:
+    directory, whole = finished(0)
+    on_disk, paged = finished(slots)
     assert [comparable(r) for r in whole] == [comparable(r) for r in paged]
     assert any(record.events for record in whole)
-    saved = load_checkpoint(tmp_path / "whole").tensors
+    saved = load_checkpoint(directory).tensors
     everything = saved["adapters"] | saved["optimizer"]
     for slot in range(MEMBERS):
-        kept = member(tmp_path / "paged", slot)
+        kept = member(on_disk, slot)
         assert kept.keys() == everything.keys()
         assert all(torch.equal(kept[name], everything[name][slot]) for name in kept)
 
@@ -88,30 +105,30 @@ def test_where_members_lie_changes_no_bit(tmp_path: Path, slots: int) -> None:
 @pytest.mark.parametrize("kill_at", [1, 3, 6, 8])
 @pytest.mark.parametrize("every", [1, 3])
 def test_a_killed_run_goes_on_as_if_it_had_not_been(
-    tmp_path: Path, kill_at: int, every: int
+    finished: Finished, tmp_path: Path, kill_at: int, every: int
 ) -> None:
+    whole, _ = finished(4, checkpoint_every=every)
     config = make_config(8, 4, checkpoint_every=every)
-    train(tmp_path / "whole", config)
-    train(tmp_path / "killed", config, kill_at)
-    train(tmp_path / "killed", config)
-    assert kept_states(tmp_path / "whole") == kept_states(tmp_path / "killed")
-    assert members_on_disk(tmp_path / "whole") == members_on_disk(tmp_path / "killed")
+    train(tmp_path, config, kill_at)
+    train(tmp_path, config)
+    assert kept_states(whole) == kept_states(tmp_path)
+    assert members_on_disk(whole) == members_on_disk(tmp_path)
     with (
-        RunStore.open(tmp_path / "whole", read_only=True) as one,
-        RunStore.open(tmp_path / "killed", read_only=True) as other,
+        RunStore.open(whole, read_only=True) as one,
+        RunStore.open(tmp_path, read_only=True) as other,
     ):
         assert one.load_ratings() == other.load_ratings()
 
 
-def test_a_checkpoint_costs_who_has_changed(tmp_path: Path) -> None:
+def test_a_checkpoint_costs_who_has_changed(finished: Finished) -> None:
     """And only what kept checkpoints name stays on the disk."""
-    train(tmp_path, make_config(8, 4))
-    before, after = (state["pages"] for state in kept_states(tmp_path))
+    directory, _ = finished(4)
+    before, after = (state["pages"] for state in kept_states(directory))
     changed = {slot for slot, page in after.items() if before.get(slot) != page}
     assert 0 < len(changed) <= 4
     named = {(int(slot), page[0]) for pages in (before, after) for slot, page in pages.items()}
     files = {tuple(map(int, name.split(".")[0].split("-")[1::2])) for name in
-             members_on_disk(tmp_path)}  # fmt: skip
+             members_on_disk(directory)}  # fmt: skip
     assert files == named
 
 
@@ -130,24 +147,24 @@ def opened(directory: Path, rows: int) -> ToyModel:
     return model
 
 
-def test_texts_of_a_paged_run_are_verified(tmp_path: Path) -> None:
-    config = make_config(6, 4)
-    train(tmp_path, config)
-    before = members_on_disk(tmp_path)
-    run = SimpleNamespace(directory=tmp_path, config=config, model=opened(tmp_path, 4))
+def test_texts_of_a_paged_run_are_verified(finished: Finished) -> None:
+    directory, _ = finished(4)
+    config = make_config(8, 4)
+    before = members_on_disk(directory)
+    run = SimpleNamespace(directory=directory, config=config, model=opened(directory, 4))
     report = verify_run(run, config.environments)
     assert report.agrees
     assert report.checks["log-probabilities"].checked > 0
-    assert members_on_disk(tmp_path) == before
+    assert members_on_disk(directory) == before
 
 
-def test_an_engine_writes_for_more_members_than_are_in_memory(tmp_path: Path) -> None:
-    train(tmp_path, make_config(4, 4))
-    saved = load_checkpoint(tmp_path)
+def test_an_engine_writes_for_more_members_than_are_in_memory(finished: Finished) -> None:
+    directory, _ = finished(4)
+    saved = load_checkpoint(directory)
     requests = [Request(slot, user(str(i)), i) for i, slot in enumerate([*range(MEMBERS), None, 3])]
     texts = []
     for rows in (MEMBERS, 4, 1):
-        model, seen = opened(tmp_path, rows), dict[int, Any]()
+        model, seen = opened(directory, rows), dict[int, Any]()
         model.adapters.pager.restore(saved.state["pages"], saved.step)
         engine = PagedEngine(ToyEngine(model), model.adapters, rows)
         texts.append(engine.generate(requests, Sampling(3, 1.0), seen.update))

@@ -1,5 +1,6 @@
 """Whole runs against the hall of fame, in a toy world: who plays, who learns, what is kept."""
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,13 +49,21 @@ def checkpoint_files(directory: Path, step: int) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
 
 
+Finished = tuple[Path, list[StepRecord]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Eight steps that nothing interrupts, to be read alone: the run's directory, its records."""
+    directory = tmp_path_factory.mktemp("finished")
+    return directory, train(directory, make_config(8))
+
+
 @pytest.mark.parametrize("kill_at", [1, 2, 5, 8])
-def test_a_killed_run_meets_the_same_past(tmp_path: Path, kill_at: int) -> None:
-    config = make_config(8)
-    train(tmp_path / "whole", config)
-    train(tmp_path / "killed", config, kill_at)
-    train(tmp_path / "killed", config)
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+def test_a_killed_run_meets_the_same_past(finished: Finished, tmp_path: Path, kill_at: int) -> None:
+    (whole, _), killed = finished, tmp_path
+    train(killed, make_config(8), kill_at)
+    train(killed, make_config(8))
     assert checkpoint_files(whole, 8) == checkpoint_files(killed, 8)
     assert kept_states(whole) == kept_states(killed)
     assert adapters_on_disk(whole) == adapters_on_disk(killed) != {}
@@ -67,9 +76,9 @@ def test_a_killed_run_meets_the_same_past(tmp_path: Path, kill_at: int) -> None:
         assert first.load_matches() == second.load_matches()
 
 
-def test_the_past_plays_both_sides_and_never_learns(tmp_path: Path) -> None:
-    records = train(tmp_path, make_config(8))
-    with RunStore.open(tmp_path, read_only=True) as store:
+def test_the_past_plays_both_sides_and_never_learns(finished: Finished) -> None:
+    directory, records = finished
+    with RunStore.open(directory, read_only=True) as store:
         members, matches = store.load_members(), store.load_matches()
         ratings = store.load_ratings()
         replayed = [Replay(store).step(record.step) for record in records]
@@ -136,9 +145,9 @@ def test_no_kept_checkpoint_lacks_an_adapter_of_the_past(tmp_path: Path) -> None
     assert checkpoint_files(tmp_path, 6) == whole
 
 
-def test_texts_of_the_past_are_verified_from_its_files(tmp_path: Path) -> None:
-    config = make_config(6)
-    records = train(tmp_path, config)
+def test_texts_of_the_past_are_verified_from_its_files(finished: Finished, tmp_path: Path) -> None:
+    config, (directory, records) = make_config(8), finished
+    shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
     run = SimpleNamespace(directory=tmp_path, config=config, model=ToyModel(LIVING))
     report = verify_run(run, config.environments)
     assert report.agrees
@@ -155,12 +164,13 @@ def test_texts_of_the_past_are_verified_from_its_files(tmp_path: Path) -> None:
     assert fewer.checks["log-probabilities"].checked < report.checks["log-probabilities"].checked
 
 
-def test_the_report_shows_the_present_against_the_past(tmp_path: Path) -> None:
-    train(tmp_path / "off", make_config(3, share=0.0))
-    train(tmp_path / "on", make_config(8))
+def test_the_report_shows_the_present_against_the_past(
+    finished: Finished, tmp_path: Path
+) -> None:
+    train(tmp_path, make_config(3, share=0.0))
     pages = {}
-    for name in ("off", "on"):
-        with RunStore.open(tmp_path / name, read_only=True) as store:
+    for name, directory in {"off": tmp_path, "on": finished[0]}.items():
+        with RunStore.open(directory, read_only=True) as store:
             pages[name] = render_page(store)
             matches, members = store.load_matches(), store.load_members()
     assert "against the past" not in pages["off"]

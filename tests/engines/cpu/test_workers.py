@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +41,27 @@ def alone(model_dirs: dict[str, Path]) -> TorchEngine:
     return engine
 
 
-@pytest.fixture
-def pair(model_dirs: dict[str, Path]) -> Iterator[CpuEngine]:
-    engine = Cpu(workers=2).build(load(model_dirs["llama"]))
+@contextmanager
+def two_workers(base: Path) -> Iterator[CpuEngine]:
+    engine = Cpu(workers=2).build(load(base))
     assert isinstance(engine, CpuEngine)
     assert len(engine.workers) == 2
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def pair(model_dirs: dict[str, Path]) -> Iterator[CpuEngine]:
+    """An engine that tests leave as it was: its processes take seconds to start."""
+    with two_workers(model_dirs["llama"]) as engine:
+        yield engine
+
+
+@pytest.fixture
+def fresh_pair(model_dirs: dict[str, Path]) -> Iterator[CpuEngine]:
+    """An engine that a test may break."""
+    with two_workers(model_dirs["llama"]) as engine:
+        yield engine
 
 
 Sequences = tuple[list[int], list[tuple[int, ...]], list[tuple[int, ...]]]
@@ -129,19 +144,24 @@ def test_the_engine_scores_for_the_learner_as_its_model_does(
     assert shared == pair.model.micro_batches(slots, prompts, tokens, 2)
 
 
+@torch.no_grad()
+def scale_adapters(engines: Sequence[TorchEngine | CpuEngine], factor: float) -> None:
+    for engine in engines:
+        for tensor in engine.model.adapters.parameters().values():
+            tensor.mul_(factor)
+
+
 def test_workers_read_the_adapters_as_they_are_now(alone: TorchEngine, pair: CpuEngine) -> None:
     before = pair.generate(REQUESTS, SAMPLING)
-    kept = {n: tensor.clone() for n, tensor in alone.model.adapters.state_dict().items()}
-    with torch.no_grad():
-        for engine in (alone, pair):
-            for tensor in engine.model.adapters.parameters().values():
-                tensor.mul_(-0.5)
+    scale_adapters((alone, pair), -0.5)
     pair.sync([0, 1, 2], pair.model.adapters, 4)
     try:
         expected = alone.generate(REQUESTS, SAMPLING)
         done = pair.generate(REQUESTS, SAMPLING)
     finally:
-        alone.model.adapters.load_state_dict(kept)
+        scale_adapters((alone, pair), -2.0)  # exact: what they were
+        pair.sync([0, 1, 2], pair.model.adapters, 0)
+    assert pair.generate(REQUESTS, SAMPLING) == before
     assert [c.token_ids for c in done] == [c.token_ids for c in expected]
     assert [c.token_ids for c in done] != [c.token_ids for c in before]
     assert {c.version for c in before} == {0}
@@ -194,11 +214,6 @@ def test_what_jobs_send_arrives_in_order_and_an_error_leaves_workers_usable(
         assert [part for number, part in heard if number == job] == [0, 1, 2]
 
 
-def test_a_worker_that_dies_is_an_error_that_says_so(pair: CpuEngine) -> None:
-    with pytest.raises(InfrastructureError, match="worker process"):
-        pair.workers.map(die, [0], lambda part: None)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_is_the_parent_s_business(
     pair: CpuEngine, number: signal.Signals
@@ -209,10 +224,14 @@ def test_a_signal_to_the_whole_group_is_the_parent_s_business(
     assert pair.generate(REQUESTS, SAMPLING) == before
 
 
-def test_an_engine_is_closed_more_than_once(pair: CpuEngine) -> None:
-    pids = pair.workers.pids
-    pair.close()
-    pair.close()
+def test_a_worker_that_dies_is_an_error_and_an_engine_is_closed_more_than_once(
+    fresh_pair: CpuEngine,
+) -> None:
+    pids = fresh_pair.workers.pids
+    with pytest.raises(InfrastructureError, match="worker process"):
+        fresh_pair.workers.map(die, [0], lambda part: None)
+    fresh_pair.close()
+    fresh_pair.close()
     assert not any(map(lives, pids))
 
 
