@@ -304,7 +304,7 @@ def fabricate(
     seed: int = 0,
     evaluated: bool = True,
     valid_share: float = 1.0,
-    tasks: int = 300,
+    tasks: int = 60,
     steps_planned: int | None = None,
     **overrides: object,
 ) -> RunStore:

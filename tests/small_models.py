@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from redqueen.config.policy import PolicyConfig
+from redqueen.models.loading import load_base
 from redqueen.models.population_model import PopulationModel
 
 if TYPE_CHECKING:
@@ -75,6 +76,26 @@ def small_model(kind: str, seed: int = 0, **more: int) -> PreTrainedModel:
         if name.endswith("bias"):
             torch.nn.init.normal_(parameter, std=0.3)
     return model.eval()
+
+
+def save_untrained_base(path: Path, **keys: Any) -> None:
+    """A base of the seedling's vocabulary, as a user's own model lies on disk.
+
+    It costs a tenth of the seedling, for runs whose texts do not depend on what it has learnt.
+    `keys` go into its config.
+    """
+    tokenizer = load_base(PolicyConfig()).tokenizer
+    sizes: dict[str, Any] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 4096,
+        "eos_token_id": tokenizer.eos_token_id,
+    }
+    LlamaForCausalLM(LlamaConfig(**{**sizes, **keys})).save_pretrained(path)
+    tokenizer.save_pretrained(path)
 
 
 @pytest.fixture(scope="session")

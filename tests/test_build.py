@@ -75,11 +75,11 @@ def test_killed_and_resumed_run_equals_the_run_never_killed(
     tiny: Make, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     """Killed in another process, resumed in this one, which also runs the whole."""
-    config, last = tiny(steps=6, **changes), 6
+    config, last = tiny(steps=4, **changes), 4
     train(config, tmp_path / "whole")
-    assert train_and_kill(config, tmp_path / "killed", step=4) == -signal.SIGKILL
+    assert train_and_kill(config, tmp_path / "killed", step=3) == -signal.SIGKILL
     with RunStore.open(tmp_path / "killed", read_only=True) as store:
-        assert store.last_step() in (2, 3)  # the third may still have been on its way
+        assert store.last_step() in (1, 2)  # the second may still have been on its way
     with build.resume(tmp_path / "killed") as trainer:
         assert trainer.run()
     whole, killed = (final_files(tmp_path / name, last) for name in ("whole", "killed"))
@@ -93,7 +93,7 @@ def test_killed_and_resumed_run_equals_the_run_never_killed(
         assert first.load_events() == second.load_events()
         assert first.load_metrics("solve_rate") == second.load_metrics("solve_rate")
         assert first.load_matches() == second.load_matches()
-        for step in (1, 4, last):
+        for step in (1, 3, last):
             assert first.load_proposals(step) == second.load_proposals(step)
 
 

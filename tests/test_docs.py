@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from redqueen import registry
 from redqueen.alarms import CAUSES
 from redqueen.cli import main
-from redqueen.config import Config, PolicyConfig, Section, build_config
+from redqueen.config import Config, Section, build_config
 from redqueen.config.component import Of
-from redqueen.models.loading import load_base
 from redqueen.store import config_toml
 from studies.claims import main as claims_main
+from tests.small_models import save_untrained_base
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,22 +49,6 @@ def small(words: list[str], tiny: dict[str, Any]) -> list[str]:
     if words[0] == "watch":  # without a terminal it prints once; the page has tests of its own
         return ["watch", words[1], "--plain"]
     return words
-
-
-def random_model(folder: Path) -> None:
-    """An untrained model of the seedling's vocabulary, as a user's own model would lie on disk."""
-    tokenizer = load_base(PolicyConfig()).tokenizer
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=4096,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 SMALL_STUDY = """
@@ -149,7 +132,7 @@ def test_shown_commands_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_values: dict[str, Any]
 ) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    random_model(tmp_path / "my-model")
+    save_untrained_base(tmp_path / "my-model")
     shutil.copytree(ROOT / "docs" / "study", tmp_path / "docs" / "study")
     for name in ("quick", "claims"):
         small_study(tmp_path / "configs" / "study" / f"{name}.toml", tiny_values)

@@ -11,7 +11,7 @@ from redqueen.config import Config, build_config, load_config, merge
 from redqueen.report import write_report
 from redqueen.store import Replay, RunStore
 from redqueen.types import Rollout
-from tests.test_docs import random_model
+from tests.small_models import save_untrained_base
 from tests.whole_runs import measure_and_verify, train_in_two_parts
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ def small(
     tiny_values: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., Config]:
     """Make a run of a config that takes seconds: sums, an untrained model, a scripted engine."""
-    random_model(tmp_path / "base")
+    save_untrained_base(tmp_path / "base")
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "examples"))
 
     def make(name: str) -> Config:

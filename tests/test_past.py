@@ -164,9 +164,7 @@ def test_texts_of_the_past_are_verified_from_its_files(finished: Finished, tmp_p
     assert fewer.checks["log-probabilities"].checked < report.checks["log-probabilities"].checked
 
 
-def test_the_report_shows_the_present_against_the_past(
-    finished: Finished, tmp_path: Path
-) -> None:
+def test_the_report_shows_the_present_against_the_past(finished: Finished, tmp_path: Path) -> None:
     train(tmp_path, make_config(3, share=0.0))
     pages = {}
     for name, directory in {"off": tmp_path, "on": finished[0]}.items():

@@ -8,10 +8,20 @@ from redqueen.config import Config
 from redqueen.open_run import open_run
 from redqueen.store import EvaluationStore
 from redqueen.verify import verify_run
+from tests.small_models import save_untrained_base
+
+
+def with_untrained_base(config: Config, base: Path) -> Config:
+    """The config with a small base in the seedling's place: its texts are those of a script."""
+    save_untrained_base(base, redqueen_dialect="seedling", max_position_embeddings=1024)
+    policy = config.policy.model_copy(update={"base": str(base)})
+    return config.model_copy(update={"policy": policy})
 
 
 def train_in_two_parts(config: Config, folder: Path) -> Path:
     """Train two steps, stopped and resumed between them; the same bytes as a run of one piece."""
+    if config.policy.base == "seedling":
+        config = with_untrained_base(config, folder / "base")
     run, whole = folder / "run", folder / "whole"
     with build.start(config, run) as trainer:
         assert not trainer.run(should_stop=lambda: trainer.step == 1)

@@ -1,13 +1,15 @@
 """The engine that suits base and machine."""
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from redqueen import registry
 from redqueen.engines.base import Engine, EngineConfig
-from redqueen.engines.torch import Torch
-from redqueen.models.population_model import PopulationModel
+
+if TYPE_CHECKING:
+    from redqueen.models.population_model import PopulationModel
 
 SMALL = 1_000_000_000
 """Bases of more parameters keep all cores busy in one process."""
@@ -28,7 +30,7 @@ class Auto(EngineConfig):
     blocked: bool = True
     """Of the `cpu` engine: keep the base's weights in a second layout, for few rows."""
 
-    def build(self, model: PopulationModel) -> Engine:
+    def build(self, model: "PopulationModel") -> Engine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
         small = model.num_parameters <= SMALL and model.config.quantization == "none"
         if model.device.type == "cpu" and small and _extra_is_installed():
@@ -36,4 +38,7 @@ class Auto(EngineConfig):
             from redqueen.engines.cpu import Cpu
 
             return Cpu(rows=self.rows, workers=self.workers, blocked=self.blocked).build(model)
+        # Every command reads a config; transformers takes seconds to import.
+        from redqueen.engines.torch import Torch
+
         return Torch(rows=self.rows).build(model)

@@ -1,7 +1,5 @@
 """What the base is asked of a task, how its word is read, and a run that pays teachers by it."""
 
-import json
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import redqueen
 from redqueen import build
 from redqueen.config import Config
 from redqueen.environments.base import Verification
@@ -19,6 +16,7 @@ from redqueen.rollouts.judging import ask_judge, plan_judgements, read_quality
 from redqueen.store import Replay, RunStore
 from redqueen.types import Match, Messages, Rejection, Task, Verdict, user
 from tests.learner.records import attempts, proposal
+from tests.small_models import save_untrained_base
 from tests.whole_runs import measure_and_verify, train_in_two_parts
 
 C, W, X = Verdict.CORRECT, Verdict.WRONG, Verdict.INFRA_ERROR
@@ -89,13 +87,9 @@ def test_what_somebody_solved_is_judged_beside_as_many_references_as_fit() -> No
 
 @pytest.fixture(scope="module")
 def chat_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The seedling as a chat model with room for a judge's question."""
-    folder = tmp_path_factory.mktemp("base") / "chat"
-    shutil.copytree(Path(redqueen.__file__).parent / "bases" / "seedling", folder)
-    config = json.loads((folder / "config.json").read_text())
-    del config["redqueen_dialect"]
-    config["max_position_embeddings"] = 8192
-    (folder / "config.json").write_text(json.dumps(config))
+    """A chat model with room for a judge's question."""
+    folder = tmp_path_factory.mktemp("chat")
+    save_untrained_base(folder, max_position_embeddings=8192)
     return folder
 
 

@@ -201,15 +201,15 @@ def habits(program: str) -> set[str]:
 
 @pytest.mark.slow
 def test_nothing_is_a_program_of_the_generator() -> None:
-    """By comparison with 20,000 programs, and because each has something that none can have."""
+    """By comparison with 8,000 programs, and because each has something that none can have."""
     ours = {normal_form(ast.parse(item.program)): item.name for item in exercises()}
     rng, seen = Random(3), set[str]()
-    for number in range(20_000):
+    for number in range(8_000):
         band = rng.choices((1, 2, 3, 4, 5, 6, 7), (40, 30, 17, 7, 4, 1, 1))[0]
         source = generate_program(band, rng)[0].source
         form = normal_form(ast.parse(source))
         assert form not in ours, (ours[form], source)
-        if number % 5:
+        if number % 2:
             continue
         assert not habits(source), source
         function = ast.parse(source).body[0]

@@ -136,7 +136,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(TEXTS)
 def test_no_text_does_harm(tasks: list[Task], text: str) -> None:
     made = outcome(text, "peano")

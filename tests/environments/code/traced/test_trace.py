@@ -207,5 +207,5 @@ def test_a_list_that_grows_under_its_loop_is_outside_the_language(items: str) ->
 
 def test_corpus_programs_have_no_held_out_pair() -> None:
     rng = Random(4)
-    assert not any(held_out_pairs(draw_program(3, rng).source) for _ in range(40))
-    assert all(held_out_pairs(draw_program(3, rng, True).source) for _ in range(10))
+    assert not any(held_out_pairs(draw_program(3, rng).source) for _ in range(20))
+    assert all(held_out_pairs(draw_program(3, rng, True).source) for _ in range(4))
