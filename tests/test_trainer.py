@@ -76,7 +76,7 @@ def test_in_a_probe_every_task_goes_to_every_student(tiny: Make, tmp_path: Path)
 
 
 def test_frozen_members_stay_as_they_are(tiny: Make, tmp_path: Path) -> None:
-    config = tiny(steps=3, learner={"teacher": {"frozen": True}})
+    config = tiny(steps=2, evolution={"interval": 1}, learner={"teacher": {"frozen": True}})
     with build.start(config, tmp_path / "run") as trainer:
         before = {name: t.clone() for name, t in trainer.adapters.state_dict().items()}
         trainer.run()
@@ -87,14 +87,14 @@ def test_frozen_members_stay_as_they_are(tiny: Make, tmp_path: Path) -> None:
 
 
 def test_a_generation_replaces_one_teacher_and_one_student(tiny: Make, tmp_path: Path) -> None:
-    with build.start(tiny(steps=4), tmp_path / "run") as trainer:
+    with build.start(tiny(steps=2, evolution={"interval": 1}), tmp_path / "run") as trainer:
         trainer.run()
         assert [m.slot for m in trainer.population.members] == [0, 1, 2, 3]
         assert {m.id for m in trainer.population.members} - {0, 1, 2, 3} == {4, 5}
     with RunStore.open(tmp_path / "run", read_only=True) as store:
         events = store.load_events()
         assert [event.child for event in events] == [4, 5]
-        dead = {m.id for m in store.load_members() if m.died == 2}
+        dead = {m.id for m in store.load_members() if m.died == 1}
         assert dead == {event.removed for event in events}
 
 

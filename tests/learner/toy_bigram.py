@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from redqueen.config.learner import LearnerConfig
 from redqueen.learner import Learner, StackedAdamW
@@ -25,6 +26,12 @@ class Bigram:
             return self.base[previous]
         return self.base[previous] + self.B[slot] @ self.A[slot][:, previous]
 
+    def table(self, slot: int | None) -> torch.Tensor:
+        """The logits after each token, [previous, next]."""
+        if slot is None:
+            return self.base
+        return self.base + (self.B[slot] @ self.A[slot]).T
+
     def _score(
         self, slots, prompt_ids, token_ids, temperature
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,15 +39,15 @@ class Bigram:
         width = max(map(len, token_ids))
         scalar = isinstance(temperature, float)
         each = [temperature] * len(slots) if scalar else temperature
+        logprobs = {
+            (slot, t): torch.log_softmax(self.table(slot) / t, -1)
+            for slot, t in dict.fromkeys(zip(slots, each, strict=True))
+        }
         for slot, prompt, tokens, t in zip(slots, prompt_ids, token_ids, each, strict=True):
-            text = [*prompt, *tokens]
-            row = [
-                torch.log_softmax(self.logits(slot, text[i - 1]) / t, -1)[text[i]]
-                for i in range(len(prompt), len(text))
-            ]
+            text = torch.tensor([*prompt, *tokens])[len(prompt) - 1 :]
+            row = logprobs[slot, t][text[:-1], text[1:]]
             # Padding holds rubbish on purpose: nothing may read it.
-            row += [torch.tensor(float("nan"))] * (width - len(row))
-            rows.append(torch.stack(row))
+            rows.append(functional.pad(row, (0, width - len(row)), value=float("nan")))
         mask = torch.tensor([[i < len(t) for i in range(width)] for t in token_ids])
         return torch.stack(rows), mask
 

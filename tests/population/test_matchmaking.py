@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redqueen.config.population import HallOfFameConfig, PopulationConfig
@@ -151,6 +151,7 @@ def casts(draw: st.DrawFn) -> tuple[Population, Setting]:
     )
 
 
+@settings(max_examples=50)
 @given(casts(), st.integers(0, 50), st.integers(0, 2**32))
 def test_who_attempts_the_tasks_of_a_match(
     cast: tuple[Population, Setting], step: int, seed: int
