@@ -41,10 +41,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import peft
 import torch
 from torch import Tensor, nn
 
@@ -144,6 +144,8 @@ def distance(child: tuple[Tensor, Tensor], parents: list[tuple[Tensor, Tensor]])
 
 def by_peft(parents: list[tuple[Tensor, Tensor]]) -> tuple[Timing, tuple[Tensor, Tensor]]:
     """One layer's child by PEFT."""
+    import peft  # takes seconds
+
     r, n = parents[0][0].shape
     model = nn.Sequential(nn.Linear(n, len(parents[0][1]), bias=False))
     config = peft.LoraConfig(r=r, lora_alpha=r, target_modules=["0"])
@@ -270,7 +272,7 @@ def report(
         "size": asdict(size),
         "quick": quick,
         "machine": {"cpu": platform.processor() or platform.machine(), "threads": 1},
-        "versions": {"torch": torch.__version__, "peft": peft.__version__},
+        "versions": {"torch": torch.__version__, "peft": version("peft")},
         "operators": {name: asdict(timing) for name, timing in timings.items()},
         "layers": [asdict(one) for one in comparisons],
         "peft_seconds_scaled": peft_s,

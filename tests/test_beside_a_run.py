@@ -27,7 +27,7 @@ def command(tmp_path: Path, config: Config, out: str) -> list[str]:
 def test_export_eval_and_report_work_beside_the_run_and_change_nothing(
     tiny: Callable[..., Config], tmp_path: Path
 ) -> None:
-    config = tiny(steps=4, eval={"enabled": False, "tasks": 3, "samples": 1})
+    config = tiny(steps=3, eval={"enabled": False, "tasks": 3, "samples": 1})
     with build.start(config, tmp_path / "alone") as trainer:
         assert trainer.run()
     run = tmp_path / "watched"

@@ -51,7 +51,7 @@ def small(words: list[str], tiny: dict[str, Any]) -> list[str]:
     return words
 
 
-SMALL_STUDY = """
+QUICK = """
 seeds = [0]
 evaluation = { tasks = 3, samples = 1 }
 entries = [
@@ -61,14 +61,19 @@ entries = [
 views = [{ name = "per adapter", match = "adapter", entries = ["a", "b"] }]
 claims = [{ claim = "mean-beats", of = "a", against = "b" }]
 """
+SINGLE = """
+seeds = [0]
+entries = [{ name = "a", config = "tiny.toml", steps = 1, evaluate = false }]
+"""
 
 
-def small_study(path: Path, tiny: dict[str, Any]) -> None:
-    """Put a study that a test can afford in the place of `path`; all are planned in test_study."""
-    (path.parent / "tiny.toml").write_text(
+def small_studies(folder: Path, tiny: dict[str, Any]) -> None:
+    """Put studies that a test can afford in the place of ours; all are planned in test_study."""
+    (folder / "tiny.toml").write_text(
         config_toml(build_config(tiny).model_dump(mode="json")), encoding="utf-8"
     )
-    path.write_text(SMALL_STUDY, encoding="utf-8")
+    for name, text in {"quick": QUICK, "claims": SINGLE}.items():
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
 
 
 def test_make_targets_exist() -> None:
@@ -134,8 +139,7 @@ def test_shown_commands_work(
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     save_untrained_base(tmp_path / "my-model")
     shutil.copytree(ROOT / "docs" / "study", tmp_path / "docs" / "study")
-    for name in ("quick", "claims"):
-        small_study(tmp_path / "configs" / "study" / f"{name}.toml", tiny_values)
+    small_studies(tmp_path / "configs" / "study", tiny_values)
     monkeypatch.chdir(tmp_path)
     # The environment of docs/examples is trained in test_docs_example.py.
     elsewhere = ("make ", "PYTHONPATH=docs/examples ")

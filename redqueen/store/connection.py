@@ -153,6 +153,8 @@ def _column(value: Any) -> Any:
     if isinstance(value, str):
         # Model text may hold lone surrogates, which no file can: they become escapes.
         return value.encode("utf-8", "backslashreplace").decode()
+    if value is None or isinstance(value, int | float | bytes):  # most columns
+        return value
     return to_json(value) if isinstance(value, tuple | list | Mapping) else value
 
 

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,13 @@ def digest_of(messages: str) -> str:
 
 def row_of(record: Any, *omit: str, **more: Any) -> Row:
     """Return the fields of a dataclass but for `omit`, and the columns `more`."""
-    names = [item.name for item in fields(record) if item.name not in omit]
-    return {name: getattr(record, name) for name in names} | more
+    names = _field_names(type(record))
+    return {name: getattr(record, name) for name in names if name not in omit} | more
+
+
+@cache
+def _field_names(record: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(record))
 
 
 class RecordWriter:

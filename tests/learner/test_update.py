@@ -109,9 +109,7 @@ def test_every_member_learns_its_bandit(temperature: float) -> None:
 
     before = [expected_reward(s) for s in range(4)]
     for step in range(40):
-        batch = [
-            t for slot in (0, 3) for t in make_batch(policy, slot, 24, 10 + step, temperature)
-        ]
+        batch = [t for slot in (0, 3) for t in make_batch(policy, slot, 24, 10 + step, temperature)]
         report = learner.update(batch, step, VERSIONS)
         assert report.logprob_mismatch < 1e-5
     after = [expected_reward(s) for s in range(4)]

@@ -1,8 +1,11 @@
-"""Bases in 8 and 4 bits, against plain models with the weights that the bits stand for."""
+"""Bases in 8 and 4 bits, against plain models with the weights that the bits stand for.
+
+bitsandbytes takes seconds to import (it imports a compiler), so what needs it does that.
+"""
 
 from pathlib import Path
+from typing import Any
 
-import bitsandbytes as bnb
 import pytest
 import torch
 from torch import nn
@@ -30,14 +33,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def scale(layer: bnb.nn.Linear8bitLt) -> torch.Tensor:
-    """The scales of the rows, which move with the first use."""
+def quantised_layers(model: nn.Module) -> dict[str, Any]:
+    """The layers in few bits, by name."""
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt
+
+    kinds = (Linear4bit, Linear8bitLt)
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
+
+
+def scale(layer: Any) -> torch.Tensor:
+    """The scales of the rows of a layer in 8 bits, which move with the first use."""
     moved: torch.Tensor = layer.state.SCB
     return layer.weight.SCB if moved is None else moved
 
 
-def whole_weight(layer: nn.Module) -> torch.Tensor:
+def whole_weight(layer: Any) -> torch.Tensor:
     """What a quantised layer's bits stand for."""
+    import bitsandbytes as bnb
+
     if isinstance(layer, bnb.nn.Linear4bit):
         return bnb.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state).float()
     assert isinstance(layer, bnb.nn.Linear8bitLt)
@@ -66,9 +79,8 @@ def reference(quantised: PopulationModel, folder: Path) -> nn.Module:
     fresh = AutoModelForCausalLM.from_pretrained(
         folder, quantization_config=bits, device_map={"": "cpu"}
     )
-    for name, layer in fresh.named_modules():
-        if isinstance(layer, bnb.nn.Linear4bit | bnb.nn.Linear8bitLt):
-            plain.get_submodule(name).weight.data = whole_weight(layer)
+    for name, layer in quantised_layers(fresh).items():
+        plain.get_submodule(name).weight.data = whole_weight(layer)
     return plain
 
 
@@ -137,9 +149,8 @@ def test_plan_counts_the_bytes(bits: str, folder: Path) -> None:
     config = PolicyConfig(base=str(folder), dtype="float32", device="cpu", quantization=bits)
     model = PopulationModel.load(config, 1, seed=0).base.model
     shapes = shapes_of(model.config.to_dict(), "all-linear")
-    layers = [m for m in model.modules() if isinstance(m, bnb.nn.Linear4bit | bnb.nn.Linear8bitLt)]
     held = sum(p.numel() * p.element_size() for p in model.parameters())
-    for layer in layers:
+    for layer in quantised_layers(model).values():
         held += scale(layer).numel() * 4 if bits == "8bit" else 0
     # Block scales of so small layers weigh more than in a real model.
     assert held == pytest.approx(base_bytes(shapes, bits, 4), rel=0.05)

@@ -15,7 +15,6 @@ import pytest
 
 from redqueen.callbacks.base import Callbacks, RunInfo
 from redqueen.callbacks.trackers.base import Session, TrackerConfig, Tracking
-from redqueen.callbacks.trackers.tensorboard import FOLDER
 from redqueen.config import Config, build_config
 from redqueen.store import RunStore
 from tests.trainers import Keep, Memory, toy_trainer
@@ -76,6 +75,8 @@ def check(tracker: Courses, database: Courses, accuracy: float) -> None:
 
 def test_tensorboard(tracked: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from redqueen.callbacks.trackers.tensorboard import FOLDER
 
     events = EventAccumulator(str(tracked / FOLDER), size_guidance={"scalars": 0})
     events.Reload()
