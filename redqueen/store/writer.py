@@ -39,7 +39,7 @@ def digest_of(messages: str) -> str:
 
 def row_of(record: Any, *omit: str, **more: Any) -> Row:
     """Return the fields of a dataclass but for `omit`, and the columns `more`."""
-    names = _field_names(type(record))
+    names = _field_names(record.__class__)
     return {name: getattr(record, name) for name in names if name not in omit} | more
 
 
