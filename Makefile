@@ -11,6 +11,9 @@ RAY_READY := $(VENV)/.ray
 VLLM := .venv-vllm
 VLLM_READY := $(VLLM)/.ready
 
+# The tests start hundreds of processes; without bytecode each compiles the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test test-slow test-dist test-browser test-vllm test-ray docs lint seedling eval-seedling proof-seedling \
         eval-proof-seedling seedling2 seedling2-model eval-seedling2 \
         base-smollm2 base-qwen-coder bench-prompts \
