@@ -92,7 +92,7 @@ def _outcome(status: str, exception: str, detail: str) -> Outcome:
             return Outcome(OutcomeKind.VALUE, text)
         detail = "a value"
     if status == "raised":
-        return Outcome(OutcomeKind.EXCEPTION, exception=exception, message=_cut(detail))
+        return Outcome(OutcomeKind.EXCEPTION, exception=_cut(exception), message=_cut(detail))
     if status == "memory":
         return Outcome(OutcomeKind.MEMORY, message="out of memory")
     if status == "missing":
