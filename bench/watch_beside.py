@@ -3,18 +3,21 @@
 `python -m bench.watch_beside [--repeats N]`: both do the same steps in turns within one process,
 with the real parts and the default config. The server of the page and a client that asks for what
 is new every two seconds, as the page does, are processes of their own; while the other run has its
-turn they stand still, so all that they do falls into the steps of the watched one.
+turn they stand still, so all that they do falls into the steps of the watched one. Steps on a
+shared machine scatter by more than a watcher costs: its processor time is printed as well.
 """
 
 import argparse
+import math
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import torch
 
 from bench.ratios import Ratio, in_turns, ratio, table
@@ -51,8 +54,8 @@ def same_rows(one: Path, other: Path, steps: int) -> bool:
         )
 
 
-def watched(repeats: int, folder: Path, keys: dict[str, str]) -> tuple[Ratio, bool, bool]:
-    """Return the ratio of a step's time, pair by pair, and whether adapters and rows are equal."""
+def watched(repeats: int, folder: Path, keys: dict[str, str]) -> tuple[list[Ratio], bool, bool]:
+    """Return what watching costs a step, and whether adapters and rows are equal."""
     with ExitStack() as stack:
         runs = {
             name: stack.enter_context(
@@ -63,15 +66,20 @@ def watched(repeats: int, folder: Path, keys: dict[str, str]) -> tuple[Ratio, bo
         server, url = serve(folder / "watched")
         client = subprocess.Popen([sys.executable, "-c", ASK, url])
         watchers = (server, client)
+        timed = [psutil.Process(process.pid) for process in watchers]
         for process in watchers:
             process.send_signal(signal.SIGSTOP)
 
+        spent: list[float] = []
+
         def beside() -> None:
+            before = _processor_seconds(timed)
             for process in watchers:
                 process.send_signal(signal.SIGCONT)
             _step(runs["watched"])
             for process in watchers:
                 process.send_signal(signal.SIGSTOP)
+            spent.append(_processor_seconds(timed) - before)
 
         works: dict[str, Callable[[], object]] = {
             "watched": beside,
@@ -89,7 +97,15 @@ def watched(repeats: int, folder: Path, keys: dict[str, str]) -> tuple[Ratio, bo
         equal = torch.equal(one, other)
     line = ratio("a watched step over one without", seconds["watched"], seconds["without"],
                  "lower", BAR)  # fmt: skip
-    return line, equal, same_rows(folder / "watched", folder / "without", repeats + 1)
+    share = ratio("processor time of the watchers", spent[1:],
+                  [psutil.cpu_count() * each for each in seconds["watched"]], "lower", BAR - 1,
+                  "over that of all cores in the same steps: the most it can take")  # fmt: skip
+    return [line, share], equal, same_rows(folder / "watched", folder / "without", repeats + 1)
+
+
+def _processor_seconds(processes: Sequence[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return math.fsum(each.user + each.system for each in times)
 
 
 def _step(run: Trainer) -> None:
@@ -105,10 +121,10 @@ def main() -> int:
     keys = {"steps": "1000", "eval.enabled": "false", "checkpoint_every": "1000"}
     keys |= dict(item.split("=", 1) for item in args.set)
     with tempfile.TemporaryDirectory() as folder:
-        line, equal, same = watched(args.repeats, Path(folder), keys)
-    print(table([line]))
+        lines, equal, same = watched(args.repeats, Path(folder), keys)
+    print(table(lines))
     print(f"adapters {'equal' if equal else 'DIFFER'}, rows {'equal' if same else 'DIFFER'}")
-    return 0 if line.held and equal and same else 1
+    return 0 if all(line.held for line in lines) and equal and same else 1
 
 
 if __name__ == "__main__":

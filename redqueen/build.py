@@ -44,6 +44,7 @@ from redqueen.population import (
     check_paged,
     make_pager,
 )
+from redqueen.rollouts.ahead import check_overlap
 from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
@@ -264,6 +265,7 @@ def _parts(
     """Make everything that a trainer needs; what must be closed goes on the stack."""
     check_rated(config.population, config.evolution)
     check_paged(config)
+    check_overlap(config)
     _check_judge(config)
     store, saved = resumed or (None, None)
     step = saved.step if saved else 0

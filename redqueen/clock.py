@@ -1,17 +1,25 @@
-"""The wall clock of a step, by phase."""
+"""The wall clock of a step, by phase, and who hears of what goes on in it."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+OnTexts = Callable[[str, int, int], None]
+"""Hears of the phase, how many of its texts are written, and of how many."""
+
+
+def silent(*_: object) -> None:
+    """Hear of a phase, or of texts, and do nothing."""
+
 
 @dataclass(slots=True)
 class Clock:
     """Wall clock of a step by phase, in seconds."""
 
-    announce: Callable[[str], None]
+    announce: Callable[[str], None] = silent
     """Is told of each phase as it begins."""
+    on_texts: OnTexts = silent
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager

@@ -19,6 +19,7 @@ from redqueen.closing import Closing
 from redqueen.config.rollout import RolloutConfig
 from redqueen.evolution import (
     Guest,
+    Probe,
     ProbeResult,
     Survey,
     probe_result,
@@ -36,10 +37,11 @@ from redqueen.learner import (
     step_metrics,
 )
 from redqueen.parts import Parts, Storage
-from redqueen.population import make_matches, match_results, players
+from redqueen.population import Population, make_matches, match_results, players
 from redqueen.rng import numpy_rng
+from redqueen.rollouts.ahead import Ahead, Played
 from redqueen.rollouts.guests import measure_guests
-from redqueen.rollouts.plan import Round, mixed_groups
+from redqueen.rollouts.plan import mixed_groups
 from redqueen.rollouts.rounds import Rounds
 from redqueen.swarm.record import swarm_metrics
 from redqueen.types import (
@@ -47,7 +49,6 @@ from redqueen.types import (
     ForeignAdapter,
     ForeignGroup,
     Match,
-    Proposal,
     Role,
     Rollout,
     StepRecord,
@@ -75,15 +76,16 @@ class Trainer(Closing):
         self.step = parts.step
         self.pager = parts.pager
         self.swarm = parts.swarm
-        self.rounds = Rounds(
-            parts.config, parts.engine, parts.worlds, parts.leaves_room, parts.callbacks.on_texts
-        )
+        self.rounds = Rounds(parts.config, parts.engine, parts.worlds, parts.leaves_room)
+        self._ahead = Ahead(concurrent=not parts.config.engine.in_place)
         self._writes = Background("store")
         self._store_seconds = 0.0
-        self.engine.sync(range(len(self.population)), self.adapters, self.step)
+        self._version = self.step
+        self.engine.sync(range(len(self.population)), self.adapters, self._version)
 
     def close(self) -> None:
-        """Wait for what is being checked and stored, and end the threads."""
+        """Wait for what is being written, checked and stored, and end the threads."""
+        self._ahead.close()
         self.rounds.close()
         self._writes.close()
 
@@ -105,14 +107,13 @@ class Trainer(Closing):
             self.callbacks.on_phase(record.step, "store")
             begun = time.perf_counter()
             self.step = record.step
-            due = self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps
-            checkpoint = self.snapshot() if due else None
+            checkpoint = self.snapshot() if self._is_kept(self.step) else None
             self._writes.begin(partial(self.storage.write, record, checkpoint))
             # Known only once the record is on its way, so it is booked on the next step.
             self._store_seconds = time.perf_counter() - begun
             self.callbacks.on_step(record)
         self.flush()
-        if self.step < self.config.steps:
+        if self.step < self.config.steps and not self._ahead.pending:
             self.storage.save(self.snapshot())
         self.callbacks.on_end(self.step == self.config.steps)
         return self.step == self.config.steps
@@ -161,30 +162,31 @@ class Trainer(Closing):
     def train_step(self) -> StepRecord:
         """Return the record of one pass through the phases (docs/design.md), not yet stored."""
         config, step = self.config, self.step + 1
-        clock = Clock(partial(self.callbacks.on_phase, step))
+        clock = Clock(partial(self.callbacks.on_phase, step), self.callbacks.on_texts)
         due = self.evolution.is_due(step)
-        probe = self.evolution.probe_at(step) if due else None
-        teachers = len(self.population.by_role(Role.TEACHER))
-        rollout = probe.step(config.rollout, teachers) if probe else config.rollout
-
-        with clock("match"):
-            pairs = self._match(step, rollout, against_the_past=probe is None)
-        played, rounds = self.rounds.play(step, pairs, self.population, rollout, clock)
-        matches, proposals, rollouts = played.matches, played.proposals, played.rollouts
-        foreign = self._exchange(step, played.posed, rollouts, clock)
+        probe, rollout = self._size(step)
+        played = self._texts(step, clock)
+        texts = played.round
+        matches, proposals, rollouts = texts.matches, texts.proposals, texts.rollouts
+        foreign = self._exchange(step, texts.posed, rollouts, clock)
+        if config.rollout.overlap and not (due or self._is_kept(step)):
+            self._ahead.begin(self._plan(step + 1, Clock()))
         with clock("learn"):
             credit = config.rollout.interaction.credit
             rewards = assign_rewards(
-                matches, proposals, rollouts, config.learner, played.judgements,
+                matches, proposals, rollouts, config.learner, texts.judgements,
                 self.worlds.fallible, credit,
             )  # fmt: skip
             rated = _rated(matches, rollouts, rewards)
             results = match_results(self.ratings, self.population, matches, proposals, rated)
             likelihood = self._likelihood(matches, rollouts)
-            update = self._update(step, matches, proposals, rollouts, rewards, foreign)
+            update = self._update(step, played, rewards, foreign)
             self.population = self.ratings.update(self.population, results)
             self.population, past = self.hall_of_fame.end_step(self.population, matches, step)
         before = self.population
+        if self._ahead.pending:
+            with clock("wait"):
+                self._ahead.wait()
         with clock("evolve"):
             cell_of = self.worlds.cell_of
             self.behaviour.add(step_activity(proposals, rewards.proposals, rollouts, cell_of))
@@ -202,13 +204,14 @@ class Trainer(Closing):
             if probe:
                 result = probe_result(before, matches, proposals, rewards.proposals, rollouts)
                 seen, measured = with_probe(seen, result), result.metrics()
-                adapters, guests = self._guests(step, played.posed, result, rollout.attempts, clock)
+                adapters, guests = self._guests(step, texts.posed, result, rollout.attempts, clock)
             # Newborns of the last step would be measured before they have learnt anything.
             events = self._evolve(step, seen, guests) if due and step < config.steps else ()
+            self._version = step
             self.engine.sync(range(len(self.population)), self.adapters, step)
         exchange = self.swarm.record(step, foreign, adapters) if self.swarm else None
         metrics = update.metrics() | seen.metrics() | measured | likelihood
-        metrics |= self._played_metrics(played, rounds, clock)
+        metrics |= played.metrics
         if self.worlds.fallible and rollouts:
             metrics["disputed"] = 1 - len(rated) / len(rollouts)
         if exchange is not None:
@@ -224,24 +227,55 @@ class Trainer(Closing):
             members=(*self.population.members, *past, *removed_members(before, events)),
             events=events,
             metrics=metrics,
-            seconds=clock.seconds | {"store": self._store_seconds},
-            streamed=played.streamed,
-            shown=played.shown,
+            seconds={**played.seconds, **clock.seconds, "store": self._store_seconds},
+            streamed=texts.streamed,
+            shown=texts.shown,
             exchange=exchange,
-            judgements=played.judgements,
+            judgements=texts.judgements,
         )
 
-    def _played_metrics(self, played: Round, rounds: int, clock: Clock) -> dict[str, float]:
-        """Return the metrics of what was written in a step."""
-        outcomes = (p.outcome for p in played.proposals)
-        metrics = step_metrics(played.proposals, played.rollouts)
+    def _is_kept(self, step: int) -> bool:
+        """Return whether a checkpoint follows a step."""
+        return step % self.config.checkpoint_every == 0 or step == self.config.steps
+
+    def _size(self, step: int) -> tuple[Probe | None, RolloutConfig]:
+        """Return the probe that a step is to be, None for an ordinary one, and the step's size."""
+        rollout, probe = self.config.rollout, self.evolution.probe_at(step)
+        teachers = len(self.population.by_role(Role.TEACHER))
+        return probe, probe.step(rollout, teachers) if probe else rollout
+
+    def _texts(self, step: int, clock: Clock) -> Played:
+        """The texts of a step: written now, unless they have been while the step before learnt."""
+        return self._ahead.take() if self._ahead.pending else self._plan(step, clock)()
+
+    def _plan(self, step: int, clock: Clock) -> Callable[[], Played]:
+        """Say who meets whom in a step; the call returned writes the texts, on any thread."""
+        probe, rollout = self._size(step)
+        with clock("match"):
+            pairs = self._match(step, rollout, against_the_past=probe is None)
+        return partial(self._play, step, self._version, pairs, self.population, rollout, clock)
+
+    def _play(
+        self,
+        step: int,
+        version: int,
+        pairs: tuple[Match, ...],
+        population: Population,
+        rollout: RolloutConfig,
+        clock: Clock,
+    ) -> Played:
+        """Play the matches of a step; measure what comes of them while archives are as they are."""
+        texts, rounds = self.rounds.play(step, pairs, population, rollout, clock)
+        outcomes = (p.outcome for p in texts.proposals)
+        metrics = step_metrics(texts.proposals, texts.rollouts)
         metrics |= self.worlds.metrics(item for item in outcomes if isinstance(item, Task))
         seconds = clock.seconds["propose"] + clock.seconds["solve"]
-        return metrics | {
+        metrics |= {
             "rounds": float(rounds),
-            "mixed_groups": float(mixed_groups(played.rollouts)),
+            "mixed_groups": float(mixed_groups(texts.rollouts)),
             "tokens_per_s": metrics["sampled_tokens"] / seconds,
         }
+        return Played(version, texts, metrics, clock.seconds)
 
     def _match(
         self, step: int, rollout: RolloutConfig, against_the_past: bool
@@ -264,24 +298,20 @@ class Trainer(Closing):
         return matches
 
     def _update(
-        self,
-        step: int,
-        matches: Sequence[Match],
-        proposals: Sequence[Proposal],
-        rollouts: Sequence[Rollout],
-        rewards: Rewards,
-        foreign: tuple[ForeignGroup, ...],
+        self, step: int, played: Played, rewards: Rewards, foreign: tuple[ForeignGroup, ...]
     ) -> UpdateReport:
         """One fused update of all members, from this step's samples and groups of other nodes."""
-        members = self.population.members
-        everybody, frozen = self.population.everybody, self.config.learner.frozen
-        samples = make_samples(matches, proposals, rollouts, rewards, everybody, frozen)
+        members, texts = self.population.members, played.round
+        samples = make_samples(
+            texts.matches, texts.proposals, texts.rollouts, rewards,
+            self.population.everybody, self.config.learner.frozen,
+        )  # fmt: skip
         if self.swarm is not None:
             samples = self.swarm.join(samples, foreign, step, members, self.learner.rescored)
         return self.learner.update(
             samples,
             step,
-            versions={m.slot: self.step for m in members},
+            versions={m.slot: played.version for m in members},
             rate_factors={m.slot: m.learning_rate_factor for m in members},
         )
 

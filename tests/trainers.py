@@ -1,7 +1,8 @@
 """Trainers and callbacks that several test modules use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from redqueen import build
@@ -49,8 +50,17 @@ def seeds(trainer: Trainer, count: int, seed: int) -> list[Task]:
     return sources_of(code_of(trainer))["seed"].tasks(count, seed)
 
 
-def toy_trainer(storage: Any, steps: int = 2, **rollout: int) -> Trainer:
-    """A trainer of two students on ten tasks of a toy environment; no sandbox, no database."""
+def toy_trainer(
+    storage: Any,
+    steps: int = 2,
+    engine: Callable[[ToyModel], ToyEngine] = ToyEngine,
+    over: Mapping[str, Any] = MappingProxyType({}),
+    **rollout: int,
+) -> Trainer:
+    """A trainer of two students on ten tasks of a toy environment; no sandbox, no database.
+
+    `over`: further keys of its config.
+    """
     config = build_config(
         {
             "steps": steps,
@@ -60,6 +70,7 @@ def toy_trainer(storage: Any, steps: int = 2, **rollout: int) -> Trainer:
             "rollout": {"matches": 2, "tasks_per_match": 4, "attempts": 4, **rollout},
             "evolution": {"enabled": False},
             "eval": {"enabled": False},
+            **over,
         }
     )
     model, environment = ToyModel(2), config.environments["parity"]
@@ -70,7 +81,7 @@ def toy_trainer(storage: Any, steps: int = 2, **rollout: int) -> Trainer:
         environment.sources["stream"], 1.0,
     )  # fmt: skip
     parts = Parts(
-        config=config, engine=ToyEngine(model), adapters=model.adapters, learner=learner,
+        config=config, engine=engine(model), adapters=model.adapters, learner=learner,
         worlds=Worlds({"parity": world}), ratings=RatingSystem(config.population),
         population=Population.founders(config.population),
         hall_of_fame=HallOfFame(config.population.hall_of_fame, Path(), model.adapters),

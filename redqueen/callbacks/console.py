@@ -55,7 +55,7 @@ class ConsoleProgress(Callback):
 
     def on_start(self) -> None:
         """Begin to draw, if there is a terminal."""
-        self.begun = time.monotonic()
+        self.begun, self.first = time.monotonic(), self.done
         if self.console.is_terminal:
             self.live = Live(get_renderable=self.render, console=self.console, refresh_per_second=4)
             self.live.start()

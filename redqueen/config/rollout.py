@@ -33,6 +33,11 @@ class RolloutConfig(Section):
     comes. Not in a probe."""
     max_rounds: int = Field(4, ge=1)
     """The limit of that: a step has at most so many times its matches."""
+    overlap: bool = False
+    """Write a step's texts while the step before is learnt from: they are then one step off-policy,
+    which `learner.importance_cap` corrects. Both go on at once where the engine has copies of the
+    adapters (`vllm`). Not in the step after a checkpoint or a generation. What a stopped run has
+    done since its last checkpoint it does again."""
     students_per_task: Students = 1
     """Students that attempt a task: 1 is the matched one alone, k adds k - 1 others, `all` adds
     everybody. A teacher's reward is of all their attempts."""

@@ -3,6 +3,7 @@
 from redqueen.evolution.behaviour import Activity, BehaviourLog, step_activity
 from redqueen.evolution.diversity import Survey, survey
 from redqueen.evolution.evolve import Evolution, Guest, check_probed, check_rated, removed_members
+from redqueen.evolution.fitness import Probe
 from redqueen.evolution.probe import ProbeResult, guest_fitness, probe_result, with_probe
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "BehaviourLog",
     "Evolution",
     "Guest",
+    "Probe",
     "ProbeResult",
     "Survey",
     "check_probed",

@@ -26,8 +26,6 @@ from redqueen.rollouts.plan import (
 )
 from redqueen.types import Judgement, Match, Messages, Proposal, Rollout, Task
 
-OnTexts = Callable[[str, int, int], None]
-
 
 class Rounds(Closing):
     """Plays the matches of a step; `close` it when the run ends."""
@@ -38,15 +36,12 @@ class Rounds(Closing):
         engine: Engine,
         worlds: Worlds,
         leaves_room: Callable[[Messages, int], bool],
-        on_texts: OnTexts,
     ) -> None:
-        """`leaves_room`: does the base's context hold a prompt and so many new tokens?
-        `on_texts`: hears of the phase, and how many of its texts are written."""
+        """`leaves_room`: does the base's context hold a prompt and so many new tokens?"""
         self.config = config
         self.engine = engine
         self.worlds = worlds
         self.leaves_room = leaves_room
-        self.on_texts = on_texts
         self._verify = verifier_of(worlds.environments)
         self._checks = Background("checks")
 
@@ -163,7 +158,7 @@ class Rounds(Closing):
                 self._checks,
                 self.worlds.validate,
                 lambda number, completion: planned[number].draft(completion),
-                partial(self.on_texts, "propose"),
+                partial(clock.on_texts, "propose"),
             )
         with clock("validate"):
             outcomes = self.worlds.admit(
@@ -243,7 +238,7 @@ class Rounds(Closing):
             Sampling(rollout.solve_tokens, rollout.temperature, rollout.top_p),
             self._checks,
             self._verify,
-            partial(self.on_texts, "solve"),
+            partial(clock.on_texts, "solve"),
         )
         clock.add("beside/verify", seconds)
         return tuple(rollouts)

@@ -1,5 +1,6 @@
 """What every sandbox speaks: calls go in as data, outcomes come out as data."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -83,6 +84,16 @@ class Outcome:
     text: str = ""
     exception: str = ""
     message: str = ""
+
+
+MESSAGE_CHARS = 300
+"""Most characters of an outcome's message."""
+_ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
+
+
+def message_of(text: str) -> str:
+    """Return text as an outcome's message: cut, and without addresses, which no two runs share."""
+    return _ADDRESS.sub(" at 0x...", text)[:MESSAGE_CHARS]
 
 
 class Sandbox(Protocol):

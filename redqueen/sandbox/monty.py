@@ -33,14 +33,23 @@ import pydantic_monty
 from redqueen.closing import Closing
 from redqueen.config import SandboxConfig
 from redqueen.errors import InfrastructureError
-from redqueen.sandbox.base import NOT_A_LITERAL, Call, Limits, Outcome, OutcomeKind, State
+from redqueen.sandbox.base import (
+    MESSAGE_CHARS,
+    NOT_A_LITERAL,
+    Call,
+    Limits,
+    Outcome,
+    OutcomeKind,
+    State,
+    message_of,
+)
 from redqueen.sandbox.gaps import is_gap
 from redqueen.sandbox.literals import (
     MAX_CHARS,
     MAX_DEPTH,
     canonical_repr,
 )
-from redqueen.sandbox.workers import MESSAGE_CHARS, WorkerThreads, refused
+from redqueen.sandbox.workers import WorkerThreads, refused
 
 GRACE = 0.5
 """Seconds past the limit after which a hanging worker is killed from outside."""
@@ -57,6 +66,7 @@ _CHECKOUT_SECONDS = 30.0
 _CALLS_PER_WORKER = 5_000
 _RUNNER_FRAMES = 4
 """Frames that the runner adds to a program's own depth."""
+_LATE = "the time is used up"
 _REMEDY = "pip install 'pydantic-monty>=1.4,<2', or point MONTY_BIN at its `monty` binary"
 
 # Short on purpose: it is compiled for every session. It measures the value level by level, so that
@@ -204,14 +214,14 @@ class MontySandbox(Closing):
             except pydantic_monty.MontyCrashedError as error:
                 failure, hangs = str(error), hangs + error.timed_out
                 if hangs > 1:
-                    return Outcome(OutcomeKind.TIMEOUT, message=_cut(failure))
+                    return Outcome(OutcomeKind.TIMEOUT, message=_LATE)
             except (
                 Exception
             ) as error:  # whatever it is, it is reported below and is not the program's
                 failure = f"{type(error).__name__}: {error}"
         if hangs > self._retries:
-            return Outcome(OutcomeKind.TIMEOUT, message=_cut(failure))
-        return Outcome(OutcomeKind.INFRA_ERROR, message=_cut(failure))
+            return Outcome(OutcomeKind.TIMEOUT, message=_LATE)
+        return Outcome(OutcomeKind.INFRA_ERROR, message=message_of(failure))
 
     def _attempt(self, call: Call) -> Outcome:
         """One session for `call` alone. Raises what is not the program's doing."""
@@ -276,15 +286,15 @@ def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
     """
     name, message = type(error.exception()).__name__, error.display("msg")
     if name == "TimeoutError":
-        return Outcome(OutcomeKind.TIMEOUT, message=_cut(message))
+        return Outcome(OutcomeKind.TIMEOUT, message=_LATE)
     if name == "MemoryError":
         flooded = message.endswith(f"> {PRINT_BYTES} bytes")
         kind = OutcomeKind.OUTPUT if flooded else OutcomeKind.MEMORY
-        return Outcome(kind, message="printed too much" if flooded else _cut(message))
+        return Outcome(kind, message="printed too much" if flooded else "out of memory")
     if name == "RuntimeError" and message.startswith("suspension limit"):
         return Outcome(OutcomeKind.UNSUPPORTED, message="too many requests to the outside")
     if message.startswith("Internal error in monty") or is_gap(name, message):
-        return Outcome(OutcomeKind.UNSUPPORTED, message=_cut(f"{name}: {message}"))
+        return Outcome(OutcomeKind.UNSUPPORTED, message=message_of(f"{name}: {message}"))
     return None
 
 
@@ -298,16 +308,12 @@ def _outcome(status: str, exception: str, detail: str) -> Outcome:
         kind = OutcomeKind.UNSUPPORTED if is_gap(exception, detail) else OutcomeKind.EXCEPTION
         name = exception if kind is OutcomeKind.EXCEPTION else ""
         prefix = "" if name else f"{exception}: "
-        return Outcome(kind, exception=name, message=_cut(prefix + detail))
+        return Outcome(kind, exception=name, message=message_of(prefix + detail))
     if status == "missing":
         message = f"the program defines no {detail!r}"
-        return Outcome(OutcomeKind.EXCEPTION, exception="NameError", message=_cut(message))
+        return Outcome(OutcomeKind.EXCEPTION, exception="NameError", message=message_of(message))
     if status == "output":
         return Outcome(OutcomeKind.OUTPUT, message="the returned value is too long or too deep")
     what = "nan" if detail == "float" else f"a value of type {detail}"
     message = f"the program returned {what}, which has no literal"
-    return Outcome(OutcomeKind.EXCEPTION, exception=NOT_A_LITERAL, message=_cut(message))
-
-
-def _cut(text: str) -> str:
-    return text[:MESSAGE_CHARS]
+    return Outcome(OutcomeKind.EXCEPTION, exception=NOT_A_LITERAL, message=message_of(message))

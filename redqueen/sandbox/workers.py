@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from redqueen.sandbox.base import Call, Outcome, OutcomeKind
+from redqueen.sandbox.base import Call, Outcome, OutcomeKind, message_of
 from redqueen.sandbox.literals import plain_problem
-
-MESSAGE_CHARS = 300
-"""Most characters of an outcome's message."""
 
 Item = TypeVar("Item")
 
@@ -58,6 +55,6 @@ def refused(calls: Sequence[Call]) -> dict[int, Outcome]:
         try:
             f"{call.code}{call.function}".encode()
         except UnicodeEncodeError as error:
-            message = str(error)[:MESSAGE_CHARS]
+            message = message_of(str(error))
             outcomes[number] = Outcome(OutcomeKind.EXCEPTION, "", "UnicodeEncodeError", message)
     return outcomes

@@ -20,6 +20,7 @@ from redqueen.sandbox import (
     State,
     render_literal,
 )
+from redqueen.sandbox.cpython import CPythonSandbox
 from redqueen.sandbox.monty import SHARED_CALLS, MontySandbox, _sessions
 
 from .test_literals import PLAIN, nest
@@ -361,6 +362,30 @@ def test_limits_come_from_the_configuration() -> None:
     kinds = [outcome.kind.value for outcome in outcomes]
     assert kinds == ["timeout", "memory", "value", "value", "exception", "value", "output"]
     assert outcomes[4].exception == "RecursionError"
+
+
+@pytest.mark.parametrize("backend", ["monty", "cpython"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n    while True: pass",
+        "def f(): return [0] * 10**9",
+        "class C: pass\ndef f(): raise ValueError(C())",
+        "def f(): return {}[lambda: 0]",
+    ],
+)
+def test_a_message_is_the_same_in_every_run(
+    backend: str, code: str, request: pytest.FixtureRequest
+) -> None:
+    if backend == "cpython":
+        request.getfixturevalue("needs_jail")
+    start = MontySandbox if backend == "monty" else CPythonSandbox
+    outcomes = []
+    for _ in range(2):
+        with start(SandboxConfig(workers=1, seconds=0.1, memory_mb=100)) as sandbox:
+            outcomes += sandbox.run([Call(code, "f")])
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0].message
 
 
 def test_messages_are_cut(sandbox: Sandbox) -> None:

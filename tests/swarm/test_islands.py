@@ -142,7 +142,7 @@ def test_every_refusal_has_its_name_and_nothing_raises() -> None:
         "expired": [message(time=NOW + 90_000)],
         "repeated": [message(number=1)],
         "other_base": [message(number=3, base="sha256:another")],
-        "malformed": signed,
+        "malformed": [*signed, message(epoch=2**63), message(number=2**64 - 1)],
         "other_shape": [
             message(number=4, factors=stack(rank=3).get(1)),
             message(number=5, factors=retyped(dtype=torch.float16)),

@@ -3,13 +3,12 @@
 import signal
 import struct
 
-from redqueen.sandbox.base import NOT_A_LITERAL, Outcome, OutcomeKind
+from redqueen.sandbox.base import NOT_A_LITERAL, Outcome, OutcomeKind, message_of
 from redqueen.sandbox.cpython.inside.server import CPU, ENDED, FAILED
 from redqueen.sandbox.cpython.jail import IDLE, Answer
 from redqueen.sandbox.literals import canonical_repr
 from redqueen.sandbox.script import ScriptOutcome
 
-MESSAGE_CHARS = 300
 _LATE = {
     CPU: "the processor time is used up",
     IDLE: "the program waited for longer than it may run",
@@ -30,7 +29,7 @@ def call_outcomes(answer: Answer, count: int, print_bytes: int) -> list[Outcome]
     did not, all its calls get the same outcome: there is no telling which of them was to blame.
     """
     if answer.how == FAILED:
-        return [Outcome(OutcomeKind.INFRA_ERROR, message=_cut(_text(answer.report)))] * count
+        return [Outcome(OutcomeKind.INFRA_ERROR, message=message_of(_text(answer.report)))] * count
     if answer.how in _LATE:
         return [Outcome(OutcomeKind.TIMEOUT, message=_LATE[answer.how])] * count
     if max(len(answer.output), len(answer.errors)) >= print_bytes:
@@ -92,18 +91,14 @@ def _outcome(status: str, exception: str, detail: str) -> Outcome:
             return Outcome(OutcomeKind.VALUE, text)
         detail = "a value"
     if status == "raised":
-        return Outcome(OutcomeKind.EXCEPTION, exception=_cut(exception), message=_cut(detail))
+        return Outcome(OutcomeKind.EXCEPTION, exception=message_of(exception), message=message_of(detail))
     if status == "memory":
         return Outcome(OutcomeKind.MEMORY, message="out of memory")
     if status == "missing":
-        message = _cut(f"the program defines no {detail!r}")
+        message = message_of(f"the program defines no {detail!r}")
         return Outcome(OutcomeKind.EXCEPTION, exception="NameError", message=message)
     if status == "output":
         return Outcome(OutcomeKind.OUTPUT, message="the returned value is too long or too deep")
     what = "nan" if detail == "float" else f"a value of type {detail}"
-    message = _cut(f"the program returned {what}, which has no literal")
+    message = message_of(f"the program returned {what}, which has no literal")
     return Outcome(OutcomeKind.EXCEPTION, exception=NOT_A_LITERAL, message=message)
-
-
-def _cut(text: str) -> str:
-    return text[:MESSAGE_CHARS]

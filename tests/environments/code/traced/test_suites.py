@@ -14,6 +14,7 @@ from redqueen.environments.code.traced import BANDS, held_out_pairs
 from redqueen.environments.code.traced.language import traced_functions
 from redqueen.environments.code.traced.stored import Stored, read_suite
 from redqueen.sandbox import Sandbox
+from redqueen.sandbox.differences import difference
 
 
 def no_sandbox() -> Sandbox:
@@ -43,6 +44,11 @@ def test_values_are_those_of_cpython(suite: str) -> None:
         exec(item.program, space)  # text of the repository
         for args, output in item.cases:
             assert repr(space["f"](*ast.literal_eval(f"({args},)"))) == output
+
+
+@pytest.mark.parametrize("suite", CELLS)
+def test_every_sandbox_can_judge_them(suite: str) -> None:
+    assert {difference(item.program, ()) for item in read_suite(suite)} == {None}
 
 
 def test_held_out_is_the_grammar() -> None:
