@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -194,8 +195,11 @@ Train = Callable[..., subprocess.CompletedProcess[str]]
 def train(tiny_values: dict[str, Any], tmp_path: Path) -> Train:
     """Run `redqueen train` by itself, in float32, with fewer adapters in a batch than members."""
 
-    def run(type_: str, **learner: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        type_: str, keys: Mapping[str, Any] = MappingProxyType({}), **learner: object
+    ) -> subprocess.CompletedProcess[str]:
         settings = {
+            **keys,
             "engine": {"type": type_, "rows": 32, "memory": 1.0, "max_loras": 2},
             "learner": {"importance_cap": 2.0, "max_logprob_mismatch": 1e-3, **learner},
             "eval": {"enabled": False},
@@ -218,6 +222,18 @@ def test_two_steps_of_a_run(train: Train, tmp_path: Path) -> None:
         mismatches = dict(store.load_metrics("logprob_mismatch"))
     assert weights == pytest.approx({1: 1.0, 2: 1.0}, abs=1e-4)
     assert all(0.0 < value < 1e-4 for value in mismatches.values())
+
+
+def test_texts_are_written_while_others_learn(train: Train, tmp_path: Path) -> None:
+    keys = {"steps": 3, "checkpoint_every": 3, "rollout": {"overlap": True},
+            "evolution": {"enabled": False}}  # fmt: skip
+    done = train("vllm", keys, max_logprob_mismatch=0.05)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with RunStore.open(tmp_path / "run", read_only=True) as store:
+        rows = store.rows("SELECT DISTINCT step, version FROM proposals ORDER BY 1")
+        beside = {time.phase for time in store.load_phases(2, background=True)}
+    assert [tuple(row) for row in rows] == [(1, 0), (2, 0), (3, 1)]
+    assert beside >= {"propose", "solve"}
 
 
 def test_a_stale_adapter_stops_the_run_within_one_step(train: Train, tmp_path: Path) -> None:
