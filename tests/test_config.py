@@ -115,6 +115,7 @@ BAD = [
     ({"rollout": {"students_per_task": 0}}, "config: rollout.students_per_task = 0: should be a "
      'whole number from 1, or "all"'),
     ({"rollout": {"students_per_task": True}}, "should be a whole number from 1"),
+    ({"steps": True}, "config: steps = True: should be a number, not true"),
     ({"rollout": {"students_per_task": 5}}, "config: rollout.students_per_task = 5, but "
      "population.students = 4; a self-play member attempts its tasks alone"),
     ({"domain": {"kinds": []}}, "since version 0.2 domain.kinds is environments.code.kinds"),

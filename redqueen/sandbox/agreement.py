@@ -16,6 +16,8 @@ Left out with reason, as far as the reasons are known:
 - `re` treats empty matches differently, and other modules are there in part;
 - what changes while it is iterated over: CPython may raise where monty goes on, so a loop over a
   name must not hold a call of a method or an assignment that changes what has this name;
+- what is searched from a place beyond a text's end, where monty finds the empty text;
+- keys: of `d[1]` and `d[True]` monty keeps the last, CPython the first;
 - mutable defaults and names of the module: nothing is known against them, but they are rare.
 """
 
@@ -61,6 +63,8 @@ _METHODS = frozenset({
 _CHANGES = frozenset({
     "append", "extend", "insert", "pop", "remove", "reverse", "setdefault", "update",
 })  # fmt: skip
+SEARCHES = frozenset({"find", "rfind", "index", "rindex", "count", "startswith", "endswith"})
+"""Methods of texts that take the places where to begin and to end."""
 _VIEWS = frozenset({"keys", "values", "items"})
 
 
@@ -106,6 +110,10 @@ def _tree_agrees(tree: ast.Module) -> bool:
             case ast.Call(func=ast.Attribute(attr=name)) if name in _METHODS:
                 if node.keywords or (name in _VIEWS and id(node) not in consumed):
                     return False
+                if name in SEARCHES and len(node.args) > 1:
+                    return False
+            case ast.Dict() | ast.Subscript() if has_odd_key(node):
+                return False
             case ast.Call():
                 return False
             case ast.Constant(value=value) if type(value) not in (int, str, bool, type(None)):
@@ -189,6 +197,20 @@ def _is_fresh(source: ast.expr) -> bool:
         case ast.Call(func=ast.Name(id=name)):
             return name in _BUILTINS
         case ast.Subscript(slice=ast.Slice()) | ast.ListComp() | ast.BinOp():
+            return True
+    return False
+
+
+def has_odd_key(node: ast.Dict | ast.Subscript) -> bool:
+    """Whether a dict may get a key of another type that equals one that it has."""
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.ctx, ast.Store) and _is_odd_key(node.slice)
+    return any(map(_is_odd_key, node.keys))
+
+
+def _is_odd_key(key: ast.expr | None) -> bool:
+    match key:
+        case ast.Constant(value=bool() | float()) | ast.Compare() | ast.UnaryOp(op=ast.Not()):
             return True
     return False
 

@@ -13,7 +13,12 @@ three). The kinds:
 - *letters* beyond ASCII: two versions of Unicode;
 - *modules*: `re` treats empty matches differently, others are there in part;
 - *changes* of what a loop goes through by way of `items()`, `enumerate` and the like: CPython may
-  raise, or see the change, where monty goes on with what was there before.
+  raise, or see the change, where monty goes on with what was there before;
+- *places*: a search from beyond a text's end finds the empty text in monty;
+- *keys*: of keys that are equal and of different types monty keeps the last, CPython the first;
+- *identities*: `is` on anything but names of Python's, and NaN, which equals itself in monty;
+- *classes*: monty calls few of the methods with two underscores;
+- *formats*: monty pads lists and None, which CPython does not format.
 """
 
 import ast
@@ -21,12 +26,19 @@ import builtins
 import functools
 from collections.abc import Iterable, Iterator
 
-from redqueen.sandbox.agreement import changes_what_it_reads, is_ascii, scalars_in
+from redqueen.sandbox.agreement import (
+    SEARCHES,
+    changes_what_it_reads,
+    has_odd_key,
+    is_ascii,
+    scalars_in,
+)
 from redqueen.sandbox.syntax import parse_module
 
 LAZY, SETS, DIGITS, EXCEPTIONS, LETTERS, MODULES, CHANGES = (
     "lazy", "sets", "digits", "exceptions", "letters", "modules", "changes",
 )  # fmt: skip
+PLACES, KEYS, IDENTITIES, CLASSES, FORMATS = "places", "keys", "identities", "classes", "formats"
 _LAZY_MAKERS = frozenset({"map", "filter", "zip", "enumerate", "reversed"})
 _READERS = frozenset({"list", "tuple", "dict", "set", "frozenset", "sum", "sorted", "max", "min"})
 _ORDERLESS = frozenset({"len", "sorted", "max", "min", "bool", "set", "frozenset", "isinstance"})
@@ -35,6 +47,8 @@ _SET_METHODS = frozenset({
     "symmetric_difference", "issubset", "issuperset", "isdisjoint", "copy",
     "intersection_update", "difference_update", "symmetric_difference_update",
 })  # fmt: skip
+_OWN_MATH = frozenset({"gamma", "lgamma", "cbrt", "erf", "erfc"})
+"""Functions that monty does not take from the C library: their last digit differs."""
 _SAFE_MODULES = frozenset({"math", "typing", "__future__"})
 _EXCEPTIONS = frozenset(
     name for name, value in vars(builtins).items()
@@ -102,8 +116,57 @@ def _differences(tree: ast.Module) -> Iterator[str]:
                 yield MODULES
             case ast.ImportFrom(module=module) if module not in _SAFE_MODULES:
                 yield MODULES
+            case ast.ImportFrom(names=names) if any(item.name in _OWN_MATH for item in names):
+                yield DIGITS
+            case ast.Call(func=ast.Attribute(attr=name), args=[_, _, *_]) if name in SEARCHES:
+                yield PLACES
+            case ast.Dict() | ast.Subscript() if has_odd_key(node):
+                yield KEYS
+            case ast.Compare() if _asks_identity(node):
+                yield IDENTITIES
+            case ast.Call(func=ast.Name(id="float"), args=[ast.Constant(value=str(text))]) if (
+                "nan" in text.lower()
+            ):
+                yield IDENTITIES
+            case ast.FunctionDef(name=name) if name[:2] == "__" and name != "__init__":
+                yield CLASSES
+            case ast.FormattedValue(value=value, format_spec=ast.JoinedStr()) if _is_unformatted(
+                value
+            ):
+                yield FORMATS
+            case ast.Attribute(value=ast.Name(id="math"), attr=name) if name in _OWN_MATH:
+                yield DIGITS
             case ast.For(iter=ast.Call()) if changes_what_it_reads(node, aliases):
                 yield CHANGES
+
+
+def _asks_identity(node: ast.Compare) -> bool:
+    """Whether `is` is asked of two things of which none is one of Python's own."""
+    sides = [node.left, *node.comparators]
+    pairs = zip(sides, node.ops, sides[1:], strict=False)
+    return any(
+        isinstance(op, ast.Is | ast.IsNot) and not _is_single(left) and not _is_single(right)
+        for left, op, right in pairs
+    )
+
+
+def _is_single(node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(value=None | bool()) | ast.Call(func=ast.Name(id="type")):
+            return True
+    return False
+
+
+def _is_unformatted(value: ast.expr) -> bool:
+    """Whether a value is, by its form, one that CPython does not pad."""
+    match value:
+        case ast.Constant(value=None) | ast.List() | ast.Tuple() | ast.Dict() | ast.ListComp():
+            return True
+        case ast.Call(func=ast.Name(id="list" | "tuple" | "dict" | "sorted")):
+            return True
+        case ast.Call(func=ast.Attribute(attr="split" | "rsplit" | "splitlines")):
+            return True
+    return False
 
 
 def _is_read(node: ast.expr, parent: ast.AST | None) -> bool:

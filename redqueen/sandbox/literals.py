@@ -214,7 +214,8 @@ def literals_equal(left: object, right: object, tolerance: float = 0.0) -> bool:
     """Python's `==` on literals, except that NaN equals nothing, however deep it sits.
 
     With a `tolerance`, floats are equal too that differ by no more than it, relative to the larger,
-    or near zero by a thousandth of it; not so keys of dicts and items of sets.
+    or near zero by a thousandth of it; a float and an integer, if they differ by no more than it;
+    not so keys of dicts and items of sets.
 
     `1 == 1.0 == True`; a list never equals a tuple. Never raises and never recurses; shared and
     cyclic structures are compared once for each pair of objects, so it cannot hang on them.
@@ -261,6 +262,8 @@ def _pairs(a: object, b: object, tolerance: float) -> list[tuple[object, object]
 def _close(a: complex, b: complex, tolerance: float) -> bool:
     if tolerance == 0 or {type(a), type(b)} <= {int, bool}:
         return False
+    if isinstance(a, int) or isinstance(b, int):
+        return abs(a - b) <= tolerance
     return cmath.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance / 1000)
 
 

@@ -26,6 +26,8 @@ LARGEST = 100.0
 """No trained adapter holds values of this size, and larger ones overflow in the base."""
 SLACK = 4096
 """Bytes by which a message may be longer than this node's own, for the header of another writer."""
+_LARGEST_NUMBER = 2**53
+"""As in `redqueen.swarm.wire`: the database of a run takes no larger ones than 2**63."""
 _KEY = len(MAGIC) + 2
 _SIGNATURE = _KEY + KEY_BYTES
 _HEAD = _SIGNATURE + SIGNATURE_BYTES
@@ -115,7 +117,7 @@ def decode_adapter(data: bytes) -> AdapterMessage:
     """Return a message whose form is right; neither signature nor tensors are looked at.
 
     Raises:
-        RefusedError: it is no such message, or of a newer version.
+        RefusedError: it is no such message, of a newer version, or holds numbers that no run has.
     """
     if len(data) <= _TENSORS or not data.startswith(MAGIC):
         raise RefusedError("not_a_message")
@@ -123,5 +125,7 @@ def decode_adapter(data: bytes) -> AdapterMessage:
     if version != VERSION:
         raise RefusedError("newer_version" if version > VERSION else "malformed")
     base, epoch, number, time, scaling = _FIELDS.unpack(data[_HEAD:_TENSORS])
+    if max(epoch, number, time) > _LARGEST_NUMBER:
+        raise RefusedError("malformed")
     author = data[_KEY:_SIGNATURE].hex()
     return AdapterMessage(author, base, epoch, number, time, scaling, data)

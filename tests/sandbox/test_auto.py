@@ -38,6 +38,14 @@ DIFFERENT = {
     "round": "def f(): return round(2.675, 2)",
     "text of an exception": "def f():\n    try: 1 // 0\n    except Exception as e: return str(e)",
     "text of a class": "def f(): return str(ValueError)",
+    "search beyond the end": "def f(): return 'abc'.find('', 10), 'abc'.count('', 5)",
+    "equal keys": "def f(): return {1: 'a', True: 'b'}",
+    "equal keys, stored": "def f():\n    d = {1: 2}\n    d[3 > 2] = 4\n    return list(d)",
+    "identity of numbers": "def f():\n    a = [500]\n    return a[0] * 2 is a[0] * 2",
+    "nan in a list": "def f(): return float('nan') in [float('nan')]",
+    "method of a class": "class A:\n    def __len__(self): return 3\ndef f(): return len(A())",
+    "padded list": "def f(): return f'{[1]:>5}'",
+    "last digit": "import math\ndef f(): return math.gamma(5.5), math.cbrt(27)",
     "empty matches": "import re\ndef f(): return re.sub('x*', '-', 'abxd')",
 }  # fmt: skip
 LACKING = {

@@ -25,6 +25,10 @@ from redqueen.sandbox import (
     render_literal,
 )
 from redqueen.sandbox.cpython import CPythonSandbox
+from redqueen.sandbox.cpython.inside.runner import pack
+from redqueen.sandbox.cpython.inside.server import ENDED
+from redqueen.sandbox.cpython.jail import Answer
+from redqueen.sandbox.cpython.outcomes import call_outcomes
 
 from .test_literals import PLAIN, nest
 from .test_monty import PROGRAMS, UNSUPPORTED, cpython
@@ -410,3 +414,9 @@ def test_values_that_are_no_literals(jail: CPythonSandbox) -> None:
     ]
     outcomes = jail.run([Call(code, "f") for code in codes])
     assert {outcome.exception for outcome in outcomes} == {NOT_A_LITERAL}
+
+
+def test_what_a_program_says_of_itself_is_cut() -> None:
+    report = pack([("raised", "X" * 5000, "y" * 5000)])
+    [outcome] = call_outcomes(Answer(ENDED, 0, 0.0, report, b"", b""), 1, 100)
+    assert max(len(outcome.exception), len(outcome.message)) <= 300

@@ -169,6 +169,10 @@ def test_every_refusal_has_its_name_and_nothing_raises() -> None:
                 assert {*refusals(node)[author]} <= {"malformed", "repeated"}
             else:
                 assert refusals(node) == {author: {reason: 1}}
+    for data in (message(epoch=2**63), message(number=2**64 - 1)):
+        node = islands(Mailbox(data))
+        assert node.arrivals(2) == []
+        assert refusals(node) == {UNPROVEN: {"malformed": 1}}
     assert len(islands(Mailbox(good)).arrivals(2)) == 1
     assert islands(Mailbox(good), peers=[OTHER.name]).arrivals(2) == []
 

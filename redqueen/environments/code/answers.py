@@ -1,13 +1,18 @@
 """Verdicts on answers: what must run for one, and what its outcomes mean."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redqueen.environments.base import Verification
 from redqueen.environments.code.analysis import runnable, state_of
-from redqueen.environments.code.reading import parameters_of, read_arguments, read_value
+from redqueen.environments.code.reading import (
+    asserted_call,
+    parameters_of,
+    read_arguments,
+    read_value,
+)
 from redqueen.environments.code.reasons import MALFORMED_REASONS
 from redqueen.environments.code.texts import TOLERANCE, expected_output, is_output
 from redqueen.sandbox import (
@@ -61,6 +66,7 @@ def check_answer(task: Task, answer: str | None, max_chars: int) -> Check | Veri
         if not readable:
             return MALFORMED
         right = literals_equal(value, expected_output(payload["output"])[0], TOLERANCE)
+        right = right and _is_of_input(answer, payload)
         return Verification(Verdict.CORRECT if right else Verdict.WRONG, answer, float(right))
     if task.kind == "code_i":
         given = read_arguments(answer)
@@ -83,3 +89,13 @@ def check_answer(task: Task, answer: str | None, max_chars: int) -> Check | Veri
     expected = [output for _, output in payload["hidden"]]
     calls = [Call(program.source, "f", args, program.state) for args in inputs]
     return Check(answer, calls, expected)
+
+
+def _is_of_input(answer: str, payload: Mapping[str, Any]) -> bool:
+    """Whether an answer is about the task's call: `f(3) == 4` says nothing of `f(2)`."""
+    given = asserted_call(answer) if "(" in answer else None
+    if given is None:
+        return True
+    args = given.bind(parameters_of(payload["program"]))
+    posed = _task_arguments(payload["input"], payload["arity"])
+    return args is not None and posed is not None and literals_equal(list(args), list(posed))

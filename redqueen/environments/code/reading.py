@@ -6,6 +6,7 @@ Nothing is executed and nothing here raises.
 
 import ast
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +34,8 @@ class Arguments:
 
 def read_value(text: str) -> tuple[bool, Any]:
     """Return `(True, value)` for a literal, or for an assertion that a call of `f` has this value;
-    else `(False, None)`. A quotient of two numbers is a literal here."""
+    else `(False, None)`. A quotient of two numbers is a literal here, as are `inf` and `set([1])`.
+    """
     readable, value = parse_literal(text)
     if readable:
         return True, value
@@ -42,6 +44,11 @@ def read_value(text: str) -> tuple[bool, Any]:
         case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]):
             node = right if _is_call(left) else left if _is_call(right) else None
     return (False, None) if node is None else _literal(node)
+
+
+def asserted_call(text: str) -> Arguments | None:
+    """Return the arguments of the call of `f` whose value a text asserts; None if there is none."""
+    return read_arguments(text) if isinstance(_expression(text), ast.Compare) else None
 
 
 def read_arguments(text: str) -> Arguments | None:
@@ -70,10 +77,14 @@ def parameters_of(program: str) -> tuple[str, ...]:
 
 
 def _expression(text: str) -> ast.expr | None:
-    text = text.strip().removeprefix("assert ").strip()
+    """Return a text's expression, or what it asserts."""
+    text = text.strip()
     if len(text) > MAX_CHARS:
         return None
     try:
+        if text.startswith("assert "):
+            [statement] = parse_module(text).body
+            return statement.test if isinstance(statement, ast.Assert) else None
         return parse_expression(text).body
     except _FAILURES:
         return None
@@ -114,13 +125,13 @@ def _assignments(text: str) -> Arguments | None:
 
 def _literal(node: ast.expr) -> tuple[bool, Any]:
     try:
-        return evaluate_literal(_Quotients().visit(node))
-    except (ValueError, ArithmeticError, RecursionError):
+        return evaluate_literal(_Written().visit(node))
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
         return False, None
 
 
-class _Quotients(ast.NodeTransformer):
-    """Puts its value in the place of a quotient of two numbers."""
+class _Written(ast.NodeTransformer):
+    """Puts its value in the place of a quotient of two numbers, an infinity, and `set([1])`."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         if not isinstance(node.op, ast.Div):
@@ -128,3 +139,14 @@ class _Quotients(ast.NodeTransformer):
         (left_reads, left), (right_reads, right) = map(evaluate_literal, (node.left, node.right))
         numbers = all(type(value) in (int, float) for value in (left, right))
         return ast.Constant(left / right) if left_reads and right_reads and numbers else node
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(math.inf) if node.id == "inf" else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        match node:
+            case ast.Call(func=ast.Name("float"), args=[ast.Constant("inf" | "-inf" as sign)]):
+                return ast.parse(sign.replace("inf", "1e309"), mode="eval").body
+            case ast.Call(func=ast.Name("set"), args=[ast.List() | ast.Set() as items]):
+                return ast.Set(items.elts) if items.elts else node
+        return node

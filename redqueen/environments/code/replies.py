@@ -6,25 +6,33 @@ Cutting never raises; it returns None if a part is missing.
 """
 
 import ast
+import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from redqueen.environments.code.reading import read_arguments, read_value
+from redqueen.environments.code.reading import read_arguments
+from redqueen.environments.code.stated import calls_in_prose, stated, unwrapped
 from redqueen.sandbox import parse_module
 
-OPEN, CLOSE = "<answer>", "</answer>"
-_FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*([\w+-]*)[ \t]*")
-_SPAN = re.compile(r"`+([^`\n]+)`+|(?<![\w*])\*\*([^*\n]+)\*\*(?![\w*])")
-_STATED = re.compile(
-    r"(?:\b(?:is|are|be|returns?|returned|outputs?|input|answer|result|value|equals?|get)\b|[:=→]|->|=>)"
-    r"(?![=>])[ \t:]*"
+_OPEN = re.compile(r"<answer>", re.IGNORECASE)
+_CLOSE = re.compile(r"<\s*[/\\]\s*answer\s*(?:>|$)", re.IGNORECASE)
+_THINKS = re.compile(r"<think(?:ing)?>")
+_THOUGHT = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL)
+_CODE = re.compile(r"(?:from|import|def|class) |f *=|@")
+_FENCE = re.compile(r"([ \t]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([\w+-]*)[ \t]*")
+_PROMPT = re.compile(r"(?:>>>|\.\.\.) ?")
+_LABEL = re.compile(
+    r"^[#*> \t]*+(?:the )?message[*\s]*+:[*\s]*+(.+)$", re.IGNORECASE | re.MULTILINE
 )
-_LABEL = re.compile(r"^[#*\s]*message[*\s]*:[*\s]*(.+)$", re.IGNORECASE | re.MULTILINE)
+_INPUT = re.compile(r"[#*\s]*inputs?[*\s]*:(.*)", re.IGNORECASE)
 _LINES = 3
 """Lines at the end of a reply in which an answer without tags is looked for."""
+_TAGS = _LABELS = 16
+"""Tags and labels at the end of a reply that are looked at."""
 _ENDS = 8
-"""Places that are tried as the end of a block or a call."""
+"""Places that are tried as the end of a block."""
 _FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)
 
 
@@ -37,9 +45,9 @@ class Block:
     end: int
 
 
-def plain_lines(text: str) -> str:
-    """Return a text with `\\n` for the line ends of other systems."""
-    return text.replace("\r\n", "\n")
+def _spoken(text: str) -> str:
+    """Return a reply without what was thought before, with `\\n` for other systems' line ends."""
+    return _THOUGHT.sub("", text.replace("\r\n", "\n"))
 
 
 def blocks_of(text: str) -> list[Block]:
@@ -52,16 +60,26 @@ def blocks_of(text: str) -> list[Block]:
         if opened is None:
             continue
         indent, fence, language = opened.groups()
-        ends = [n for n in range(line, len(lines)) if lines[n].rstrip() == indent + fence][:_ENDS]
-        bodies = [_body(lines[line:end], indent) for end in [*ends, len(lines)]]
-        whole = next((n for n, body in enumerate(bodies) if "def " in body and _parses(body)), 0)
-        line = [*ends, len(lines)][whole] + 1
-        blocks.append(Block(language.lower(), bodies[whole], line))
+        closing = (n for n in range(line, len(lines)) if lines[n].strip() == fence)
+        ends = [*islice(closing, _ENDS), len(lines)]
+        body = _body(lines[line : ends[0]], indent)
+        if "def " in body:
+            bodies = ((end, _body(lines[line:end], indent)) for end in ends)
+            ends[0], body = next((item for item in bodies if _parses(item[1])), (ends[0], body))
+        if ends[0] == len(lines) and not _parses(body):
+            body = body.partition(fence)[0]
+        line = ends[0] + 1
+        blocks.append(Block(language.lower(), body, line))
     return blocks
 
 
 def _body(lines: list[str], indent: str) -> str:
-    return "\n".join(line.removeprefix(indent) for line in lines)
+    """Return the lines of a block as text, without indentation; of a session, what was typed."""
+    lines = [line.removeprefix(" " * len(indent)) for line in lines]
+    if lines and lines[0].startswith(">>> def "):
+        typed = [(_PROMPT.match(line), line) for line in lines]
+        lines = [line[prompt.end() :] for prompt, line in typed if prompt]
+    return "\n".join(lines)
 
 
 def _parses(text: str) -> bool:
@@ -77,61 +95,93 @@ def _parses(text: str) -> bool:
 
 def read_program_and_input(text: str) -> tuple[str, str] | None:
     """Return the program and the input of a proposal: the last program, and the last ```input block
-    or call of `f`, in its block or after it."""
-    text = plain_lines(text)
+    or call of `f`, in its block or after it; else one that is mentioned or labelled elsewhere."""
+    text = _spoken(text)
     blocks = blocks_of(text)
     programs = [block for block in blocks if re.search(r"^def ", block.text, re.MULTILINE)]
+    if not programs and not blocks and (bare := _bare_program(text)):
+        programs = [Block("", bare, len(text.split("\n")))]
     if not programs:
         return None
     program = next((block for block in reversed(programs) if _defines(block.text)), programs[-1])
     inputs = [block.text.strip() for block in blocks if block.language == "input"]
-    if not inputs:
-        after = "\n".join(text.split("\n")[program.end :])
-        inputs = [*calls_in(program.text), *calls_in_prose(after)]
+    inputs = inputs or calls_in(program.text)
+    for part in ("\n".join(text.split("\n")[program.end :]), text):
+        inputs = inputs or list(calls_in_prose(part)) or _labelled_inputs(part)
     return (program.text, inputs[-1]) if inputs else None
+
+
+def _labelled_inputs(text: str) -> list[str]:
+    """Return what lines that begin with `Input:` give, or the block after such a line."""
+    lines, inputs = text.split("\n"), []
+    labels = [(n, m[1].strip(" `*")) for n, line in enumerate(lines) if (m := _INPUT.match(line))]
+    for number, value in labels[-_LABELS:]:
+        after = [] if value else blocks_of("\n".join(lines[number + 1 :]))
+        inputs.append(after[0].text.strip() if after else value)
+    return [item for item in inputs if read_arguments(item) is not None]
 
 
 def read_inputs_and_message(text: str) -> tuple[list[str], str] | None:
     """Return the inputs and the message of a code_f proposal: ```input blocks or calls of `f`, and
     a ```message block or a line that begins with `Message:`."""
-    text = plain_lines(text)
+    text = _spoken(text)
     blocks = blocks_of(text)
     messages = [block.text for block in blocks if block.language == "message"]
     messages = messages or _LABEL.findall(text)
-    inputs = [block.text.strip() for block in blocks if block.language == "input"]
+    given = [block.text.strip() for block in blocks if block.language == "input"]
+    inputs = [item for block in given for item in _inputs_in(block)]
     inputs = inputs or [call for block in blocks for call in calls_in(block.text)]
     inputs = inputs or list(calls_in_prose(text))
     return (inputs, messages[-1].strip()) if inputs and messages else None
 
 
+def _inputs_in(block: str) -> list[str]:
+    """Return the input in a block; those in its lines, if they are inputs and the block is none."""
+    lines = [line for line in block.split("\n") if line.strip()]
+    apart = read_arguments(block) is None and all(map(read_arguments, lines))
+    return lines if apart else [block]
+
+
 def calls_in(program: str) -> list[str]:
-    """Return the calls of `f` with readable arguments in a module, outside of its functions."""
+    """Return the calls of `f` with readable arguments in a module, outside of its functions. Names
+    that the module gives to literals, once, are replaced by them."""
     try:
         body = parse_module(program).body
     except _FAILURES:
         return []
+    outside = [node for node in body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    values = _Constants(outside)
     calls = []
-    for statement in body:
-        if not isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Call):
-                    call = ast.unparse(node)
-                    if call.startswith("f(") and read_arguments(call) is not None:
-                        calls.append(call)
+    for statement in outside:
+        for node in ast.walk(statement):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "f"
+            ):
+                call = ast.unparse(values.visit(copy.deepcopy(node)))
+                if read_arguments(call) is not None:
+                    calls.append(call)
     return calls
 
 
-def calls_in_prose(text: str) -> Iterator[str]:
-    """Yield the calls of `f` with readable arguments that a text mentions, each on one line."""
-    for line in text.split("\n"):
-        place = 0
-        while match := re.compile(r"\bf\(").search(line, place):
-            place = match.end()
-            for end in [m.end() for m in re.finditer(r"\)", line) if m.start() >= place][:_ENDS]:
-                if read_arguments(line[match.start() : end]) is not None:
-                    yield line[match.start() : end]
-                    place = end
-                    break
+class _Constants(ast.NodeTransformer):
+    """Puts its value in the place of a name that statements bind once, and change nowhere."""
+
+    def __init__(self, statements: Sequence[ast.stmt]) -> None:
+        nodes = [node for statement in statements for node in ast.walk(statement)]
+        bound = [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        owners = [n.value for n in nodes if isinstance(n, ast.Attribute | ast.Subscript)]
+        changed = {owner.id for owner in owners if isinstance(owner, ast.Name)}
+        self._values: dict[str, ast.expr] = {}
+        for statement in statements:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    if bound.count(name) == 1 and name not in changed:
+                        self._values[name] = value
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._values.get(node.id, node)
 
 
 # ── answers ─────────────────────────────────────────────────────────────────────────────────────
@@ -139,46 +189,74 @@ def calls_in_prose(text: str) -> Iterator[str]:
 
 def read_answer(kind: str, text: str) -> str | None:
     """Return the answer of a reply: what the last readable pair of tags holds; without tags, what
-    the reply ends with."""
-    text = plain_lines(text)
-    parts = [part.partition(CLOSE) for part in text.split(OPEN)[1:]]
-    # Pairs before a tag that was left open, and in each of the two the last word first.
-    tagged = [inside for inside, close, _ in reversed(parts) if close]
-    tagged += [inside for inside, close, _ in parts[-1:] if not close]
+    the reply ends with. What was thought before is none."""
+    text = _spoken(text)
+    parts = [_CLOSE.split(part, maxsplit=1) for part in _OPEN.split(text)[1:][-_TAGS:]]
+    # Pairs, then tags that were left open, and in each of the two the last word first.
+    tagged = [part[0] for part in reversed(parts) if len(part) == 2]
+    tagged += [part[0] for part in reversed(parts) if len(part) == 1]
     if kind == "code_f":
         return next(filter(None, map(_program, [*tagged, text])), None)
     readable = (_readable(kind, part) for part in tagged)
     answer = next((item for item in readable if item is not None), None)
+    if answer is not None:
+        return answer
     filled = [part.strip() for part in tagged if part.strip()]
-    if answer is None:
-        return filled[0] if filled else _ending(kind, text)
-    return answer
+    if filled:
+        return filled[0]
+    return None if _THINKS.search(text) else _ending(kind, text)
 
 
 def _program(text: str) -> str | None:
     programs = [block.text for block in blocks_of(text) if _defines(block.text)]
     if programs:
         return programs[-1].strip("\n")
-    return text.strip("\n") if _defines(text) and "```" not in text else None
+    return None if "```" in text else _bare_program(text)
+
+
+def _bare_program(text: str) -> str | None:
+    """Return the program in a text without fences: from its first import or definition to its last
+    indented line, or to its end if nothing else stands there."""
+    if not _defines(text):
+        return None
+    lines = text.strip("\n").split("\n")
+    starts = [n for n, line in enumerate(lines) if _CODE.match(line)]
+    ends = [n for n, line in enumerate(lines) if line[:1].isspace() and line.strip()]
+    if not starts:
+        return None
+    program = "\n".join(lines[starts[0] :]).rstrip("\n")
+    return program if _parses(program) else "\n".join(lines[starts[0] : max(starts + ends) + 1])
 
 
 def _defines(text: str) -> bool:
     return re.search(r"^(?:def f\(|f *=|class f\b|async def f\()", text, re.MULTILINE) is not None
 
 
-def _reads(kind: str, text: str) -> bool:
-    return read_value(text)[0] if kind == "code_o" else read_arguments(text) is not None
-
-
 def _readable(kind: str, text: str) -> str | None:
     """Return what is read of a text between tags: itself, without a fence, or what it states."""
     text = text.strip()
-    if _reads(kind, text):
-        return text
     blocks = blocks_of(text)
-    if blocks and _reads(kind, blocks[-1].text):
-        return blocks[-1].text.strip()
-    return _stated(kind, text) if "\n" not in text else None
+    if blocks:
+        after = "\n".join(text.split("\n")[blocks[-1].end :])
+        answer = _readable(kind, after) if after.strip() else None
+        return _in_block(kind, blocks[-1].text) if answer is None else answer
+    return _in_block(kind, text) if "\n" in text else stated(kind, text)
+
+
+def _in_block(kind: str, text: str) -> str | None:
+    """Return the answer in a block: all of it, the value that it states, its only call."""
+    if kind == "code_o" and "\n" not in text.strip():
+        return stated(kind, text)
+    calls = set(calls_in(text)) if kind == "code_i" and _only_calls(text) else set()
+    return unwrapped(kind, text) or (calls.pop() if len(calls) == 1 else None)
+
+
+def _only_calls(program: str) -> bool:
+    try:
+        body = parse_module(program).body
+    except _FAILURES:
+        return False
+    return all(isinstance(node, ast.Expr | ast.Assign | ast.Assert) for node in body)
 
 
 def _ending(kind: str, text: str) -> str | None:
@@ -187,23 +265,6 @@ def _ending(kind: str, text: str) -> str | None:
     blocks = blocks_of(text)
     lines = [line for line in text.split("\n") if line.strip()]
     if blocks and not "".join(text.split("\n")[blocks[-1].end :]).strip():
-        return blocks[-1].text.strip() if _reads(kind, blocks[-1].text) else None
-    stated = (_stated(kind, line) for line in reversed(lines[-_LINES:]))
-    return next((item for item in stated if item is not None), None)
-
-
-def _stated(kind: str, line: str) -> str | None:
-    """Return the answer that a line states: the call or code span in it, or what follows `is`, `:`
-    and the like up to its end."""
-    if kind == "code_i" and (calls := list(calls_in_prose(line))):
-        return calls[-1]
-    spans: list[str] = [one or two for one, two in _SPAN.findall(line)]
-    if readable := [span.strip() for span in spans if _reads(kind, span)]:
-        return readable[-1]
-    if line.strip()[:1] in "[({'\"-0123456789TFN" and _reads(kind, line):
-        return line.strip()
-    for match in _STATED.finditer(line):
-        rest = line[match.end() :].strip().strip("*`").strip().rstrip(".").strip("*` ")
-        if rest and _reads(kind, rest):
-            return rest
-    return None
+        return _in_block(kind, blocks[-1].text)
+    answers = (stated(kind, line) for line in reversed(lines[-_LINES:]))
+    return next((item for item in answers if item is not None), None)

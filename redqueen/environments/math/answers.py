@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|-?\.\d+")
 _GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.IGNORECASE)
 _POWER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:\\times|\\cdot|\*)10\^\{?([+-]?\d{1,3})\}?")
-_LOOK = re.compile(r"\\(?:left|right|displaystyle|limits|!|,|;|:| |quad|mathrm\{~\})|[~\s]")
+_LOOK = re.compile(r"(?<!\\)\\(?:left|right|displaystyle|limits|!|,|;|:| |quad|mathrm\{~\})|[~\s]")
 _FONT = re.compile(r"\\(?:text|mathrm|mathbf|mbox|textbf|mathit|operatorname)\s*\{([^{}]*)\}")
 _LABEL = re.compile(r"\\text\s*\{[^{}\d]*[:=]\s*\}\s*")
 _PLAIN_UNIT = re.compile(
@@ -23,7 +23,9 @@ _PLAIN_UNIT = re.compile(
 _UNIT = re.compile(
     r"(?<=[\d)}])\s*(?:\\[,;:!~]\s*)?\\(?:text|mbox|mathrm)\s*\{[^{}]*\}(?:\^\{?\d\}?)?$"
 )
-_SMALL_FRACTION = re.compile(r"\\frac(\d)(\d)")
+_SMALL_FRACTION = re.compile(r"\\frac\s*(\d)\s*(\d)")
+_MIXED = re.compile(r"(?<!\d)(\d+)\s+(\d+)\s*/\s*(\d+)$")
+_BASE = re.compile(r"_\{(\d+)\}")
 _TAIL = 20_000
 """Characters at the end of a completion that are looked at."""
 
@@ -49,13 +51,15 @@ def read_answer(text: str, *, several: bool = False) -> str | None:
     `several`: the task has more than one answer, and boxes in the last paragraph that has any
     count together.
     """
-    text = text[-_TAIL:]
+    text = text.rpartition("</think>")[2][-_TAIL:]
     boxed = boxes(text)
     if boxed:
         if several:
             start = text.rfind("\n\n", 0, boxed[-1][0])
             return ", ".join(content for place, content in boxed if place > start)
         return boxed[-1][1]
+    if _BOX.search(text):
+        return None  # cut off inside: `\boxed{12` may have been about to say 120
     said = _SAID.findall(text)
     if said and (answer := _without_markup(said[-1])):
         return answer
@@ -74,8 +78,11 @@ def tidy(text: str) -> str:
     text = text.replace("\\$", "").replace("$", "")
     text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("−", "-")
     text = text.replace("\\geqslant", "\\geq").replace("\\leqslant", "\\leq").replace("\\%", "%")
-    text = _LOOK.sub("", _FONT.sub(r"\1", _UNIT.sub("", text)))
-    text = _SMALL_FRACTION.sub(r"\\frac{\1}{\2}", text)
+    text = re.sub(r"^–(?=[\d.\\])", "-", _BASE.sub(r"_\1", text))
+    text = _SMALL_FRACTION.sub(r"\\frac{\1}{\2}", _FONT.sub(r"\1", _UNIT.sub("", text)))
+    # Two numbers side by side are two, or a mixed one; without the space they would be another.
+    text = re.sub(r"(?<=\d)\s+(?=\d)", ",", _MIXED.sub(r"\1\\frac{\2}{\3}", text.strip()))
+    text = _LOOK.sub("", text)
     return text.replace(",", "") if _GROUPED.fullmatch(text) else text
 
 

@@ -15,6 +15,8 @@ from redqueen.environments.workers import serve
 
 MEMORY_BYTES = 4 << 30
 _ASSIGNED = re.compile(r"[a-zA-Z\\_{}]{1,12}(?:\([a-zA-Z,]*\))?=(?!=)(.+)")
+_SET = re.compile(r"\\\{(.+)\\\}")
+_IN_BASE = re.compile(r"\w+_(\d+)")
 _SCIENTIFIC = re.compile(r"(?<![\w.])([+-]?(?:\d+\.?\d*|\.\d+))e([+-]?\d{1,3})(?![\w.])")
 
 
@@ -34,7 +36,7 @@ def agree(reference: str, answer: str, tolerance: float, absolute: float) -> boo
 def _variants(text: str) -> Iterator[str]:
     plain = tidy(text)
     yield plain
-    if match := _ASSIGNED.fullmatch(plain):
+    if match := _ASSIGNED.fullmatch(plain) or _SET.fullmatch(plain):
         yield match[1]
 
 
@@ -46,6 +48,9 @@ def _same(reference: str, answer: str, tolerance: float, absolute: float) -> boo
     left, right = number(reference), number(answer)
     if left is not None and right is not None:
         return near(left, right, tolerance, absolute)
+    bases = [_IN_BASE.fullmatch(text) for text in (reference, answer)]
+    if bases[0] and bases[1] and bases[0][1] != bases[1][1]:
+        return False  # math-verify leaves bases out
     expected_parts, parts = split_list(reference), split_list(answer)
     if max(len(expected_parts), len(parts)) > 1 and "\\pm" not in reference + answer:
         same_length = len(parts) == len(expected_parts)

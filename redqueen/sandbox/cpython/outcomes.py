@@ -91,7 +91,8 @@ def _outcome(status: str, exception: str, detail: str) -> Outcome:
             return Outcome(OutcomeKind.VALUE, text)
         detail = "a value"
     if status == "raised":
-        return Outcome(OutcomeKind.EXCEPTION, exception=exception, message=message_of(detail))
+        name, message = message_of(exception), message_of(detail)
+        return Outcome(OutcomeKind.EXCEPTION, exception=name, message=message)
     if status == "memory":
         return Outcome(OutcomeKind.MEMORY, message="out of memory")
     if status == "missing":

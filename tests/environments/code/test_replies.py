@@ -1,5 +1,7 @@
 """Replies of chat models: every form that stands for one thing is read, and no other."""
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,16 @@ PROPOSALS = {
     "call in the text": f"```python\n{F}\n```\nCall it as `f(2, 3)`, which gives 6.",
     "other line ends": f"```python\n{F}\n\nf(2, 3)\n```".replace("\n", "\r\n"),
     "open fence": f"```python\n{F}\n\nf(2, 3)",
+    "names for its arguments": f"```python\n{F}\n\nx = 2\ny = 3\nprint(f(x, y))\n```",
+    "labelled": f"```python\n{F}\n```\n**Input:** `2, 3`\n**Output:** `6`",
+    "labelled block": f"```python\n{F}\n```\n### Input:\n```\n2, 3\n```\n### Output:\n```\n6\n```",
+    "session": "```\n>>> def f(a, b):\n...     return a * b\n>>> f(2, 3)\n6\n```",
+    "no fence": f"A puzzle:\n\n{F}\n\nf(2, 3)",
+    "after thoughts":
+        f"<think>\n```python\n{F}\nf(0, 0)\n```\n</think>\n```python\n{F}\nf(2, 3)\n```",
+    "mentioned later": f"```python\n{F}\n\nf(2, 3)\n```\nIt is not like f(9, 9).",
+    "fence at the end of a line": f"```python\n{F}\n\nf(2, 3)```",
+    "fence in a list": "- ```python\n  def f(a, b):\n      return a * b\n  f(2, 3)\n  ```",
     "indented fence":
         "1. So:\n   ```python\n   def f(a, b):\n       return a * b\n   f(2, 3)\n   ```",
 }  # fmt: skip
@@ -53,6 +65,8 @@ def test_inputs_and_message() -> None:
     )  # fmt: skip
     assert read_inputs_and_message(f"**Message:** multiplies\n{calls}") is not None
     assert read_inputs_and_message(blocks) == (["1, 2", "3, 4"], "multiplies")
+    lines = "```input\n1, 2\n3, 4\n```\nThe message: multiplies"
+    assert read_inputs_and_message(lines) == (["1, 2", "3, 4"], "multiplies")
     assert read_inputs_and_message(calls) is None
     assert read_inputs_and_message("Message: none") is None
 
@@ -67,6 +81,15 @@ INPUTS = {
     "Put it between <answer> and </answer>: <answer>f(2, 3)</answer>": (2, 3),
     "So one call is `f(2, 3)`.": (2, 3),
     "Therefore, f([1], ')') returns it.": ([1], ")"),
+    "<answer>x = 2\ny = 3\nf(x, y)</answer>": (2, 3),
+    "<answer>f(2, 3) = 6</answer>": (2, 3),
+    "<answer>>>> f(2, 3)\n6</answer>": (2, 3),
+    "<answer>```python\nprint(f(2, 3))  # Output: 6\n```</answer>": (2, 3),
+    "<answer>f(a=“x”, b=3)</answer>": ("x", 3),
+    "<answer>f(2, −3)</answer>": (2, -3),
+    "\\boxed{f(2, 3)}": (2, 3),
+    "The call f(9, 9) does not work, but f(2, 3) does.": (2, 3),
+    "So the input is `2, 3`.": (2, 3),
     "<answer>(2, 3)</answer>": None,
     "<answer>2, c=3</answer>": None,
     "<answer>2, 3, 4</answer>": None,
@@ -80,6 +103,32 @@ def test_answers_that_are_arguments(text: str) -> None:
     arguments = read_arguments(answer)
     assert arguments is not None
     assert arguments.bind(("a", "b")) == INPUTS[text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Find a call of `f` whose value is `1`. Any call with this value will do.",
+        "We need f(a) to return 1.",
+        "For this input, the output is 1.",
+        "f(a) = a * a = 1",
+        "<answer>The output is 1</answer>",
+        "`f(1)` or `f(2)`",
+    ],
+)
+def test_an_output_is_no_input(text: str) -> None:
+    answer = read_answer("code_i", text)
+    assert answer is None or read_arguments(answer) is None
+
+
+@pytest.mark.parametrize("text", ["\n", "`1` ", "is ", "f(", "<answer>", "```\n", "f(1)\n", "- "])
+def test_long_replies_take_little_time(text: str) -> None:
+    start = process_time()
+    for kind in ("code_o", "code_i", "code_f"):
+        read_answer(kind, text * 2000)
+    read_program_and_input(f"```python\n{F}\n```\n{text * 2000}")
+    read_inputs_and_message(text * 2000)
+    assert process_time() - start < 3
 
 
 @pytest.mark.parametrize(
@@ -97,7 +146,7 @@ def test_values(text: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "text", ["9**9", "9**9**9", "1 + 2", "1/0", "'a'/2", "g(1) == 2", "f(1) == f(2)", "true", "nan",
-             "f(1) != 2", "\x00", "("],
+             "set(1)", "float(1)", "set([1, [2]])", "f(1) != 2", "\x00", "("],
 )  # fmt: skip
 def test_no_values(text: str) -> None:
     assert read_value(text) == (False, None)
@@ -110,6 +159,9 @@ def test_a_program_is_the_last_one_that_defines_f() -> None:
     )
     assert read_answer("code_f", "def f(a):\n    return 3\n") == "def f(a):\n    return 3"
     assert read_answer("code_f", "<answer>\nf = lambda a: a\n</answer>") == "f = lambda a: a"
+    prose = "So:\n\ndef f(a):\n    return 4\n\nThis works."
+    assert read_answer("code_f", prose) == "def f(a):\n    return 4"
+    assert read_answer("code_f", f"<think>\n{text}\n</think>\nNo.") is None
     assert read_answer("code_f", "It adds up.") is None
 
 

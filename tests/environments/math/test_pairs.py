@@ -1,4 +1,4 @@
-"""Answers as students write them: 300 pairs of a key and a text, written by hand."""
+"""Answers as students write them: over 300 pairs of a key and a text, written by hand."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def math() -> Iterator[MathEnvironment]:
 
 
 def test_every_pair_is_graded_as_a_person_would(math: MathEnvironment) -> None:
-    assert len({tuple(pair) for pair in PAIRS}) == 300
+    assert len({tuple(pair) for pair in PAIRS}) == len(PAIRS) >= 300
     attempts = [
         Attempt(Task("", "math", "math", {"answer": key}), text.replace("\\n\\n", "\n\n"))
         for key, text, _ in PAIRS
