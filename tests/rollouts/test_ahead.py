@@ -130,6 +130,7 @@ def test_what_the_writing_raises_ends_the_run() -> None:
         trainer.run()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(tiny: Make, tmp_path: Path) -> None:
     config = tiny(
         steps=4,
