@@ -66,20 +66,20 @@ def watched(repeats: int, folder: Path, keys: dict[str, str]) -> tuple[list[Rati
         server, url = serve(folder / "watched")
         client = subprocess.Popen([sys.executable, "-c", ASK, url])
         watchers = (server, client)
-        timed = [psutil.Process(process.pid) for process in watchers]
+        handles = [psutil.Process(process.pid) for process in watchers]
         for process in watchers:
             process.send_signal(signal.SIGSTOP)
 
-        spent: list[float] = []
+        costs: list[float] = []
 
         def beside() -> None:
-            before = _processor_seconds(timed)
+            before = _processor_seconds(handles)
             for process in watchers:
                 process.send_signal(signal.SIGCONT)
             _step(runs["watched"])
             for process in watchers:
                 process.send_signal(signal.SIGSTOP)
-            spent.append(_processor_seconds(timed) - before)
+            costs.append(_processor_seconds(handles) - before)
 
         works: dict[str, Callable[[], object]] = {
             "watched": beside,
@@ -97,7 +97,7 @@ def watched(repeats: int, folder: Path, keys: dict[str, str]) -> tuple[list[Rati
         equal = torch.equal(one, other)
     line = ratio("a watched step over one without", seconds["watched"], seconds["without"],
                  "lower", BAR)  # fmt: skip
-    share = ratio("processor time of the watchers", spent[1:],
+    share = ratio("processor time of the watchers", costs[1:],
                   [psutil.cpu_count() * each for each in seconds["watched"]], "lower", BAR - 1,
                   "over that of all cores in the same steps: the most it can take")  # fmt: skip
     return [line, share], equal, same_rows(folder / "watched", folder / "without", repeats + 1)

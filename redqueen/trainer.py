@@ -77,7 +77,9 @@ class Trainer(Closing):
         self.pager = parts.pager
         self.swarm = parts.swarm
         self.rounds = Rounds(parts.config, parts.engine, parts.worlds, parts.leaves_room)
-        self._ahead = Ahead(concurrent=not parts.config.engine.in_place)
+        # An engine that reads the adapters in place, or also learns, does one thing at a time.
+        alone = parts.config.engine.in_place or hasattr(parts.engine, "scorer")
+        self._ahead = Ahead(concurrent=not alone)
         self._writes = Background("store")
         self._store_seconds = 0.0
         self._version = self.step

@@ -1,6 +1,6 @@
 """Trainers and callbacks that several test modules use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -55,6 +55,7 @@ def toy_trainer(
     steps: int = 2,
     engine: Callable[[ToyModel], ToyEngine] = ToyEngine,
     over: Mapping[str, Any] = MappingProxyType({}),
+    callbacks: Sequence[Callback] = (),
     **rollout: int,
 ) -> Trainer:
     """A trainer of two students on ten tasks of a toy environment; no sandbox, no database.
@@ -86,7 +87,8 @@ def toy_trainer(
         population=Population.founders(config.population),
         hall_of_fame=HallOfFame(config.population.hall_of_fame, Path(), model.adapters),
         evolution=Evolution(config.evolution, config.population, dict.fromkeys(Role, 1.0), 0),
-        behaviour=BehaviourLog(5), callbacks=Callbacks([]), base_parameters=100, base_digest="",
+        behaviour=BehaviourLog(5), callbacks=Callbacks(callbacks), base_parameters=100,
+        base_digest="",
     )  # fmt: skip
     return Trainer(parts, storage)
 

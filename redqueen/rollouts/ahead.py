@@ -35,7 +35,7 @@ class Ahead(Closing):
 
     Args:
         concurrent: write them on a thread of their own. For an engine that has copies of the
-            adapters: one that reads them in place would see them change.
+            adapters and does not learn: one that reads them in place would see them change.
     """
 
     def __init__(self, concurrent: bool) -> None:
@@ -67,8 +67,8 @@ class Ahead(Closing):
             Exception: what the writing raised.
         """
         assert self._next is not None
-        begun, self._next = self._next, None
-        played = begun.result()
+        future, self._next = self._next, None
+        played = future.result()
         if self._thread is None:
             return played
         phases = {f"{BACKGROUND}{name.removeprefix(BACKGROUND)}": value

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from redqueen import build
+from redqueen.callbacks.base import Callback
 from redqueen.engines.base import EngineConfig, OnFinished, Sampling, ignore
 from redqueen.errors import ConfigError
 from redqueen.models.adapters import AdapterStack
@@ -95,25 +96,45 @@ def test_old_texts_are_weighed() -> None:
     assert behind[1].metrics["importance_weight"] == pytest.approx(1.0, abs=1e-5)
 
 
+class Learning(Callback):
+    """Says when a step is learnt from."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+
+    def on_phase(self, step: int, phase: str) -> None:
+        if phase == "learn":
+            self.event.set()
+
+
 def test_an_engine_with_copies_writes_while_others_learn() -> None:
-    learning = threading.Event()
-    memory = Memory()
-    trainer = toy_trainer(
-        memory, STEPS, lambda model: CopyingEngine(model, learning), keys(True), overlap=True
-    )
-    update = trainer.learner.update
-
-    def announced(*args: Any, **kwargs: Any) -> Any:
-        learning.set()
-        return update(*args, **kwargs)
-
-    trainer.learner.update = announced  # type: ignore[method-assign]
-    with trainer:
+    memory, learning = Memory(), Learning()
+    with toy_trainer(
+        memory,
+        STEPS,
+        lambda model: CopyingEngine(model, learning.event),
+        keys(True),
+        [learning],
+        overlap=True,
+    ) as trainer:
         assert trainer.run()
     assert [r.rollouts for r in memory.records] == [r.rollouts for r in toy_steps(True)]
     assert "beside/solve" in memory.records[1].seconds
     assert "solve" not in memory.records[1].seconds
     assert "solve" in memory.records[KEPT].seconds
+
+
+def test_an_engine_that_also_learns_writes_first() -> None:
+    class Both(CopyingEngine):
+        def __init__(self, model: ToyModel) -> None:
+            super().__init__(model, threading.Event())
+            self.scorer = model
+
+    memory = Memory()
+    with toy_trainer(memory, STEPS, Both, keys(True), overlap=True) as trainer:
+        assert trainer.run()
+    assert [r.rollouts for r in memory.records] == [r.rollouts for r in toy_steps(True)]
+    assert all("solve" in record.seconds for record in memory.records)
 
 
 def test_what_the_writing_raises_ends_the_run() -> None:
