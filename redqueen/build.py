@@ -4,6 +4,7 @@ Training, resuming, evaluation, export, verification and the doctor all start he
 only what it needs.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -36,6 +37,7 @@ from redqueen.learner.assign import student_reward
 from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.population_model import PopulationModel
+from redqueen.models.precision import multiplies_bfloat16
 from redqueen.parts import Parts
 from redqueen.population import (
     HallOfFame,
@@ -52,6 +54,8 @@ from redqueen.types import Role
 
 if TYPE_CHECKING:  # needs the extra `swarm`
     from redqueen.swarm.exchange import Swarm
+
+log = logging.getLogger(__name__)
 
 Stop = Callable[[], bool]
 
@@ -136,6 +140,11 @@ def load_model(
             "that they have moved to with --policy.base"
         )
     try_base(model)
+    if model.base.dtype is torch.bfloat16 and not multiplies_bfloat16(model.device):
+        log.warning(
+            "this CPU has no kernels for bfloat16: a step takes several times as long as with "
+            'policy.dtype = "float32"'
+        )
     return model
 
 

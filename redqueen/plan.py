@@ -25,6 +25,7 @@ from redqueen.models.blocked import FEW_ROWS, block, blockable, few_rows
 from redqueen.models.footprint import LearningMemory, fitting_tokens, free_memory
 from redqueen.models.loading import resolve_base
 from redqueen.models.logprobs import piece_rows
+from redqueen.models.precision import DTYPES, multiplies_bfloat16, settle_dtype
 from redqueen.models.routing import find_targets, layer_shape
 
 GIB, MIB = 1 << 30, 1 << 20
@@ -175,7 +176,7 @@ def base_bytes(shapes: Shapes, quantization: str, width: int) -> float:
 def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float) -> Budget:
     """Return the memory of a run on a device of which `free` bytes are to be had."""
     work, policy = Work.of(config), config.policy
-    width = 4 if policy.dtype == "float32" else 2
+    width = dtype_of(config, device).itemsize
     workers = worker_count(config, shapes, device)
     copies = 1 + (workers if workers > 1 else 0)
     held = min(config.population.slots or work.members, work.members)
@@ -225,13 +226,13 @@ def is_blocked(config: Config, shapes: Shapes, device: torch.device) -> bool:
         and policy.quantization == "none"
         and (shapes.parameters <= SMALL or not isinstance(config.engine, Auto))
         and getattr(config.engine, "blocked", False)
-        and blockable(torch.empty(1, dtype=dtype_of(config)))
+        and blockable(torch.empty(1, dtype=dtype_of(config, device)))
     )
 
 
-def dtype_of(config: Config) -> torch.dtype:
+def dtype_of(config: Config, device: torch.device) -> torch.dtype:
     """Return the type of the base's weights."""
-    return torch.float32 if config.policy.dtype == "float32" else torch.bfloat16
+    return DTYPES[settle_dtype(config.policy, device).dtype]
 
 
 def worker_count(config: Config, shapes: Shapes, device: torch.device) -> int:
@@ -269,7 +270,8 @@ def step_seconds(config: Config, shapes: Shapes) -> dict[str, float]:
     Texts end anywhere up to the longest, so on average half of the rows are left.
     """
     work = Work.of(config)
-    dtype, blocked = dtype_of(config), is_blocked(config, shapes, torch.device("cpu"))
+    device = torch.device("cpu")
+    dtype, blocked = dtype_of(config, device), is_blocked(config, shapes, device)
 
     def products(rows: int) -> float:
         return product_seconds(shapes, rows, dtype, blocked)
@@ -293,7 +295,7 @@ def step_seconds(config: Config, shapes: Shapes) -> dict[str, float]:
     }
 
 
-def advice(budget: Budget, free: float, config: Config) -> list[str]:
+def advice(budget: Budget, free: float, config: Config, device: torch.device) -> list[str]:
     """Return what to change so that a run fits; nothing if it does."""
     if budget.peak <= free:
         return []
@@ -302,7 +304,7 @@ def advice(budget: Budget, free: float, config: Config) -> list[str]:
         hints.append(f"engine.rows = {max(MIN_ROWS, Work.of(config).rows // 4)}")
     if parts["activations"] > 0.2 * free and not budget.recompute:
         hints.append("policy.gradient_checkpointing = true")
-    if config.policy.dtype == "float32":
+    if dtype_of(config, device) is torch.float32 and multiplies_bfloat16(device):
         hints.append('policy.dtype = "bfloat16"')
     if parts["second layout"] > 0:
         hints.append("engine.blocked = false")
@@ -362,8 +364,8 @@ def print_plan(config: Config, console: Console) -> None:
     table.add_row("free", *(f"{free / GIB:.2f}" for *_, free in columns.values()))
     table.add_row("learn_tokens", *(f"{budget.learn_tokens:,}" for budget in budgets.values()))
     console.print(table)
-    for name, (run, _, _, free) in columns.items():
-        hints = advice(budgets[name], free, run)
+    for name, (run, _, device, free) in columns.items():
+        hints = advice(budgets[name], free, run, device)
         console.print(f"{name}: " + (f"does not fit; try {', '.join(hints)}" if hints else "fits"))
     if here.type == "cpu":
         seconds = step_seconds(config, shapes)

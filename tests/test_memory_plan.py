@@ -60,8 +60,8 @@ def test_llama_3_8b_with_a_hundred_adapters(tiny: Make) -> None:
     assert budget.parts["moments"] == 2 * budget.parts["adapters"]
     assert budget.recompute
     assert budget.peak > CARD
-    assert any("rank = 4" in hint for hint in advice(budget, CARD, config))
-    assert advice(budget, 10 * CARD, config) == []
+    assert any("rank = 4" in hint for hint in advice(budget, CARD, config, CUDA))
+    assert advice(budget, 10 * CARD, config, CUDA) == []
 
 
 def test_the_work_of_a_step(tiny: Make) -> None:

@@ -22,8 +22,10 @@ class PolicyConfig(Section):
     `.gguf` file (extra `gguf`), or a Hugging Face model id."""
     revision: str = ""
     """Commit, tag or branch of a model id; empty: the newest, whose commit the run keeps."""
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Type of the base's weights and activations. Adapters are always kept in float32."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of the base's weights and activations. `auto`: bfloat16 where the device has kernels for
+    it, which a GPU and a CPU with AVX-512 or AMX have, else float32; the run keeps which. Adapters
+    are always kept in float32."""
     quantization: Literal["none", "8bit", "4bit"] = "none"
     """Weights of the base's linear layers in 8 bits (LLM.int8) or 4 bits (NF4, as QLoRA has it) by
     bitsandbytes, extra `quantized`; what is computed with them is in `dtype`. A merged export

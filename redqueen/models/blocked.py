@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from redqueen.models.fused import FusedWeights, Linear
+from redqueen.models.precision import multiplies_bfloat16
 
 FEW_ROWS = 128
 """Products of more rows are no faster."""
@@ -35,8 +36,7 @@ def blockable(weight: Tensor) -> bool:
     return (
         weight.dtype == torch.bfloat16
         and weight.device.type == "cpu"
-        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        and multiplies_bfloat16(weight.device)
     )
 
 

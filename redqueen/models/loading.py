@@ -25,11 +25,11 @@ from redqueen.errors import ConfigError
 from redqueen.models.attention import PackedKernel, PackedModel, attend_tiles, fit
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
+from redqueen.models.precision import DTYPES, settle_dtype
 
 EMBEDDED = ("seedling", "seedling2", "proof-seedling")
 """Bases that ship with the package, in `redqueen/bases`."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _ADAPTER_FILE = "adapter_config.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
 
@@ -168,7 +168,7 @@ def _bits(config: PolicyConfig) -> BitsAndBytesConfig:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=_DTYPES[config.dtype],
+        bnb_4bit_compute_dtype=DTYPES[config.dtype],
     )
 
 
@@ -257,8 +257,9 @@ def load_base(config: PolicyConfig) -> Base:
         ConfigError: path, name, device or files are not usable; the message says what to do.
     """
     device = resolve_device(config.device)
+    config = settle_dtype(config, device)
     source = resolve_base(config.base)
-    dtype = _DTYPES[config.dtype]
+    dtype = DTYPES[config.dtype]
     where = f"policy.base = {config.base!r}"
     options: dict[str, Any] = {}
     if config.quantization != "none":
@@ -317,7 +318,7 @@ def _read(
         options["quantization_config"] = GgufConfig(dequantize=True)
     model, loading = AutoModelForCausalLM.from_pretrained(
         source,
-        dtype=_DTYPES[config.dtype],
+        dtype=DTYPES[config.dtype],
         use_safetensors=True,
         output_loading_info=True,
         **options,

@@ -17,8 +17,9 @@ from redqueen.models import merging, peft_io, scoring
 from redqueen.models.adapters import AdapterStack, Factors
 from redqueen.models.batching import MOST_TOKENS, packed_batches, padded_batches
 from redqueen.models.conversation import Conversations
-from redqueen.models.loading import EMBEDDED, Base, load_base
+from redqueen.models.loading import EMBEDDED, Base, load_base, resolve_device
 from redqueen.models.memory import keep_freed_memory, peak_memory
+from redqueen.models.precision import settle_dtype
 from redqueen.models.routing import Router, find_targets, layer_shape, reached_by_text
 from redqueen.models.scoring import Scores
 from redqueen.types import Messages, Suppression
@@ -64,6 +65,7 @@ class PopulationModel:
         Raises:
             ConfigError: the base, the device or the target layers are not usable.
         """
+        config = settle_dtype(config, resolve_device(config.device))
         base = load_base(config)
         if base.device.type == "cpu":
             keep_freed_memory()
