@@ -48,7 +48,8 @@ ALONE = "8/0"
 SUITE = "held-out"
 CONFIG = Path("configs/rlvr.toml")
 KEYS = {
-    "threads": "1", "callbacks": "[]", "engine": "torch", "sandbox.workers": "1",
+    "threads": "1", "callbacks": "[]", "engine.type": "cpu", "engine.workers": "1",
+    "sandbox.workers": "1",
     "population.students": "1", "rollout.matches": "1", "rollout.tasks_per_match": "8",
     "rollout.attempts": "8", "learner.learning_rate_end": "1.0", "eval.enabled": "false",
     "swarm.enabled": "true",
@@ -250,7 +251,7 @@ def main() -> int:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--cells", nargs="+", choices=list(PAPER), default=list(PAPER))
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--tasks", type=int, default=100)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--nodes", type=int, default=8)
