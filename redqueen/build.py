@@ -47,7 +47,6 @@ from redqueen.population import (
     make_pager,
 )
 from redqueen.rollouts.ahead import check_overlap
-from redqueen.sandbox import make_sandbox
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
 from redqueen.types import Role
@@ -92,8 +91,9 @@ def open_environments(
         dialect = dialect_of(config.policy.base)
         backend = registry.load("sandbox", config.sandbox.backend)
         python = getattr(backend, "python", "pure")
+        sandbox = partial(shared, config.cluster.open_sandbox)
         yield {
-            name: item.build(Services(partial(shared, make_sandbox), dialect, python, name, shared))
+            name: item.build(Services(sandbox, dialect, python, name, shared))
             for name, item in {**config.environments, **more}.items()
         }
 

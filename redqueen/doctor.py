@@ -18,11 +18,15 @@ from redqueen.engines.base import Sampling
 from redqueen.environments.lean import probe
 from redqueen.errors import ConfigError, InfrastructureError, RedQueenError
 from redqueen.models.population_model import PopulationModel
+from redqueen.models.precision import settle_dtype
 from redqueen.sandbox import NOT_A_LITERAL, Call, OutcomeKind, make_sandbox
 from redqueen.sandbox.cpython import CPythonSandbox
 from redqueen.types import Request, user
 
 Check = Callable[[], str]
+
+ENOUGH = 0.2
+"""Seconds of products that a speed is measured over; a CPU may need longer for a single one."""
 
 
 def _python() -> str:
@@ -36,21 +40,22 @@ def _packages() -> str:
 
 def _rate(dtype: torch.dtype, device: str) -> float:
     """Matrix product speed in GFLOP/s."""
-    a, b = (torch.randn(1024, 1024, device=device).to(dtype) for _ in range(2))
+    size = 4096 if device == "cuda" else 512
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     float((a @ b)[0, 0])  # warm, and wait for the device
-    begun, count = time.perf_counter(), 5
-    for _ in range(count):
-        c = a @ b
-    float(c[0, 0])
-    return 2 * 1024**3 * count / (time.perf_counter() - begun) / 1e9
+    begun, count, seconds = time.perf_counter(), 0, 0.0
+    while seconds < ENOUGH:
+        float((a @ b)[0, 0])
+        count, seconds = count + 1, time.perf_counter() - begun
+    return 2 * size**3 * count / seconds / 1e9
 
 
 def _cpu() -> str:
     single, half = _rate(torch.float32, "cpu"), _rate(torch.bfloat16, "cpu")
-    best = "bfloat16" if half > 1.5 * single else "float32"
+    dtype = settle_dtype(PolicyConfig(), torch.device("cpu")).dtype
     return (
         f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, float32 {single:,.0f} and "
-        f"bfloat16 {half:,.0f} GFLOP/s: {best} is the faster type for large bases"
+        f"bfloat16 {half:,.2g} GFLOP/s; policy.dtype = auto means {dtype} here"
     )
 
 

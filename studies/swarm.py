@@ -11,7 +11,7 @@ exchange through a folder, so that nothing depends on who is faster.
 
 Reward is 1 for a right answer and 0 otherwise, summed over all nodes and steps. Gain is of the
 nodes' students on held-out tasks at temperature 1, over the elicited base. A cell and seed that are
-done are kept in `result.json`; one that was interrupted begins again. With `--colluders` the last
+done are kept in DIR, a file each; one that was interrupted begins again. With `--colluders` the last
 nodes of every cell send answers that look right and are wrong (`poisoned`), and the figures are of
 the honest ones.
 """
@@ -261,13 +261,14 @@ def main() -> int:
     results = []
     for seed in range(args.seeds):
         for cell in args.cells:
-            folder = args.directory / cell.replace("/", "-") / f"seed-{seed}"
-            path = folder / "result.json"
+            name = f"{cell.replace('/', '-')}-seed-{seed}"
+            path = args.directory / f"{name}.json"
             if not path.exists():
+                folder = args.directory / "runs" / name
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
                 result = run_cell(cell, seed, size, folder)
-                path.write_text(json.dumps(asdict(result)), encoding="utf-8")
+                path.write_text(json.dumps(asdict(result)) + "\n", encoding="utf-8")
             results.append(load_result(path))
             if results[-1].size != size:
                 raise SystemExit(f"{path} is of another size: {results[-1].size}")

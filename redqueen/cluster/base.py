@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING
 
 from redqueen.config.component import Component
+from redqueen.config.sandbox import SandboxConfig
 from redqueen.engines.base import Engine, EngineConfig
+from redqueen.sandbox import Sandbox, make_sandbox
 
 if TYPE_CHECKING:
     from redqueen.models.population_model import PopulationModel
@@ -22,6 +24,13 @@ class ClusterConfig(Component):
             InfrastructureError: the cluster cannot be reached.
         """
         raise NotImplementedError
+
+    def open_sandbox(self, config: SandboxConfig) -> Sandbox:
+        """Return a sandbox with its workers running, on this machine or on several.
+
+        Raises: see `make_sandbox`.
+        """
+        return make_sandbox(config)
 
 
 class Local(ClusterConfig):

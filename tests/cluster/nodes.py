@@ -68,9 +68,10 @@ class Cluster:
                 time.sleep(0.1)
         raise AssertionError(started.stdout + started.stderr)
 
-    def begin(self, folder: Path, **more: str) -> "subprocess.Popen[str]":
-        """Begin the run of `folder`/values.json on the head's machine."""
-        words = [sys.executable, "-m", "tests.cluster.driver", "values.json", "run"]
+    def begin(self, folder: Path, module: str = "driver", **more: str) -> "subprocess.Popen[str]":
+        """Begin a module of these tests on the head's machine: by default the run of
+        `folder`/values.json."""
+        words = [sys.executable, "-m", f"tests.cluster.{module}", "values.json", "run"]
         with (folder / "log.txt").open("w") as log:
             return subprocess.Popen(
                 self.head.command(words),

@@ -138,6 +138,36 @@ def test_a_cut_network_is_noticed_in_time(two: Cluster, alone: Path, tmp_path: P
     check_same(tmp_path / "run", alone)
 
 
+def rounds(process: "subprocess.Popen[str]", log: Path) -> list[list[float]]:
+    """What `verifier` has printed so far."""
+    assert process.poll() is None, log.read_text()
+    return [json.loads(line) for line in log.read_text().splitlines() if line.endswith("]")]
+
+
+@pytest.mark.parametrize("how", ["killed", "cut"])
+def test_other_nodes_verify_and_a_lost_one_costs_no_verdict(
+    two: Cluster, tmp_path: Path, how: str
+) -> None:
+    log, stop = tmp_path / "log.txt", tmp_path / "run"
+    (tmp_path / "values.json").write_text(json.dumps({"address": two.address}))
+    process = two.begin(tmp_path, "verifier")
+    end = time.monotonic() + WITHIN
+    while not (helped := [helped for _, helped, _ in rounds(process, log)]) or helped[-1] == 0:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    two.other.cut() if how == "cut" else kill(two.other)
+    lost = len(rounds(process, log))
+    while len(found := rounds(process, log)) < lost + 4:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    stop.touch()
+    assert process.wait(WITHIN) == 0, log.read_text()
+    assert {wrong for wrong, _, _ in found} == {0}
+    assert found[-1][1] == 0  # the last round was run here alone
+    usual = max(seconds for _, _, seconds in found[:lost])
+    assert max(seconds for _, _, seconds in found[lost:]) < 4 * usual + SILENCE
+
+
 def test_who_does_not_have_the_token_is_turned_away(head: Cluster, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("fedcba9876543210" * 4)
     run = begin(head, tmp_path, RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))

@@ -12,9 +12,13 @@ from pydantic import Field
 from redqueen import registry
 from redqueen.cluster.base import ClusterConfig
 from redqueen.cluster.engine import ClusterEngine
+from redqueen.cluster.ray.sandboxes import NodeSandboxes
+from redqueen.cluster.sandboxes import SharedSandbox
+from redqueen.config.sandbox import SandboxConfig
 from redqueen.engines.base import EngineConfig
 from redqueen.errors import ConfigError
 from redqueen.models.population_model import PopulationModel
+from redqueen.sandbox import Sandbox, make_sandbox
 
 SETTINGS = {
     # Whoever reaches a cluster runs code on it: only who has its token may.
@@ -40,6 +44,9 @@ class Ray(ClusterConfig):
     """Seconds without an answer, for instance because a network was cut, after which an engine is
     given up and others do its work."""
 
+    sandboxes: bool = True
+    """Verify on the other nodes too, where many answers are to be verified at once."""
+
     def build(self, engine: EngineConfig, model: PopulationModel) -> ClusterEngine:
         """Connect, and start the engines; see `ClusterConfig.build`."""
         registry.require("ray", "cluster.type = 'ray'")
@@ -62,6 +69,11 @@ class Ray(ClusterConfig):
             pool.close()
             raise
         return ClusterEngine(model, pool, getattr(engine, "rows", 256))
+
+    def open_sandbox(self, config: SandboxConfig) -> Sandbox:
+        """See `ClusterConfig.open_sandbox`."""
+        own = make_sandbox(config)
+        return SharedSandbox(own, NodeSandboxes(config)) if self.sandboxes else own
 
 
 def _prepare_environment(address: str) -> None:

@@ -52,7 +52,8 @@ def connect(address: str) -> bool:
     return True
 
 
-def _nodes() -> list[Node]:
+def nodes() -> list[Node]:
+    """Return the nodes of the cluster that are alive."""
     return [
         Node(
             node["NodeID"],
@@ -63,6 +64,11 @@ def _nodes() -> list[Node]:
         for node in ray.nodes()
         if node["Alive"]
     ]
+
+
+def at_node(name: str) -> NodeAffinitySchedulingStrategy:
+    """Return the strategy that starts an actor on the node of this id, or nowhere."""
+    return NodeAffinitySchedulingStrategy(name, soft=False)
 
 
 def _wait(items: Sequence[Any]) -> list[Any]:
@@ -87,14 +93,14 @@ class Staff:
 
     def seats(self) -> list[Seat]:
         """Return the seats of the nodes that are alive now."""
-        return seats(_nodes(), self.most, self.cpus)
+        return seats(nodes(), self.most, self.cpus)
 
     def start(self, seat: Seat) -> Any:
         """Start a replica's process."""
-        affinity = NodeAffinitySchedulingStrategy(seat.node.id, soft=False)
         kind = ray.remote(concurrency_groups={"health": 1})(Replica).options(
-            num_cpus=seat.cpus, num_gpus=seat.gpus, max_restarts=0, scheduling_strategy=affinity
-        )
+            num_cpus=seat.cpus, num_gpus=seat.gpus, max_restarts=0,
+            scheduling_strategy=at_node(seat.node.id),
+        )  # fmt: skip
         threads = max(1, seat.cpus)
         return kind.remote(self.policy, self.engine, self.slots, threads, ray.get)
 
