@@ -3,8 +3,8 @@
     python -m bench.logic [--puzzles 1000] [--seed 0]
 
 Half of the puzzles have a hidden solution; the others have random numbers in their constraints, so
-that many have none. For each, existence, uniqueness and triviality must be those of brute force,
-the solution must be one, and the environment's verdicts on random assignments must agree.
+that many have none. For each, existence, uniqueness, triviality and whether a constraint says
+nothing must be those of brute force, the solution must be one, and the environment's verdicts on random assignments must agree.
 """
 
 import argparse
@@ -61,7 +61,14 @@ def problem(puzzle: Puzzle, answer: Answer) -> str | None:
         return "solution"
     if answer.unique != (right.sum() == 1):
         return "uniqueness"
+    if right.any() and answer.idle != says_nothing(puzzle):
+        return "idleness"
     return None if answer.always == right.all() else "triviality"
+
+
+def says_nothing(puzzle: Puzzle) -> bool:
+    """Return whether every assignment satisfies one of the constraints."""
+    return any(solutions(Puzzle(puzzle.domains, (tree,))).all() for tree in puzzle.constraints)
 
 
 def wrong_verdicts(task: Task, puzzle: Puzzle, verify: Any, rng: Random, tries: int) -> int:
@@ -96,7 +103,8 @@ def compare(count: int, seed: int) -> tuple[Counter[str], int]:
             solvable += bool(solutions(puzzle).any())
             if isinstance(task, Rejection):
                 right = solutions(puzzle)
-                reason = {0: "no_solution", len(right): "trivial"}.get(int(right.sum()))
+                idle = "idle_constraint" if says_nothing(puzzle) else None
+                reason = {0: "no_solution", len(right): "trivial"}.get(int(right.sum()), idle)
                 differences.update([] if task.reason == reason else [f"reason {task.reason}"])
             else:
                 wrong = wrong_verdicts(task, puzzle, environment.verify, rng, 10)

@@ -24,7 +24,7 @@ LONGEST = 20
 """Of lists among the parameters."""
 _LISTS = re.compile(r"[\w\s\[\],'\"-]*")
 _TERMS = re.compile(
-    r"(?:\d+(?:\.\d*)?|\.\d+|[-+*/^()\s]|\b(?:sin|cos|tan|exp|log|ln|sqrt|sinh|cosh|tanh|asin|acos|"
+    r"(?:\d++(?:\.\d*+)?|\.\d++|[-+*/^()\s]|\b(?:sin|cos|tan|exp|log|ln|sqrt|sinh|cosh|tanh|asin|acos|"
     r"atan|pi|Abs)\b|\b[A-Za-z]\b)*"
 )
 EVALUATED: Mapping[str, re.Pattern[str]] = {
@@ -39,6 +39,13 @@ EVALUATED: Mapping[str, re.Pattern[str]] = {
     "simple_integration": _TERMS,
 }
 """Generators of reasoning-gym 0.1.25 whose scorers evaluate answers -> what they may consist of."""
+
+
+_NOT_A_NUMBER = re.compile(r"(?<![a-z])nan(?![a-hk-z])", re.IGNORECASE)
+"""In any spelling of a real or complex one: it is as far from the right number as from any other,
+and a scorer that compares distances takes it."""
+PROBES = ("", "0", "1", "x")
+"""Answers that a scorer has to turn down, unless they are right."""
 
 
 class ParameterError(Exception):
@@ -102,11 +109,21 @@ def _entry(name: str, parameters: str, seed: int) -> tuple[Any, dict[str, Any]]:
 
 
 def make(name: str, parameters: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Return question and reference answer of a task, and whether the scorer accepts the answer."""
+    """Return question and reference answer of a task, and whether the scorer accepts the answer,
+    and no other than it that is as good as any."""
     data, entry = _entry(name, json.dumps(parameters), seed)
     question, answer = entry["question"], entry["answer"]
     right = answer is not None and float(data.score_answer(answer, entry)) == 1.0
-    return {"question": str(question), "answer": str(answer), "verifies": right}
+    others = [probe for probe in PROBES if not _same(probe, str(answer))]
+    blind = any(score(name, parameters, seed, probe) == 1.0 for probe in others)
+    return {"question": str(question), "answer": str(answer), "verifies": right and not blind}
+
+
+def _same(left: str, right: str) -> bool:
+    try:
+        return float(left) == float(right)
+    except ValueError:
+        return left.casefold() == right.strip().casefold()
 
 
 def score(name: str, parameters: dict[str, Any], seed: int, answer: str) -> float:
@@ -115,6 +132,8 @@ def score(name: str, parameters: dict[str, Any], seed: int, answer: str) -> floa
     if allowed is not None and not allowed.fullmatch(answer):
         return 0.0
     data, entry = _entry(name, json.dumps(parameters), seed)
+    if _NOT_A_NUMBER.search(answer) and not _NOT_A_NUMBER.search(str(entry["answer"])):
+        return 0.0
     return min(1.0, max(0.0, float(data.score_answer(answer, entry))))
 
 

@@ -75,6 +75,7 @@ WELL_FORMED_REASONS = {
     "no_solution": "Z3 proves that no assignment satisfies the constraints.",
     "several_solutions": "The puzzle was to have one solution, and has more.",
     "trivial": "Every assignment is a solution.",
+    "idle_constraint": "One of the constraints says nothing: every assignment satisfies it.",
     "undecided": "Z3 could not decide the puzzle within its limits.",
     "other_payload": "The task of another node is not what its puzzle makes here.",
 }
@@ -110,7 +111,7 @@ class Logic(EnvironmentConfig):
 class LogicEnvironment:
     """Puzzles with variables of small ranges; an `Environment` and a `TaskSpace`."""
 
-    version = 1
+    version = 2
     measures = MEASURES
     description = DESCRIPTION
     proposal_format = ('{"text": "', '", "variables": {', '"constraints": [', "]}")
@@ -236,6 +237,8 @@ class LogicEnvironment:
             return _reject("no_solution")
         if answer.always:
             return _reject("trivial")
+        if answer.idle:
+            return _reject("idle_constraint")
         if draft.kind == UNIQUE and not answer.unique:
             return _reject("several_solutions")
         return self._task(

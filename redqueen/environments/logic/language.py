@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
-from operator import add, ge, gt, le, lt, mod, mul, ne, sub
+from operator import add, and_, eq, ge, gt, le, lt, mod, mul, ne, or_, sub
 from typing import Any
 
 import numpy as np
@@ -89,8 +89,14 @@ class _Operator:
     apply: Callable[..., Any]
 
 
+# Python's operators, which mean the same for numbers and for arrays: NumPy's make numbers of 64 bits
+# of an answer's, which overflow. A truth value is True or 1, False or 0.
+def _not(value: Any) -> Any:
+    return value ^ True
+
+
 def _all_different(*values: Any) -> Any:
-    return reduce(np.logical_and, [ne(a, b) for a, b in combinations(values, 2)])
+    return reduce(and_, [ne(a, b) for a, b in combinations(values, 2)])
 
 
 _MANY = 12
@@ -104,13 +110,13 @@ OPERATORS: Mapping[str, _Operator] = {
     "<=": _Operator(INT, BOOL, 2, 2, le),
     ">": _Operator(INT, BOOL, 2, 2, gt),
     ">=": _Operator(INT, BOOL, 2, 2, ge),
-    "=": _Operator(None, BOOL, 2, 2, lambda a, b: np.equal(a, b)),
-    "!=": _Operator(None, BOOL, 2, 2, lambda a, b: np.not_equal(a, b)),
+    "=": _Operator(None, BOOL, 2, 2, eq),
+    "!=": _Operator(None, BOOL, 2, 2, ne),
     "distinct": _Operator(None, BOOL, 2, _MANY, _all_different),
-    "and": _Operator(BOOL, BOOL, 2, _MANY, lambda *v: reduce(np.logical_and, v)),
-    "or": _Operator(BOOL, BOOL, 2, _MANY, lambda *v: reduce(np.logical_or, v)),
-    "not": _Operator(BOOL, BOOL, 1, 1, np.logical_not),
-    "=>": _Operator(BOOL, BOOL, 2, 2, lambda a, b: np.logical_or(np.logical_not(a), b)),
+    "and": _Operator(BOOL, BOOL, 2, _MANY, lambda *v: reduce(and_, v)),
+    "or": _Operator(BOOL, BOOL, 2, _MANY, lambda *v: reduce(or_, v)),
+    "not": _Operator(BOOL, BOOL, 1, 1, _not),
+    "=>": _Operator(BOOL, BOOL, 2, 2, lambda a, b: or_(_not(a), b)),
     "count": _Operator(BOOL, INT, 1, _MANY, lambda *v: reduce(add, [1 * item for item in v])),
 }
 
@@ -241,8 +247,10 @@ def render(said: Any, inside: bool = False) -> str:
 
 
 def normal_form(variables: Mapping[str, Any], constraints: Sequence[Any]) -> tuple[str, str]:
-    """Return a puzzle up to the names of variables and the order of constraints and of sums; and
-    its shape, up to numbers and words too."""
+    """Return a puzzle up to the names of variables, the order of constraints and of sums, and
+    constraints that it says again; and its shape, up to numbers and words too."""
+    once = {_written(item, {name: name for name in variables}): item for item in constraints}
+    constraints = [*once.values()]
     signs = {
         name: f"{said} {sorted(_written(item, {name: '@'}) for item in constraints)}"
         for name, said in variables.items()

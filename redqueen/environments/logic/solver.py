@@ -21,6 +21,8 @@ class Answer:
     unique: bool
     always: bool
     """Whether every assignment is a solution."""
+    idle: bool
+    """Whether every assignment satisfies one of the constraints."""
 
 
 class PuzzleSolver(Closing):

@@ -14,19 +14,24 @@ from redqueen.environments.workers import serve
 
 MEMORY_BYTES = 2 << 30
 WORK = 5_000_000
-"""Z3's `rlimit` for each of the three checks of a question."""
+"""Z3's `rlimit` for each check of a question."""
 Question = Mapping[str, Any]
 """`variables`: [name, low, high, is_bool] of each; `constraints`: trees (see `language`)."""
 
 
 def solve(question: Question) -> dict[str, Any]:
-    """Return `solution` (numbers by name; None: there is none), whether it is `unique`, and
-    whether any assignment does (`always`); `undecided` alone if the work was too much."""
+    """Return `solution` (numbers by name; None: there is none), whether it is `unique`, whether any
+    assignment does (`always`), and whether any satisfies one of the constraints (`idle`);
+    `undecided` alone if the work was too much."""
     context = z3.Context()
     names = {name: z3.Int(name, context) for name, *_ in question["variables"]}
     booleans = {name for name, _, _, is_bool in question["variables"] if is_bool}
-    trees = [_expression(tree, names, booleans, context) for tree in question["constraints"]]
-    everything = z3.And([*trees, z3.BoolVal(True, context)])
+    true = z3.BoolVal(True, context)
+    trees = [
+        z3.And(_expression(tree, names, booleans, context), true)
+        for tree in question["constraints"]
+    ]
+    everything = z3.And(trees)
     solver = z3.Solver(ctx=context)
     solver.set("rlimit", WORK)
     for name, low, high, _ in question["variables"]:
@@ -35,14 +40,17 @@ def solve(question: Question) -> dict[str, Any]:
         solver.push()
         solver.add(everything)
         if not _check(solver):
-            return {"solution": None, "unique": False, "always": False}
+            return {"solution": None, "unique": False, "always": False, "idle": False}
         model = solver.model()
         solution = {n: model.eval(v, model_completion=True).as_long() for n, v in names.items()}
         solver.add(z3.Or([variable != solution[name] for name, variable in names.items()]))
         unique = not _check(solver)
         solver.pop()
+        # What Z3 cannot decide of one constraint is not held against it.
+        idle = any(solver.check(z3.Not(tree)) == z3.unsat for tree in trees)
         solver.add(z3.Not(everything))
-        return {"solution": solution, "unique": unique, "always": not _check(solver)}
+        always = idle and not _check(solver)
+        return {"solution": solution, "unique": unique, "always": always, "idle": idle}
     except _Undecided:
         return {"undecided": True}
 

@@ -8,11 +8,11 @@ import re
 from fractions import Fraction
 
 _BOX = re.compile(r"\\(?:f?boxed)\s*(?=\{)")
-_SAID = re.compile(r"answer\s*(?:is|:)\s*:?\s*(.+)", re.IGNORECASE)
+_SAID = re.compile(r"answer\s*(?:is|:)\s*(?::\s*)?(.+)", re.IGNORECASE)
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|-?\.\d+")
 _GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.IGNORECASE)
-_POWER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:\\times|\\cdot|\*)10\^\{?([+-]?\d{1,3})\}?")
+_DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,3})?", re.IGNORECASE)
+_POWER = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:\\times|\\cdot|\*)10\^\{?([+-]?\d{1,3})\}?")
 _LOOK = re.compile(r"(?<!\\)\\(?:left|right|displaystyle|limits|!|,|;|:| |quad|mathrm\{~\})|[~\s]")
 _FONT = re.compile(r"\\(?:text|mathrm|mathbf|mbox|textbf|mathit|operatorname)\s*\{([^{}]*)\}")
 _LABEL = re.compile(r"\\text\s*\{[^{}\d]*[:=]\s*\}\s*")

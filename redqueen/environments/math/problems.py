@@ -14,10 +14,7 @@ from redqueen.sandbox import parse_expression, parse_module
 FUNCTION = "answer"
 PROGRAM, EXPRESSION = "program", "expression"
 """Forms of a key."""
-_PARTS = re.compile(
-    r"<problem>(.*?)</problem>\s*<(program|expression)>\s*(?:```(?:python)?\n)?(.*?)(?:```)?\s*</\2>",
-    re.DOTALL,
-)
+_TAG = re.compile(r"</?(?:problem|program|expression)>")
 _NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.])\d*\.?\d+", re.ASCII)
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _ONES = (
@@ -74,10 +71,7 @@ def read_problem(text: str, profile: Profile, max_chars: int) -> Problem:
     Raises:
         ProblemError: there is none, or one that breaks a rule.
     """
-    parts = _PARTS.findall(text)
-    if not parts:
-        raise ProblemError("unparsable")
-    problem, form, program = (part.strip() for part in parts[-1])
+    problem, form, program = _last_parts(text)
     if not problem or len(problem) > max_chars or len(program) > max_chars:
         raise ProblemError("too_large")
     if "boxed" in problem or "<" in problem or not is_text(problem + program):
@@ -93,6 +87,23 @@ def read_problem(text: str, profile: Profile, max_chars: int) -> Problem:
     _compare(problem, nodes)
     counted = (ast.BinOp, ast.AugAssign, ast.Compare, ast.Call)
     return Problem(problem, program, sum(isinstance(node, counted) for node in nodes), tree)
+
+
+def _last_parts(text: str) -> tuple[str, str, str]:
+    """Return text, form and key of the last problem.
+
+    Tags are found one by one: a pattern of them all takes hours over white space without end.
+    """
+    tags = list(_TAG.finditer(text))
+    for opening, closing, begin, end in reversed([*zip(tags, tags[1:], tags[2:], tags[3:])]):
+        form = begin[0][1:-1]
+        said = "".join(tag[0] for tag in (opening, closing, begin, end))
+        between = text[closing.end() : begin.start()]
+        if said == f"<problem></problem><{form}></{form}>" and not between.strip():
+            key = text[begin.end() : end.start()].strip()
+            key = key.removeprefix("```python\n").removeprefix("```\n").removesuffix("```")
+            return text[opening.end() : closing.start()].strip(), form, key.strip()
+    raise ProblemError("unparsable")
 
 
 def _tree(expression: ast.Expression, nodes: list[ast.AST]) -> Tree:

@@ -82,10 +82,17 @@ def test_a_puzzle_with_a_solution_is_a_task(logic: LogicEnvironment) -> None:
         ({"constraints": [["=", "a", "c"]]}, "any", "ill_typed"),
         ({"constraints": [["=", ["+", "a", "b"], 13]]}, "any", "no_solution"),
         ({"constraints": [["<", ["+", "a", "b"], 13]]}, "any", "trivial"),
+        ({"constraints": [*PUZZLE["constraints"], ["<", 1, 2]]}, "any", "idle_constraint"),
+        ({"constraints": [*PUZZLE["constraints"], ["<", "a", 7]]}, "any", "idle_constraint"),
+        (
+            {"variables": {"a": [1, 6], "b": [1, 6], "c": [1, 9]},
+             "constraints": [*PUZZLE["constraints"], ["=", ["-", "c", "c"], 0]]},
+            "any", "idle_constraint",
+        ),
         ({}, "unique", "several_solutions"),
         ({"variables": {"a": [1, 6], "b": [1, 6], "c": "bool"}}, "any", "unused_variable"),
     ],
-)
+)  # fmt: skip
 def test_rejections(logic: LogicEnvironment, change: Any, kind: str, reason: str) -> None:
     if reason == "ill_typed":
         change = {"constraints": [["=", "a", True]]}

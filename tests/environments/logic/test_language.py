@@ -83,6 +83,14 @@ def test_numbers_have_no_limit_once_an_answer_is_checked() -> None:
         deep = ["*", deep, deep]
     puzzle = parse_puzzle({"a": [1, 1000]}, [["!=", ["+", deep, 1], deep]])
     assert puzzle.satisfied({"a": 1000})
+    # Truth values that are counted are numbers without a limit too.
+    ones = ["count", ["or", ["=", "a", 7], ["=", "a", 1000]], ["not", ["=", "a", 1]]]
+    two = ["=", ["*", ones, deep], ["*", 2, deep]]
+    sum_ = ["=", ["-", ["+", ones, deep], deep], 2]
+    for said in (two, sum_, ["distinct", ["*", ones, deep], ["+", ones, deep]]):
+        puzzle = parse_puzzle({"a": [1, 1000]}, [said])
+        assert puzzle.satisfied({"a": 1000})
+    assert not parse_puzzle({"a": [1, 1000]}, [two]).satisfied({"a": 999})
 
 
 @pytest.mark.parametrize(
@@ -159,4 +167,5 @@ def test_near_copies_have_one_normal_form() -> None:
     assert normal_form(*first) == normal_form(*again)
     assert normal_form(*first)[0] != normal_form(*other)[0]
     assert normal_form(*first)[1] == normal_form(*other)[1]
+    assert normal_form(first[0], [*first[1], [">", "y", "x"]]) == normal_form(*first)
     assert render(first[1][1]) == "(y + z) = 7"
