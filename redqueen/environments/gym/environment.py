@@ -41,6 +41,7 @@ LEFT_OUT: Mapping[str, str] = {
         ("boxnet", "graph_color", "propositional_logic", "rubiks_cube", "rush_hour"),
         "gives no reference answer",
     ),
+    "coin_flip": "accepts the first digits of the answer",
     "game_of_life_halting": "accepts any answer",
     "list_functions": "makes another task in another process",
 }
@@ -54,7 +55,7 @@ MALFORMED_REASONS = {
 }
 WELL_FORMED_REASONS = {
     "generator_failed": "The generator raised, or ran into its limits.",
-    "unverifiable": "The scorer does not accept the reference answer.",
+    "unverifiable": "The scorer does not accept the reference answer, or accepts any.",
     "too_large": "The question is longer than the limit.",
     "other_payload": "The task of another node is not what its recipe makes here.",
 }
@@ -85,7 +86,7 @@ class Gym(EnvironmentConfig):
 class GymEnvironment:
     """Tasks of reasoning-gym; an `Environment` and a `TaskSpace`."""
 
-    version = 1
+    version = 2
     measures = MEASURES
     proposal_format = ('{"generator": "', '", "parameters": {', "}}")
 

@@ -37,7 +37,7 @@ class Made:
     question: str
     answer: str
     verifies: bool
-    """Whether the scorer accepts the answer."""
+    """Whether the scorer accepts the answer, and not just anything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,6 @@ EVALUATED: Mapping[str, re.Pattern[str]] = {
     "simple_integration": _TERMS,
 }
 """Generators of reasoning-gym 0.1.25 whose scorers evaluate answers -> what they may consist of."""
-
-
 _NOT_A_NUMBER = re.compile(r"(?<![a-z])nan(?![a-hk-z])", re.IGNORECASE)
 """In any spelling of a real or complex one: it is as far from the right number as from any other,
 and a scorer that compares distances takes it."""
@@ -109,8 +107,8 @@ def _entry(name: str, parameters: str, seed: int) -> tuple[Any, dict[str, Any]]:
 
 
 def make(name: str, parameters: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Return question and reference answer of a task, and whether the scorer accepts the answer,
-    and no other than it that is as good as any."""
+    """Return question and reference answer of a task, and whether the scorer accepts the answer
+    and none of `PROBES`."""
     data, entry = _entry(name, json.dumps(parameters), seed)
     question, answer = entry["question"], entry["answer"]
     right = answer is not None and float(data.score_answer(answer, entry)) == 1.0

@@ -152,7 +152,7 @@ class Math(EnvironmentConfig):
 class MathEnvironment:
     """Word problems with computed keys; an `Environment` and a `TaskSpace`."""
 
-    version = 2
+    version = 3
     kinds = (KIND,)
     measures = MEASURES
     description = DESCRIPTION

@@ -1,7 +1,9 @@
 """Reading a teacher's problem: a text, a program or expression, and whether their numbers agree."""
 
 import ast
+import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +18,7 @@ PROGRAM, EXPRESSION = "program", "expression"
 """Forms of a key."""
 _TAG = re.compile(r"</?(?:problem|program|expression)>")
 _NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.])\d*\.?\d+", re.ASCII)
+_DIGIT = re.compile(r"\d")
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -41,7 +44,15 @@ LONGEST = 30
 """Characters of a number."""
 DECIMALS = 4
 """Decimal places of an answer, at most; what has more is said as a fraction."""
+NOISE = 1e-15
+"""What a sum of decimals may differ from 0 by."""
 _FRACTION = re.compile(r"-?\d{1,15}/\d{1,15}", re.ASCII)
+
+
+_SHARE = re.compile(
+    r"(?<![\w.])(\d{1,15})\s?/\s?(0*[1-9]\d{0,14})|frac\s*\{(\d{1,15})\}\s*\{(0*[1-9]\d{0,14})\}"
+)
+_BELOW_ZERO = re.compile(r"[-\u2212\u2013]\s?\\?\w|minus|negative", re.IGNORECASE)
 
 
 class ProblemError(Exception):
@@ -74,8 +85,9 @@ def read_problem(text: str, profile: Profile, max_chars: int) -> Problem:
     problem, form, program = _last_parts(text)
     if not problem or len(problem) > max_chars or len(program) > max_chars:
         raise ProblemError("too_large")
-    if "boxed" in problem or "<" in problem or not is_text(problem + program):
-        raise ProblemError("unparsable", "the problem has markup")
+    marked = "boxed" in problem or "<" in problem
+    if marked or not outline(problem) or not is_text(problem + program):
+        raise ProblemError("unparsable", "the problem has markup, or no word")
     try:
         module = parse_expression(program) if form == EXPRESSION else parse_module(program)
         nodes = list(ast.walk(module))
@@ -120,11 +132,12 @@ def _check_program(module: ast.Module, nodes: list[ast.AST], profile: Profile) -
 
 
 def numbers_of(text: str) -> set[Fraction]:
-    """Return the numbers that a text writes in digits.
+    """Return the numbers that a text writes in digits, of any alphabet.
 
     Raises:
         ProblemError: one is too long.
     """
+    text = _DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
     items = [item.replace(",", "") for item in _NUMBER.findall(text)]
     if max(map(len, items), default=0) > LONGEST:
         raise ProblemError("too_large", "a number is too long")
@@ -177,7 +190,8 @@ def key_of(value: object) -> str:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= LARGEST:
         raise ProblemError("no_number", str(value)[:60])
     exact = Fraction(repr(round(float(value), 10))) if isinstance(value, float) else Fraction(value)
-    if 10**DECIMALS % exact.denominator:
+    small = isinstance(value, float) and not math.isclose(value, exact, abs_tol=NOISE)
+    if small or 10**DECIMALS % exact.denominator:
         raise ProblemError("inexact", repr(value))
     return key_text(exact)
 
@@ -189,7 +203,19 @@ def key_text(value: Fraction) -> str:
     return f"{float(value):.{DECIMALS}f}".rstrip("0")
 
 
+def _is_rational(key: str) -> bool:
+    """Return whether an answer is a number in digits or a fraction, and no closed form."""
+    return bool(_FRACTION.fullmatch(key) or _NUMBER.fullmatch(key.removeprefix("-")))
+
+
 def stands_in(key: str, text: str) -> bool:
-    """Return whether an answer that is a number in digits is among the numbers of a text."""
-    written = _FRACTION.fullmatch(key) or _NUMBER.fullmatch(key.removeprefix("-"))
-    return written is not None and Fraction(key) in numbers_of(text) | words_of(text)
+    """Return whether a text has an answer: as a number in digits or words, as a fraction or below
+    zero, or as it is written."""
+    if not _is_rational(key):
+        spelt = r"\s*".join(map(re.escape, key.split()))
+        return re.search(rf"(?<!\w){spelt}(?!\w)", text) is not None
+    value = Fraction(key)
+    if value < 0 and not _BELOW_ZERO.search(text):
+        return False
+    shares = (Fraction(int(m[1] or m[3]), int(m[2] or m[4])) for m in _SHARE.finditer(text))
+    return abs(value) in numbers_of(text) | words_of(text) | set(shares)

@@ -24,9 +24,9 @@ def agree(reference: str, answer: str, tolerance: float, absolute: float) -> boo
     """Return whether an answer agrees with the reference.
 
     Numbers may differ by `tolerance` times the reference, or by `absolute`. Lists agree in any
-    order. `x = 3` agrees with `3`.
+    order. `x = 3` agrees with `3`, and what is denied only with what is.
     """
-    return any(
+    return ("\\not" in reference) == ("\\not" in answer) and any(
         _same(left, right, tolerance, absolute)
         for left in _variants(reference)
         for right in _variants(answer)
@@ -49,7 +49,7 @@ def _same(reference: str, answer: str, tolerance: float, absolute: float) -> boo
     if left is not None and right is not None:
         return near(left, right, tolerance, absolute)
     bases = [_IN_BASE.fullmatch(text) for text in (reference, answer)]
-    if bases[0] and bases[1] and bases[0][1] != bases[1][1]:
+    if bases[1] and bases[1][1] != (bases[0][1] if bases[0] else "10"):
         return False  # math-verify leaves bases out
     expected_parts, parts = split_list(reference), split_list(answer)
     if max(len(expected_parts), len(parts)) > 1 and "\\pm" not in reference + answer:

@@ -123,6 +123,27 @@ def test_reference_answers_are_right_and_others_are_not(gym: GymEnvironment) -> 
     assert {said.verdict for said in gym.verify(without)} == {Verdict.MALFORMED}
 
 
+def test_what_is_no_number_is_near_to_none(package: GymPackage) -> None:
+    for name in ("complex_arithmetic", "number_sorting", "decimal_arithmetic"):
+        [made] = package.make([Recipe(name, {}, 1)])
+        assert isinstance(made, Made)
+        assert made.verifies
+        lists = [json.dumps([text] * (made.answer.count(",") + 1)) for text in ("nan", "-NaN")]
+        hostile = ["nan", "NaN", "-nan", "nan + nanj", "nani", "1 + nan*j", *lists]
+        assert package.score([(Recipe(name, {}, 1), made.answer)]) == [1.0]
+        assert 1.0 not in package.score([(Recipe(name, {}, 1), text) for text in hostile]), name
+
+
+def test_a_scorer_that_takes_anything_verifies_nothing(package: GymPackage) -> None:
+    made = package.make([Recipe(n, {}, 1) for n in ("coin_flip", "game_of_life_halting", "gcd")])
+    assert [isinstance(item, Made) and item.verifies for item in made] == [False, False, True]
+
+
+def test_a_long_number_is_read_at_once(package: GymPackage) -> None:
+    with GymPackage(SandboxConfig(workers=1), seconds=2.0) as hasty:
+        assert hasty.score([(Recipe("countdown", {}, 0), "1" * 60 + "!")]) == [0.0]
+
+
 @pytest.fixture(scope="module")
 def evaluated() -> frozenset[str]:
     """Generators whose scorers are known to evaluate answers."""

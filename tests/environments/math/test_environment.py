@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from time import process_time
 from typing import Any
 
 import pytest
@@ -80,18 +81,25 @@ def test_a_problem_with_a_program_is_a_task(math: MathEnvironment) -> None:
         (TEXT, "def answer(: 240", "unparsable"),
         (f"{TEXT} \ud800", PROGRAM, "unparsable"),
         ("", PROGRAM, "too_large"),
+        ("\u200b?", "def answer():\n    return 3", "unparsable"),
         (TEXT * 20, PROGRAM, "too_large"),
         (TEXT, PROGRAM.replace("240", "250"), "numbers_differ"),
         (TEXT.replace("240", "250"), PROGRAM, "numbers_differ"),
         (TEXT, PROGRAM + " + 17", "numbers_differ"),
         (f"{TEXT} It is 20.", PROGRAM + " + 20 - 20", "leak"),
         (f"{TEXT} About twenty.", PROGRAM, "leak"),
+        (f"{TEXT} It is 60/3.", PROGRAM + " + 60 - 60", "leak"),
+        (f"{TEXT} It is \\frac{{60}}{{3}}.", PROGRAM + " + 60 - 60", "leak"),
+        (f"{TEXT} It is \uff12\uff10.", PROGRAM + " + 20 - 20", "leak"),
+        (f"{TEXT} It is \uff12\uff10.", PROGRAM, "numbers_differ"),
+        (f"{TEXT} It is -225.", "def answer():\n    return 15 - 240 + 225 * 3 - 225 * 3", "leak"),
         (TEXT, PROGRAM.replace("(15 - 3)", "(15 - 3 * 3 - 3 * 2)"), "error"),
         (TEXT, "def answer():\n    240, 15, 3\n    while True: pass", "timeout"),
         (TEXT, "def answer():\n    240, 15, 3\n    return [3]", "no_number"),
         (TEXT, "def answer():\n    240, 15, 3\n    return True", "no_number"),
         (TEXT, "def answer():\n    240, 15, 3\n    return '1/0'", "no_number"),
         (TEXT, "def answer():\n    240, 15, 3\n    return 100 / 7", "inexact"),
+        (TEXT, "def answer():\n    return 3 / 15 / 240**4", "inexact"),
         (TEXT, "import os\ndef answer():\n    return 240 / (15 - 3)", "forbidden"),
         (TEXT, "def answer():\n    return eval('240 / (15 - 3)')", "forbidden"),
         ("What is 9" + "9" * 5000, PROGRAM, "too_large"),
@@ -170,6 +178,7 @@ def test_expressions(math: MathEnvironment, expression: str, key: str) -> None:
         ("10 * 5" + " + 1" * 200, "too_large"),
         ("10 * 6", "numbers_differ"),
         ("10 - 5", "leak"),
+        ("pi + 10 - 5 - 5", "leak"),
         ("sqrt(5 - 10)", "no_number"),
         ("10 * log(5 - 5)", "no_number"),
         ("10 / (5 - 5)", "no_number"),
@@ -179,7 +188,7 @@ def test_expressions(math: MathEnvironment, expression: str, key: str) -> None:
     ],
 )
 def test_expressions_that_are_no_key(math: MathEnvironment, expression: str, reason: str) -> None:
-    made = expressed(math, "There are 10 of 5. How many?", expression)
+    made = expressed(math, "There are 10 of 5, not \\pi. How many?", expression)
     assert isinstance(made, Rejection), made
     assert made.reason == reason
     assert reason in describe(math)["reasons"]
@@ -200,14 +209,14 @@ def test_numbers_in_words_and_percentages(math: MathEnvironment) -> None:
     ("value", "key"),
     [
         (12, "12"), (-3, "-3"), (2.5, "2.5"), (0.1 + 0.2, "0.3"), (20.0, "20"), ("6/8", "0.75"),
-        ("1/3", "1/3"), ("-14/7", "-2"), (1e-4, "0.0001"),
+        ("1/3", "1/3"), ("-14/7", "-2"), (1e-4, "0.0001"), (0.1 * 3 - 0.3, "0"),
     ],
 )  # fmt: skip
 def test_keys(value: object, key: str) -> None:
     assert key_of(value) == key
 
 
-@pytest.mark.parametrize("value", [None, True, "x", "1/0", float("nan"), 1e300, 1 / 3, [1], 2j])
+@pytest.mark.parametrize("value", [None, True, "x", "1/0", float("nan"), 1e300, 1 / 3, 1e-11, [1], 2j])
 def test_what_is_no_key(value: object) -> None:
     with pytest.raises(ProblemError):
         key_of(value)
@@ -221,6 +230,52 @@ def test_answers(math: MathEnvironment) -> None:
     assert [item.answer for item in said] == ["20", "20", "21", None]
     right, wrong = Verdict.CORRECT, Verdict.WRONG
     assert [item.verdict for item in said] == [right, right, wrong, Verdict.MALFORMED]
+
+
+def test_an_answer_of_several_or_of_another_base_is_wrong(math: MathEnvironment) -> None:
+    task = outcome(math, TEXT, PROGRAM)
+    assert isinstance(task, Task)
+    answers = {
+        "20_{10}": Verdict.CORRECT,
+        "20_{3}": Verdict.WRONG,
+        "\\not= 20": Verdict.WRONG,
+        "20, 21": Verdict.WRONG,
+        "20 = 21": Verdict.WRONG,
+        "20 \\text{ or } 21": Verdict.WRONG,
+        "\\pm 20": Verdict.WRONG,
+        "19 < x < 21": Verdict.WRONG,
+        "\\frac{0}{0}": Verdict.WRONG,
+    }
+    said = math.verify([Attempt(task, f"\\boxed{{{answer}}}") for answer in answers])
+    assert dict(zip(answers, (item.verdict for item in said), strict=True)) == answers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<problem>" * 500 + "</problem><program>" * 500,
+        "<problem>x</problem><program>" + "\n" * 19_000,
+        "<problem>x</problem>" + " " * 19_000,
+        "<problem>x</problem><program>" + "``` " * 4000,
+        "The answer is:" + "\n" * 19_000,
+        "\\boxed{" + "1" * 19_000 + "x}",
+        "\\boxed{1." + "1" * 19_000 + "x}",
+    ],
+)
+def test_reading_takes_no_time_over_repetition(math: MathEnvironment, text: str) -> None:
+    task, begun = math.sources["seed"].tasks(1, 0)[0], process_time()
+    [made] = math.validate([Draft("math", text, (), None, 0)])
+    [said] = math.verify([Attempt(task, text)])
+    assert isinstance(made, Rejection)
+    assert made.reason == "unparsable"
+    assert said.verdict is not Verdict.CORRECT
+    assert process_time() - begun < 1
+
+
+def test_the_tags_may_be_spoken_of_before(math: MathEnvironment) -> None:
+    said = f"I write <problem> and <program>.\n<problem>{TEXT}</problem>\n<program>{PROGRAM}</program>"
+    [made] = math.validate([Draft("math", said, (), 3, 2)])
+    assert made == outcome(math, TEXT, PROGRAM)
 
 
 def test_programs_of_the_templates_compute_their_keys(math: MathEnvironment) -> None:
