@@ -165,9 +165,12 @@ def serve(answer: Callable[[Any], Any], memory_bytes: int) -> None:
     """
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     logging.disable(logging.WARNING)
-    out = os.fdopen(os.dup(1), "w")
-    sys.stdout = sys.stderr  # nothing that a library prints is an answer
-    for line in sys.stdin:
+    # Nothing that a library or a process of its own prints is an answer, and it reads no question.
+    questions, out = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    for line in questions:
         question = json.loads(line)
         reply = None if question is None else answer(question)
         out.write(f"{json.dumps(reply)}\n")

@@ -113,8 +113,15 @@ def make(name: str, parameters: dict[str, Any], seed: int) -> dict[str, Any]:
     question, answer = entry["question"], entry["answer"]
     right = answer is not None and float(data.score_answer(answer, entry)) == 1.0
     others = [probe for probe in PROBES if not _same(probe, str(answer))]
-    blind = any(score(name, parameters, seed, probe) == 1.0 for probe in others)
+    blind = any(_takes(name, parameters, seed, probe) for probe in others)
     return {"question": str(question), "answer": str(answer), "verifies": right and not blind}
+
+
+def _takes(name: str, parameters: dict[str, Any], seed: int, answer: str) -> bool:
+    try:
+        return score(name, parameters, seed, answer) == 1.0
+    except Exception:  # anybody's scorer; a student's answer would be wrong
+        return False
 
 
 def _same(left: str, right: str) -> bool:
