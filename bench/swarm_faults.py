@@ -34,7 +34,7 @@ from tests.swarm.test_node import SMALL
 ROOT = Path(__file__).parents[1]
 STEPS = 1_000_000
 KEYS = SMALL | {
-    "steps": str(STEPS), "checkpoint_every": "1", "keep_checkpoints": str(STEPS),
+    "steps": str(STEPS), "checkpoint_every": "1", "keep_checkpoints": "8",
     "learner.learning_rate_end": "1.0", "swarm.own": "4", "swarm.foreign": "4",
 }  # fmt: skip
 ROLLOUTS = int(KEYS["rollout.matches"]) * int(KEYS["rollout.tasks_per_match"]) * int(
