@@ -4,7 +4,8 @@
 
 Half of the puzzles have a hidden solution; the others have random numbers in their constraints, so
 that many have none. For each, existence, uniqueness, triviality and whether a constraint says
-nothing must be those of brute force, the solution must be one, and the environment's verdicts on random assignments must agree.
+nothing must be those of brute force, the solution must be one, and the environment's verdicts on
+random assignments must agree.
 """
 
 import argparse

@@ -89,8 +89,8 @@ class _Operator:
     apply: Callable[..., Any]
 
 
-# Python's operators, which mean the same for numbers and for arrays: NumPy's make numbers of 64 bits
-# of an answer's, which overflow. A truth value is True or 1, False or 0.
+# Python's operators mean the same for numbers and for arrays; NumPy's make an answer's numbers ones
+# of 64 bits, which overflow. A truth value is True or 1, False or 0.
 def _not(value: Any) -> Any:
     return value ^ True
 

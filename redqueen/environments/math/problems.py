@@ -107,7 +107,8 @@ def _last_parts(text: str) -> tuple[str, str, str]:
     Tags are found one by one: a pattern of them all takes hours over white space without end.
     """
     tags = list(_TAG.finditer(text))
-    for opening, closing, begin, end in reversed([*zip(tags, tags[1:], tags[2:], tags[3:])]):
+    shifted = (tags[first:] for first in range(4))
+    for opening, closing, begin, end in reversed([*zip(*shifted, strict=False)]):
         form = begin[0][1:-1]
         said = "".join(tag[0] for tag in (opening, closing, begin, end))
         between = text[closing.end() : begin.start()]

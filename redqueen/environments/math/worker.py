@@ -49,7 +49,7 @@ def _same(reference: str, answer: str, tolerance: float, absolute: float) -> boo
     if left is not None and right is not None:
         return near(left, right, tolerance, absolute)
     bases = [_IN_BASE.fullmatch(text) for text in (reference, answer)]
-    if bases[1] and bases[1][1] != (bases[0][1] if bases[0] else "10"):
+    if bases[0] and bases[1] and bases[0][1] != bases[1][1]:
         return False  # math-verify leaves bases out
     expected_parts, parts = split_list(reference), split_list(answer)
     if max(len(expected_parts), len(parts)) > 1 and "\\pm" not in reference + answer:
