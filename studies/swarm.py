@@ -10,10 +10,10 @@ of equally many answers; it learns from I of them, drawn. Nodes take turns in on
 exchange through a folder, so that nothing depends on who is faster.
 
 Reward is 1 for a right answer and 0 otherwise, summed over all nodes and steps. Gain is of the
-nodes' students on held-out tasks at temperature 1, over the elicited base. A cell and seed that are
-done are kept in DIR, a file each; one that was interrupted begins again. With `--colluders` the last
-nodes of every cell send answers that look right and are wrong (`poisoned`), and the figures are of
-the honest ones.
+nodes' students on held-out tasks at temperature 1, over the elicited base. A cell and seed that
+are done are kept in DIR, a file each; one that was interrupted begins again. With `--colluders` the
+last nodes of every cell send answers that look right and are wrong (`poisoned`), and the figures
+are of the honest ones.
 """
 
 import argparse
@@ -22,9 +22,9 @@ import json
 import math
 import resource
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,8 @@ class Size:
     steps: int
     tasks: int
     samples: int
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Config keys of all nodes, beside those of the study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def node_config(cell: str, seed: int, node: int, size: Size, folder: Path) -> Co
         "swarm.own": own,
         "swarm.foreign": foreign,
     }
-    return load_config(CONFIG, [*(KEYS | keys).items()])
+    return load_config(CONFIG, [*(KEYS | keys | dict(size.keys)).items()])
 
 
 def poisoned(group: Group, number: int) -> Group:
@@ -256,8 +258,10 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--nodes", type=int, default=8)
     parser.add_argument("--colluders", type=int, default=0)
+    parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"),
+                        help="a config key of all nodes")  # fmt: skip
     args = parser.parse_args()
-    size = Size(args.nodes, args.colluders, args.steps, args.tasks, args.samples)
+    size = Size(args.nodes, args.colluders, args.steps, args.tasks, args.samples, dict(args.set))
     results = []
     for seed in range(args.seeds):
         for cell in args.cells:

@@ -80,6 +80,10 @@ class LearnerConfig(Section):
     """Truncated importance weights for an engine whose numerics differ from the learner's: a token
     weighs its probability at learning over that at sampling, at most this; 0: no weights. 2 is
     usual."""
+    foreign_advantages: Literal["all", "positive"] = "all"
+    """Which advantages of other nodes' texts count: `all`, as in SAPO, or the `positive` ones
+    alone. A member is then drawn towards texts that it would hardly have written, never pushed
+    away from them, which has no end."""
     loss_norm: Literal["token", "sequence"] = "token"
     """Average over all tokens of a member, or first within each sequence."""
     max_logprob_mismatch: float = Field(0.05, gt=0)

@@ -157,6 +157,9 @@ class Learner:
             indices = [i for i, sample in enumerate(samples) if sample.role is role]
             chosen = [samples[i] for i in indices]
             advantages_N[indices] = scheme.advantages(chosen, memories[role.value])
+        if self.config.foreign_advantages == "positive":
+            foreign_N = np.array([bool(sample.origin) for sample in samples], dtype=bool)
+            advantages_N[foreign_N] = np.maximum(advantages_N[foreign_N], 0.0)
         return advantages_N
 
     def _pass_over(self, stats: UpdateStats, step: int, rate_factors: Mapping[int, float]) -> None:

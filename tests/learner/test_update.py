@@ -268,6 +268,23 @@ def test_a_sample_of_another_version_stops_the_update_and_names_the_member() -> 
     assert learner.update(foreign, 0, VERSIONS).sequences == len(batch)
 
 
+def test_of_foreign_texts_the_positive_advantages_may_count_alone() -> None:
+    policy = Bigram(1)
+    batch = batch_of(policy, [0])
+    advantages = ReinforcePlusPlus().advantages(batch, {})
+    worse = {i for i, advantage in enumerate(advantages) if advantage < 0}
+    assert 2 < len(worse) < len(batch) - 2
+    foreign = {i for i in range(len(batch)) if i % 2}
+    mixed = [
+        replace(sample, origin="elsewhere") if i in foreign else sample
+        for i, sample in enumerate(batch)
+    ]
+    learner = make_learner(policy, foreign_advantages="positive")
+    report = learner.update(mixed, 0, VERSIONS)
+    assert report.trained_sequences == len(batch) - len(worse & foreign)
+    assert make_learner(Bigram(1)).update(mixed, 0, VERSIONS).trained_sequences == len(batch)
+
+
 @pytest.mark.parametrize("norm", ["token", "sequence"])
 @pytest.mark.parametrize("kl", [0.0, 0.3])
 def test_tokens_that_were_not_sampled_have_no_part_in_the_update(norm: str, kl: float) -> None:
