@@ -148,10 +148,17 @@ class RunStore(EvaluationStore):
         Raises:
             ConfigError: there is a run in it, or what is left of one.
         """
-        if (Path(directory) / "run.db").exists():
+        directory = Path(directory)
+        if (directory / "run.db").exists():
             raise ConfigError(
                 f"{directory} already holds a run; continue it with `redqueen resume {directory}` "
                 "or choose another directory"
+            )
+        # The lock is older than the config.toml of a run whose making was interrupted.
+        if (directory / "config.toml").exists() and not (directory / "run.lock").exists():
+            raise ConfigError(
+                f"{directory} holds a config.toml of somebody else, which the run's would replace; "
+                "choose another directory"
             )
         if checkpoint_steps(directory):
             raise ConfigError(
@@ -323,6 +330,12 @@ def _of_this_version(store: Store) -> Store:
                 f"{version}; this is redqueen {__version__}, schema {SCHEMA_VERSION}). Open it "
                 "with the version that wrote it, or train it anew from its config.toml"
             )
+        for key in ("config", "environments"):
+            if not isinstance(store.meta(key), dict):
+                raise InfrastructureError(
+                    f"the run database {store.path} is damaged: {key!r} of its table meta is "
+                    "missing or of another kind; put back a copy of it"
+                )
     except BaseException:
         store.close()
         raise
