@@ -41,13 +41,14 @@ from bench.ratios import Ratio, in_turns, ratio, table, write
 from bench.sandbox import WORKERS
 from bench.work import Lab, never_ending, plain_prompts, samples
 from redqueen.build import open_environments
-from redqueen.config import Config, build_config, load_config, merge
+from redqueen.config import Config, PolicyConfig, build_config, load_config, merge
 from redqueen.engines.cpu.model import accelerated
 from redqueen.environments.base import SEED, Attempt, Environment, sources_of
 from redqueen.models.attention import PackedAttention
 from redqueen.models.loading import resolve_base
 from redqueen.models.packing import Packing, Text
 from redqueen.models.population_model import PopulationModel
+from redqueen.models.precision import DTYPES, settle_dtype
 from redqueen.types import Request, Verdict, user
 
 MEMBERS, RANK, ALPHA = 8, 8, 16.0
@@ -60,8 +61,9 @@ STEP_BAR, VERDICT_BAR = 6.0, 20.0
 
 
 def fresh_model() -> Any:
-    """The seedling, by the library, as every peer gets it."""
-    return AutoModelForCausalLM.from_pretrained(resolve_base("seedling"), dtype=torch.bfloat16)
+    """The seedling, by the library, as every peer gets it: in the type that ours has here."""
+    dtype = DTYPES[settle_dtype(PolicyConfig(), torch.device("cpu")).dtype]
+    return AutoModelForCausalLM.from_pretrained(resolve_base("seedling"), dtype=dtype)
 
 
 # ── one routed pass ─────────────────────────────────────────────────────────────────────────

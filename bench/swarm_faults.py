@@ -34,7 +34,7 @@ from tests.swarm.test_node import SMALL
 ROOT = Path(__file__).parents[1]
 STEPS = 1_000_000
 KEYS = SMALL | {
-    "steps": str(STEPS), "checkpoint_every": "1", "keep_checkpoints": str(STEPS),
+    "steps": str(STEPS), "checkpoint_every": "1", "keep_checkpoints": "8",
     "learner.learning_rate_end": "1.0", "swarm.own": "4", "swarm.foreign": "4",
 }  # fmt: skip
 ROLLOUTS = int(KEYS["rollout.matches"]) * int(KEYS["rollout.tasks_per_match"]) * int(
@@ -50,6 +50,8 @@ HOUR = 3600
 STOPPED = 130
 PATIENCE = 300.0
 """Seconds for one command of a loaded machine."""
+LOG_CHARS = 2000
+"""Of the end of a node's log, where something is wrong with it."""
 
 
 @dataclass
@@ -300,13 +302,15 @@ def main() -> int:
                 if node.process is not None and node.process.poll() is None:
                     node.process.kill()
                     node.process.wait()
-                    print((node.folder / "log.txt").read_text()[-2000:], file=sys.stderr)
+                    print((node.folder / "log.txt").read_text()[-LOG_CHARS:], file=sys.stderr)
         right = True
         for node in nodes:
             again = redone(node) if "killed" in node.faults else None
             outcome = Outcome(ended[node.number], *steps_and_lost(node), again)
             right = right and outcome.is_right
-            print(describe(node, outcome))
+            print(describe(node, outcome), flush=True)
+            if not outcome.is_right:
+                print((node.folder / "log.txt").read_text()[-LOG_CHARS:], file=sys.stderr)
     return 0 if right else 1
 
 

@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--members", type=int, default=8)
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--dtype", default="auto")
     parser.add_argument("--memory", type=float, default=1.0, help="GiB of vLLM's cache")
     parser.add_argument("--workers", type=int, default=0, help="processes of our engine")
     parser.add_argument("--repeats", type=int, default=3)

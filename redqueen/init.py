@@ -84,6 +84,8 @@ def smaller(values: Values, budget: Budget, free: float) -> Values | None:
         return merge(values, {"engine": engine | {"rows": engine["rows"] // 2}})
     if parts["second layout"] > 0:
         return merge(values, {"engine": engine | {"blocked": False}})
+    if parts["base"] > 0.4 * free and budget.copies > 1:
+        return merge(values, {"engine": engine | {"workers": 1}})
     if not budget.recompute:
         return merge(values, {"policy": {"gradient_checkpointing": True}})
     if people["teachers"] > 1:

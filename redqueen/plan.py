@@ -140,6 +140,8 @@ class Budget:
     parts: Mapping[str, float]
     learn_tokens: int
     recompute: bool
+    copies: int
+    """Of the base: this process's, and one for each worker."""
 
     @property
     def peak(self) -> float:
@@ -217,7 +219,7 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     }
     if device.type == "cuda":
         parts["processes"] = float(DRIVER)
-    return Budget(parts, tokens, bool(recompute))
+    return Budget(parts, tokens, bool(recompute), copies)
 
 
 def is_blocked(config: Config, shapes: Shapes, device: torch.device) -> bool:
@@ -318,6 +320,8 @@ def advice(budget: Budget, free: float, config: Config, device: torch.device) ->
         hints.append('policy.dtype = "bfloat16"')
     if parts["second layout"] > 0:
         hints.append("engine.blocked = false")
+    if parts["base"] > 0.4 * free and budget.copies > 1:
+        hints.append("engine.workers = 1")
     if parts["base"] > 0.5 * free and config.policy.quantization == "none":
         hints.append('policy.quantization = "4bit"')
     if parts["adapters"] + parts["moments"] + parts["gradients"] > 0.2 * free:

@@ -10,7 +10,7 @@ import torch
 
 from redqueen import build
 from redqueen.cli import main
-from redqueen.config import Config, load_config
+from redqueen.config import Config, load_config, merge
 from redqueen.config.reference import components, sections, texts
 from redqueen.environments.base import sources_of
 from redqueen.init import config_text, fitting_start, smaller, starting_values
@@ -31,9 +31,13 @@ def half_billion() -> Shapes:
     return shapes_of(QWEN_HALF, "all-linear")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("gib", [100.0, 16.0, 8.0, 6.0])
-def test_a_config_fits_into_the_memory_that_there_is(half_billion: Shapes, gib: float) -> None:
-    start = fitting_start(starting_values("./model", "model", CPU), half_billion, CPU, gib * GIB)
+def test_a_config_fits_into_the_memory_that_there_is(
+    half_billion: Shapes, gib: float, dtype: str
+) -> None:
+    values = merge(starting_values("./model", "model", CPU), {"policy": {"dtype": dtype}})
+    start = fitting_start(values, half_billion, CPU, gib * GIB)
     assert start.fits
     assert start.budget.peak <= gib * GIB
 

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from redqueen.models.precision import multiplies_bfloat16
 from redqueen.rng import derive_seed
 
 Shape = Mapping[str, int | float | bool | str]
@@ -245,7 +246,8 @@ class Pretraining:
 
     def train_step(self, batch: Batch) -> float:
         """One update; returns the weighted loss."""
-        with torch.autocast(self.device, dtype=torch.bfloat16):
+        half = multiplies_bfloat16(torch.device(self.device))
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=half):
             logits = self.forward(input_ids=batch.ids_BT, use_cache=False).logits
         loss = weighted_loss(logits, batch)
         torch.autograd.backward(loss)

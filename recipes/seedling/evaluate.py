@@ -114,7 +114,7 @@ def main() -> int:
     parser.add_argument("--proposals", type=int, default=600)
     parser.add_argument("--write", action="store_true", help="update the card")
     args = parser.parse_args()
-    keys = {"policy.base": args.model, "policy.dtype": "bfloat16"}
+    keys = {"policy.base": args.model}
     keys["environments.code.style"] = "compact"
     config = load_config(None, list(keys.items()))
     # Whether a task can be posed at all; what the guards then take is a matter of the run.

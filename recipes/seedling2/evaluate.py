@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, help="write prompts and texts to this file")
     parser.add_argument("--write", type=Path, help="the card to update")
     args = parser.parse_args()
-    keys = {"policy.base": args.model, "policy.dtype": "bfloat16"}
+    keys = {"policy.base": args.model}
     keys["environments.code.style"] = "traced"
     keys["sandbox.backend"] = "auto"  # answers of a young model use what the interpreter lacks
     config = load_config(None, list(keys.items()))
