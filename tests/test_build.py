@@ -124,9 +124,9 @@ def test_errors_before_expensive_work_are_clear(tiny: Make, tmp_path: Path) -> N
 
 def test_a_base_that_cannot_take_the_first_prompts_makes_no_run(tiny: Make, tmp_path: Path) -> None:
     save_untrained_base(tmp_path / "base", max_position_embeddings=40)
-    for people in ({}, {"teachers": 0}):
-        short = tiny(policy={"base": str(tmp_path / "base")}, population=people)
-        said = "what teachers are asked" if not people else "holds no seed task of code"
+    base, still = {"base": str(tmp_path / "base")}, {"enabled": False}
+    for teachers, said in ((2, "what teachers are asked"), (0, "holds no seed task of code")):
+        short = tiny(policy=base, population={"teachers": teachers}, evolution=still)
         with pytest.raises(ConfigError, match=said), build.start(short, tmp_path / "run"):
             pass
     assert not (tmp_path / "run").exists()

@@ -4,7 +4,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
@@ -35,6 +35,9 @@ from redqueen.store.writer import RecordWriter
 from redqueen.types import StepRecord, Task
 
 log = logging.getLogger(__name__)
+
+_ASIDE = (".run.db.new", ".run.db.new-journal")
+"""Where the database is made, and what SQLite keeps beside it meanwhile."""
 
 Store = TypeVar("Store", bound=RunReader)
 
@@ -202,10 +205,12 @@ class RunStore(EvaluationStore):
         try:
             with _file_errors(directory):
                 write_text(directory / "config.toml", config_toml(values))
-                _make_database(path, values, environments or {}, locks)
+                _make_database(path, values, environments or {})
             with database_errors(path):
                 return cls(directory, connect(path, read_only=False, locks=locks), lock)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, RedQueenError) and not path.exists():
+                _remove_unfinished(directory)
             lock.close()
             raise
 
@@ -373,17 +378,25 @@ def _put_meta(db: sqlite3.Connection, values: Mapping[str, Any]) -> None:
     insert(db, "meta", rows, "ON CONFLICT (key) DO UPDATE SET value = excluded.value")
 
 
-def _make_database(
-    path: Path, config: Mapping[str, Any], environments: Mapping[str, Any], locks: bool
-) -> None:
+def _remove_unfinished(directory: Path) -> None:
+    """Remove what the making of a run has left that came to no database, whose lock is held."""
+    for name in (*_ASIDE, "config.toml", "run.lock"):
+        (directory / name).unlink(missing_ok=True)
+    if not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def _make_database(path: Path, config: Mapping[str, Any], environments: Mapping[str, Any]) -> None:
     """Build the empty database aside, then rename it: `run.db` is never half made."""
-    aside = path.with_name(".run.db.new")
-    aside.unlink(missing_ok=True)
+    aside = path.with_name(_ASIDE[0])
+    for name in _ASIDE:
+        path.with_name(name).unlink(missing_ok=True)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with database_errors(path):
         aside.touch()
-        connection = connect(aside, read_only=False, locks=locks)
-        try:
+        # Nobody else opens it. With a log, what a full disk keeps from the file would stay there.
+        connection = connect(aside, read_only=False, locks=False)
+        with closing(connection):
             connection.executescript(SCHEMA)
             with transaction(connection):
                 _put_meta(
@@ -397,7 +410,5 @@ def _make_database(
                     },
                 )
                 insert(connection, "steps", [{"step": 0, "written_at": now}])
-        finally:
-            leave(connection)
     aside.replace(path)
     sync_directory(path.parent)

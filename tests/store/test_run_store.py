@@ -541,6 +541,34 @@ def test_a_half_made_database_is_never_seen(tmp_path: Path, monkeypatch) -> None
     RunStore.open(tmp_path).close()
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch, there: bool) -> None:
+    run = tmp_path / "run"
+    if there:
+        run.mkdir()
+        (run / "notes").write_text("mine")
+    monkeypatch.setattr(run_module, "SCHEMA", f"{run_module.SCHEMA}; PRAGMA max_page_count = 1;")
+    with pytest.raises(InfrastructureError, match=r"run\.db failed: database or disk is full"):
+        RunStore.create(run, values(name="x" * 10_000))
+    assert [path.name for path in tmp_path.rglob("*")] == (["run", "notes"] if there else [])
+    monkeypatch.undo()
+    RunStore.create(run, values()).close()
+
+
+def test_a_database_is_whole_when_it_gets_its_name(tmp_path: Path, monkeypatch) -> None:
+    seen: dict[str, list[str]] = {}
+    replace_file = Path.replace
+
+    def watched(path: Path, target: Path) -> Path:
+        seen[target.name] = sorted(item.name for item in path.parent.iterdir())
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    RunStore.create(tmp_path, values()).close()
+    # No log or journal beside it, which would stay behind under the other name.
+    assert seen["run.db"] == [".run.db.new", "config.toml", "run.lock"]
+
+
 def test_readers_see_whole_steps_while_one_writes(tmp_path: Path) -> None:
     writer = RunStore.create(tmp_path / "a run #1?", values())
     reader = RunStore.open(tmp_path / "a run #1?", read_only=True)
