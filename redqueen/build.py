@@ -36,6 +36,7 @@ from redqueen.learner import Learner, Scorer, StackedAdamW
 from redqueen.learner.assign import student_reward
 from redqueen.models.footprint import settle
 from redqueen.models.loading import absolute_base, dialect_of
+from redqueen.models.memory import is_out_of_memory
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.precision import multiplies_bfloat16
 from redqueen.parts import Parts
@@ -46,6 +47,7 @@ from redqueen.population import (
     check_paged,
     make_pager,
 )
+from redqueen.rng import numpy_rng
 from redqueen.rollouts.ahead import check_overlap
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.trainer import Trainer
@@ -132,7 +134,15 @@ def load_model(
     """
     held = config.population.slots
     rows = min(held, members) + spare if held else None
-    model = PopulationModel.load(config.policy, members + spare, config.seed, rows)
+    try:
+        model = PopulationModel.load(config.policy, members + spare, config.seed, rows)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ConfigError(
+            f"policy.rank = {config.policy.rank}: the adapters of {members} members do not fit the "
+            "memory beside the base; `redqueen plan` says what would"
+        ) from error
     if digest is not None and digest != model.base.digest:
         raise ConfigError(
             f"policy.base = {config.policy.base!r} has other weights than the run began with "
@@ -325,6 +335,33 @@ def _parts(
     )
 
 
+def _try_prompts(parts: Parts) -> None:
+    """Encode what a run's members are asked at first: the shortest prompts of teachers, seed tasks.
+
+    Raises:
+        ConfigError: the base's context is too short for them, or its tokenizer or its chat
+            template does not take them.
+    """
+    config, where = parts.config, f"policy.base = {parts.config.policy.base!r}"
+    taught = config.population.teachers + config.population.self_play > 0
+    for name, space in parts.worlds.spaces.items() if taught else ():
+        rng = numpy_rng(config.seed, "first prompts", name)
+        for kind in space.kinds:
+            count = space.references_for(kind, 0)
+            shown = config.curriculum.references(parts.worlds[name].archive, kind, count, rng)
+            if not parts.leaves_room(space.ask(kind, shown), 1):
+                raise ConfigError(
+                    f"{where}: its context does not hold what teachers are asked for {kind}; take "
+                    "a base with a longer one"
+                )
+    for name, world in parts.worlds.items():
+        posed = (world.environment.prompt(task) for task in world.seed_tasks)
+        if world.seed_tasks and not any(parts.leaves_room(prompt, 1) for prompt in posed):
+            raise ConfigError(
+                f"{where}: its context holds no seed task of {name}; take a base with a longer one"
+            )
+
+
 def callbacks_of(run: RunInfo) -> list[Callback]:
     """Return what the config of a run names to watch it, trackers last."""
     return [item.build(run) for item in (*run.config.callbacks, *run.config.tracking)]
@@ -355,6 +392,7 @@ def start(
         worlds = parts.worlds.values()
         for world in worlds:
             world.archive.add(world.seed_tasks)
+        _try_prompts(parts)
         declared = {name: describe(item) for name, item in environments.items()}
         store = stack.enter_context(RunStore.create(directory, parts.config, declared))
         store.write_meta(BASE_DIGEST, parts.base_digest)

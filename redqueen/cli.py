@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _run_argument(report)
 
     watch = command("watch", "Show runs while they go on: a page on this machine, or the terminal.")
-    watch.add_argument("run", type=Path, nargs="+", help="directories, also of runs yet to begin")
+    watch.add_argument("run", type=_path, nargs="+", help="directories, also of runs yet to begin")
     watch.add_argument("--port", type=_positive, help="of the page; default 8765")
     watch.add_argument("--plain", action="store_true", help="in the terminal instead")
 
@@ -90,12 +90,12 @@ def _training_commands(command: Callable[[str, str], argparse.ArgumentParser]) -
     """Add what begins a run, or goes on with one."""
     train = command("train", "Start a run. Any config key can follow as --section.key VALUE.")
     _config_argument(train)
-    train.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
+    train.add_argument("--out", type=_path, help="the run's directory; default: runs/NAME")
 
     init = command("init", "Write a commented config for a model and this machine.")
     base = "a directory, a .gguf file or a hub id; default: the seedling"
     init.add_argument("base", nargs="?", default="seedling", help=base)
-    init.add_argument("--out", type=Path, help="default: NAME.toml, by the base")
+    init.add_argument("--out", type=_path, help="default: NAME.toml, by the base")
 
     plan = command(
         "plan", "Say what a run would take in memory and time. Takes what `train` takes."
@@ -110,13 +110,13 @@ def _training_commands(command: Callable[[str, str], argparse.ArgumentParser]) -
 
 def _config_argument(command: argparse.ArgumentParser) -> None:
     action = command.add_argument(
-        "config", nargs="?", type=Path, help="a TOML file; default: all defaults"
+        "config", nargs="?", type=_path, help="a TOML file; default: all defaults"
     )
     action.complete = shtab.FILE  # type: ignore[attr-defined]  # where shtab looks for it
 
 
 def _run_argument(command: argparse.ArgumentParser, **more: Any) -> None:
-    action = command.add_argument("run", type=Path, **more)
+    action = command.add_argument("run", type=_path, **more)
     action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # the same
 
 
@@ -137,7 +137,7 @@ def _metrics_arguments(metrics: argparse.ArgumentParser) -> None:
         form.add_argument(
             f"--{name}", dest="form", action="store_const", const=name, default="csv", help=text
         )
-    metrics.add_argument("--out", type=Path, help="default: standard output; parquet needs a file")
+    metrics.add_argument("--out", type=_path, help="default: standard output; parquet needs a file")
 
 
 def _verify_arguments(verify: argparse.ArgumentParser) -> None:
@@ -164,7 +164,9 @@ def _export_arguments(export: argparse.ArgumentParser) -> None:
     )
     export.add_argument("--merge", action="store_true", help="a whole model: base and adapter")
     _moved_base(export)
-    export.add_argument("--out", type=Path, help="default: RUN/adapters/member-ID, or RUN/models/…")
+    export.add_argument(
+        "--out", type=_path, help="default: RUN/adapters/member-ID, or RUN/models/…"
+    )
 
 
 def _measure_arguments(measure: argparse.ArgumentParser) -> None:
@@ -190,20 +192,20 @@ def _measure_arguments(measure: argparse.ArgumentParser) -> None:
     given.add_argument("--max-tokens", type=_positive, help="default: the benchmark's own")
     given.add_argument("--since", help="LiveCodeBench: first contest date, as 2024-08-01")
     given.add_argument("--until", help="LiveCodeBench: last contest date")
-    given.add_argument("--out", type=Path, help="for a base; default: evaluations/NAME")
+    given.add_argument("--out", type=_path, help="for a base; default: evaluations/NAME")
 
 
 def _compare_arguments(compare: argparse.ArgumentParser) -> None:
-    compare.add_argument("study", nargs="?", type=Path, help="a study file; see docs/compare.md")
-    compare.add_argument("--configs", nargs="+", type=Path, help="plain configs, in its place")
+    compare.add_argument("study", nargs="?", type=_path, help="a study file; see docs/compare.md")
+    compare.add_argument("--configs", nargs="+", type=_path, help="plain configs, in its place")
     compare.add_argument("--seeds", type=_numbers, help="for instance 0,1,2,3")
     compare.add_argument("--match", choices=("adapter", "total", "none"), default="adapter",
                          help="with --configs: what must be equal")  # fmt: skip
     compare.add_argument("--tasks", type=_positive, help="tasks of each suite")
     compare.add_argument("--samples", type=_positive, help="attempts at temperature 1 per task")
-    compare.add_argument("--out", type=Path, help="default: comparisons/NAME")
+    compare.add_argument("--out", type=_path, help="default: comparisons/NAME")
     compare.add_argument("--jobs", type=_positive, default=1, help="runs side by side; default 1")
-    compare.add_argument("--report", type=Path, metavar="DIR",
+    compare.add_argument("--report", type=_path, metavar="DIR",
                          help="only write table and page again, from DIR's runs")  # fmt: skip
 
 
@@ -214,26 +216,36 @@ def _swarm_arguments(swarm: argparse.ArgumentParser) -> None:
         return actions.add_parser(name, help=text, description=text, allow_abbrev=False)
 
     keygen = action("keygen", "Make a node's identity, and print its public key.")
-    keygen.add_argument("file", nargs="?", type=Path, default=Path("swarm.key"))
+    keygen.add_argument("file", nargs="?", type=_path, default=Path("swarm.key"))
     join = action("join", "Start a run in a swarm; config keys can follow as with train.")
     join.add_argument("place", help="a shared folder, or a node's address such as tcp/HOST:7447")
     _config_argument(join)
-    join.add_argument("--out", type=Path, help="the run's directory; default: runs/NAME")
+    join.add_argument("--out", type=_path, help="the run's directory; default: runs/NAME")
     status = action("status", "Show a run's peers: what came, what was taken, what was refused.")
     _run_argument(status)
 
 
+def _path(text: str) -> Path:
+    """argparse type: a path; the empty one, of an unset variable, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     """argparse type: whole numbers with commas between."""
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        message = f"{text!r} should be whole numbers with commas between"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _positive(text: str) -> int:
     """argparse type: an integer of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a whole number of at least 1")
+    return int(text)
 
 
 def _split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -251,7 +263,7 @@ def _split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, st
             words.append(word)
             continue
         if not equals:
-            if not rest:
+            if not rest or rest[0].startswith("--"):
                 raise ConfigError(f"{word} needs a value")
             value = rest.pop(0)
         pairs.append((key, value))
@@ -272,10 +284,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.parser = parser
         args.overrides = overrides
         args.command_line = shlex.join(["redqueen", *words])
-        return COMMANDS[args.command](args)
+        status = COMMANDS[args.command](args)
+        sys.stdout.flush()
+        return status
     except RedQueenError as error:
         print_error(str(error))
         return 2
+    except BrokenPipeError:
+        # Who reads has enough, as `head` does. What is left in the buffer must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:  # the disk's or the system's: a path too long, no permission, no space
+        print_error(f"{error.filename or 'the system'}: {error.strerror or error}")
+        return 1
     except KeyboardInterrupt:
         print_error("interrupted; the last checkpoint is intact")
         return 130

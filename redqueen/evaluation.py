@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from redqueen import build
@@ -45,6 +46,10 @@ def named_benchmarks(
         keys = {"type": name, "files": files} | (dates if name == "livecodebench" else {})
         try:
             chosen[name] = build_component("benchmark", keys)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"{key} = {first['input']!r}: {first['msg']}") from None
         except ValueError as error:
             raise ConfigError(f"--benchmark {name}: {error}") from None
     return chosen

@@ -23,7 +23,7 @@ from redqueen.formatting import duration
 from redqueen.models.batching import MIN_ROWS, MIN_TOKENS
 from redqueen.models.blocked import FEW_ROWS, block, blockable, few_rows
 from redqueen.models.footprint import LearningMemory, fitting_tokens, free_memory
-from redqueen.models.loading import resolve_base
+from redqueen.models.loading import files_of, one_line, resolve_base
 from redqueen.models.logprobs import piece_rows
 from redqueen.models.precision import DTYPES, multiplies_bfloat16, settle_dtype
 from redqueen.models.routing import find_targets, layer_shape
@@ -78,7 +78,9 @@ def shapes_of(values: Mapping[str, Any] | Any, targets: Sequence[str] | str) -> 
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     except Exception as error:  # the library's, about a file of somebody else
-        raise ConfigError(f"policy.base: no model can be made of its config: {error}") from error
+        raise ConfigError(
+            f"policy.base: no model can be made of its config: {one_line(error)}"
+        ) from error
     text = config.get_text_config(decoder=True)
     head = model.get_output_embeddings()
     linear = [s for m in model.modules() if m is not head and (s := layer_shape(m)) is not None]
@@ -248,10 +250,18 @@ def product_seconds(shapes: Shapes, rows: int, dtype: torch.dtype, blocked: bool
     """Return the seconds of all products of one pass of `rows` tokens, measured by shape.
 
     `blocked`: products of few rows use the second layout.
+
+    Raises:
+        ConfigError: one of the layers does not fit the memory.
     """
     blocked = blocked and rows <= FEW_ROWS
     total = 0.0
     for outputs, inputs in sorted(set(shapes.linear)):
+        if outputs * inputs * dtype.itemsize > free_memory(torch.device("cpu")):
+            raise ConfigError(
+                f"policy.base: a layer of {outputs:,} x {inputs:,} weights does not fit this "
+                "machine; take another base"
+            )
         weight = torch.ones(outputs, inputs, dtype=dtype)
         x, seconds = torch.ones(rows, inputs, dtype=dtype), []
         other = block(weight) if blocked else weight
@@ -327,13 +337,14 @@ def base_shapes(config: Config) -> Shapes:
     Raises:
         ConfigError: there is no such base.
     """
-    source = resolve_base(config.policy.base)
+    source, file = files_of(resolve_base(config.policy.base))
+    where = f"policy.base = {config.policy.base!r}"
     try:
         library = AutoConfig.from_pretrained(
-            source, trust_remote_code=config.policy.trust_remote_code
+            source, trust_remote_code=config.policy.trust_remote_code, **file
         )
     except Exception as error:  # the library's, of any kind
-        raise ConfigError(f"policy.base = {config.policy.base!r}: {error}") from error
+        raise ConfigError(f"{where} cannot be loaded: {one_line(error)}") from error
     return shapes_of(library, config.policy.targets)
 
 

@@ -231,6 +231,11 @@ def load(kind: str, name: str) -> type:
     """
     target = import_string(kind, name)
     module, _, attribute = target.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise ConfigError(
+            f"{kind} {name!r}: {module!r} is no module's name; write package.module:Class, of a "
+            "package that can be imported"
+        )
     try:
         loaded = getattr(importlib.import_module(module), attribute)
     except ImportError as error:

@@ -18,6 +18,7 @@ from redqueen.config import Config
 from redqueen.errors import ConfigError
 from redqueen.open_run import open_run
 from redqueen.store import RunStore
+from tests.small_models import save_untrained_base
 from tests.trainers import Keep, Make, train
 
 SEEDLING_FILES = Path(redqueen.__file__).parent / "bases" / "seedling"
@@ -119,6 +120,22 @@ def test_errors_before_expensive_work_are_clear(tiny: Make, tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="held-in"), build.start(suite, tmp_path / "b"):
         pass
     assert not (tmp_path / "b").exists()
+
+
+def test_a_base_that_cannot_take_the_first_prompts_makes_no_run(tiny: Make, tmp_path: Path) -> None:
+    save_untrained_base(tmp_path / "base", max_position_embeddings=40)
+    base, still = {"base": str(tmp_path / "base")}, {"enabled": False}
+    for teachers, said in ((2, "what teachers are asked"), (0, "holds no seed task of code")):
+        short = tiny(policy=base, population={"teachers": teachers}, evolution=still)
+        with pytest.raises(ConfigError, match=said), build.start(short, tmp_path / "run"):
+            pass
+    assert not (tmp_path / "run").exists()
+
+
+def test_adapters_that_do_not_fit_are_said_to_be(tiny: Make, tmp_path: Path) -> None:
+    vast = tiny(policy={"rank": 10**12})
+    with pytest.raises(ConfigError, match=r"policy\.rank = 1000000000000: the adapters of 4 mem"):
+        build.load_model(vast, 4)
 
 
 def test_a_relative_base_is_found_from_another_directory(

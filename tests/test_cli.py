@@ -36,7 +36,10 @@ def test_wrong_key_names_the_near_one(capsys: pytest.CaptureFixture[str]) -> Non
     [
         (["train", "nowhere.toml"], "no config file at nowhere.toml"),
         (["train", "--steps"], "--steps needs a value"),
+        (["train", "--steps", "--seed", "3"], "--steps needs a value"),
         (["train", "--steps", "0"], "steps = 0"),
+        (["train", "--steps", "9" * 5000], "steps = "),
+        (["eval", "x", "--benchmark", "livecodebench", "--since", "soon"], "since = 'soon': Input"),
         (["resume", "nowhere"], "holds no run"),
         (["report", "nowhere"], "holds no run"),
         (["train", "--policy.base", "./nowhere"], "nowhere"),
@@ -58,6 +61,52 @@ def test_bad_input_is_one_clear_sentence(
     error = capsys.readouterr().err
     assert said in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "--out", ""], "the path is empty"),
+        (["resume", "x", "--steps", "few"], "'few' should be a whole number of at least 1"),
+        (["resume", "x", "--steps", "0"], "'0' should be a whole number of at least 1"),
+        (["compare", "--seeds", "1,b"], "'1,b' should be whole numbers with commas between"),
+    ],
+)
+def test_arguments_that_are_none_are_named(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert said in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_is_one_sentence(
+    tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with build.start(tiny(), tmp_path / "run"):
+        pass
+    for words in (
+        ["status", "x" * 300],
+        ["train", "--policy.base", "x" * 300],
+        ["metrics", str(tmp_path / "run"), "--out", str(tmp_path / "no" / "metrics.csv")],
+        ["metrics", str(tmp_path / "run"), "--out", str(tmp_path)],
+    ):
+        assert main(words) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("redqueen: ")
+        assert error.count("\n") == 1
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-m", "redqueen.cli", "metrics"]
+    ended = subprocess.run(
+        words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, "")
 
 
 def test_a_directory_with_a_run_is_refused(

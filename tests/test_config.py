@@ -115,6 +115,18 @@ BAD = [
     ({"rollout": {"students_per_task": 0}}, "config: rollout.students_per_task = 0: should be a "
      'whole number from 1, or "all"'),
     ({"rollout": {"students_per_task": True}}, "should be a whole number from 1"),
+    ({"name": "../elsewhere"}, "config: name = '../elsewhere': a folder is called so"),
+    ({"name": ""}, "config: name = '': a folder is called so"),
+    ({"name": ".."}, "config: name = '..': a folder is called so"),
+    ({"name": "a\0b"}, "a folder is called so"),
+    ({"name": "a\udcffb"}, "a folder is called so"),
+    ({"name": "ü" * 101}, "of at most 200 bytes"),
+    ({"policy": {"base": ""}}, "config: policy.base = '': String should have at least 1"),
+    ({"policy": {"targets": []}}, 'policy.targets = []: should be a list of suffixes such as ["'),
+    ({"policy": {"targets": 5}}, "config: policy.targets = 5: should be a list of suffixes"),
+    ({"population": {"from": ["a"] * 9}}, "from names 9 adapters, but there are 8 members"),
+    ({"environments": {"x": {"type": "./x.py:T"}}}, "'./x.py' is no module's name"),
+    ({"threads": 10**6}, "config: threads = 1000000: Input should be less than or equal to 1024"),
     ({"steps": True}, "config: steps = True: should be a number, not true"),
     ({"rollout": {"students_per_task": 5}}, "config: rollout.students_per_task = 5, but "
      "population.students = 4; a self-play member attempts its tasks alone"),
@@ -221,6 +233,8 @@ def test_errors_blame_the_right_place(tmp_path: Path) -> None:
         (b"seed = ", "is not a readable TOML file"),
         (b"seed = 1\nseed = 2", "is not a readable TOML file"),
         (b"\xff\xfe", "is not a readable TOML file"),
+        (b"seed = " + b"[" * 5000, "is not a readable TOML file"),
+        (b"seed = " + b"9" * 5000, "is not a readable TOML file"),
         (None, "no config file at"),
     ],
 )

@@ -16,6 +16,7 @@ from redqueen.errors import ConfigError
 from redqueen.models.loading import resolve_base
 from redqueen.open_run import open_run
 from redqueen.store import RunStore
+from tests.whole_runs import with_untrained_base
 
 Make = Callable[..., Config]
 IDS = torch.arange(20, 40)[None]
@@ -98,3 +99,16 @@ def test_founders_from_adapters_and_a_base_that_was_swapped(
         build.resume(tmp_path / "run"),
     ):
         pass
+
+
+@pytest.mark.parametrize("merge", [[], ["--merge"]])
+def test_a_base_is_not_written_over(
+    tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], merge: list[str]
+) -> None:
+    config = with_untrained_base(tiny(), tmp_path / "base")
+    with build.start(config, tmp_path / "run"):
+        pass
+    before = {path.name: path.read_bytes() for path in (tmp_path / "base").iterdir()}
+    assert main(["export", str(tmp_path / "run"), *merge, "--out", str(tmp_path / "base")]) == 2
+    assert "is the base of the run" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "base").iterdir()} == before

@@ -16,6 +16,7 @@ from redqueen.plan import (
     advice,
     base_shapes,
     budget_of,
+    product_seconds,
     shapes_of,
 )
 from tests.small_models import make_model, model_dirs
@@ -99,6 +100,13 @@ def test_further_turns_are_work(tiny: Make, interaction: dict[str, Any], texts: 
 def test_a_config_that_is_no_model() -> None:
     with pytest.raises(ConfigError, match=r"policy\.base: no model can be made"):
         shapes_of({"model_type": "llama", "hidden_size": "wide"}, "all-linear")
+
+
+def test_a_layer_that_fits_no_machine(tiny: Make) -> None:
+    values = {"model_type": "llama", "hidden_size": 10**9, "num_hidden_layers": 1}
+    vast = shapes_of({**values, "num_attention_heads": 1}, "all-linear")
+    with pytest.raises(ConfigError, match="does not fit this machine"):
+        product_seconds(vast, 1, torch.float32, blocked=False)
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,12 @@ def test_an_unknown_name_says_what_is_near_and_how_to_register(kind: str) -> Non
     assert f"redqueen.{kind}" in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["./x.py:T", ":T", "a b:T", "..x:T"])
+def test_what_is_no_modules_name_is_not_imported(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no module's name; write package\.module:Class"):
+        registry.load("environment", name)
+
+
 def test_a_missing_extra_is_named() -> None:
     with pytest.raises(ConfigError, match="cannot be imported"):
         registry.load("callback", "no_such_package:Thing")

@@ -27,6 +27,7 @@ def _best_student(run: "OpenRun") -> int:
 
 def export_adapters(args: argparse.Namespace) -> int:
     """Write adapters, or merged models."""
+    from redqueen.models.loading import directory_of
     from redqueen.open_run import open_run
 
     run = open_run(args.run, args.base)
@@ -47,6 +48,11 @@ def export_adapters(args: argparse.Namespace) -> int:
         out = args.out or args.run / kind / place
         if args.out and len(names) > 1:
             out = args.out / place
+        if out.resolve() == directory_of(run.config.policy.base).resolve():
+            raise ConfigError(
+                f"{out} is the base of the run, which the files would spoil; choose another place "
+                "with --out"
+            )
         write = run.model.export_merged if args.merge else run.model.export_factors
         write(factors, alpha, out)
         print(out)

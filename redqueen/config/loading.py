@@ -81,7 +81,7 @@ def _literal(text: str) -> Any:
     """Return the TOML value that `text` spells; dates and everything else are text."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML, thousands of digits, or of brackets
         return text
     return value if isinstance(value, bool | int | float | str | list | dict) else text
 
@@ -140,7 +140,7 @@ def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) ->
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"no config file at {path}; see configs/ for complete ones") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # of all kinds that parsing meets
             raise ConfigError(f"{path} is not a readable TOML file: {error}") from None
     source, keys = str(path) if path else "command line", [key for key, _ in overrides]
     texts = dict(overrides)

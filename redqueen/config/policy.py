@@ -14,10 +14,18 @@ def _tokens_or_auto(value: object) -> object:
     return value
 
 
+def _suffixes_or_all(value: object) -> object:
+    """The same; an empty list would adapt nothing."""
+    named = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    if value != "all-linear" and not (named and value):
+        raise ValueError('should be a list of suffixes such as ["q_proj"], or "all-linear"')
+    return value
+
+
 class PolicyConfig(Section):
     """The frozen base and the adapters on it."""
 
-    base: str = "seedling"
+    base: str = Field("seedling", min_length=1)
     """`seedling`, `seedling2` or `proof-seedling` (ship with the package), a local directory, a
     `.gguf` file (extra `gguf`), or a Hugging Face model id."""
     revision: str = ""
@@ -38,7 +46,9 @@ class PolicyConfig(Section):
     """LoRA rank r."""
     alpha: float = Field(16.0, gt=0)
     """LoRA alpha: the update is (alpha / rank) B A."""
-    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    targets: Annotated[
+        tuple[str, ...] | Literal["all-linear"], BeforeValidator(_suffixes_or_all)
+    ] = "all-linear"
     """Suffixes of the linear layers that carry adapters, or all of them but the output head; of
     either, those that text reaches. Suffixes after a minus sign are left out: `["-gate"]`."""
     init_noise: float = Field(0.0, ge=0)

@@ -75,6 +75,12 @@ class PopulationConfig(Section):
                 "a self-play member poses tasks to itself only; set teachers for the students, "
                 "or students = 0"
             )
+        members = self.teachers + self.students + self.self_play
+        if len(self.from_) > members:
+            raise ValueError(
+                f"from names {len(self.from_)} adapters, but there are {members} members; name as "
+                "many at most, or set more members"
+            )
         if self.hall_of_fame.share and not self.teachers + self.self_play:
             raise ValueError(
                 "nobody poses tasks, so there is no past to play against; set teachers, or "

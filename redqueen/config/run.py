@@ -19,6 +19,9 @@ from redqueen.config.sandbox import SandboxConfig
 from redqueen.config.section import Section
 from redqueen.config.swarm import SwarmConfig
 
+LONGEST_NAME = 200
+"""Bytes of a run's name: folders may have 255, and some are called NAME with something after it."""
+
 
 class Config(Section):
     """A run.
@@ -28,7 +31,7 @@ class Config(Section):
     """
 
     name: str = "default"
-    """What the run is called in reports."""
+    """What the run is called in reports, and its folder in `runs`."""
     seed: int = Field(0, ge=0)
     """Every random draw of the run derives from it."""
     steps: int = Field(60, ge=1)
@@ -40,7 +43,7 @@ class Config(Section):
     keep_tokens: bool = True
     """Keep token ids and log-probabilities in the database; without them `redqueen verify` cannot
     score texts again. They add about half to its size."""
-    threads: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0, le=1024)
     """CPU threads of torch; 0 leaves its default."""
     callbacks: tuple[Annotated[Any, Of("callback")], ...] = ("console", "now", "alarms")
     """What watches the run, in this order."""
@@ -68,6 +71,17 @@ class Config(Section):
     alarms: AlarmConfig = AlarmConfig()
     swarm: SwarmConfig = Field(default_factory=SwarmConfig)
     eval: EvalConfig = EvalConfig()
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_folder(cls, name: str) -> str:
+        plain = name.isprintable() and not {*name} & {*"/\\"} and name not in ("", ".", "..")
+        if not plain or len(name.encode()) > LONGEST_NAME:
+            raise ValueError(
+                "a folder is called so: it should be printable, without slashes, and of at most "
+                f"{LONGEST_NAME} bytes"
+            )
+        return name
 
     @field_validator("environments", mode="before")
     @classmethod

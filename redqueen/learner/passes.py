@@ -203,11 +203,6 @@ def mismatch(scorer: Scorer, batch: Batch) -> Floats:
     return sums
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Return whether torch could not get memory, on a GPU or a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 def run_pass(scorer: Scorer, job: tuple[Pass, Batch]) -> Floats:
     """Do one pass over one batch."""
     run, batch = job

@@ -21,11 +21,11 @@ from redqueen.learner.passes import (
     Scorer,
     Sequences,
     backward,
-    is_out_of_memory,
     logprobs,
     mismatch,
     run_pass,
 )
+from redqueen.models.memory import is_out_of_memory
 from redqueen.types import Role, Sample
 
 _log = logging.getLogger(__name__)

@@ -1,7 +1,9 @@
 """Conversations as a base reads them: its chat template, and contents that spell control tokens."""
 
+import queue
+import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from redqueen.errors import ConfigError
 from redqueen.types import Message, Messages
@@ -13,6 +15,9 @@ _PROBE = (
     Message("assistant", "It is 7."),
     Message("user", "And what is f([1, 'two'])?"),
 )
+PATIENCE = 10.0
+"""Seconds that a template may take for the first short conversation, which takes milliseconds."""
+_Result = TypeVar("_Result")
 
 
 class Conversations:
@@ -21,13 +26,14 @@ class Conversations:
     A tokenizer without a chat template gets the contents as they are, one after the other.
     """
 
-    def __init__(self, tokenizer: Any, where: str) -> None:
+    def __init__(self, tokenizer: Any, where: str, patience: float = PATIENCE) -> None:
         """Find out how the tokenizer's chat template takes contents; `where` names the base.
 
         Raises:
-            ConfigError: it refuses a conversation, or what it makes of one does not hold its text.
+            ConfigError: it refuses a conversation, does not end within `patience` seconds, or
+                what it makes of one does not hold its text.
         """
-        self._tokenizer, self._where = tokenizer, where
+        self._tokenizer, self._where, self._patience = tokenizer, where, patience
         special = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
         self._control = tuple(sorted(set(special) - TAGS, key=len, reverse=True))
         self._parts = False
@@ -41,11 +47,19 @@ class Conversations:
                 raise ConfigError(f"{where}: its chat template cannot be used: {problem}")
 
     def _problem(self) -> str:
-        """Return what is wrong with what the template makes of a short conversation, or ""."""
+        """Return what is wrong with what the template makes of a short conversation, or "".
+
+        Raises:
+            ConfigError: it does not end.
+        """
         try:
-            text = self.render(_PROBE)
+            text = _within(self._patience, lambda: self.render(_PROBE))
         except ConfigError as error:
             return str(error.__cause__ or error)
+        except TimeoutError:
+            raise ConfigError(
+                f"{self._where}: its chat template has not ended after {self._patience:g} seconds"
+            ) from None
         place = 0
         for message in _PROBE:
             at = text.find(message.content, place)
@@ -113,6 +127,30 @@ class Conversations:
         """Return the tokens of a text in the midst; `split`: it has no control tokens."""
         encoded = self._tokenizer(text, add_special_tokens=False, split_special_tokens=split)
         return tuple(encoded["input_ids"])
+
+
+def _within(seconds: float, call: Callable[[], _Result]) -> _Result:
+    """Return what `call` returns.
+
+    Raises:
+        TimeoutError: it takes longer; its thread ends with the process.
+    """
+    ended: queue.SimpleQueue[tuple[_Result | None, Exception | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            ended.put((call(), None))
+        except Exception as error:  # raised again where it is waited for
+            ended.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result, error = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return cast(_Result, result)
 
 
 def _mark(number: int, contents: list[str]) -> str:

@@ -7,6 +7,8 @@ asked for it.
 
 import hashlib
 import json
+import logging
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 from transformers.utils import logging as transformers_logging
@@ -27,10 +30,13 @@ from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 from redqueen.models.precision import DTYPES, settle_dtype
 
+log = logging.getLogger(__name__)
+
 EMBEDDED = ("seedling", "seedling2", "proof-seedling")
 """Bases that ship with the package, in `redqueen/bases`."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _ADAPTER_FILE = "adapter_config.json"
+_LFS_POINTER = b"version https://git-lfs"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model")
 
 
@@ -116,25 +122,79 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def _json_table(path: Path, where: str) -> dict[str, Any]:
+    """Return what a JSON file of the base holds.
+
+    Raises:
+        ConfigError: it is no JSON, or no table.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: {path} is not readable: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: {path} is not a table of keys")
+    return values
+
+
+def _check_weights(path: Path, where: str) -> None:
+    """Refuse weights that are not whole, as after a download or a copy that was cut off.
+
+    Raises:
+        ConfigError: a file is missing, shorter than it says, or no safetensors file.
+    """
+    index = path / "model.safetensors.index.json"
+    files = [path / "model.safetensors"]
+    if not os.path.lexists(files[0]) and index.exists():
+        names = _json_table(index, where).get("weight_map")
+        if not isinstance(names, dict) or not all(isinstance(n, str) for n in names.values()):
+            raise ConfigError(f"{where}: {index} has no weight_map")
+        files = [path / name for name in sorted(set(names.values()))]
+    elif not os.path.lexists(files[0]):
+        return  # of other names, which the library looks for
+    for file in files:
+        try:
+            with file.open("rb") as stream:
+                pointer = stream.read(len(_LFS_POINTER)) == _LFS_POINTER
+            if pointer:
+                raise ConfigError(f"{where}: {file} is a pointer of Git LFS; run `git lfs pull`")
+            with safe_open(file, framework="pt"):
+                pass
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{where}: {file} is missing, or a link to nothing; download it again"
+            ) from None
+        except (OSError, SafetensorError) as error:
+            raise ConfigError(
+                f"{where}: {file} is not a whole safetensors file ({one_line(error)}); download or "
+                "copy it again"
+            ) from None
+
+
 def _check_directory(path: Path, base: str) -> None:
     where = f"policy.base = {base!r}"
     if not path.is_dir():
         raise ConfigError(f"{where}: {path} is not a directory with a model")
-    try:
-        values = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not (path / "config.json").exists():
+        if (path / _ADAPTER_FILE).exists():
+            raise ConfigError(
+                f"{where}: {path} is an adapter ({_ADAPTER_FILE}), not a base; name the base that "
+                "it is for, and start from it with population.from"
+            )
         raise ConfigError(
             f"{where}: {path} has no config.json; give the directory of a Hugging Face checkpoint"
-        ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{where}: {path / 'config.json'} is not readable: {error}") from None
-    if not isinstance(values, dict) or "model_type" not in values:
+        )
+    if "model_type" not in _json_table(path / "config.json", where):
         raise ConfigError(f"{where}: {path / 'config.json'} does not name a model_type")
+    # The library goes on without this one, and with it without the tokens that end a text.
+    if (path / "generation_config.json").exists():
+        _json_table(path / "generation_config.json", where)
     if not any(path.glob("*.safetensors")):
         raise ConfigError(
             f"{where}: {path} has no *.safetensors weights; other formats may carry code and are "
             "not read, so save the model again with save_pretrained"
         )
+    _check_weights(path, where)
     if (path / _ADAPTER_FILE).exists():
         raise ConfigError(
             f"{where}: {path} has an adapter beside the model ({_ADAPTER_FILE}), which the library "
@@ -144,7 +204,24 @@ def _check_directory(path: Path, base: str) -> None:
         raise ConfigError(f"{where}: {path} has no tokenizer ({', '.join(_TOKENIZER_FILES)})")
 
 
-def _check_gguf(base: str) -> None:
+def is_gguf(source: Path | str) -> bool:
+    """Whether a path is that of a GGUF file, by its name."""
+    return Path(source).suffix.lower() == ".gguf"
+
+
+def files_of(source: str) -> tuple[str, dict[str, str]]:
+    """Return the directory or hub id that the library is given for a base, and further options."""
+    if not is_gguf(source):
+        return source, {}
+    return str(Path(source).parent), {"gguf_file": Path(source).name}
+
+
+def _check_gguf(path: Path, base: str) -> None:
+    if not path.is_file():
+        raise ConfigError(f"policy.base = {base!r} is not a file")
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise ConfigError(f"policy.base = {base!r} is not a GGUF file; download it again")
     if find_spec("gguf") is None:
         raise ConfigError(
             f"policy.base = {base!r} is a GGUF file; to read it: pip install 'redqueen[gguf]'"
@@ -175,7 +252,7 @@ def _bits(config: PolicyConfig) -> BitsAndBytesConfig:
 def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
     path = Path(base).expanduser()
-    return str(path.resolve()) if base not in EMBEDDED and path.exists() else base
+    return str(path.resolve()) if base and base not in EMBEDDED and path.exists() else base
 
 
 def directory_of(base: str) -> Path:
@@ -202,9 +279,13 @@ def resolve_base(base: str) -> str:
         return str(path)
     if path.exists() or base.startswith(("/", ".", "~")) or base.count("/") > 1:
         if not path.exists():
-            raise ConfigError(f"policy.base = {base!r}: there is no such directory")
-        if path.suffix == ".gguf":
-            _check_gguf(base)
+            kind = "file" if is_gguf(path) else "directory"
+            raise ConfigError(
+                f"policy.base = {base!r}: there is no such {kind}; say with --policy.base where "
+                "it is"
+            )
+        if is_gguf(path):
+            _check_gguf(path, base)
         else:
             _check_directory(path, base)
         return str(path)
@@ -225,7 +306,8 @@ def dialect_of(base: str) -> str:
     return str(values.get("redqueen_dialect", "chat")) if isinstance(values, dict) else "chat"
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return what an error of a library says, as part of a sentence."""
     return " ".join(str(error).split())[:300]
 
 
@@ -263,7 +345,7 @@ def load_base(config: PolicyConfig) -> Base:
     where = f"policy.base = {config.base!r}"
     options: dict[str, Any] = {}
     if config.quantization != "none":
-        if Path(source).suffix == ".gguf":
+        if is_gguf(source):
             raise ConfigError(
                 f"{where} is a GGUF file, which is read whole: policy.quantization does not apply"
             )
@@ -275,7 +357,7 @@ def load_base(config: PolicyConfig) -> Base:
     try:
         tokenizer, model, loading = _read(source, config, options)
     except Exception as error:  # the library's, of any kind, about files that somebody else wrote
-        raise ConfigError(f"{where} cannot be loaded: {_one_line(error)}") from error
+        raise ConfigError(f"{where} cannot be loaded: {one_line(error)}") from error
     for module in model.modules():
         # Else bitsandbytes orders the weights anew for its kernels at the first text that is
         # written, and gradients through them are wrong from then on.
@@ -285,6 +367,13 @@ def load_base(config: PolicyConfig) -> Base:
         # The library would fill them with random numbers.
         names = sorted(loading["missing_keys"])
         raise ConfigError(f"{where} lacks {len(names)} weights, for instance {names[0]}")
+    if loading["unexpected_keys"]:
+        names = sorted(loading["unexpected_keys"])
+        log.warning(
+            "%s: %d of its weights, for instance %s, have no place in the model that its "
+            "config.json describes; they are left out",
+            where, len(names), names[0],
+        )  # fmt: skip
     if getattr(model.config, "is_encoder_decoder", False):
         raise ConfigError(f"{where} is an encoder-decoder; a causal language model is needed")
     try:
@@ -298,7 +387,13 @@ def load_base(config: PolicyConfig) -> Base:
     except ConfigError:
         raise
     except Exception as error:
-        raise ConfigError(f"{where} loads, but does not run: {_one_line(error)}") from error
+        raise ConfigError(f"{where} loads, but does not run: {one_line(error)}") from error
+    known = len(tokenizer)
+    if known < base.embeddings / 2:
+        log.warning(
+            "%s: its tokenizer knows %d tokens, the model %d; do they belong together?",
+            where, known, base.embeddings,
+        )  # fmt: skip
     return replace(base, digest=digest_of(source, model))
 
 
@@ -309,15 +404,14 @@ def _read(
     place: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
     if config.revision:
         place["revision"] = config.revision
-    path = Path(source)
-    if path.suffix == ".gguf":
-        source, place["gguf_file"] = str(path.parent), path.name
-    tokenizer = AutoTokenizer.from_pretrained(source, **place)
+    directory, file = files_of(source)
+    place |= file
+    tokenizer = AutoTokenizer.from_pretrained(directory, **place)
     options = {**options, **place}
-    if path.suffix == ".gguf":
+    if file:
         options["quantization_config"] = GgufConfig(dequantize=True)
     model, loading = AutoModelForCausalLM.from_pretrained(
-        source,
+        directory,
         dtype=DTYPES[config.dtype],
         use_safetensors=True,
         output_loading_info=True,

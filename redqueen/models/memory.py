@@ -33,6 +33,12 @@ def keep_freed_memory() -> bool:
     return all(mallopt(knob, size * _MIB) == 1 for knob, size in settings)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether memory could not be had, of a GPU or of a CPU."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "can't allocate memory" in str(error)
+
+
 class FreedMemory:
     """What this process keeps for its next batch: not without limit, or every new shape adds."""
 

@@ -45,6 +45,7 @@ def write_merged(base: Base, factors: Mapping[str, Factors], alpha: float, direc
     """
     model, state = base.model, merged_weights(base.model, factors, alpha)
     try:
+        directory.mkdir(parents=True, exist_ok=True)  # the library only logs that it cannot
         model.save_pretrained(directory, state_dict=state)  # type: ignore[operator]
         base.tokenizer.save_pretrained(directory)
     except OSError as error:

@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +121,9 @@ def _scaling(config: dict[str, Any], rank: int, path: Path) -> float:
     alpha = config.get("lora_alpha")
     if config.get("r") != rank:
         raise ConfigError(
-            f"{path} has rank {config.get('r')}, the population rank {rank}; set policy.rank"
+            f"{path} has rank {config.get('r')!r}, the population rank {rank}; set policy.rank"
         )
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or alpha <= 0:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha < inf:
         raise ConfigError(f"{path}: lora_alpha = {alpha!r} is not a positive number")
     return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
 
@@ -159,14 +160,16 @@ def import_adapter(adapters: AdapterStack, slot: int, directory: Path) -> None:
             f"{directory} {which} {names[0].removeprefix(_PREFIX)} ({len(missing)} missing, "
             f"{len(extra)} unknown); its base or target layers differ from policy.targets"
         )
-    factor = scaling / adapters.scaling
+    scale = scaling / adapters.scaling
     factors: dict[str, Factors] = {}
     for name in adapters.layers:
-        a = weights[f"{_PREFIX}{name}.lora_A.weight"].float()
-        b = weights[f"{_PREFIX}{name}.lora_B.weight"].float()
+        a, b = (weights[f"{_PREFIX}{name}.lora_{factor}.weight"] for factor in "AB")
+        if not (a.is_floating_point() and b.is_floating_point()):
+            raise ConfigError(f"{directory}: {name} holds whole numbers; dequantise the adapter")
+        a, b = a.float(), b.float() * scale
         if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
             raise ConfigError(f"{directory}: {name} holds values that are not finite")
-        factors[name] = Factors(a, b if factor == 1.0 else b * factor)
+        factors[name] = Factors(a, b)
     try:
         adapters.set(slot, factors)
     except ValueError as error:

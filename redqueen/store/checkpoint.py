@@ -270,9 +270,12 @@ def load_checkpoint(directory: str | os.PathLike[str], step: int | None = None) 
             whole = _read(other, path)
         except _DamagedError as damage:
             skipped.append(f"the checkpoint {path} is damaged: {damage}")
-            log.warning("%s; trying the one before it", skipped[-1])
             continue
         except (OSError, SafetensorError, ValueError) as error:
             raise InfrastructureError(f"could not read the checkpoint {path}: {error}") from error
+        for sentence in skipped:
+            log.warning("%s; the one of step %d is used", sentence, whole.step)
         return Checkpoint(whole.step, whole.path, whole.tensors, whole.state, tuple(skipped))
-    raise InfrastructureError("no whole checkpoint is left: " + "; ".join(skipped))
+    raise InfrastructureError(
+        f"no whole checkpoint is left; put back a copy, or start another run: {'; '.join(skipped)}"
+    )

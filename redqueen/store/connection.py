@@ -79,6 +79,11 @@ def database_errors(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
             raise ConfigError(f"{path} is not a run database") from None
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_CORRUPT"):
+            raise InfrastructureError(
+                f"the run database {path} is damaged ({error}); put back a copy of it, or what "
+                "sqlite3's `.recover` makes of it"
+            ) from error
         raise InfrastructureError(f"the run database {path} failed: {error}") from error
 
 

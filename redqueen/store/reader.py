@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redqueen.closing import Closing
+from redqueen.errors import InfrastructureError
 from redqueen.store.connection import database_errors
 from redqueen.store.records import (
     Attempt,
@@ -93,7 +94,13 @@ class RunReader(Closing):
     def meta(self, key: str) -> Any:
         """Return the JSON value kept under `key`, or None."""
         rows = self.rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return json.loads(rows[0]["value"]) if rows else None
+        try:
+            return json.loads(rows[0]["value"]) if rows else None
+        except ValueError as error:
+            raise InfrastructureError(
+                f"the run database {self.path} is damaged: {key!r} of its table meta is no JSON "
+                f"({error}); put back a copy of it"
+            ) from error
 
     def last_step(self) -> int:
         """Return the last step written; 0 before the first."""

@@ -4,7 +4,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
@@ -35,6 +35,9 @@ from redqueen.store.writer import RecordWriter
 from redqueen.types import StepRecord, Task
 
 log = logging.getLogger(__name__)
+
+_ASIDE = (".run.db.new", ".run.db.new-journal")
+"""Where the database is made, and what SQLite keeps beside it meanwhile."""
 
 Store = TypeVar("Store", bound=RunReader)
 
@@ -148,10 +151,17 @@ class RunStore(EvaluationStore):
         Raises:
             ConfigError: there is a run in it, or what is left of one.
         """
-        if (Path(directory) / "run.db").exists():
+        directory = Path(directory)
+        if (directory / "run.db").exists():
             raise ConfigError(
                 f"{directory} already holds a run; continue it with `redqueen resume {directory}` "
                 "or choose another directory"
+            )
+        # The lock is older than the config.toml of a run whose making was interrupted.
+        if (directory / "config.toml").exists() and not (directory / "run.lock").exists():
+            raise ConfigError(
+                f"{directory} holds a config.toml of somebody else, which the run's would replace; "
+                "choose another directory"
             )
         if checkpoint_steps(directory):
             raise ConfigError(
@@ -195,10 +205,12 @@ class RunStore(EvaluationStore):
         try:
             with _file_errors(directory):
                 write_text(directory / "config.toml", config_toml(values))
-                _make_database(path, values, environments or {}, locks)
+                _make_database(path, values, environments or {})
             with database_errors(path):
                 return cls(directory, connect(path, read_only=False, locks=locks), lock)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, RedQueenError) and not path.exists():
+                _remove_unfinished(directory)
             lock.close()
             raise
 
@@ -323,6 +335,12 @@ def _of_this_version(store: Store) -> Store:
                 f"{version}; this is redqueen {__version__}, schema {SCHEMA_VERSION}). Open it "
                 "with the version that wrote it, or train it anew from its config.toml"
             )
+        for key in ("config", "environments"):
+            if not isinstance(store.meta(key), dict):
+                raise InfrastructureError(
+                    f"the run database {store.path} is damaged: {key!r} of its table meta is "
+                    "missing or of another kind; put back a copy of it"
+                )
     except BaseException:
         store.close()
         raise
@@ -360,17 +378,25 @@ def _put_meta(db: sqlite3.Connection, values: Mapping[str, Any]) -> None:
     insert(db, "meta", rows, "ON CONFLICT (key) DO UPDATE SET value = excluded.value")
 
 
-def _make_database(
-    path: Path, config: Mapping[str, Any], environments: Mapping[str, Any], locks: bool
-) -> None:
+def _remove_unfinished(directory: Path) -> None:
+    """Remove what the making of a run has left that came to no database, whose lock is held."""
+    for name in (*_ASIDE, "config.toml", "run.lock"):
+        (directory / name).unlink(missing_ok=True)
+    if not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def _make_database(path: Path, config: Mapping[str, Any], environments: Mapping[str, Any]) -> None:
     """Build the empty database aside, then rename it: `run.db` is never half made."""
-    aside = path.with_name(".run.db.new")
-    aside.unlink(missing_ok=True)
+    aside = path.with_name(_ASIDE[0])
+    for name in _ASIDE:
+        path.with_name(name).unlink(missing_ok=True)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with database_errors(path):
         aside.touch()
-        connection = connect(aside, read_only=False, locks=locks)
-        try:
+        # Nobody else opens it. With a log, what a full disk keeps from the file would stay there.
+        connection = connect(aside, read_only=False, locks=False)
+        with closing(connection):
             connection.executescript(SCHEMA)
             with transaction(connection):
                 _put_meta(
@@ -384,7 +410,5 @@ def _make_database(
                     },
                 )
                 insert(connection, "steps", [{"step": 0, "written_at": now}])
-        finally:
-            leave(connection)
     aside.replace(path)
     sync_directory(path.parent)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import processors
-from transformers import AutoTokenizer, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 import redqueen
 from redqueen.config.policy import PolicyConfig
@@ -55,11 +55,15 @@ def test_missing_or_broken_directories(copy_of: Path) -> None:
     weights.rename(copy_of / "pytorch_model.bin")
     assert "no *.safetensors weights" in message()
     config.write_text("[]")
+    assert "is not a table" in message()
+    config.write_text("{}")
     assert "model_type" in message()
     config.write_text("{")
     assert "not readable" in message()
     config.unlink()
     assert "no config.json" in message()
+    (copy_of / "adapter_config.json").write_text("{}")
+    assert "is an adapter (adapter_config.json), not a base" in message()
     shutil.rmtree(copy_of)
     assert "no such directory" in message()
     copy_of.write_text("")
@@ -102,11 +106,67 @@ def test_unloadable_weights_are_one_sentence(copy_of: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_truncated_weights(copy_of: Path) -> None:
+def test_weights_that_are_not_whole(copy_of: Path) -> None:
     path = copy_of / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(ConfigError, match="cannot be loaded"):
-        load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+    whole = path.read_bytes()
+    for damaged in (whole[:5000], whole[:-1], b"", whole + b"x"):
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigError, match="is not a whole safetensors file"):
+            resolve_base(str(copy_of))
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n")
+    with pytest.raises(ConfigError, match="is a pointer of Git LFS; run `git lfs pull`"):
+        resolve_base(str(copy_of))
+    path.unlink()
+    path.symlink_to("nothing")
+    with pytest.raises(ConfigError, match="is missing, or a link to nothing"):
+        resolve_base(str(copy_of))
+
+
+def test_shards_that_are_not_all_there(copy_of: Path) -> None:
+    AutoModelForCausalLM.from_pretrained(copy_of).save_pretrained(copy_of, max_shard_size="20KB")
+    shards = sorted(copy_of.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    (copy_of / "model.safetensors").unlink(missing_ok=True)
+    resolve_base(str(copy_of))
+    shards[-1].unlink()
+    with pytest.raises(ConfigError, match=f"{shards[-1].name} is missing"):
+        resolve_base(str(copy_of))
+    (copy_of / "model.safetensors.index.json").write_text('{"weight_map": 3}')
+    with pytest.raises(ConfigError, match="has no weight_map"):
+        resolve_base(str(copy_of))
+
+
+def test_a_broken_generation_config_is_not_passed_over(copy_of: Path) -> None:
+    (copy_of / "generation_config.json").write_text('{"eos_token_id": [4')
+    with pytest.raises(ConfigError, match=r"generation_config\.json is not readable"):
+        resolve_base(str(copy_of))
+
+
+def test_gguf_files_are_known_by_name_and_by_their_first_bytes(tmp_path: Path) -> None:
+    for name in ("a.gguf", "A.GGUF"):
+        with pytest.raises(ConfigError, match="there is no such file"):
+            resolve_base(str(tmp_path / name))
+        for content in (b"", b"text"):
+            (tmp_path / name).write_bytes(content)
+            with pytest.raises(ConfigError, match="is not a GGUF file"):
+                resolve_base(str(tmp_path / name))
+
+
+def test_weights_that_the_config_has_no_place_for_are_named(copy_of: Path, caplog) -> None:
+    config = json.loads((copy_of / "config.json").read_text())
+    (copy_of / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 1}))
+    load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+    assert "for instance model.layers.1." in caplog.text
+
+
+def test_a_tokenizer_of_a_much_smaller_model_is_doubted(copy_of: Path, caplog) -> None:
+    load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+    assert not caplog.text
+    model = AutoModelForCausalLM.from_pretrained(copy_of)
+    model.resize_token_embeddings(200)
+    model.save_pretrained(copy_of)
+    load_base(PolicyConfig(base=str(copy_of), device="cpu"))
+    assert "its tokenizer knows 96 tokens, the model 200" in caplog.text
 
 
 def test_incomplete_weights_are_not_filled_with_noise(copy_of: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from redqueen.errors import InfrastructureError
 from redqueen.models.merging import summed
 from tests.small_models import ARCHITECTURES, in_peft
 
@@ -41,3 +42,10 @@ def test_the_sum_of_ranks_holds_the_average_exactly(make_model, model_dirs, tmp_
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
     with torch.no_grad():
         assert (peft(IDS).logits - merged(IDS).logits).abs().max() <= 1e-4
+
+
+def test_a_model_that_cannot_be_written(make_model, tmp_path: Path) -> None:
+    model = make_model()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InfrastructureError, match="cannot write the model"):
+        model.export_merged(model.adapters.get(1), model.adapters.alpha, tmp_path / "file")

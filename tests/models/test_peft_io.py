@@ -120,6 +120,14 @@ def test_other_targets_or_shapes_are_refused(make_model, tmp_path: Path) -> None
     save_file({**good, name: torch.full_like(good[name], torch.inf)}, path)
     with pytest.raises(ConfigError, match="not finite"):
         narrow.import_adapter(0, tmp_path / "narrow")
+    save_file({**good, name: torch.ones_like(good[name], dtype=torch.int8)}, path)
+    with pytest.raises(ConfigError, match="holds whole numbers"):
+        narrow.import_adapter(0, tmp_path / "narrow")
+    save_file(good, path)
+    for alpha in (float("nan"), float("inf"), 0, True, "8"):
+        edit(tmp_path / "narrow", lora_alpha=alpha)
+        with pytest.raises(ConfigError, match=r"lora_alpha = .* is not a positive number"):
+            narrow.import_adapter(0, tmp_path / "narrow")
 
 
 def test_missing_and_broken_files(make_model, tmp_path: Path) -> None:

@@ -236,12 +236,13 @@ def test_later_steps_are_of_a_run_that_was_given_up(tmp_path: Path) -> None:
     check(tmp_path, 2)
 
 
-def test_none_left(tmp_path: Path) -> None:
+def test_none_left(tmp_path: Path, caplog) -> None:
     with pytest.raises(ConfigError, match="holds no checkpoint"):
         load_checkpoint(tmp_path)
     (save(tmp_path, 1) / "state.json").unlink()
     with pytest.raises(InfrastructureError, match=r"no whole checkpoint.*state\.json is missing"):
         load_checkpoint(tmp_path)
+    assert not caplog.text  # the sentence is the error's
     with pytest.raises(ConfigError, match=r"no checkpoint of step 7; it has steps 1"):
         load_checkpoint(tmp_path, 7)
 

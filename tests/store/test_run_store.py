@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redqueen import __version__
-from redqueen.errors import ConfigError, InfrastructureError
+from redqueen.errors import ConfigError, InfrastructureError, RedQueenError
 from redqueen.store import (
     EvaluationRow,
     EvaluationStore,
@@ -434,6 +435,42 @@ def test_opening_what_is_not_a_run(tmp_path: Path) -> None:
             RunStore.open(tmp_path, read_only=read_only)
 
 
+@pytest.mark.parametrize("key", ["config", "environments", "schema_version"])
+@pytest.mark.parametrize("value", ["{", "[1]", None])
+def test_a_database_without_what_every_command_reads(tmp_path: Path, key: str, value) -> None:
+    RunStore.create(tmp_path, values()).close()
+    with closing(sqlite3.connect(tmp_path / "run.db")) as db, db:
+        if value is None:
+            db.execute("DELETE FROM meta WHERE key = ?", (key,))
+        else:
+            db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
+    for read_only in (True, False):
+        with pytest.raises(RedQueenError, match=r"is damaged|is not a run database|schema \[1\]"):
+            RunStore.open(tmp_path, read_only=read_only)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_database_that_was_cut_off_says_what_helps(tmp_path: Path, read_only: bool) -> None:
+    with RunStore.create(tmp_path, values()) as store:
+        for step in range(1, 6):
+            store.write_step(step_record(step))
+    path = tmp_path / "run.db"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with (
+        pytest.raises(InfrastructureError, match=r"run\.db is damaged.*put back a copy of it"),
+        RunStore.open(tmp_path, read_only=read_only) as store,
+    ):
+        store.load_attempts("t5-0")
+
+
+def test_a_config_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("mine")
+    with pytest.raises(ConfigError, match=r"holds a config\.toml of somebody else"):
+        RunStore.create(tmp_path, values())
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+    assert (tmp_path / "config.toml").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("schema", "writer", "sentence"),
     [
@@ -502,6 +539,34 @@ def test_a_half_made_database_is_never_seen(tmp_path: Path, monkeypatch) -> None
     assert not (tmp_path / "run.db").exists()
     RunStore.create(tmp_path, values()).close()
     RunStore.open(tmp_path).close()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_run_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch, there: bool) -> None:
+    run = tmp_path / "run"
+    if there:
+        run.mkdir()
+        (run / "notes").write_text("mine")
+    monkeypatch.setattr(run_module, "SCHEMA", f"{run_module.SCHEMA}; PRAGMA max_page_count = 1;")
+    with pytest.raises(InfrastructureError, match=r"run\.db failed: database or disk is full"):
+        RunStore.create(run, values(name="x" * 10_000))
+    assert [path.name for path in tmp_path.rglob("*")] == (["run", "notes"] if there else [])
+    monkeypatch.undo()
+    RunStore.create(run, values()).close()
+
+
+def test_a_database_is_whole_when_it_gets_its_name(tmp_path: Path, monkeypatch) -> None:
+    seen: dict[str, list[str]] = {}
+    replace_file = Path.replace
+
+    def watched(path: Path, target: Path) -> Path:
+        seen[target.name] = sorted(item.name for item in path.parent.iterdir())
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    RunStore.create(tmp_path, values()).close()
+    # No log or journal beside it, which would stay behind under the other name.
+    assert seen["run.db"] == [".run.db.new", "config.toml", "run.lock"]
 
 
 def test_readers_see_whole_steps_while_one_writes(tmp_path: Path) -> None:

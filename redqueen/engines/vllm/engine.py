@@ -16,7 +16,7 @@ from redqueen.engines.trial import tried_adapter
 from redqueen.engines.vllm.files import AdapterFile, AdapterFiles
 from redqueen.errors import ConfigError
 from redqueen.models.adapters import AdapterStack
-from redqueen.models.loading import resolve_base
+from redqueen.models.loading import is_gguf, resolve_base
 from redqueen.models.population_model import PopulationModel
 from redqueen.types import Completion, Request, user
 
@@ -206,7 +206,7 @@ class Vllm(EngineConfig):
     def build(self, model: PopulationModel) -> VllmEngine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
         base = resolve_base(model.config.base)
-        if model.config.quantization != "none" or base.endswith(".gguf"):
+        if model.config.quantization != "none" or is_gguf(base):
             raise ConfigError(
                 "engine.type = 'vllm' reads whole weights from safetensors; leave out "
                 "policy.quantization and GGUF files, or set engine.type = 'torch'"
