@@ -44,7 +44,7 @@ class SharedSandbox:
         self._own = own
         self._helpers = helpers
         self._lock = Lock()
-        self._busy: dict[int, Future[list[Outcome]]] = {}
+        self._busy: dict[Helper, Future[list[Outcome]]] = {}
         self.helped = 0
         """Calls whose outcome came from helpers."""
 
@@ -82,11 +82,11 @@ class SharedSandbox:
         """Give every free helper a chunk."""
         with self._lock:
             for helper in self._helpers.present() if waiting else ():
-                before = self._busy.get(id(helper))
+                before = self._busy.get(helper)
                 if waiting and (before is None or before.done()):
                     number = waiting.popleft()
                     future = helper.run(chunks[number])
-                    self._busy[id(helper)] = future
+                    self._busy[helper] = future
                     sent[future] = number
 
     def _collect(
