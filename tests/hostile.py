@@ -8,6 +8,8 @@ from redqueen.store import RunStore
 from redqueen.types import StepRecord, Task
 
 EVIL = "<script>alert('x')</script>\"&]]>\x00\ud800</pre>"
+EVIL_NAME = "<script>alert('x')<b>\"&]]>"
+"""The same as far as a folder may be called so."""
 
 
 def hostile_record(store: RunStore) -> StepRecord:
