@@ -13,7 +13,7 @@ from tests.small_models import save_untrained_base
 
 def with_untrained_base(config: Config, base: Path) -> Config:
     """The config with a small base in the seedling's place: its texts are those of a script."""
-    save_untrained_base(base, redqueen_dialect="seedling", max_position_embeddings=1024)
+    save_untrained_base(base, redqueen_dialect="seedling", max_position_embeddings=4096)
     policy = config.policy.model_copy(update={"base": str(base)})
     return config.model_copy(update={"policy": policy})
 
