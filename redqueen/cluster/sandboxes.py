@@ -7,7 +7,7 @@ from threading import Lock
 from time import perf_counter
 from typing import Protocol, Self
 
-from redqueen.sandbox import Call, Outcome, Sandbox
+from redqueen.sandbox import Call, Outcome, OutcomeKind, Sandbox
 
 CHUNK = 32
 """Calls that travel together; fewer stay here."""
@@ -30,6 +30,10 @@ class Helpers(Protocol):
 
     def close(self) -> None:
         """Let them end."""
+
+
+def _failed(outcome: Outcome) -> bool:
+    return outcome.kind is OutcomeKind.INFRA_ERROR
 
 
 class SharedSandbox:
@@ -95,11 +99,11 @@ class SharedSandbox:
         waiting: "deque[int]",
         sent: "dict[Future[list[Outcome]], int]",
     ) -> None:
-        """Take what helpers have finished; what one that is lost had waits again."""
+        """Take what helpers have finished; what one had that is lost, or failed at, waits again."""
         for future in [future for future in sent if future.done()]:
             number = sent.pop(future)
-            if future.exception() is not None:
-                waiting.append(number)
+            if future.exception() is not None or any(map(_failed, future.result())):
+                waiting.append(number)  # and is run here next, at the latest
             else:
                 done[number] = future.result()
                 with self._lock:

@@ -60,6 +60,12 @@ def lost(calls: Sequence[Call]) -> "Future[list[Outcome]]":
     return future
 
 
+def broken(calls: Sequence[Call]) -> "Future[list[Outcome]]":
+    future: Future[list[Outcome]] = Future()
+    future.set_result([Outcome(OutcomeKind.INFRA_ERROR) for _ in calls])
+    return future
+
+
 def never(calls: Sequence[Call]) -> "Future[list[Outcome]]":
     return Future()
 
@@ -74,7 +80,7 @@ def texts(outcomes: Sequence[Outcome]) -> list[str]:
 
 @given(
     st.integers(0, 6 * CHUNK),
-    st.lists(st.sampled_from([at_once, lost, never]), max_size=4),
+    st.lists(st.sampled_from([at_once, lost, broken, never]), max_size=4),
 )
 @settings(max_examples=30, deadline=None)
 def test_every_call_has_its_outcome(number: int, runs: list[Run]) -> None:

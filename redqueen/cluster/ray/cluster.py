@@ -43,7 +43,6 @@ class Ray(ClusterConfig):
     silence: float = Field(30.0, ge=1.0)
     """Seconds without an answer, for instance because a network was cut, after which an engine is
     given up and others do its work."""
-
     sandboxes: bool = True
     """Verify on the other nodes too, where many answers are to be verified at once."""
 
