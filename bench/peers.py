@@ -45,10 +45,10 @@ from redqueen.config import Config, PolicyConfig, build_config, load_config, mer
 from redqueen.engines.cpu.model import accelerated
 from redqueen.environments.base import SEED, Attempt, Environment, sources_of
 from redqueen.models.attention import PackedAttention
-from redqueen.models.loading import resolve_base
 from redqueen.models.packing import Packing, Text
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.precision import DTYPES, settle_dtype
+from redqueen.models.sources import resolve_base
 from redqueen.types import Request, Verdict, user
 
 MEMBERS, RANK, ALPHA = 8, 8, 16.0

@@ -35,10 +35,10 @@ from redqueen.evolution import BehaviourLog, Evolution, check_probed, check_rate
 from redqueen.learner import Learner, Scorer, StackedAdamW
 from redqueen.learner.assign import student_reward
 from redqueen.models.footprint import settle
-from redqueen.models.loading import absolute_base, dialect_of
 from redqueen.models.memory import is_out_of_memory
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.precision import multiplies_bfloat16
+from redqueen.models.sources import absolute_base, dialect_of
 from redqueen.parts import Parts
 from redqueen.population import (
     HallOfFame,

@@ -14,7 +14,7 @@ from redqueen.environments.base import start_for
 from redqueen.errors import ConfigError
 from redqueen.files import write_bytes
 from redqueen.models.footprint import free_memory
-from redqueen.models.loading import dialect_of
+from redqueen.models.sources import dialect_of
 from redqueen.plan import GIB, Budget, Shapes, base_shapes, budget_of
 
 Values = dict[str, Any]

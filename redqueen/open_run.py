@@ -8,9 +8,9 @@ from redqueen.config import Config, build_config
 from redqueen.errors import ConfigError
 from redqueen.evolution.frames import weighted_sum
 from redqueen.models.adapters import AdapterStack, Factors
-from redqueen.models.loading import absolute_base
 from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
+from redqueen.models.sources import absolute_base
 from redqueen.population import DiskPager, Population, make_pager
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.types import Role

@@ -23,10 +23,10 @@ from redqueen.formatting import duration
 from redqueen.models.batching import MIN_ROWS, MIN_TOKENS
 from redqueen.models.blocked import FEW_ROWS, block, blockable, few_rows
 from redqueen.models.footprint import LearningMemory, fitting_tokens, free_memory
-from redqueen.models.loading import files_of, one_line, resolve_base
 from redqueen.models.logprobs import piece_rows
 from redqueen.models.precision import DTYPES, multiplies_bfloat16, settle_dtype
 from redqueen.models.routing import find_targets, layer_shape
+from redqueen.models.sources import files_of, one_line, resolve_base
 
 GIB, MIB = 1 << 30, 1 << 20
 CARD = 24 * 10**9

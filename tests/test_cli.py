@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM
 from redqueen import build
 from redqueen.cli import main
 from redqueen.config import Config, load_config
-from redqueen.models.loading import resolve_base
 from redqueen.models.population_model import PopulationModel
+from redqueen.models.sources import resolve_base
 from redqueen.store import RunStore, config_toml
 from tests.small_models import in_peft
 

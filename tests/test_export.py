@@ -13,7 +13,7 @@ from redqueen import build
 from redqueen.cli import main
 from redqueen.config import Config
 from redqueen.errors import ConfigError
-from redqueen.models.loading import resolve_base
+from redqueen.models.sources import resolve_base
 from redqueen.open_run import open_run
 from redqueen.store import RunStore
 from tests.whole_runs import with_untrained_base

@@ -14,7 +14,7 @@ from redqueen.config import Config, load_config, merge
 from redqueen.config.reference import components, sections, texts
 from redqueen.environments.base import sources_of
 from redqueen.init import config_text, fitting_start, smaller, starting_values
-from redqueen.models.loading import directory_of
+from redqueen.models.sources import directory_of
 from redqueen.plan import LLAMA_3_8B, Shapes, shapes_of
 
 CPU = torch.device("cpu")

@@ -22,8 +22,8 @@ from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import SEED, Draft, sources_of
 from redqueen.environments.proof import ProofEnvironment
 from redqueen.environments.proof.environment import STEPS
-from redqueen.models.loading import directory_of
 from redqueen.models.population_model import PopulationModel
+from redqueen.models.sources import directory_of
 from redqueen.rng import derive_seed, numpy_rng
 from redqueen.rollouts.collect import verifier_of
 from redqueen.store import BASE, ELICITED, EvaluationAttempt

@@ -27,7 +27,7 @@ def _best_student(run: "OpenRun") -> int:
 
 def export_adapters(args: argparse.Namespace) -> int:
     """Write adapters, or merged models."""
-    from redqueen.models.loading import directory_of
+    from redqueen.models.sources import directory_of
     from redqueen.open_run import open_run
 
     run = open_run(args.run, args.base)

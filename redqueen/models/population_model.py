@@ -17,11 +17,12 @@ from redqueen.models import merging, peft_io, scoring
 from redqueen.models.adapters import AdapterStack, Factors
 from redqueen.models.batching import MOST_TOKENS, packed_batches, padded_batches
 from redqueen.models.conversation import Conversations
-from redqueen.models.loading import EMBEDDED, Base, load_base, resolve_device
+from redqueen.models.loading import Base, load_base, resolve_device
 from redqueen.models.memory import keep_freed_memory, peak_memory
 from redqueen.models.precision import settle_dtype
 from redqueen.models.routing import Router, find_targets, layer_shape, reached_by_text
 from redqueen.models.scoring import Scores
+from redqueen.models.sources import EMBEDDED
 from redqueen.types import Messages, Suppression
 
 PROMPTS_KEPT = 4096

@@ -15,8 +15,9 @@ from redqueen.config.policy import PolicyConfig
 from redqueen.engines.base import Sampling
 from redqueen.engines.torch import Torch
 from redqueen.errors import ConfigError
-from redqueen.models.loading import dialect_of, load_base, resolve_base, resolve_device
+from redqueen.models.loading import load_base, resolve_device
 from redqueen.models.population_model import PopulationModel
+from redqueen.models.sources import dialect_of, resolve_base
 from redqueen.types import Request, user
 
 

@@ -20,7 +20,7 @@ from redqueen.environments.base import Attempt, Draft, Services
 from redqueen.environments.proof import Proof
 from redqueen.environments.proof.prompts import known_theorems
 from redqueen.environments.proof.theory import load_theory
-from redqueen.models.loading import resolve_base
+from redqueen.models.sources import resolve_base
 from redqueen.types import Rejection, Task, Verdict
 
 pytestmark = pytest.mark.slow  # the corpus's lemmas take seconds to find

@@ -15,7 +15,7 @@ from redqueen.environments.code.analysis import parse_program
 from redqueen.environments.code.styles import EXAMPLES, INPUT, OUTPUT
 from redqueen.environments.code.traced import held_out_pairs
 from redqueen.environments.code.traced.prompts import THINK, TRACED
-from redqueen.models.loading import resolve_base
+from redqueen.models.sources import resolve_base
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from redqueen.engines.trial import tried_adapter
 from redqueen.engines.vllm.files import AdapterFile, AdapterFiles
 from redqueen.errors import ConfigError
 from redqueen.models.adapters import AdapterStack
-from redqueen.models.loading import is_gguf, resolve_base
 from redqueen.models.population_model import PopulationModel
+from redqueen.models.sources import is_gguf, resolve_base
 from redqueen.types import Completion, Request, user
 
 ENVIRONMENT = {
