@@ -1,7 +1,6 @@
 """Files of a base that something is wrong with: one sentence each."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,11 +13,6 @@ from redqueen.models.loading import digest_of, load_base
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.routing import find_targets, reached_by_text
 from tests.models.test_peft_io import edit
-
-
-@pytest.fixture
-def copy_of(model_dirs, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(model_dirs["llama"], tmp_path / "model"))
 
 
 def change(path: Path, **values: object) -> None:
