@@ -42,7 +42,7 @@ test-browser: $(DEV)  ## the live page and report.html in Chromium
 	REDQUEEN_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/watch
 
 test-vllm: $(VLLM_READY)  ## the engine on vLLM, on a CPU, in an environment of its own (2 GB); minutes
-	VLLM_CPU_KVCACHE_SPACE=1 TORCH_COMPILE_DISABLE=1 $(VLLM)/bin/python -m pytest tests/engines/test_vllm.py
+	VLLM_CPU_KVCACHE_SPACE=1 TORCH_COMPILE_DISABLE=1 $(VLLM)/bin/python -m pytest -m "not real" tests/engines/test_vllm.py
 
 test-ray: $(RAY_READY)  ## two Ray nodes in network namespaces, one killed or cut off (needs root); minutes
 	REDQUEEN_TEST_RAY=1 REDQUEEN_REQUIRE_NETNS=1 $(BIN)/python -m pytest tests/cluster

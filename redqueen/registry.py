@@ -87,6 +87,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "reinforce++": "redqueen.learner.advantages.reinforce_pp:ReinforcePlusPlus",
         "imitation": "redqueen.learner.advantages.imitation:Imitation",
         "rae": "redqueen.learner.advantages.rae:Rae",
+        "shuffled": "redqueen.learner.advantages.shuffled:Shuffled",
     },
     "fitness": {
         "mean": "redqueen.evolution.fitness:Mean",

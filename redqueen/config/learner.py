@@ -21,8 +21,8 @@ class StudentConfig(Section):
     """What students learn from. A correct answer has reward 1."""
 
     advantage: Annotated[Any, Of("advantage")] = Field("grpo")
-    """What a reward is compared with: `grpo`, `dr_grpo`, `rloo`, `reinforce++`, `rae`, or
-    `imitation`, no comparison: rewards are weights."""
+    """What a reward is compared with: `grpo`, `dr_grpo`, `rloo`, `reinforce++`, `rae`,
+    `imitation`, no comparison: rewards are weights, or the control `shuffled`."""
     wrong_reward: float = -0.5
     """Reward of a well-formed wrong answer."""
     frozen: bool = False

@@ -1,4 +1,9 @@
-"""The engine on vLLM with vLLM, on the seedling: `make test-vllm`, in an environment of its own."""
+"""The engine on vLLM with vLLM, on the seedling: `make test-vllm`, in an environment of its own.
+
+The tests marked `real` have a pretrained base and a process of their own:
+
+    .venv-vllm/bin/python -m pytest -m real tests/engines/test_vllm.py
+"""
 
 import os
 import subprocess
@@ -30,18 +35,33 @@ from redqueen.types import Completion, Request, Suppression, user
 MEMBERS = 8
 WITHIN = 1e-3
 """Nats: how far a log-probability may be from the forward pass in float32."""
+REAL = Path(os.environ.get("REDQUEEN_REAL_BASE", "build/bases/qwen-coder"))
+"""Made by `make base-qwen-coder`."""
 LONG = "def f(a, b):\n" + "".join(f"    c{i} = a + b * {i}\n" for i in range(40)) + "    return c3"
 """More tokens than a block of vLLM's prefix cache."""
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[VllmEngine]:
+def eight_members(base: str, init_noise: float) -> Iterator[VllmEngine]:
     """Eight members with room for as many adapters in a batch, so that every place is taken."""
-    config = PolicyConfig(dtype="float32", device="cpu", init_noise=0.1, rank=8)
+    config = PolicyConfig(base=base, dtype="float32", device="cpu", init_noise=init_noise, rank=8)
     model = PopulationModel.load(config, MEMBERS, seed=3)
     made = Vllm(rows=32, memory=1.0).build(model)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[VllmEngine]:
+    """On the seedling."""
+    yield from eight_members("seedling", 0.1)
+
+
+@pytest.fixture(scope="module")
+def real_engine() -> Iterator[VllmEngine]:
+    """On a pretrained base, with adapters that change it but leave it a model of language."""
+    if not REAL.is_dir():
+        pytest.skip(f"no base in {REAL}")
+    yield from eight_members(str(REAL), 0.02)
 
 
 def requests(count: int, slots: Sequence[int | None], **more: Any) -> list[Request]:
@@ -107,6 +127,20 @@ def test_a_changed_adapter_is_used_from_the_next_call_on(engine: VllmEngine) -> 
     texts = engine.generate(asked, Sampling(24, 1.0))
     assert worst(engine.model, texts, asked, 1.0) <= WITHIN
     assert {text.version for text in texts if text.slot is not None} == {1}
+
+
+@pytest.mark.real
+def test_members_of_a_pretrained_base_agree_before_and_after_a_change(
+    real_engine: VllmEngine,
+) -> None:
+    asked, sampling = requests(1, EVERYBODY), Sampling(16, 1.0)
+    model = real_engine.model
+    assert worst(model, real_engine.generate(asked, sampling), asked, 1.0) <= WITHIN
+    model.adapters.set(2, {name: (a, b * 4) for name, (a, b) in model.adapters.get(2).items()})
+    stale = real_engine.generate(asked, sampling)
+    assert worst(model, stale, asked, 1.0) > 10 * WITHIN, "the change does not show"
+    real_engine.sync(range(MEMBERS), model.adapters, 1)
+    assert worst(model, real_engine.generate(asked, sampling), asked, 1.0) <= WITHIN
 
 
 def test_no_block_of_the_prefix_cache_outlives_its_adapter(engine: VllmEngine) -> None:

@@ -139,6 +139,30 @@ def test_schemes_equal_a_slow_loop(rows: list) -> None:
         np.testing.assert_allclose(advantages(name, batch), slow(rows, key, of), atol=1e-9)
 
 
+@given(ROWS, st.integers(0, 3))
+def test_shuffled_deals_within_groups_and_knows_no_rewards(rows: list, seed: int) -> None:
+    dealt = advantages("shuffled", samples(rows), seed=seed)
+    plain = advantages("grpo", samples(rows))
+    places = list(range(len(rows)))
+    for key in {(row[0], row[3]) for row in rows}:
+        group = [i for i in places if (rows[i][0], rows[i][3]) == key]
+        assert sorted(dealt[i] for i in group) == sorted(plain[i] for i in group)
+        # The order is that of any other rewards: each place gets what the same place had.
+        ranks = [(*row[:4], float(place)) for place, row in enumerate(rows)]
+        order = advantages("shuffled", samples(ranks), seed=seed, by="imitation")
+        assert [dealt[i] for i in group] == [plain[int(order[i])] for i in group]
+
+
+def test_shuffled_is_fair() -> None:
+    """In one group of four, over many draws, the right answer's advantage falls on each alike."""
+    falls = [0] * 4
+    for seed in range(400):
+        dealt = advantages("shuffled", group_of(1, 0, 0, 0), seed=seed)
+        falls[dealt.index(max(dealt))] += 1
+    # Binomial of 400 and 1/4: a standard deviation is 8.7.
+    assert all(abs(count - 100) < 4 * 8.7 for count in falls)
+
+
 @pytest.mark.parametrize("name", registry.COMPONENTS["advantage"])
 def test_no_samples_and_one_sample(name: str) -> None:
     assert advantages(name, []) == []
