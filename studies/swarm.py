@@ -13,7 +13,8 @@ Reward is 1 for a right answer and 0 otherwise, summed over all nodes and steps.
 nodes' students on held-out tasks at temperature 1, over the elicited base. A cell and seed that
 are done are kept in DIR, a file each; one that was interrupted begins again. With `--colluders` the
 last nodes of every cell send answers that look right and are wrong (`poisoned`), and the figures
-are of the honest ones.
+are of the honest ones. All cells take what SAPO takes; `--set swarm.need_right true` is the default
+of a node, which refuses groups that nobody is right in.
 """
 
 import argparse
@@ -52,7 +53,7 @@ KEYS = {
     "sandbox.workers": "1",
     "population.students": "1", "rollout.matches": "1", "rollout.tasks_per_match": "8",
     "rollout.attempts": "8", "learner.learning_rate_end": "1.0", "eval.enabled": "false",
-    "swarm.enabled": "true",
+    "swarm.enabled": "true", "swarm.need_right": "false",
 }  # fmt: skip
 
 

@@ -34,6 +34,10 @@ class SwarmConfig(Section):
     """I: groups of a step's own rollouts that are learnt from; `all` of them."""
     foreign: int = Field(4, ge=0)
     """J: groups of other nodes that a step takes at most; it never waits for them."""
+    need_right: bool = True
+    """Take a group only if one of its answers earns more than a wrong one. In the others answers
+    differ by their form alone, and peers could send nothing but wrong answers of good form. SAPO
+    takes them too (`false`)."""
     peers: tuple[PublicKey, ...] = ()
     """Public keys of the nodes that are listened to; empty: everybody, within the quotas."""
     max_peers: int = Field(64, ge=1)

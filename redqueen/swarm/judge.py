@@ -52,6 +52,8 @@ class Judge:
     fits: Fits
     screens: Sequence[Screen] = ()
     """What the words of a task pass before an environment reads them, as a teacher's do."""
+    need_right: bool = True
+    """See `SwarmConfig`."""
 
     def judge(self, groups: Sequence[Group]) -> list[tuple[Verification, ...] | str]:
         """Return the verifications of each group's answers, or why it is refused.
@@ -148,7 +150,15 @@ class Judge:
 
     def _worth(self, verifications: Sequence[Verification]) -> tuple[Verification, ...] | str:
         """Return the verifications if there is something to learn from them."""
-        rewards = {self.reward(item.verdict, item.partial_score) for item in verifications}
-        if None in rewards:
-            return "check_failed"
-        return tuple(verifications) if len(rewards) > 1 else "no_advantage"
+        rewards = set[float]()
+        for item in verifications:
+            reward = self.reward(item.verdict, item.partial_score)
+            if reward is None:
+                return "check_failed"
+            rewards.add(reward)
+        if len(rewards) == 1:
+            return "no_advantage"
+        wrong = self.reward(Verdict.WRONG, None)
+        if self.need_right and wrong is not None and max(rewards) <= wrong:
+            return "nobody_right"
+        return tuple(verifications)

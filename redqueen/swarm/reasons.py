@@ -32,13 +32,14 @@ REASONS: Mapping[str, str] = {
     "unwritable": "An answer is too long for this node's members, or holds special tokens.",
     "check_failed": "Checking it failed on this node's side.",
     "no_advantage": "All answers earn the same reward: there is nothing to learn.",
+    "nobody_right": "No answer earns more than a wrong one (swarm.need_right).",
 }
 """Name of a refusal -> a sentence, in the order of the checks."""
 
 BLAMELESS = frozenset(
     {"newer_version", "too_many_peers", "expired", "repeated", "quota", "crowded_out", "aged",
      "other_base", "other_shape", "unknown_environment", "other_environment", "other_prompt",
-     "unwritable", "check_failed", "no_advantage"}
+     "unwritable", "check_failed", "no_advantage", "nobody_right"}
 )  # fmt: skip
 """Refusals that an honest node meets too; they do not lower its share."""
 

@@ -74,6 +74,7 @@ def check_foreign(
         reward,
         lambda prompt, texts: True,
         config.safety.screens,
+        config.swarm.need_right,
     )
     again = judge.judge([foreign for _, _, foreign in read])
     for (row, group, _), result in zip(read, again, strict=True):

@@ -1,6 +1,7 @@
 """Every refusal by its name, counted for whom it is proven of, and what it costs a peer's share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -179,6 +180,26 @@ def test_every_refusal_of_the_judge_has_its_name() -> None:
     }
     assert judged(*groups.values()) == list(groups)
     assert set(groups) <= set(REASONS)
+
+
+def test_wrong_answers_of_good_form_are_no_lesson() -> None:
+    """A wrong answer earns more than one that cannot be read, so it would be learnt."""
+
+    def reward(verdict: Verdict, score: float | None) -> float:
+        worth = {Verdict.CORRECT: 1.0, Verdict.WRONG: -0.5, Verdict.MALFORMED: -1.0}
+        return worth[verdict] + (score or 0.0)
+
+    poison, lesson = group(texts=("9", "8", "none")), group(texts=("7", "8", "none"))
+    assert judged(poison, reward=reward) == ["nobody_right"]
+    assert [len(result) for result in judged(lesson, reward=reward)] == [3]
+    (taken,) = judged(poison, reward=reward, need_right=False)
+    assert [item.verdict.value for item in taken] == ["wrong", "wrong", "malformed"]
+
+    class HalfRight(CheckedSums):
+        def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
+            return [replace(v, partial_score=0.5) for v in super().verify(attempts)]
+
+    assert len(judged(poison, reward=reward, environment=HalfRight())[0]) == 3
 
 
 def test_an_environment_that_cannot_validate_takes_no_foreign_task() -> None:
