@@ -31,6 +31,8 @@ BARS = {"monty": 2_000.0, "cpython": 500.0}
 """Verdicts a second that each backend must reach on two workers and two idle cores."""
 SHARE = {"monty": 1.0, "cpython": 0.3}
 """How many of the verdicts of a round each backend is asked for."""
+KIND = {"monty": "alone", "cpython": "cpython"}
+"""What the corpus calls each backend."""
 WORKERS = 2
 HOSTILE_SECONDS = 0.3
 
@@ -120,7 +122,7 @@ def hostile_failures(backend: str) -> list[str]:
         make_sandbox(config) as sandbox,
     ):
         for hostile in CORPUS:
-            faults += attack(sandbox, hostile, file, worst(HOSTILE_SECONDS), backend)
+            faults += attack(sandbox, hostile, file, worst(HOSTILE_SECONDS), KIND[backend])
         below = psutil.Process().children(recursive=True)
         zombies = [process.pid for process in below if process.status() == psutil.STATUS_ZOMBIE]
         if zombies:

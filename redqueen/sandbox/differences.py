@@ -18,7 +18,8 @@ three). The kinds:
 - *keys*: of keys that are equal and of different types monty keeps the last, CPython the first;
 - *identities*: `is` on anything but names of Python's, and NaN, which equals itself in monty;
 - *classes*: monty calls few of the methods with two underscores;
-- *formats*: monty pads lists and None, which CPython does not format.
+- *formats*: monty pads lists and None, which CPython does not format;
+- *length*: what is too long to be looked through.
 """
 
 import ast
@@ -39,9 +40,13 @@ LAZY, SETS, DIGITS, EXCEPTIONS, LETTERS, MODULES, CHANGES = (
     "lazy", "sets", "digits", "exceptions", "letters", "modules", "changes",
 )  # fmt: skip
 PLACES, KEYS, IDENTITIES, CLASSES, FORMATS = "places", "keys", "identities", "classes", "formats"
+LENGTH = "length"
+_MAX_CHARS = 20_000
+"""Of a program that is looked through: as deep as the parser allows, that takes two seconds."""
 _LAZY_MAKERS = frozenset({"map", "filter", "zip", "enumerate", "reversed"})
 _READERS = frozenset({"list", "tuple", "dict", "set", "frozenset", "sum", "sorted", "max", "min"})
 _ORDERLESS = frozenset({"len", "sorted", "max", "min", "bool", "set", "frozenset", "isinstance"})
+_SET_MAKERS = frozenset({"set", "frozenset"})
 _SET_METHODS = frozenset({
     "add", "discard", "remove", "clear", "update", "union", "intersection", "difference",
     "symmetric_difference", "issubset", "issuperset", "isdisjoint", "copy",
@@ -69,6 +74,8 @@ def difference(code: str, args: Iterable[object]) -> str | None:
 
 @functools.lru_cache(1 << 14)
 def _program_difference(code: str) -> str | None:
+    if len(code) > _MAX_CHARS:
+        return LENGTH
     if not code.isascii():
         return LETTERS
     try:
@@ -219,19 +226,22 @@ def _names_of_sets(tree: ast.Module) -> set[str]:
 
 def _makes_set(value: ast.AST | None, names: set[str]) -> bool:
     """Whether an expression is a set, by its form or since a name in it stands for one."""
-    match value:
-        case ast.Set() | ast.SetComp():
-            return True
-        case ast.Name(id=name):
-            return name in names
-        case ast.Call(func=ast.Name(id=name)):
-            return name in names or name in ("set", "frozenset")
-        case ast.Call(func=ast.Attribute(value=owner, attr=name)):
-            return name in _SET_METHODS and _makes_set(owner, names)
-        case ast.BinOp(left=left, right=right) | ast.IfExp(body=left, orelse=right):
-            return _makes_set(left, names) or _makes_set(right, names)
-        case ast.BoolOp(values=values):
-            return any(_makes_set(item, names) for item in values)
+    # A loop: expressions are as deep as the parser lets them be, which is deeper than our stack.
+    pending = [value]
+    while pending:
+        match pending.pop():
+            case ast.Set() | ast.SetComp():
+                return True
+            case ast.Name(id=name) if name in names:
+                return True
+            case ast.Call(func=ast.Name(id=name)) if name in names or name in _SET_MAKERS:
+                return True
+            case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _SET_METHODS:
+                pending.append(owner)
+            case ast.BinOp(left=left, right=right) | ast.IfExp(body=left, orelse=right):
+                pending += [left, right]
+            case ast.BoolOp(values=values):
+                pending += values
     return False
 
 

@@ -38,10 +38,14 @@ class Hostile:
     cpython_text: str | None = None
 
     def on(self, backend: str) -> tuple[tuple[OutcomeKind, ...], tuple[str, ...] | None]:
-        """What is allowed on a backend: kinds, and values if not all are."""
+        """What is allowed on a backend: kinds, and values if not all are. `alone` is the backend
+        "monty", which refuses what the interpreter of that name does otherwise than CPython."""
         here = (self.allowed, self.text)
         there = here if self.cpython is None else (self.cpython, self.cpython_text)
-        sides = {"monty": [here], "cpython": [there], "auto": [here, there]}[backend]
+        refusal = ((UNSUPPORTED,), None)
+        sides = {
+            "monty": [here], "alone": [here, refusal], "cpython": [there], "auto": [here, there],
+        }[backend]  # fmt: skip
         texts = [text for kinds, text in sides if OutcomeKind.VALUE in kinds]
         values = None if None in texts else tuple(text for text in texts if text is not None)
         return tuple(kind for kinds, _ in sides for kind in kinds), values
@@ -78,6 +82,7 @@ _MADE = [
     _returning("deep parentheses", f"{'(' * 5000}1{')' * 5000}", EXCEPTION),
     _returning("many minus signs", f"{'-' * 20_000}1", EXCEPTION),
     _returning("long sum", "+".join("1" * 20_000), EXCEPTION, VALUE, text="20000"),
+    _returning("long union", "|".join(["{1}"] * 4000), EXCEPTION, VALUE, text="{1}"),
     _returning("attribute chain", f"f{'.a' * 20_000}", EXCEPTION, UNSUPPORTED),
     _returning("many arguments", f"max({'1,' * 50_000})", VALUE, *HEAVY, text="1"),
     _returning("deep f-strings", "f'{" * 300 + "1" + "}'" * 300, EXCEPTION),

@@ -1,5 +1,6 @@
 """What monty does otherwise than CPython is known by its kind; elsewhere both say the same."""
 
+import time
 from collections import Counter
 from random import Random
 
@@ -58,6 +59,22 @@ def test_arguments_that_differ() -> None:
     assert difference("def f(a): return list(a)", ({1, 2},)) == "sets"
     assert difference("def f(a): return a.upper()", ("ß",)) == "letters"
     assert difference("def f(a): return a", (0.5, b"a", [None])) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["|".join(["{1}"] * 4000), "{0}" + ".copy()" * 2000, "1 if a else " * 1500 + "{1}",
+     " or ".join(["a"] * 3000)],
+    ids=["union", "methods", "conditions", "or"],
+)  # fmt: skip
+def test_deep_expressions_are_looked_through(value: str) -> None:
+    assert difference(f"def f(a):\n    x = {value}\n    return x", (1,)) in (None, "sets")
+
+
+def test_a_long_program_is_not_looked_through() -> None:
+    begun = time.process_time()
+    assert difference("x = 1\n" * 200_000, ()) == "length"
+    assert time.process_time() - begun < 0.5
 
 
 def test_alone_monty_says_of_a_difference_that_it_is_unsupported() -> None:

@@ -29,13 +29,19 @@ def monty(secret_file: str) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
+def alone(secret_file: str) -> Iterator[Sandbox]:
+    with make_sandbox(SandboxConfig(backend="monty", seconds=SECONDS)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def cpython(secret_file: str, needs_jail: None) -> Iterator[Sandbox]:
     with make_sandbox(SandboxConfig(backend="cpython", seconds=SECONDS)) as running:
         yield running
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["monty", "cpython"])
+@pytest.mark.parametrize("backend", ["monty", "alone", "cpython"])
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
 def test_hostile_program_is_contained(
     backend: str,
