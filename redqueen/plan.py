@@ -21,7 +21,7 @@ from redqueen.engines.auto import SMALL, Auto
 from redqueen.errors import ConfigError
 from redqueen.formatting import duration
 from redqueen.models.batching import MIN_ROWS, MIN_TOKENS
-from redqueen.models.blocked import FEW_ROWS, block, blockable, few_rows
+from redqueen.models.blocked import block, blockable, blocked_product, gains
 from redqueen.models.footprint import LearningMemory, fitting_tokens, free_memory
 from redqueen.models.logprobs import piece_rows
 from redqueen.models.precision import DTYPES, multiplies_bfloat16, settle_dtype
@@ -190,8 +190,10 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     spare = adapters / held * config.population.hall_of_fame.spare_slots
     base = copies * base_bytes(shapes, policy.quantization, width)
     blocked = 0.0
-    if is_blocked(config, shapes, device):
-        blocked = workers * width * sum(outputs * inputs for outputs, inputs in shapes.linear)
+    if may_block(config, shapes, device):
+        sizes = (outputs * inputs for outputs, inputs in shapes.linear)
+        dtype = dtype_of(config, device)
+        blocked = workers * width * sum(n for n in sizes if blockable(n, dtype, device))
     fixed = blocked + base + 4 * adapters + 2 * spare
     recompute = policy.gradient_checkpointing
     memory = learning_memory(shapes, width, device, recompute is True)
@@ -222,15 +224,14 @@ def budget_of(config: Config, shapes: Shapes, device: torch.device, free: float)
     return Budget(parts, tokens, bool(recompute), copies)
 
 
-def is_blocked(config: Config, shapes: Shapes, device: torch.device) -> bool:
-    """Return whether the engine keeps the base's weights in a second layout."""
+def may_block(config: Config, shapes: Shapes, device: torch.device) -> bool:
+    """Return whether the engine keeps weights that are `blockable` in a second layout."""
     policy = config.policy
     return (
         device.type == "cpu"
         and policy.quantization == "none"
         and (shapes.parameters <= SMALL or not isinstance(config.engine, Auto))
         and getattr(config.engine, "blocked", False)
-        and blockable(torch.empty(1, dtype=dtype_of(config, device)))
     )
 
 
@@ -249,26 +250,27 @@ def worker_count(config: Config, shapes: Shapes, device: torch.device) -> int:
 def product_seconds(shapes: Shapes, rows: int, dtype: torch.dtype, blocked: bool) -> float:
     """Return the seconds of all products of one pass of `rows` tokens, measured by shape.
 
-    `blocked`: products of few rows use the second layout.
+    `blocked`: products use the second layout where they gain by it.
 
     Raises:
         ConfigError: one of the layers does not fit the memory.
     """
-    blocked = blocked and rows <= FEW_ROWS
+    cpu = torch.device("cpu")
     total = 0.0
     for outputs, inputs in sorted(set(shapes.linear)):
-        if outputs * inputs * dtype.itemsize > free_memory(torch.device("cpu")):
+        if outputs * inputs * dtype.itemsize > free_memory(cpu):
             raise ConfigError(
                 f"policy.base: a layer of {outputs:,} x {inputs:,} weights does not fit this "
                 "machine; take another base"
             )
         weight = torch.ones(outputs, inputs, dtype=dtype)
         x, seconds = torch.ones(rows, inputs, dtype=dtype), []
-        other = block(weight) if blocked else weight
+        second = blocked and gains(rows, dtype) and blockable(weight.numel(), dtype, cpu)
+        other = block(weight) if second else weight
         for _ in range(4):
             begun = time.perf_counter()
-            if blocked:
-                few_rows(x, other, None)
+            if second:
+                blocked_product(x, other, None)
             else:
                 functional.linear(x, weight)
             seconds.append(time.perf_counter() - begun)
@@ -283,7 +285,7 @@ def step_seconds(config: Config, shapes: Shapes) -> dict[str, float]:
     """
     work = Work.of(config)
     device = torch.device("cpu")
-    dtype, blocked = dtype_of(config, device), is_blocked(config, shapes, device)
+    dtype, blocked = dtype_of(config, device), may_block(config, shapes, device)
 
     def products(rows: int) -> float:
         return product_seconds(shapes, rows, dtype, blocked)

@@ -101,8 +101,8 @@ class Cpu(EngineConfig):
     """Processes that write and learn side by side, one core each; 0: as many as `threads` or cores,
     1: none but this one. A large base needs none."""
     blocked: bool = True
-    """Keep a bfloat16 base's weights in a second layout, with which a handful of texts is written
-    two to three times as fast; twice the base's memory."""
+    """Keep the base's weights, in float32 the large ones, in a second layout, with which a handful
+    of texts is written two to three times as fast; twice the base's memory."""
 
     def build(self, model: PopulationModel) -> CpuEngine | TorchEngine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
