@@ -34,7 +34,7 @@ from redqueen.environments.code.texts import task_id
 from redqueen.environments.code.traced.constructs import constructs
 from redqueen.environments.code.validation import make_tasks, read_program, revalidate, validate
 from redqueen.environments.code.variation import vary_program
-from redqueen.sandbox import parse_module
+from redqueen.sandbox import Call, Outcome, OutcomeKind, parse_module
 from redqueen.types import Message, Messages, Rejection, Task, user
 
 if TYPE_CHECKING:
@@ -148,26 +148,39 @@ class CodeEnvironment:
         return Elicited((*turns, *self.prompt(task)), style.openings.get(task.kind, ()))
 
     def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
-        """Return verifications in the order of the attempts; the sandbox runs all calls at once.
+        """Return verifications in the order of the attempts.
 
-        Equal answers to one task are verified once: nothing else enters a verdict.
+        Equal answers to one task are verified once: nothing else enters a verdict. A program that
+        runs out of time on its first input is not run on the others, where it counts as wrong too.
         """
         read = self.style.read_answer
         keys = [(attempt.task.id, read(attempt.task.kind, attempt.text)) for attempt in attempts]
         tasks = {key: attempt.task for key, attempt in zip(keys, attempts, strict=True)}
         limit = self.config.max_program_chars
         checks = {key: check_answer(task, key[1], limit) for key, task in tasks.items()}
-        calls = [call for item in checks.values() if isinstance(item, Check) for call in item.calls]
-        outcomes = iter(self._sandbox().run(calls) if calls else ())
+        outcomes = iter(self._outcomes([c for c in checks.values() if isinstance(c, Check)]))
         verified = {
-            key: item.verdict([next(outcomes) for _ in item.calls])
-            if isinstance(item, Check)
-            else item
+            key: item.verdict(next(outcomes)) if isinstance(item, Check) else item
             for key, item in checks.items()
         }
         if not self.config.code_f_partial_credit:
             verified = {key: replace(item, partial_score=None) for key, item in verified.items()}
         return [verified[key] for key in keys]
+
+    def _outcomes(self, checks: Sequence[Check]) -> list[list[Outcome]]:
+        """Return the outcomes of all calls of each check; see `verify`."""
+        first = self._run([check.calls[0] for check in checks])
+        in_time = [outcome.kind is not OutcomeKind.TIMEOUT for outcome in first]
+        others = [c for check, goes in zip(checks, in_time, strict=True) if goes
+                  for c in check.calls[1:]]  # fmt: skip
+        rest = iter(self._run(others))
+        return [
+            [one, *(next(rest) if goes else one for _ in check.calls[1:])]
+            for check, one, goes in zip(checks, first, in_time, strict=True)
+        ]
+
+    def _run(self, calls: Sequence[Call]) -> list[Outcome]:
+        return self._sandbox().run(calls) if calls else []
 
     # ── for teachers ────────────────────────────────────────────────────────────────────────
 

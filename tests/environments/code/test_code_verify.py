@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from redqueen.environments.base import Attempt, Verification
 from redqueen.environments.code.environment import CodeEnvironment
 from redqueen.environments.code.texts import is_output, value_text
-from redqueen.sandbox import Outcome, OutcomeKind, Sandbox, parse_arguments
+from redqueen.sandbox import Call, Outcome, OutcomeKind, Sandbox, parse_arguments
 from redqueen.types import Task, Verdict
 from tests.code_cases import (
     STYLES,
@@ -271,6 +271,24 @@ def test_every_other_ending_is_wrong(environment: CodeEnvironment, kind: Outcome
     fake = FakeSandbox(lambda *_: Outcome(kind))
     ended = make_code(fake, "compact", code_f_partial_credit=True)
     assert judge(ended, task, "2") == Verification(WRONG, "2", 0.0)
+
+
+def test_a_program_that_runs_out_of_time_at_once_is_run_once(environment: CodeEnvironment) -> None:
+    task, answer = make_task(environment, "code_f", DOUBLE, *SIX), "def f(b):\n    return b * 2"
+    late, times = Outcome(OutcomeKind.TIMEOUT), [0]
+
+    def outcome(call: Call, number: int) -> Outcome:
+        return late if number in times else value(repr(call.args[0] * 2))
+
+    fake = FakeSandbox(outcome)
+    judged = judge(make_code(fake, "compact", code_f_partial_credit=True), task, answer)
+    assert judged == Verification(WRONG, answer, 0.0)
+    assert len(fake.calls) == 1
+    times[:] = [2]
+    fake = FakeSandbox(outcome)
+    judged = judge(make_code(fake, "compact", code_f_partial_credit=True), task, answer)
+    assert judged == Verification(WRONG, answer, pytest.approx(2 / 3))
+    assert len(fake.calls) == 3
 
 
 def test_what_the_sandbox_lacks_is_no_verdict(environment: CodeEnvironment) -> None:
