@@ -8,6 +8,7 @@ import pytest
 from bench.gpu import main
 
 
+@pytest.mark.slow
 def test_it_runs_at_toy_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "gpu.json"
     main(["--shapes", "toy", "--device", "cpu", "--repeats", "1", "--out", str(out)])

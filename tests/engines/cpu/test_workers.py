@@ -130,6 +130,7 @@ def test_gradients_add_up_and_repeat_to_the_bit(alone: TorchEngine, pair: CpuEng
         assert torch.equal(parameter.grad, one + one)
 
 
+@pytest.mark.slow
 def test_the_engine_scores_for_the_learner_as_its_model_does(
     alone: TorchEngine, pair: CpuEngine
 ) -> None:
@@ -168,6 +169,7 @@ def test_workers_read_the_adapters_as_they_are_now(alone: TorchEngine, pair: Cpu
     assert {c.version for c in done} == {4}
 
 
+@pytest.mark.slow
 def test_more_tensors_than_file_descriptors_travel_at_once(tmp_path: Path) -> None:
     """A process can be handed about 250 descriptors; an ordinary base has more tensors."""
     small_model("llama", num_hidden_layers=24).save_pretrained(tmp_path)
