@@ -7,6 +7,7 @@ parsed arguments of one call; verdicts are computed here, from literals.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -170,13 +171,12 @@ class CodeEnvironment:
     def _outcomes(self, checks: Sequence[Check]) -> list[list[Outcome]]:
         """Return the outcomes of all calls of each check; see `verify`."""
         first = self._run([check.calls[0] for check in checks])
-        in_time = [outcome.kind is not OutcomeKind.TIMEOUT for outcome in first]
-        others = [c for check, goes in zip(checks, in_time, strict=True) if goes
-                  for c in check.calls[1:]]  # fmt: skip
-        rest = iter(self._run(others))
+        late = [outcome.kind is OutcomeKind.TIMEOUT for outcome in first]
+        others = [() if slow else check.calls[1:] for check, slow in zip(checks, late, strict=True)]
+        rest = iter(self._run([call for calls in others for call in calls]))
         return [
-            [one, *(next(rest) if goes else one for _ in check.calls[1:])]
-            for check, one, goes in zip(checks, first, in_time, strict=True)
+            [one] * len(check.calls) if slow else [one, *islice(rest, len(check.calls) - 1)]
+            for check, one, slow in zip(checks, first, late, strict=True)
         ]
 
     def _run(self, calls: Sequence[Call]) -> list[Outcome]:
