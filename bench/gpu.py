@@ -1,19 +1,22 @@
-"""Population costs at the shapes of a 7B model, on a GPU; at toy size anywhere.
+"""Population costs at the shapes of a 7B and a 0.5B model, on a GPU; at toy size anywhere.
 
     python -m bench.gpu                       Qwen2.5-7B's shapes, random bfloat16 weights
+    python -m bench.gpu --shapes 0.5b         Qwen2.5-0.5B's
     python -m bench.gpu --shapes toy          the same code on a CPU, in seconds
 
 Everything at equal tokens, in turns within one process, CUDA synchronised around each work, and
 within `--minutes` (rounds are left out of the comparison if need be):
 
 - *sampling* and *learning* with 8 members over 1 (rank 32 on all linear layers), and sampling with
-  the 8 in one batch over the base alone;
+  the 8 in one batch over the base alone, and over itself without CUDA graphs;
 - learning's FLOPs (4 for each parameter and token: the base's weights need no gradients) as a share
   of a matrix product's rate, measured in the same run;
 - a token's time in sampling over the bound that reading the weights and the cache sets, at the
   rate of a copy measured in the same run;
 - peak memory with these 8 members, and with 8 and with 100 of rank 8 on the query and value
-  projections under a cap of 24 GiB.
+  projections under a cap of 24 GiB, with gradient checkpointing.
+
+What has been measured is printed and written before the next thing begins.
 
 `--base DIR` takes a real model in place of random weights, for instance `build/bases/qwen-coder`
 (`make base-qwen-coder`, half a billion parameters).
@@ -21,6 +24,7 @@ within `--minutes` (rounds are left out of the comparison if need be):
 
 import argparse
 import gc
+import math
 import statistics
 import sys
 import time
@@ -73,6 +77,22 @@ SHAPES = {
         learn_tokens=4096,
         product=8192,
     ),
+    "0.5b": Shapes(
+        {
+            "vocab_size": 151_936,
+            "hidden_size": 896,
+            "intermediate_size": 4864,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 14,
+            "num_key_value_heads": 2,
+        },
+        prompts=32,
+        attempts=8,
+        prompt_tokens=256,
+        text_tokens=128,
+        learn_tokens=16_384,
+        product=8192,
+    ),
     "toy": Shapes(
         {
             "vocab_size": 512,
@@ -119,9 +139,13 @@ def real_base(path: str, device: torch.device) -> tuple[Base, Shapes]:
     return base, replace(SHAPES["7b"], model={"vocab_size": base.embeddings})
 
 
-def lab_of(base: Base, shapes: Shapes, members: int, rows: int = 256, **settings: Any) -> Lab:
-    config = PolicyConfig(learn_tokens=shapes.learn_tokens, dtype="bfloat16", **settings)
-    return never_ending(Lab.of(PopulationModel(config, base, members, 0), Torch(rows=rows)))
+def lab_of(
+    base: Base, shapes: Shapes, members: int, rows: int = 256, graphs: bool = True, **settings: Any
+) -> Lab:
+    settings = {"learn_tokens": shapes.learn_tokens, **settings}
+    config = PolicyConfig(dtype="bfloat16", **settings)
+    engine = Torch(rows=rows, graphs=graphs)
+    return never_ending(Lab.of(PopulationModel(config, base, members, 0), engine))
 
 
 def step_of(lab: Lab, shapes: Shapes, members: int) -> dict[str, Callable[[], object]]:
@@ -183,14 +207,19 @@ def compare(base: Base, shapes: Shapes, repeats: int, most_seconds: float) -> li
     """8 members over 1 and over the base, and against the machine."""
     device = base.device
     works: dict[str, Callable[[], object]] = {}
-    for members in (1, 8):
-        lab = lab_of(base, shapes, members, rank=32, alpha=64.0)
+    wide: dict[str, Any] = {"rank": 32, "alpha": 64.0}
+    labs = {members: lab_of(base, shapes, members, **wide) for members in (1, 8)}
+    for members, lab in labs.items():
         works |= {f"{n} {members}": w for n, w in step_of(lab, shapes, members).items()}
     del works["base 1"]
+    stepwise = lab_of(base, shapes, 8, graphs=False, **wide)
+    works["stepwise 8"] = step_of(stepwise, shapes, 8)["sample"]
     product, flops, copy, volume = machine(shapes, device)
     works |= {"product": product, "copy": copy}
     free(device)
     seconds = in_turns(works, repeats, synchronised(device), most_seconds)
+    for lab in (*labs.values(), stepwise):
+        lab.model.router.close()
     repeats = len(seconds["copy"])
     flop_rate = flops / statistics.median(seconds["product"])
     byte_rate = volume / statistics.median(seconds["copy"])
@@ -215,6 +244,10 @@ def compare(base: Base, shapes: Shapes, repeats: int, most_seconds: float) -> li
               None, f"{written:,.0f} tokens/s of 8 members in one batch")
     )  # fmt: skip
     lines.append(
+        ratio("sample: CUDA graphs over none", seconds["sample 8"], seconds["stepwise 8"], "lower",
+              None, f"{statistics.median(seconds['stepwise 8']):.3f} s step by step")
+    )  # fmt: skip
+    lines.append(
         ratio("learn: share of the product's rate", [learn_flops / flop_rate] * repeats,
               seconds["learn 8"], "higher", PEAK_BAR, f"{tokens:,} tokens; {rates}")
     )  # fmt: skip
@@ -226,16 +259,20 @@ def compare(base: Base, shapes: Shapes, repeats: int, most_seconds: float) -> li
 
 
 def memory(base: Base, shapes: Shapes, members: int, cap: bool, **settings: Any) -> Ratio:
-    """Peak of a whole step, in GiB over the cap; out of memory is an error."""
+    """Peak of a whole step, in GiB over the cap; infinite where memory runs out."""
     device = base.device
     if cap and device.type == "cuda":
         share = CAP_GIB * 2**30 / torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, share), device)
     free(device)
     lab = lab_of(base, shapes, members, **settings)
-    for work in step_of(lab, shapes, min(members, shapes.prompts)).values():
-        work()
-    peak = peak_gib(device)
+    try:
+        for work in step_of(lab, shapes, min(members, shapes.prompts)).values():
+            work()
+        peak = peak_gib(device)
+    except torch.OutOfMemoryError:
+        peak = math.inf
+    lab.model.router.close()
     if cap and device.type == "cuda":
         torch.cuda.set_per_process_memory_fraction(1.0, device)
     name = f"peak, {members} of rank {settings['rank']} / {CAP_GIB:g} GiB"
@@ -262,9 +299,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     left = 0.75 * 60 * args.minutes - (time.monotonic() - begun)
     lines = compare(base, shapes, args.repeats, left)
     lines.append(memory(base, shapes, 8, False, rank=32, alpha=64.0))
+    print(table(lines), flush=True)
+    write(args.out, lines)
     small = {"rank": 8, "alpha": 16.0, "targets": ("q_proj", "v_proj"), "rows": 64}
-    lines += [memory(base, shapes, members, True, **small) for members in (8, 100)]
-    print(table(lines))
+    small |= {"learn_tokens": shapes.learn_tokens // 4, "gradient_checkpointing": True}
+    capped = []
+    for members in (8, 100):
+        capped.append(memory(base, shapes, members, True, **small))
+        print(table(capped[-1:]), flush=True)
+    lines += capped
     print(f"{(time.monotonic() - begun) / 60:.1f} minutes")
     write(args.out, lines)
     return 0 if all(line.held is not False for line in lines) else 1

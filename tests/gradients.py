@@ -22,7 +22,7 @@ def same_with_gradients(
     wide = [x.float().requires_grad_(True) for x in inputs]
     result, expected = ours(*leaves), plain(*wide)
     assert result.dtype == dtype
-    probe = randn(*result.shape, seed=99, dtype=torch.float32)
+    probe = randn(*result.shape, seed=99, dtype=torch.float32).to(result.device)
     slopes = torch.autograd.grad((result.float() * probe).sum(), leaves)
     references = torch.autograd.grad((expected * probe).sum(), wide)
     for one, other in zip(

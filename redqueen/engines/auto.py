@@ -29,6 +29,8 @@ class Auto(EngineConfig):
     """Of the `cpu` engine: processes, one core each; 0: as many as `threads` or cores."""
     blocked: bool = True
     """Of the `cpu` engine: keep the base's weights in a second layout, for few rows."""
+    graphs: bool = True
+    """Of the `torch` engine on a GPU: start all kernels of a token at once."""
 
     def build(self, model: "PopulationModel") -> Engine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
@@ -41,4 +43,4 @@ class Auto(EngineConfig):
         # Every command reads a config; transformers takes seconds to import.
         from redqueen.engines.torch import Torch
 
-        return Torch(rows=self.rows).build(model)
+        return Torch(rows=self.rows, graphs=self.graphs).build(model)

@@ -39,7 +39,8 @@ class Rows(Protocol):
         """The routing of the rows as they are now, for `decode` inside the block."""
 
     def decode(self, token_R: Tensor, route: Route | None) -> Tensor:
-        """Append one token a row; return the logits [R, V] of the next."""
+        """Append one token a row; return the logits [R, V] of the next, which the next call may
+        overwrite."""
 
     def keep(self, keep: Tensor) -> None:
         """Let all rows but `keep` (ascending) leave."""
@@ -71,6 +72,16 @@ class CachedAttention:
             self._bias_RL = torch.cat((self._bias_RL, zeros), 1)
         bias = self._bias_RL[:, None, : k.shape[2]]
         return dense_attention(q[:, :, None], k, v, bias, scale)[:, 0]
+
+
+class RowAttention(Protocol):
+    """Attention of rows that grow by one token at a time."""
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+        """See `Attention`."""
+
+    def keep(self, keep: Tensor) -> None:
+        """Let all rows but `keep` (ascending) leave."""
 
 
 class SharedRows:
@@ -115,11 +126,15 @@ class SharedRows:
         group_R = torch.tensor(packing.group_of, device=self.base.device)
         index_UP, real_UP = spread(*packing.spans(packing.prompts))
         index_RP = index_UP[group_R]
-        cache = [
-            GrowingLayer.filled(*(state_NXD[index_RP].transpose(1, 2) for state_NXD in pair))
-            for pair in states
+        prompts = [
+            (key_NXD[index_RP].transpose(1, 2), value_NXD[index_RP].transpose(1, 2))
+            for key_NXD, value_NXD in states
         ]
-        self._attention = CachedAttention(cache, bias_of(real_UP)[group_R])
+        self._attention = self._attend_to(prompts, bias_of(real_UP)[group_R])
+
+    def _attend_to(self, prompts: list[States], bias_RP: Tensor) -> RowAttention:
+        """Return the rows' attention, from the keys and values [R, Hkv, P, D] of the prompts."""
+        return CachedAttention([GrowingLayer.filled(*pair) for pair in prompts], bias_RP)
 
     def route(self, router: Router) -> AbstractContextManager[Route | None]:
         """See `Rows`."""

@@ -1,5 +1,6 @@
 """The engine in plain torch: one process, any device, any base."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from pydantic import Field
@@ -7,10 +8,16 @@ from pydantic import Field
 from redqueen.engines.base import EngineConfig, OnFinished, Sampling, ignore
 from redqueen.engines.decoding import MakeRows, make_rows
 from redqueen.engines.generation import Versions, split_requests, write
+from redqueen.engines.graphs import make_graphed_rows
+from redqueen.engines.trial import try_base
+from redqueen.errors import ConfigError
 from redqueen.models.adapters import AdapterStack
+from redqueen.models.fused import FusedModel
 from redqueen.models.memory import FreedMemory
 from redqueen.models.population_model import PopulationModel
 from redqueen.types import Completion, Request
+
+_log = logging.getLogger(__name__)
 
 
 class TorchEngine:
@@ -58,7 +65,18 @@ class Torch(EngineConfig):
 
     rows: int = Field(256, ge=1)
     """Texts written side by side; more is faster until memory runs out."""
+    graphs: bool = True
+    """On a GPU, start all kernels of a token at once (CUDA graphs), for the families of bases whose
+    forward pass is our own, if a trial gives their logits."""
 
     def build(self, model: PopulationModel) -> TorchEngine:
         """Return the engine for a loaded model; see `EngineConfig.build`."""
+        fused = isinstance(model.base.packed, FusedModel)
+        if self.graphs and fused and model.device.type == "cuda":
+            try:
+                try_base(model, make_graphed_rows)
+            except ConfigError as error:
+                _log.warning("the engine writes without CUDA graphs, which is slower: %s", error)
+            else:
+                return TorchEngine(model, self.rows, make_graphed_rows)
         return TorchEngine(model, self.rows)

@@ -19,7 +19,8 @@ from redqueen.types import user
 
 _LENGTHS = (7, 3, 5, 5)
 """Tokens of the prompts. The first row leaves after one token, as rows do that have ended."""
-_WRITTEN = 3
+_WRITTEN = 5
+"""Enough for an engine to do its work once step by step, and then again and again."""
 _PROMPT = "What is f(3)?\n\ndef f(a):\n    return a + 1"
 _B_SCALE = 0.02
 """Of the adapter that is tried: standard deviation of B, as after some hundred steps."""
@@ -77,7 +78,7 @@ def _written(
     seen: list[list[Tensor]] = [[] for _ in texts]
     for step in range(_WRITTEN):
         for place, row in enumerate(here):
-            seen[row].append(logits_RV[place].float())
+            seen[row].append(logits_RV[place].float().clone())
         if step == 1:
             here = here[1:]
             rows.keep(torch.arange(1, len(texts), device=model.device))

@@ -104,39 +104,30 @@ class StackedAdamW:
         sizes = [lr / (1 - first**n) for lr, n in zip(learning_rates, counts, strict=True)]
         roots = [(1 - second**n) ** 0.5 for n in counts]
         decays = [1 - lr * self.weight_decay for lr in learning_rates]
-        rows = self._rows(slots)
-        for name, parameter in self.parameters.items():
-            self._step_one(name, parameter, rows, scales, sizes, roots, decays)
+        # Once for all tensors: each is a copy to the device.
+        like = next(iter(self.parameters.values()))
+        chosen = torch.tensor(self._rows(slots), device=like.device)
+        factors_4S = torch.tensor([scales, sizes, roots, decays], dtype=like.dtype).to(like.device)
+        for name in self.parameters:
+            self._step_one(name, chosen, factors_4S)
         return norms
 
-    def _step_one(
-        self,
-        name: str,
-        parameter: Tensor,
-        rows: Sequence[int],
-        scales: Sequence[float],
-        sizes: Sequence[float],
-        roots: Sequence[float],
-        decays: Sequence[float],
-    ) -> None:
-        """Apply one tensor's step; the last four are per slot, see `step`."""
-        chosen = torch.tensor(rows, device=parameter.device)
-
-        def per_slot(values: Sequence[float]) -> Tensor:
-            shape = (len(rows),) + (1,) * (parameter.dim() - 1)
-            return torch.tensor(values, dtype=parameter.dtype, device=parameter.device).view(shape)
-
+    def _step_one(self, name: str, chosen: Tensor, factors_4S: Tensor) -> None:
+        """Apply one tensor's step to the rows `chosen`; for the factors see `step`."""
+        parameter = self.parameters[name]
+        shape = (4, len(chosen)) + (1,) * (parameter.dim() - 1)
+        scale, size, root, decay = factors_4S.view(shape).unbind()
         value = parameter.index_select(0, chosen)
         mean = self._mean[name].index_select(0, chosen)
         square = self._square[name].index_select(0, chosen)
         if parameter.grad is None:
             grad = torch.zeros_like(value)
         else:
-            grad = parameter.grad.index_select(0, chosen) * per_slot(scales)
+            grad = parameter.grad.index_select(0, chosen) * scale
         mean.lerp_(grad, 1 - self.betas[0])
         square.mul_(self.betas[1]).addcmul_(grad, grad, value=1 - self.betas[1])
-        denominator = (square.sqrt() / per_slot(roots)).add_(self.eps)
-        value.mul_(per_slot(decays)).sub_(per_slot(sizes) * mean / denominator)
+        denominator = (square.sqrt() / root).add_(self.eps)
+        value.mul_(decay).sub_(size * mean / denominator)
         parameter.index_copy_(0, chosen, value)
         self._mean[name].index_copy_(0, chosen, mean)
         self._square[name].index_copy_(0, chosen, square)

@@ -77,9 +77,16 @@ class PackedModel(Protocol):
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
     """`dense_attention` by the library's fused kernel."""
-    if q.shape[1] > k.shape[1]:
-        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
+    rows, heads, queries, size = q.shape
     mask = bias.to(q.dtype)[:, None]
+    if queries == 1:
+        # Heads that share keys stand in line as queries: nothing is repeated.
+        folded = q.reshape(rows, k.shape[1], -1, size)
+        mask = mask.expand(-1, -1, folded.shape[2], -1)
+        out = functional.scaled_dot_product_attention(folded, k, v, mask, scale=scale)
+        return out.reshape(rows, 1, heads, size)
+    if heads > k.shape[1]:
+        k, v = (x.repeat_interleave(heads // x.shape[1], 1) for x in (k, v))
     out = functional.scaled_dot_product_attention(q, k, v, mask, scale=scale)
     return out.transpose(1, 2)
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from redqueen.models.attention import Attention, agrees
 from redqueen.models.checkpointing import plainly, recomputed
-from redqueen.models.kernels import rms_norm, rotate, routed_linear, swiglu
+from redqueen.models.kernels import rms_norm, rotate, swiglu
 from redqueen.models.routing import Route
 
 FAMILIES = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
@@ -43,8 +43,7 @@ class Linear:
     def __call__(self, x_NI: Tensor, route: Route | None) -> Tensor:
         """Return the outputs with the adapters of `route`."""
         if route is not None and route.strategy == "segments" and torch.is_grad_enabled():
-            spans, factors = route.segments(self.names, self.widths, x_NI.dtype)
-            return routed_linear(x_NI, self.weight, self.bias, spans, factors)
+            return route.linear(self.names, self.widths, x_NI, self.weight, self.bias)
         out_NO = self.base(x_NI)
         return out_NO if route is None else route.add(self.names, self.widths, x_NI, out_NO)
 
@@ -163,12 +162,18 @@ class FusedModel:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values [N, H, D], normalised if the model does so, rotated."""
         heads = (self.weights.heads, self.weights.kv_heads, self.weights.kv_heads)
-        q, k, v = torch.split_with_sizes(qkv_NO.view(len(qkv_NO), sum(heads), -1), heads, 1)
+        turned = heads[0] + heads[1]
+        qk, v = torch.split_with_sizes(
+            qkv_NO.view(len(qkv_NO), sum(heads), -1), (turned, heads[2]), 1
+        )
         if layer.query_norm is not None and layer.key_norm is not None:
+            q, k = torch.split_with_sizes(qk, heads[:2], 1)
             q, k = self.normalise(layer.query_norm, q), self.normalise(layer.key_norm, k)
+            qk = torch.cat((q, k), 1)
         cosine_N1D, sine_N1D = cosine_ND[:, None], sine_ND[:, None].clone()
         sine_N1D[..., : sine_N1D.shape[-1] // 2].neg_()
-        return rotate(q, cosine_N1D, sine_N1D), rotate(k, cosine_N1D, sine_N1D), v
+        q, k = torch.split_with_sizes(rotate(qk, cosine_N1D, sine_N1D), heads[:2], 1)
+        return q, k, v
 
     def logits(
         self,

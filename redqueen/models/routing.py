@@ -19,6 +19,8 @@ from transformers.pytorch_utils import Conv1D
 
 from redqueen.errors import ConfigError
 from redqueen.models.adapters import AdapterStack, LayerShape
+from redqueen.models.kernels import grouped_linear, routed_linear
+from redqueen.models.precision import multiplies_groups
 
 Strategy = Literal["auto", "grouped", "segments", "padded"]
 
@@ -100,6 +102,12 @@ def _place(name: str) -> str:
     return ".".join("#" if part.isdigit() else part for part in name.split("."))
 
 
+def _aligned(adapters: AdapterStack) -> bool:
+    """Return whether all sizes are multiples of 8, as kernels for groups ask."""
+    sizes = [size for shape in adapters.layers.values() for size in (shape.inputs, shape.outputs)]
+    return all(size % 8 == 0 for size in (adapters.rank, *sizes))
+
+
 def _matches(name: str, suffix: str) -> bool:
     return name == suffix or name.endswith("." + suffix)
 
@@ -143,8 +151,9 @@ class Route:
     """How the rows of one batch meet the adapters, prepared once and used by every layer.
 
     Three ways to the same sums: `grouped` is one batched product and needs runs of equal length;
-    `segments` is a product for each run, the least work; `padded` gathers the runs into equal
-    length first, few kernel launches for devices where those count.
+    `segments` is a product for each run, the least work, or one kernel for all runs where the
+    device has such; `padded` gathers the runs into equal length first, few kernel launches for
+    devices where those count.
     """
 
     def __init__(
@@ -154,10 +163,12 @@ class Route:
         strategy: Strategy,
         packed: bool = False,
         prepared: Prepared | None = None,
+        grouped: bool | None = None,
     ) -> None:
         """`packed`: `slots` are of the tokens of a single row, not of rows.
 
-        `prepared` may be shared by routes between which no adapter changes.
+        `prepared` may be shared by routes between which no adapter changes. `grouped`: the device
+        multiplies groups (None: see `multiplies_groups`).
         """
         self.adapters = adapters
         self.device = device = next(iter(adapters.A.values())).device
@@ -181,6 +192,12 @@ class Route:
         self._prepared = {} if prepared is None else prepared
         self.again: Callable[[], AbstractContextManager[None]] = nullcontext
         """Routes the forward passes of a block this way again, once the first block has ended."""
+        self._ends: Tensor | None = None
+        if strategy == "segments" and packed and gapless and self.start == 0 and len(routed) > 1:
+            grouped = multiplies_groups(device) if grouped is None else grouped
+            if grouped and _aligned(adapters):
+                ends = [run.stop for run in routed]
+                self._ends = torch.tensor(ends, dtype=torch.int32, device=device)
         if strategy == "padded":
             self._pad(routed, round_size(max(sizes)))
 
@@ -203,9 +220,11 @@ class Route:
     ) -> tuple[Any, Any]:
         """A transposed [runs, in, ranks] and scaled B transposed [runs, ranks, out] of layers.
 
-        Layers side by side are one: their A's share the input, their B's lie on the diagonal.
+        Layers side by side are one: their A's share the input, their B's lie on the diagonal. Of
+        routes by segments both are tuples with an entry a run, unless `groups` says otherwise.
         """
-        key = (names, dtype, self.strategy == "segments", tuple(self.slots))
+        apart = self.strategy == "segments" and self.groups(dtype) is None
+        key = (names, dtype, apart, tuple(self.slots))
         if key not in self._prepared:
             parts_a, parts_b = [], []
             start, stop = 0, sum(widths)
@@ -219,7 +238,7 @@ class Route:
                     parts_b.append(functional.pad(b, (start, stop - start - width)))
                 start += width
             pair: tuple[Any, Any] = (torch.cat(parts_a, 2), torch.cat(parts_b, 1))
-            if self.strategy == "segments":
+            if apart:
                 pair = (pair[0].unbind(0), pair[1].unbind(0))
             self._prepared[key] = pair
         return self._prepared[key]
@@ -239,6 +258,26 @@ class Route:
         """Make the factors of layers side by side now; what is computed again must find them."""
         if any(name in self.adapters.A for name in names):
             self._factors(names, widths, dtype)
+
+    def groups(self, dtype: torch.dtype) -> Tensor | None:
+        """Return the ends of the runs, int32, if one kernel does the products of all of them."""
+        return self._ends if dtype == torch.bfloat16 else None
+
+    def linear(
+        self,
+        names: tuple[str, ...],
+        widths: Sequence[int],
+        x_NI: Tensor,
+        weight_OI: Tensor,
+        bias_O: Tensor | None,
+    ) -> Tensor:
+        """Return layers side by side with their adapters, by segments, for gradients."""
+        ends = self.groups(x_NI.dtype)
+        if ends is None or not any(name in self.adapters.A for name in names):
+            spans, factors = self.segments(names, widths, x_NI.dtype)
+            return routed_linear(x_NI, weight_OI, bias_O, spans, factors)
+        a, b = self._factors(names, widths, x_NI.dtype)
+        return grouped_linear(x_NI, weight_OI, bias_O, ends, self.stop, a, b)
 
     def segments(
         self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
@@ -280,6 +319,8 @@ class Route:
         if self.strategy == "grouped":
             return self._grouped(x, out, a, b)
         if self.strategy == "segments":
+            if (ends := self.groups(dtype)) is not None:
+                return self._in_groups(x, out, a, b, ends)
             return self._segments(x, out, a, b)
         return self._padded(x, out, a, b)
 
@@ -320,6 +361,14 @@ class Route:
             group += 1
         return torch.cat(out_parts).view(out.shape) if torch.is_grad_enabled() else out
 
+    def _in_groups(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor, ends: Tensor) -> Tensor:
+        low = functional.grouped_mm(x[: self.stop, 0], a, offs=ends)
+        delta = functional.grouped_mm(low, b, offs=ends)[:, None]
+        if not torch.is_grad_enabled():
+            out[: self.stop].add_(delta)
+            return out
+        return torch.cat((out[: self.stop] + delta, out[self.stop :]))
+
     def _padded(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> Tensor:
         groups, tokens = len(self.slots), x.shape[1]
         gathered = x.index_select(0, self._gather).view(groups, -1, x.shape[-1])
@@ -342,8 +391,15 @@ class Router:
     def __init__(self, modules: Mapping[str, nn.Module], adapters: AdapterStack) -> None:
         self.adapters = adapters
         self._current = _Current()
-        for name, module in modules.items():
+        self._hooks = [
             module.register_forward_hook(partial(self._hook, name))
+            for name, module in modules.items()
+        ]
+
+    def close(self) -> None:
+        """Take the hooks off: a model that is used on would keep the adapters in memory."""
+        for hook in self._hooks:
+            hook.remove()
 
     def _hook(
         self, name: str, module: nn.Module, args: tuple[Tensor, ...], out: Tensor

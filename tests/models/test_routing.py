@@ -1,5 +1,7 @@
 """Routed logits and gradients against PEFT, and the base bit for bit."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -203,3 +205,18 @@ def test_route_is_restored_and_checked(make_model) -> None:
             pass
         with pytest.raises(ValueError, match="cannot be told apart"), model.router.route([0]):
             model.base.model(ids)
+
+
+def test_a_closed_router_lets_go_of_model_and_adapters(make_model) -> None:
+    model = make_model()
+    base, ids, kept = model.base.model, tokens(2, 5), weakref.ref(model.adapters)
+    with torch.no_grad():
+        plain = base(ids).logits
+        with model.router.route([0, 1]):
+            routed = base(ids).logits
+            model.router.close()
+            assert torch.equal(base(ids).logits, plain)
+    assert not torch.allclose(routed, plain)
+    del model
+    gc.collect()
+    assert kept() is None
