@@ -44,13 +44,16 @@ def fit(model: nn.Module) -> LibraryModel | None:
     return fit_with_head(model, HeadSelector(model))
 
 
+@pytest.mark.parametrize("queries", [1, 5])
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_dense_attention_equals_the_library(kv_heads: int, dtype: torch.dtype) -> None:
+def test_dense_attention_equals_the_library(
+    queries: int, kv_heads: int, dtype: torch.dtype
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    q = torch.randn(3, 4, 5, 8, generator=generator).to(dtype)
+    q = torch.randn(3, 4, queries, 8, generator=generator).to(dtype)
     k, v = (torch.randn(3, kv_heads, 7, 8, generator=generator).to(dtype) for _ in range(2))
-    mask = torch.rand(3, 5, 7, generator=generator) < 0.6
+    mask = torch.rand(3, queries, 7, generator=generator) < 0.6
     mask[:, :, 0] = True
     expected = functional.scaled_dot_product_attention(
         q.float(),
