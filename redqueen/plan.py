@@ -25,8 +25,8 @@ from redqueen.models.blocked import block, blockable, blocked_product, gains
 from redqueen.models.footprint import LearningMemory, fitting_tokens, free_memory
 from redqueen.models.logprobs import piece_rows
 from redqueen.models.precision import DTYPES, multiplies_bfloat16, settle_dtype
-from redqueen.models.routing import find_targets, layer_shape
 from redqueen.models.sources import files_of, one_line, resolve_base
+from redqueen.models.targets import find_targets, layer_shape
 
 GIB, MIB = 1 << 30, 1 << 20
 CARD = 24 * 10**9

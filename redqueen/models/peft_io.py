@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.files import write_bytes
 from redqueen.models.adapters import AdapterStack, Factors
-from redqueen.models.routing import layer_shape
+from redqueen.models.targets import layer_shape
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"

@@ -20,9 +20,10 @@ from redqueen.models.conversation import Conversations
 from redqueen.models.loading import Base, load_base, resolve_device
 from redqueen.models.memory import keep_freed_memory, peak_memory
 from redqueen.models.precision import settle_dtype
-from redqueen.models.routing import Router, find_targets, layer_shape, reached_by_text
+from redqueen.models.routing import Router
 from redqueen.models.scoring import Scores
 from redqueen.models.sources import EMBEDDED
+from redqueen.models.targets import find_targets, layer_shape, reached_by_text
 from redqueen.types import Messages, Suppression
 
 PROMPTS_KEPT = 4096

@@ -25,15 +25,3 @@ def settle_dtype(config: PolicyConfig, device: torch.device) -> PolicyConfig:
         return config
     dtype = "bfloat16" if multiplies_bfloat16(device) else "float32"
     return config.model_copy(update={"dtype": dtype})
-
-
-def multiplies_groups(device: torch.device) -> bool:
-    """Return whether one kernel does the products of many groups of rows, each with its matrix.
-
-    In bfloat16, on GPUs from Hopper on.
-    """
-    return (
-        device.type == "cuda"
-        and hasattr(torch.nn.functional, "grouped_mm")
-        and torch.cuda.get_device_capability(device) >= (9, 0)
-    )

@@ -15,101 +15,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.pytorch_utils import Conv1D
 
-from redqueen.errors import ConfigError
-from redqueen.models.adapters import AdapterStack, LayerShape
-from redqueen.models.kernels import grouped_linear, routed_linear
-from redqueen.models.precision import multiplies_groups
+from redqueen.models.adapters import AdapterStack
+from redqueen.models.kernels import routed_linear
+from redqueen.models.ragged import add_ragged, aligned, multiplies_ragged, ragged_linear
 
 Strategy = Literal["auto", "grouped", "segments", "padded"]
 
-ALL_LINEAR = "all-linear"
 SMALL_ROWS = 64
 """Up to so many rows without gradients are routed in float32 on a CPU."""
-
-
-def layer_shape(module: nn.Module) -> LayerShape | None:
-    """Sizes of a linear layer (nn.Linear and its quantised kin, GPT-2's Conv1D), else None."""
-    if isinstance(module, nn.Linear):
-        return LayerShape(module.in_features, module.out_features)
-    if isinstance(module, Conv1D):
-        return LayerShape(module.weight.shape[0], module.weight.shape[1])
-    return None
-
-
-def find_targets(model: nn.Module, targets: Sequence[str] | str) -> dict[str, nn.Module]:
-    """The layers that carry adapters, by module name, in model order.
-
-    `targets` is "all-linear" (every linear layer but the output head) or name suffixes. Those that
-    begin with "-" are left out of the others, or of all.
-
-    Raises:
-        ConfigError: a suffix matches no linear layer, or nothing is left.
-    """
-    head = model.get_output_embeddings()  # type: ignore[operator]
-    linear = {
-        name: module
-        for name, module in model.named_modules()
-        if module is not head and layer_shape(module) is not None
-    }
-    suffixes = (targets,) if isinstance(targets, str) else tuple(targets)
-    for suffix in suffixes:
-        name = suffix.removeprefix("-")
-        if name != ALL_LINEAR and not any(_matches(layer, name) for layer in linear):
-            present = sorted({layer.rsplit(".", 1)[-1] for layer in linear})
-            raise ConfigError(
-                f"policy.targets: no linear layer is called {name!r}; "
-                f"this base has {', '.join(present) or 'none'}"
-            )
-    asked = [suffix for suffix in suffixes if not suffix.startswith("-")] or [ALL_LINEAR]
-    left_out = [suffix[1:] for suffix in suffixes if suffix.startswith("-")]
-    chosen = {
-        name: module
-        for name, module in linear.items()
-        if any(suffix == ALL_LINEAR or _matches(name, suffix) for suffix in asked)
-        and not any(_matches(name, suffix) for suffix in left_out)
-    }
-    if not chosen:
-        raise ConfigError("policy.targets: the base has no linear layer to adapt")
-    return chosen
-
-
-@torch.no_grad()
-def reached_by_text(model: nn.Module, layers: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """Return those of the layers that reading text calls, in order.
-
-    A layer counts as called if one of the same place in another block is: few experts of a mixture
-    are called by a short text. What is left out belongs to other inputs, images for instance, or
-    is read by the model in another way than calling it.
-    """
-    called: set[str] = set()
-    hooks = [
-        module.register_forward_hook(lambda *_, name=name: called.add(_place(name)))
-        for name, module in layers.items()
-    ]
-    try:
-        device = next(model.parameters()).device
-        model(input_ids=torch.arange(1, 9, device=device)[None], use_cache=False)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: module for name, module in layers.items() if _place(name) in called}
-
-
-def _place(name: str) -> str:
-    """Return a layer's name without the numbers of blocks and experts."""
-    return ".".join("#" if part.isdigit() else part for part in name.split("."))
-
-
-def _aligned(adapters: AdapterStack) -> bool:
-    """Return whether all sizes are multiples of 8, as kernels for groups ask."""
-    sizes = [size for shape in adapters.layers.values() for size in (shape.inputs, shape.outputs)]
-    return all(size % 8 == 0 for size in (adapters.rank, *sizes))
-
-
-def _matches(name: str, suffix: str) -> bool:
-    return name == suffix or name.endswith("." + suffix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +77,12 @@ class Route:
         strategy: Strategy,
         packed: bool = False,
         prepared: Prepared | None = None,
-        grouped: bool | None = None,
+        ragged: bool | None = None,
     ) -> None:
         """`packed`: `slots` are of the tokens of a single row, not of rows.
 
-        `prepared` may be shared by routes between which no adapter changes. `grouped`: the device
-        multiplies groups (None: see `multiplies_groups`).
+        `prepared` may be shared by routes between which no adapter changes. `ragged`: the device
+        has a kernel for runs of any length (None: see `multiplies_ragged`).
         """
         self.adapters = adapters
         self.device = device = next(iter(adapters.A.values())).device
@@ -194,8 +108,8 @@ class Route:
         """Routes the forward passes of a block this way again, once the first block has ended."""
         self._ends: Tensor | None = None
         if strategy == "segments" and packed and gapless and self.start == 0 and len(routed) > 1:
-            grouped = multiplies_groups(device) if grouped is None else grouped
-            if grouped and _aligned(adapters):
+            ragged = multiplies_ragged(device) if ragged is None else ragged
+            if ragged and aligned(adapters):
                 ends = [run.stop for run in routed]
                 self._ends = torch.tensor(ends, dtype=torch.int32, device=device)
         if strategy == "padded":
@@ -221,9 +135,9 @@ class Route:
         """A transposed [runs, in, ranks] and scaled B transposed [runs, ranks, out] of layers.
 
         Layers side by side are one: their A's share the input, their B's lie on the diagonal. Of
-        routes by segments both are tuples with an entry a run, unless `groups` says otherwise.
+        routes by segments both are tuples with an entry a run, unless `ragged` says otherwise.
         """
-        apart = self.strategy == "segments" and self.groups(dtype) is None
+        apart = self.strategy == "segments" and self.ragged(dtype) is None
         key = (names, dtype, apart, tuple(self.slots))
         if key not in self._prepared:
             parts_a, parts_b = [], []
@@ -259,7 +173,7 @@ class Route:
         if any(name in self.adapters.A for name in names):
             self._factors(names, widths, dtype)
 
-    def groups(self, dtype: torch.dtype) -> Tensor | None:
+    def ragged(self, dtype: torch.dtype) -> Tensor | None:
         """Return the ends of the runs, int32, if one kernel does the products of all of them."""
         return self._ends if dtype == torch.bfloat16 else None
 
@@ -272,12 +186,12 @@ class Route:
         bias_O: Tensor | None,
     ) -> Tensor:
         """Return layers side by side with their adapters, by segments, for gradients."""
-        ends = self.groups(x_NI.dtype)
+        ends = self.ragged(x_NI.dtype)
         if ends is None or not any(name in self.adapters.A for name in names):
             spans, factors = self.segments(names, widths, x_NI.dtype)
             return routed_linear(x_NI, weight_OI, bias_O, spans, factors)
         a, b = self._factors(names, widths, x_NI.dtype)
-        return grouped_linear(x_NI, weight_OI, bias_O, ends, self.stop, a, b)
+        return ragged_linear(x_NI, weight_OI, bias_O, ends, self.stop, a, b)
 
     def segments(
         self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
@@ -319,8 +233,8 @@ class Route:
         if self.strategy == "grouped":
             return self._grouped(x, out, a, b)
         if self.strategy == "segments":
-            if (ends := self.groups(dtype)) is not None:
-                return self._in_groups(x, out, a, b, ends)
+            if (ends := self.ragged(dtype)) is not None:
+                return add_ragged(x[:, 0], out[:, 0], ends, self.stop, a, b)[:, None]
             return self._segments(x, out, a, b)
         return self._padded(x, out, a, b)
 
@@ -360,14 +274,6 @@ class Route:
                 out_parts[i].add_(low @ b[group])
             group += 1
         return torch.cat(out_parts).view(out.shape) if torch.is_grad_enabled() else out
-
-    def _in_groups(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor, ends: Tensor) -> Tensor:
-        low = functional.grouped_mm(x[: self.stop, 0], a, offs=ends)
-        delta = functional.grouped_mm(low, b, offs=ends)[:, None]
-        if not torch.is_grad_enabled():
-            out[: self.stop].add_(delta)
-            return out
-        return torch.cat((out[: self.stop] + delta, out[self.stop :]))
 
     def _padded(self, x: Tensor, out: Tensor, a: Tensor, b: Tensor) -> Tensor:
         groups, tokens = len(self.slots), x.shape[1]

@@ -11,7 +11,7 @@ from redqueen.config.policy import PolicyConfig
 from redqueen.errors import ConfigError
 from redqueen.models.loading import digest_of, load_base
 from redqueen.models.population_model import PopulationModel
-from redqueen.models.routing import find_targets, reached_by_text
+from redqueen.models.targets import find_targets, reached_by_text
 from tests.models.test_peft_io import edit
 
 

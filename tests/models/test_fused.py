@@ -18,7 +18,8 @@ from redqueen.models.attention import LibraryModel, PackedAttention, PackedModel
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 from redqueen.models.packing import Packing, Text
-from redqueen.models.routing import Route, Router, find_targets, layer_shape
+from redqueen.models.routing import Route, Router
+from redqueen.models.targets import find_targets, layer_shape
 from tests.models.test_attention import SIZES
 from tests.small_models import small_model
 
@@ -117,10 +118,10 @@ def test_logits_and_gradients_are_the_library_s(family: str, targets: str) -> No
 
 
 @pytest.mark.skipif(
-    not hasattr(torch.nn.functional, "grouped_mm"), reason="this torch has no products of groups"
+    not hasattr(torch.nn.functional, "grouped_mm"), reason="this torch has no ragged products"
 )
 @pytest.mark.parametrize("recompute", [True, False])
-def test_products_of_groups_give_those_of_segments(recompute: bool) -> None:
+def test_ragged_products_give_those_of_segments(recompute: bool) -> None:
     model = small_model("qwen2").requires_grad_(False).bfloat16()
     fused = fuse(model)
     assert fused is not None
@@ -132,9 +133,9 @@ def test_products_of_groups_give_those_of_segments(recompute: bool) -> None:
     every = torch.arange(len(packing.ids_N))
     probe = torch.randn(len(every), 32, generator=torch.Generator().manual_seed(1)) / len(every)
     results = []
-    for grouped in (True, False):
-        route = Route(stack, packing.slots, "segments", packed=True, grouped=grouped)
-        assert (route.groups(torch.bfloat16) is not None) == grouped
+    for ragged in (True, False):
+        route = Route(stack, packing.slots, "segments", packed=True, ragged=ragged)
+        assert (route.ragged(torch.bfloat16) is not None) == ragged
         inputs = (packing.ids_N, packing.position_N, route, PackedAttention(packing), every)
         states = fused.states(*inputs, recompute)
         parameters = list(stack.parameters().values())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from redqueen.models.kernels import grouped_linear, rotate, routed_linear
+from redqueen.models.kernels import rotate, routed_linear
 from tests.gradients import both, randn, same_with_gradients
 
 
@@ -29,44 +29,6 @@ def test_rotate(dtype: torch.dtype) -> None:
 
 SPANS = {10: [(0, 3), (3, 4), (6, 10)], 200: [(0, 70), (70, 75), (90, 199)]}
 """By the number of rows; those of the second are widened into each other."""
-
-
-GROUPED = pytest.mark.skipif(
-    not hasattr(functional, "grouped_mm"), reason="this torch has no products of groups"
-)
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-    ),
-]
-
-
-@GROUPED
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("rest", [0, 5])
-@pytest.mark.parametrize("biased", [True, False])
-def test_grouped_linear(biased: bool, rest: int, device: str) -> None:
-    """`rest` tokens behind the groups have no adapter."""
-    dtype, ends = torch.bfloat16, [3, 20, 21]
-    weight = randn(24, 16, seed=1, dtype=dtype).to(device)
-    bias = randn(24, seed=2, dtype=dtype).to(device) if biased else None
-
-    def ours(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        ends_G = torch.tensor(ends, dtype=torch.int32, device=device)
-        return grouped_linear(x, weight, bias, ends_G, ends[-1], a, b)
-
-    def plain(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        groups = [x[start:stop] for start, stop in zip([0, *ends], [*ends, len(x)], strict=True)]
-        added = [part @ a[g] @ b[g] for g, part in enumerate(groups[:-1])]
-        added.append(torch.zeros(len(groups[-1]), 24, device=device))
-        wide = None if bias is None else bias.float()
-        return functional.linear(x, weight.float(), wide) + torch.cat(added)
-
-    inputs = [(ends[-1] + rest, 16), (3, 16, 8), (3, 8, 24)]
-    same_with_gradients(
-        ours, plain, [randn(*s, seed=3 + i, dtype=dtype).to(device) for i, s in enumerate(inputs)]
-    )
 
 
 @both

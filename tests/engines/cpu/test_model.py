@@ -12,7 +12,8 @@ from redqueen.models.adapters import AdapterStack
 from redqueen.models.attention import PackedAttention
 from redqueen.models.fused import fuse
 from redqueen.models.packing import Packing, Text
-from redqueen.models.routing import Route, find_targets, layer_shape
+from redqueen.models.routing import Route
+from redqueen.models.targets import find_targets, layer_shape
 from tests.models.test_fused import FAMILIES, TEXTS
 from tests.small_models import ARCHITECTURES
 
