@@ -1,10 +1,15 @@
 """Limits of untrusted code."""
 
+import os
+
 from pydantic import Field, field_validator
 
 from redqueen import registry
 from redqueen.config.section import Section
 from redqueen.errors import ConfigError
+
+MOST_WORKERS = 16
+"""As many as `workers = 0` means at most: nothing here writes answers faster than they run them."""
 
 
 class SandboxConfig(Section):
@@ -13,8 +18,8 @@ class SandboxConfig(Section):
     backend: str = "monty"
     """What runs the code: `monty`, an interpreter for a subset of Python; `cpython`, the real one
     in a jail (it needs bubblewrap); `auto`, monty where both are known to agree, else cpython."""
-    workers: int = Field(2, ge=1)
-    """Processes that run calls side by side."""
+    workers: int = Field(0, ge=0)
+    """Processes that run calls side by side; 0: one a core, at most 16."""
     seconds: float = Field(1.0, gt=0)
     """Wall clock of one call."""
     memory_mb: float = Field(64.0, gt=0)
@@ -25,6 +30,11 @@ class SandboxConfig(Section):
     """Longest text of a returned value."""
     retries: int = Field(2, ge=0)
     """Times a call is tried again after an infrastructure error, before it is reported as one."""
+
+    @property
+    def processes(self) -> int:
+        """Return how many processes there are to be."""
+        return self.workers or min(os.cpu_count() or 1, MOST_WORKERS)
 
     @field_validator("backend")
     @classmethod

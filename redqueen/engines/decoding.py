@@ -23,6 +23,10 @@ COMPACT_BELOW = 0.875
 """Rows that have ended leave when at most this share would go on, where moving the rest costs."""
 
 
+PREFILL_TOKENS = 32_768
+"""Tokens of prompts that are read in one pass: passes of more are no faster, and memory grows."""
+
+
 class Rows(Protocol):
     """Rows, sorted by slot, that grow by one token at a time."""
 
@@ -48,6 +52,13 @@ class Rows(Protocol):
 
 States = tuple[Tensor, Tensor]
 """Keys and values."""
+
+
+def _joined(pieces: Sequence[States]) -> States:
+    """Return the keys and values [N, Hkv, D] of pieces, one after the other."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return torch.cat([key for key, _ in pieces]), torch.cat([value for _, value in pieces])
 
 
 class CachedAttention:
@@ -93,12 +104,14 @@ class SharedRows:
         model: PackedModel,
         slots: Sequence[int | None],
         prompts: Sequence[tuple[int, ...]],
+        prefill_tokens: int = PREFILL_TOKENS,
     ) -> None:
         """Rows must be sorted by slot (base last) and, within, by prompt."""
         self.base, self.model = base, model
         self.slots = list(slots)
-        texts = [Text(slot, prompt) for slot, prompt in zip(slots, prompts, strict=True)]
-        self.packing = Packing(texts, base.device)
+        self.prefill_tokens = prefill_tokens
+        self._texts = [Text(slot, prompt) for slot, prompt in zip(slots, prompts, strict=True)]
+        self.packing = Packing(self._texts, base.device)
         self.position_R = torch.tensor([len(prompt) for prompt in prompts], device=base.device)
         self._prepared: Prepared = {}
 
@@ -109,16 +122,37 @@ class SharedRows:
 
     def prefill(self, router: Router) -> Tensor:
         """See `Rows`."""
-        packing, device = self.packing, self.base.device
+        read = [self._read(router, packing) for packing in self._pieces()]
+        logits_UV = torch.cat([logits for logits, _ in read])
+        self._begin(router, [_joined(layer) for layer in zip(*(s for _, s in read), strict=True)])
+        group_R = torch.tensor(self.packing.group_of, device=self.base.device)
+        return logits_UV.index_select(0, group_R)
+
+    def _pieces(self) -> list[Packing]:
+        """Return the prompts in packings of about `prefill_tokens` at most; all together, if they
+        are no more."""
+        if len(self.packing.slots) <= self.prefill_tokens:
+            return [self.packing]
+        pieces: list[list[Text]] = []
+        room = 0
+        for text in dict.fromkeys((text.slot, tuple(text.prompt)) for text in self._texts):
+            if not pieces or len(text[1]) > room:
+                pieces.append([])
+                room = self.prefill_tokens
+            pieces[-1].append(Text(*text))
+            room -= len(text[1])
+        return [Packing(piece, self.base.device) for piece in pieces]
+
+    def _read(self, router: Router, packing: Packing) -> tuple[Tensor, list[States]]:
+        """Return the logits after each of a packing's prompts, and all keys and values by layer."""
         states: list[States] = []
-        last_U = torch.tensor([stop - 1 for _, stop in packing.prompts], device=device)
+        last_U = torch.tensor([stop - 1 for _, stop in packing.prompts], device=self.base.device)
         attention = PackedAttention(packing, self.base.kernel, states)
         with router.route(packing.slots, "segments", packed=True) as route:
             logits_UV = self.model.logits(
                 packing.ids_N, packing.position_N, route, attention, last_U
             )
-        self._begin(router, states)
-        return logits_UV.index_select(0, torch.tensor(packing.group_of, device=device))
+        return logits_UV, states
 
     def _begin(self, router: Router, states: list[States]) -> None:
         """Set up the rows' attention from the prompts' keys and values, by layer."""

@@ -13,7 +13,7 @@ from redqueen.engines.trial import try_base
 from redqueen.errors import ConfigError
 from redqueen.models.adapters import AdapterStack
 from redqueen.models.fused import FusedModel
-from redqueen.models.memory import FreedMemory
+from redqueen.models.memory import FreedMemory, is_out_of_memory
 from redqueen.models.population_model import PopulationModel
 from redqueen.types import Completion, Request
 
@@ -41,11 +41,39 @@ class TorchEngine:
             completions.update(finished)
             on_finished(finished)
 
-        model = self.model
-        for batch in split_requests(model, requests, sampling, self._versions, self.rows):
-            write(model.base, model.router, batch, self._make_rows, take)
+        while len(completions) < len(requests):
+            left = [number for number in range(len(requests)) if number not in completions]
+            try:
+                self._write(requests, left, sampling, take)
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.rows == 1:
+                    raise
+                self.rows = max(1, min(self.rows, len(left)) // 2)
+                _log.warning(
+                    "memory ran out: at most %d texts are written side by side from now on",
+                    self.rows,
+                )
+            # Here nothing holds what the failed batch had.
             self._freed.trim()
         return [completions[number] for number in range(len(requests))]
+
+    def _write(
+        self,
+        requests: Sequence[Request],
+        numbers: Sequence[int],
+        sampling: Sampling,
+        on_finished: OnFinished,
+    ) -> None:
+        """Complete those of the requests that have these numbers."""
+        model = self.model
+
+        def take(finished: Mapping[int, Completion]) -> None:
+            on_finished({numbers[place]: item for place, item in finished.items()})
+
+        chosen = [requests[number] for number in numbers]
+        for batch in split_requests(model, chosen, sampling, self._versions, self.rows):
+            write(model.base, model.router, batch, self._make_rows, take)
+            self._freed.trim()
 
     def sync(self, slots: Sequence[int], adapters: AdapterStack, version: int) -> None:
         """See `Engine`. The model's own stack is read as it is; another one is copied from."""

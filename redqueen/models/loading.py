@@ -158,6 +158,10 @@ def load_base(config: PolicyConfig) -> Base:
         ConfigError: path, name, device or files are not usable; the message says what to do.
     """
     device = resolve_device(config.device)
+    if device.type == "cuda":
+        # Runs on an H200 ended with gradients that were not finite while cuDNN's attention, which
+        # comes first there, and another kernel that is gone took part.
+        torch.backends.cuda.enable_cudnn_sdp(False)
     config = settle_dtype(config, device)
     source = resolve_base(config.base)
     dtype = DTYPES[config.dtype]

@@ -8,7 +8,7 @@ a decoding step or a backward pass. `keep_freed_memory` lets the allocator keep 
 
 import ctypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,9 @@ if sys.platform != "win32":
 
 KEPT_MIB = 768
 """A pass over the default step's texts takes about as much in each worker."""
+SCARCE, CACHED = 0.25, 0.125
+"""Parts of a GPU's memory: less than the one free, and more than the other only kept, is too much
+where processes share it."""
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _MIB = 1 << 20
@@ -48,7 +51,9 @@ class FreedMemory:
         self._floor = _resident()
 
     def trim(self) -> bool:
-        """Between batches: return free pages to the system if there may be many; did it?"""
+        """Between batches: return free memory to the system if there may be much; did it?"""
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            release_cached(*torch.cuda.mem_get_info(), _kept_on_gpu())
         if _resident() - self._floor <= self._most:
             return False
         try:
@@ -57,6 +62,24 @@ class FreedMemory:
             return False  # another C library, which has its own ways
         self._floor = _resident()
         return given
+
+
+def release_cached(
+    free: int, total: int, kept: int, release: Callable[[], None] = torch.cuda.empty_cache
+) -> bool:
+    """Call `release` if memory of a GPU is scarce and this process keeps much unused; did it?
+
+    PyTorch keeps what it has freed, and takes it back itself when it runs out. Another process on
+    the same GPU cannot: there, what one keeps is what the other lacks. All three are bytes.
+    """
+    if free >= SCARCE * total or kept <= CACHED * total:
+        return False
+    release()
+    return True
+
+
+def _kept_on_gpu() -> int:
+    return torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
 
 
 def _resident() -> int:

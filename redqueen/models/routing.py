@@ -18,7 +18,6 @@ from torch.nn import functional
 
 from redqueen.models.adapters import AdapterStack
 from redqueen.models.kernels import routed_linear
-from redqueen.models.ragged import add_ragged, aligned, multiplies_ragged, ragged_linear
 
 Strategy = Literal["auto", "grouped", "segments", "padded"]
 
@@ -65,9 +64,8 @@ class Route:
     """How the rows of one batch meet the adapters, prepared once and used by every layer.
 
     Three ways to the same sums: `grouped` is one batched product and needs runs of equal length;
-    `segments` is a product for each run, the least work, or one kernel for all runs where the
-    device has such; `padded` gathers the runs into equal length first, few kernel launches for
-    devices where those count.
+    `segments` is a product for each run, the least work; `padded` gathers the runs into equal
+    length first, few kernel launches for devices where those count.
     """
 
     def __init__(
@@ -77,12 +75,10 @@ class Route:
         strategy: Strategy,
         packed: bool = False,
         prepared: Prepared | None = None,
-        ragged: bool | None = None,
     ) -> None:
         """`packed`: `slots` are of the tokens of a single row, not of rows.
 
-        `prepared` may be shared by routes between which no adapter changes. `ragged`: the device
-        has a kernel for runs of any length (None: see `multiplies_ragged`).
+        `prepared` may be shared by routes between which no adapter changes.
         """
         self.adapters = adapters
         self.device = device = next(iter(adapters.A.values())).device
@@ -106,12 +102,6 @@ class Route:
         self._prepared = {} if prepared is None else prepared
         self.again: Callable[[], AbstractContextManager[None]] = nullcontext
         """Routes the forward passes of a block this way again, once the first block has ended."""
-        self._ends: Tensor | None = None
-        if strategy == "segments" and packed and gapless and self.start == 0 and len(routed) > 1:
-            ragged = multiplies_ragged(device) if ragged is None else ragged
-            if ragged and aligned(adapters):
-                ends = [run.stop for run in routed]
-                self._ends = torch.tensor(ends, dtype=torch.int32, device=device)
         if strategy == "padded":
             self._pad(routed, round_size(max(sizes)))
 
@@ -135,9 +125,9 @@ class Route:
         """A transposed [runs, in, ranks] and scaled B transposed [runs, ranks, out] of layers.
 
         Layers side by side are one: their A's share the input, their B's lie on the diagonal. Of
-        routes by segments both are tuples with an entry a run, unless `ragged` says otherwise.
+        routes by segments both are tuples with an entry a run.
         """
-        apart = self.strategy == "segments" and self.ragged(dtype) is None
+        apart = self.strategy == "segments"
         key = (names, dtype, apart, tuple(self.slots))
         if key not in self._prepared:
             parts_a, parts_b = [], []
@@ -173,10 +163,6 @@ class Route:
         if any(name in self.adapters.A for name in names):
             self._factors(names, widths, dtype)
 
-    def ragged(self, dtype: torch.dtype) -> Tensor | None:
-        """Return the ends of the runs, int32, if one kernel does the products of all of them."""
-        return self._ends if dtype == torch.bfloat16 else None
-
     def linear(
         self,
         names: tuple[str, ...],
@@ -186,12 +172,8 @@ class Route:
         bias_O: Tensor | None,
     ) -> Tensor:
         """Return layers side by side with their adapters, by segments, for gradients."""
-        ends = self.ragged(x_NI.dtype)
-        if ends is None or not any(name in self.adapters.A for name in names):
-            spans, factors = self.segments(names, widths, x_NI.dtype)
-            return routed_linear(x_NI, weight_OI, bias_O, spans, factors)
-        a, b = self._factors(names, widths, x_NI.dtype)
-        return ragged_linear(x_NI, weight_OI, bias_O, ends, self.stop, a, b)
+        spans, factors = self.segments(names, widths, x_NI.dtype)
+        return routed_linear(x_NI, weight_OI, bias_O, spans, factors)
 
     def segments(
         self, names: tuple[str, ...], widths: Sequence[int], dtype: torch.dtype
@@ -233,8 +215,6 @@ class Route:
         if self.strategy == "grouped":
             return self._grouped(x, out, a, b)
         if self.strategy == "segments":
-            if (ends := self.ragged(dtype)) is not None:
-                return add_ragged(x[:, 0], out[:, 0], ends, self.stop, a, b)[:, None]
             return self._segments(x, out, a, b)
         return self._padded(x, out, a, b)
 

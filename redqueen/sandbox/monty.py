@@ -123,7 +123,7 @@ _Report = tuple[str, str, str]
 
 
 class MontySandbox(Closing):
-    """Runs calls on `config.workers` monty processes, one thread of ours for each.
+    """Runs calls on `config.processes` monty processes, one thread of ours for each.
 
     Raises:
         InfrastructureError: the workers cannot be started.
@@ -137,7 +137,7 @@ class MontySandbox(Closing):
     def __init__(self, config: SandboxConfig) -> None:
         limits = Limits.from_config(config)
         self._retries = config.retries
-        self._workers = config.workers
+        self._workers = config.processes
         self._runner = _RUNNER.replace("LIMIT", str(min(limits.output_chars, MAX_CHARS)))
         self._runner = self._runner.replace("DEPTH", str(MAX_DEPTH))
         self._runner = self._runner.replace("MESSAGE", str(MESSAGE_CHARS))
@@ -156,8 +156,8 @@ class MontySandbox(Closing):
         try:
             self._pool = self._stack.enter_context(
                 pydantic_monty.Monty(
-                    min_processes=config.workers,
-                    max_processes=config.workers,
+                    min_processes=config.processes,
+                    max_processes=config.processes,
                     checkout_timeout=_CHECKOUT_SECONDS,
                     request_timeout=limits.seconds + GRACE,
                     max_checkouts_per_worker=_CALLS_PER_WORKER,
@@ -168,7 +168,7 @@ class MontySandbox(Closing):
             raise InfrastructureError(
                 f"the monty sandbox cannot start: {error}; {_REMEDY}"
             ) from error
-        self._threads = WorkerThreads(config.workers, "sandbox")
+        self._threads = WorkerThreads(config.processes, "sandbox")
         self._closed = False
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:

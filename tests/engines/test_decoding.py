@@ -53,6 +53,43 @@ def test_shared_rows_equal_padded_ones_while_rows_leave(
                 assert torch.allclose(logits[0], logits[1], atol=1e-4)
 
 
+@pytest.mark.parametrize("prefill_tokens", [1, 28, 31])
+def test_prompts_read_in_pieces_give_what_all_together_give(make_model, prefill_tokens) -> None:
+    model = make_model()
+    base: Base = model.base
+    assert base.packed is not None
+    whole = SharedRows(base, base.packed, SLOTS, PROMPTS)
+    pieces = SharedRows(base, base.packed, SLOTS, PROMPTS, prefill_tokens)
+    token_R = torch.arange(3, 3 + len(SLOTS))
+    with torch.inference_mode():
+        assert torch.allclose(whole.prefill(model.router), pieces.prefill(model.router), atol=1e-5)
+        logits = []
+        for rows in (whole, pieces):
+            with rows.route(model.router) as route:
+                logits.append(rows.decode(token_R, route))
+    assert torch.allclose(*logits, atol=1e-5)
+
+
+def test_no_pass_over_prompts_is_longer_than_said(make_model) -> None:
+    model = make_model()
+    base: Base = model.base
+    assert base.packed is not None
+    seen: list[int] = []
+
+    class Counting:
+        """Notes how many tokens each pass has."""
+
+        def logits(self, ids_N, *rest):
+            seen.append(len(ids_N))
+            return base.packed.logits(ids_N, *rest)
+
+    with torch.inference_mode():
+        SharedRows(base, Counting(), SLOTS, PROMPTS, 31).prefill(model.router)  # type: ignore[arg-type]
+    assert sum(seen) == 3 + 27 + 1 + 3 + 2  # a prompt counts once for each slot
+    assert len(seen) > 1
+    assert max(seen) <= 31
+
+
 @pytest.mark.parametrize("slots", [[0] * 8, [None] * 8])
 def test_rows_that_leave_move_nothing_until_there_is_no_room(make_model, slots) -> None:
     model = make_model()

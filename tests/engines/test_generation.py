@@ -14,6 +14,7 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from redqueen.config.policy import PolicyConfig
 from redqueen.engines.base import Sampling
+from redqueen.engines.decoding import make_rows
 from redqueen.engines.generation import draw
 from redqueen.engines.torch import Torch, TorchEngine
 from redqueen.errors import ConfigError
@@ -293,6 +294,41 @@ def test_bad_temperatures_of_requests(make_engine) -> None:
                                (0.7, 0.0, "greedy")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             engine.generate([Request(0, user("a"), 1, temperature)], Sampling(2, call))
+
+
+@pytest.mark.parametrize("fitting", [1, 3])
+def test_where_memory_runs_out_fewer_rows_are_written_at_a_time(
+    make_model, caplog: pytest.LogCaptureFixture, fitting: int
+) -> None:
+    model = make_model()
+    sizes: list[int] = []
+
+    def short(base, slots, prompts, room):
+        sizes.append(len(slots))
+        if len(slots) > fitting:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return make_rows(base, slots, prompts, room)
+
+    sampling = Sampling(6, 1.0)
+    expected = TorchEngine(model, 256).generate(requests(), sampling)
+    engine = TorchEngine(model, 256, short)
+    finished: dict[int, Completion] = {}
+    written = engine.generate(requests(), sampling, finished.update)
+    assert [item.text for item in written] == [item.text for item in expected]
+    assert finished == dict(enumerate(written))
+    assert engine.rows <= fitting
+    assert "memory ran out" in caplog.text
+    sizes.clear()
+    engine.generate(requests(), sampling)
+    assert max(sizes) <= fitting  # it is not tried again
+
+
+def test_a_row_that_does_not_fit_alone_is_an_error(make_model) -> None:
+    def short(base, slots, prompts, room):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        TorchEngine(make_model(), 8, short).generate(requests(), Sampling(2, 1.0))
 
 
 def test_completions_carry_the_version_of_the_last_sync(make_engine) -> None:

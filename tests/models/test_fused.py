@@ -18,7 +18,7 @@ from redqueen.models.attention import LibraryModel, PackedAttention, PackedModel
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 from redqueen.models.packing import Packing, Text
-from redqueen.models.routing import Route, Router
+from redqueen.models.routing import Router
 from redqueen.models.targets import find_targets, layer_shape
 from tests.models.test_attention import SIZES
 from tests.small_models import small_model
@@ -115,36 +115,6 @@ def test_logits_and_gradients_are_the_library_s(family: str, targets: str) -> No
     with torch.no_grad(), router.route(packing.slots, "segments", packed=True) as route:
         found = fused.logits(packing.ids_N, packing.position_N, route, PackedAttention(packing))
     assert torch.allclose(found, expected, atol=2e-5)
-
-
-@pytest.mark.skipif(
-    not hasattr(torch.nn.functional, "grouped_mm"), reason="this torch has no ragged products"
-)
-@pytest.mark.parametrize("recompute", [True, False])
-def test_ragged_products_give_those_of_segments(recompute: bool) -> None:
-    model = small_model("qwen2").requires_grad_(False).bfloat16()
-    fused = fuse(model)
-    assert fused is not None
-    modules = find_targets(model, "all-linear")
-    shapes = {name: layer_shape(module) for name, module in modules.items()}
-    stack = AdapterStack({n: s for n, s in shapes.items() if s is not None}, 3, 8, 6.0)
-    stack.initialize(0, init_noise=0.2)
-    packing = Packing(TEXTS, torch.device("cpu"))
-    every = torch.arange(len(packing.ids_N))
-    probe = torch.randn(len(every), 32, generator=torch.Generator().manual_seed(1)) / len(every)
-    results = []
-    for ragged in (True, False):
-        route = Route(stack, packing.slots, "segments", packed=True, ragged=ragged)
-        assert (route.ragged(torch.bfloat16) is not None) == ragged
-        inputs = (packing.ids_N, packing.position_N, route, PackedAttention(packing), every)
-        states = fused.states(*inputs, recompute)
-        parameters = list(stack.parameters().values())
-        slopes = torch.autograd.grad((states.float() * probe).sum(), parameters)
-        results.append([states.detach().float(), *(slope.float() for slope in slopes)])
-        with torch.no_grad():
-            assert torch.allclose(fused.states(*inputs), states, atol=0.1)
-    for one, other in zip(*results, strict=True):
-        assert float((one - other).norm()) <= 0.05 * float(other.norm())
 
 
 def library_logits_without_adapters(library: LibraryModel) -> Tensor:

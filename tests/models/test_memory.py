@@ -6,10 +6,19 @@ import sys
 import numpy as np
 import pytest
 
-from redqueen.models.memory import FreedMemory, keep_freed_memory
+from redqueen.models.memory import FreedMemory, keep_freed_memory, release_cached
 
 GLIBC = platform.libc_ver()[0] == "glibc"
 MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("free", "kept", "released"), [(30, 60, False), (20, 60, True), (20, 10, False), (0, 13, True)]
+)
+def test_a_gpu_that_is_short_gets_back_what_is_only_kept(free, kept, released) -> None:
+    calls: list[str] = []
+    assert release_cached(free, 100, kept, lambda: calls.append("released")) == released
+    assert bool(calls) == released
 
 
 def without(name: object) -> object:

@@ -50,10 +50,10 @@ class Failed:
 
 
 class GymPackage(Closing):
-    """The package in `config.workers` processes that start when they are first needed."""
+    """The package in `config.processes` processes that start when they are first needed."""
 
     def __init__(self, config: SandboxConfig, seconds: float = SECONDS) -> None:
-        self._pool = WorkerPool("redqueen.environments.gym.worker", config.workers, seconds)
+        self._pool = WorkerPool("redqueen.environments.gym.worker", config.processes, seconds)
 
     def generators(self) -> dict[str, Generator]:
         """Return all generators by name.

@@ -46,13 +46,13 @@ class Finding:
 
 
 class LeanChecker(Closing):
-    """`config.workers` REPLs, which start when they are first needed."""
+    """`config.processes` REPLs, which start when they are first needed."""
 
     def __init__(
         self, command: Command, header: str, seconds: float, memory_mb: float, config: SandboxConfig
     ) -> None:
         start = partial(_Examiner, command, header, memory_mb)
-        self._pool = Pool(start, config.workers, seconds, "lean")
+        self._pool = Pool(start, config.processes, seconds, "lean")
 
     def examine(self, inquiries: Sequence[Inquiry]) -> list[Finding | NoReply]:
         """Return what the kernel says of each theorem."""

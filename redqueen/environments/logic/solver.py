@@ -26,10 +26,10 @@ class Answer:
 
 
 class PuzzleSolver(Closing):
-    """Z3 in `config.workers` processes that start when they are first needed."""
+    """Z3 in `config.processes` processes that start when they are first needed."""
 
     def __init__(self, config: SandboxConfig, seconds: float = SECONDS) -> None:
-        self._pool = WorkerPool("redqueen.environments.logic.worker", config.workers, seconds)
+        self._pool = WorkerPool("redqueen.environments.logic.worker", config.processes, seconds)
 
     def solve(self, puzzles: Sequence[Puzzle]) -> list[Answer | NoReply]:
         """Return what Z3 says of each; `RAN_AWAY` too if it gave up."""

@@ -91,10 +91,11 @@ def _read_call(name: str, args: list[ast.expr], symbols: frozenset[str]) -> Tree
 
 
 class ExpressionSolver(Closing):
-    """SymPy in `config.workers` processes that start when they are first needed."""
+    """SymPy in `config.processes` processes that start when they are first needed."""
 
     def __init__(self, config: SandboxConfig, seconds: float = SECONDS) -> None:
-        self._pool = WorkerPool("redqueen.environments.math.sympy_worker", config.workers, seconds)
+        module = "redqueen.environments.math.sympy_worker"
+        self._pool = WorkerPool(module, config.processes, seconds)
 
     def evaluate(self, trees: Sequence[Tree]) -> list[Value | Unusable | NoReply]:
         """Return what each expression is worth."""

@@ -35,10 +35,10 @@ class Question:
 
 
 class MathGrader(Closing):
-    """Compares answers, in `config.workers` processes that start when they are first needed."""
+    """Compares answers, in `config.processes` processes that start when they are first needed."""
 
     def __init__(self, config: SandboxConfig, seconds: float = SECONDS) -> None:
-        self._pool = WorkerPool("redqueen.environments.math.worker", config.workers, seconds)
+        self._pool = WorkerPool("redqueen.environments.math.worker", config.processes, seconds)
 
     def judge(self, questions: Sequence[Question]) -> list[bool | None]:
         """Return for each question whether the answer agrees; None: the machine failed.

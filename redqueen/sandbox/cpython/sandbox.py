@@ -41,7 +41,7 @@ class _Job:
 
 
 class CPythonSandbox(Closing):
-    """Runs calls and scripts in `config.workers` jails of each hash seed.
+    """Runs calls and scripts in `config.processes` jails of each hash seed.
 
     `patience` is for how many seconds the machine may give a request too little time, before it is
     tried again alone; then it is an `infra_error`.
@@ -60,14 +60,14 @@ class CPythonSandbox(Closing):
     def __init__(self, config: SandboxConfig, patience: float | None = None) -> None:
         self._limits = Limits.from_config(config)
         self._retries = config.retries
-        self._workers = config.workers
+        self._workers = config.processes
         self._patience = patience
-        self._threads = WorkerThreads(config.workers, "jail")
+        self._threads = WorkerThreads(config.processes, "jail")
         self._jails: dict[int, queue.SimpleQueue[Jail | None]] = {}
         """By hash seed: those that are free, None for one that is not there yet."""
         for seed in HASH_SEEDS:
             self._jails[seed] = queue.SimpleQueue()
-            for _ in range(config.workers):
+            for _ in range(config.processes):
                 self._jails[seed].put(None)
         self._closed = False
         self.landlock = 0
