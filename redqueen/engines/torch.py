@@ -41,10 +41,11 @@ class TorchEngine:
             completions.update(finished)
             on_finished(finished)
 
-        while len(completions) < len(requests):
+        while True:
             left = [number for number in range(len(requests)) if number not in completions]
             try:
                 self._write(requests, left, sampling, take)
+                return [completions[number] for number in range(len(requests))]
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self.rows == 1:
                     raise
@@ -53,9 +54,7 @@ class TorchEngine:
                     "memory ran out: at most %d texts are written side by side from now on",
                     self.rows,
                 )
-            # Here nothing holds what the failed batch had.
-            self._freed.trim()
-        return [completions[number] for number in range(len(requests))]
+            self._freed.trim()  # behind the block: the error held what the failed batch had
 
     def _write(
         self,
