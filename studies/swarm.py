@@ -11,7 +11,8 @@ exchange through a folder, so that nothing depends on who is faster.
 
 Reward is 1 for a right answer and 0 otherwise, summed over all nodes and steps. Gain is of the
 nodes' students on held-out tasks at temperature 1, over the elicited base. A cell and seed that
-are done are kept in DIR, a file each; one that was interrupted begins again. With `--colluders` the
+are done are kept in DIR, a file each; one that was interrupted begins again, one that another process
+is at is left to it. With `--colluders` the
 last nodes of every cell send answers that look right and are wrong (`poisoned`), and the figures
 are of the honest ones. All cells take what SAPO takes; `--set swarm.need_right true` is the default
 of a node, which refuses groups that nobody is right in.
@@ -23,7 +24,7 @@ import json
 import math
 import resource
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,8 +36,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from redqueen import build
 from redqueen.benchmarks import Subject, measure, tasks_of_suite
 from redqueen.config import Config, load_config
+from redqueen.errors import ConfigError
 from redqueen.report.statistics import Effect, Estimate, crossed_mean
 from redqueen.store import ELICITED, EvaluationStore, RunReader, load_exchanges
+from redqueen.store.connection import take_lock
 from redqueen.swarm.identity import Identity
 from redqueen.swarm.wire import Group, decode, encode
 from redqueen.trainer import Trainer
@@ -194,6 +197,30 @@ def run_cell(cell: str, seed: int, size: Size, folder: Path) -> Result:
     return Result(cell, seed, size, right, taken, rates, elicited, spent)
 
 
+def claim_and_run(
+    cell: str,
+    seed: int,
+    size: Size,
+    path: Path,
+    run: Callable[[str, int, Size, Path], Result] = run_cell,
+) -> bool:
+    """Run a cell and write its result to `path`; False if another process is at it."""
+    folder = path.parent / "runs" / path.stem
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock, _ = take_lock(folder.with_suffix(".lock"))
+    except ConfigError:
+        return False
+    with lock:
+        if path.exists():  # another process has just ended it
+            return True
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        result = run(cell, seed, size, folder)
+        path.write_text(json.dumps(asdict(result)) + "\n", encoding="utf-8")
+    return True
+
+
 def processor_seconds() -> float:
     """Return what this process and the sandboxes that have ended took of processors."""
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -268,12 +295,9 @@ def main() -> int:
         for cell in args.cells:
             name = f"{cell.replace('/', '-')}-seed-{seed}"
             path = args.directory / f"{name}.json"
-            if not path.exists():
-                folder = args.directory / "runs" / name
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
-                result = run_cell(cell, seed, size, folder)
-                path.write_text(json.dumps(asdict(result)) + "\n", encoding="utf-8")
+            if not path.exists() and not claim_and_run(cell, seed, size, path):
+                print(f"another process is at {name}")
+                continue
             results.append(load_result(path))
             if results[-1].size != size:
                 raise SystemExit(f"{path} is of another size: {results[-1].size}")

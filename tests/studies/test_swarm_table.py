@@ -2,8 +2,11 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from studies.swarm import (
     PAPER,
     Result,
     Size,
+    claim_and_run,
     gain,
     load_result,
     make_identity,
@@ -69,6 +73,41 @@ def test_cells_share_a_budget_and_nodes_share_nothing(tmp_path: Path) -> None:
     names = {make_identity(tmp_path / f"{s}{n}.key", s, n).name for s in (1, 2) for n in (1, 2)}
     assert len(names) == 4
     assert make_identity(tmp_path / "again.key", 1, 1).name in names
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from redqueen.store.connection import take_lock
+lock, _ = take_lock(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_cell_that_another_process_is_at_is_left_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "6-2-seed-1.json"
+    ran: list[Path] = []
+
+    def run(cell: str, seed: int, size: Size, folder: Path) -> Result:
+        ran.append(folder)
+        assert not list(folder.iterdir())
+        return result(cell, seed, [1, 2])
+
+    theirs = tmp_path / "runs" / "6-2-seed-1"
+    theirs.mkdir(parents=True)
+    (theirs / "kept").touch()
+    command = [sys.executable, "-c", HOLD, str(theirs.with_suffix(".lock"))]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert not claim_and_run("6/2", 1, SIZE, path, run)
+        assert (theirs / "kept").exists()
+        other.kill()
+    assert claim_and_run("6/2", 1, SIZE, path, run)
+    assert load_result(path) == result("6/2", 1, [1, 2])
+    assert claim_and_run("6/2", 1, SIZE, path, run)
+    assert ran == [theirs]
 
 
 def test_a_poisoned_group_is_a_sound_message_of_wrong_answers(tmp_path: Path) -> None:
