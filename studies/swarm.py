@@ -11,11 +11,11 @@ exchange through a folder, so that nothing depends on who is faster.
 
 Reward is 1 for a right answer and 0 otherwise, summed over all nodes and steps. Gain is of the
 nodes' students on held-out tasks at temperature 1, over the elicited base. A cell and seed that
-are done are kept in DIR, a file each; one that was interrupted begins again, one that another process
-is at is left to it. With `--colluders` the
-last nodes of every cell send answers that look right and are wrong (`poisoned`), and the figures
-are of the honest ones. All cells take what SAPO takes; `--set swarm.need_right true` is the default
-of a node, which refuses groups that nobody is right in.
+are done are kept in DIR, a file each; one that was interrupted begins again, one that another
+process is at is left to it. With `--colluders` the last nodes of every cell send answers that look
+right and are wrong (`poisoned`), and the figures are of the honest ones. All cells take what SAPO
+takes; `--set swarm.need_right true` is the default of a node, which refuses groups that nobody is
+right in.
 """
 
 import argparse
