@@ -15,6 +15,10 @@ from cryptography.hazmat.primitives.serialization import (
 from redqueen.errors import ConfigError
 
 KEY_BYTES, SIGNATURE_BYTES = 32, 64
+_FIELD = 2**255 - 19
+_EIGHTH = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL = frozenset({0, 1, _FIELD - 1, _EIGHTH, _FIELD - _EIGHTH})
+"""y of the curve's eight points of small order. Under such a key anybody can sign anything."""
 
 
 class Identity:
@@ -69,6 +73,8 @@ class Identity:
 
 def is_signed(public: bytes, signature: bytes, data: bytes) -> bool:
     """Return whether `signature` is that of the holder of `public` under `data`."""
+    if int.from_bytes(public, "little") % 2**255 % _FIELD in _SMALL:
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
     except (InvalidSignature, ValueError):

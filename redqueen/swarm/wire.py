@@ -28,7 +28,8 @@ CUTS = (_KEY, _SIGNATURE, _BODY)
 MAX_DEPTH = 12
 MAX_SKELETON = 8192
 """Most bytes of a body outside its texts: bounds the number of values before they are made."""
-_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+"""The last quote may be missing: else the rest of the body would be read again from each quote."""
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _LARGEST = 2**53
 

@@ -1,6 +1,7 @@
 """The format: what was written is read, and nothing else raises anything but a refusal."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -124,6 +125,14 @@ def test_a_text_without_bytes_is_not_sent() -> None:
         encode(group(texts=("\ud800", "8")), ME)
 
 
+def test_a_text_without_an_end_is_read_once() -> None:
+    """Nobody has signed it yet: it must cost no more than other messages of its length."""
+    for body in (b'"' + b'\\"' * 32_000, b'{"a":"' + b'\\"' * 32_000, b'"' + b"\\" * 64_000 + b'"'):
+        start = time.process_time()
+        assert refusal(framed(body)) in ("malformed", "too_nested")
+        assert time.process_time() - start < 1.0
+
+
 def test_brackets_in_texts_are_no_nesting() -> None:
     deep = group(texts=("[" * 5000 + '"\\', "{" * 5000))
     assert decode(encode(deep, ME), LIMIT).group == deep
@@ -133,6 +142,22 @@ def test_a_stolen_name_is_no_signature() -> None:
     data = encode(group(), identity(2))
     stolen = data[: len(MAGIC) + 2] + ME.public + data[len(MAGIC) + 34 :]
     assert not decode(stolen, LIMIT).is_authentic()
+
+
+def test_a_key_under_which_anybody_can_sign_is_no_name() -> None:
+    """Points of small order: with S = 0 a signature holds whatever it is of."""
+    eighth = bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")
+    minus = (2**255 - 20).to_bytes(32, "little")
+    points = [bytes(32), b"\1" + bytes(31), minus, eighth]
+    points += [(2**255 - 19 + y).to_bytes(32, "little") for y in (0, 1)]
+    points += [(2**255 - 19 - int.from_bytes(eighth, "little")).to_bytes(32, "little")]
+    points += [point[:31] + bytes([point[31] | 0x80]) for point in points]
+    for public in points:
+        for commitment in points:
+            for number in range(8):
+                head, body = MAGIC + VERSION.to_bytes(2, "big") + public, canonical(group(number))
+                data = head + commitment + bytes(32) + body
+                assert not decode(data, LIMIT).is_authentic()
 
 
 def test_parts_are_frozen() -> None:
