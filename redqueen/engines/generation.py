@@ -4,6 +4,7 @@ A completion depends on its request alone: each row draws from uniforms of its o
 inverting the cumulative distribution, so its neighbours change it by rounding at most.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from redqueen.engines.base import OnFinished, Sampling
 from redqueen.engines.decoding import MakeRows, Rows
-from redqueen.errors import ConfigError
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.models.batching import generation_batches
 from redqueen.models.loading import Base
 from redqueen.models.population_model import PopulationModel
@@ -53,6 +54,8 @@ def draw(
         # Strictly below the total, so that a token of no probability is never reached.
         target_R = torch.minimum(uniform_R * total_R, total_R.nextafter(torch.zeros_like(total_R)))
         token_R = torch.searchsorted(cumulative_RV, target_R[:, None], right=True)[:, 0]
+        # Where logits are not numbers it is past the last; `WriteBatch.completion` says so.
+        token_R = token_R.clamp(max=logits_RV.shape[-1] - 1)
         if order_RV is not None:
             token_R = order_RV.gather(1, token_R[:, None])[:, 0]
     return token_R, logprobs_RV.gather(1, token_R[:, None])[:, 0]
@@ -190,7 +193,16 @@ class WriteBatch:
     def completion(
         self, base: Base, row: int, ids: Sequence[int], logprobs: Sequence[float]
     ) -> Completion:
-        """Return what a row has become."""
+        """Return what a row has become.
+
+        Raises:
+            InfrastructureError: the adapter that wrote it gives no log-probabilities.
+        """
+        if not all(map(math.isfinite, logprobs)):
+            raise InfrastructureError(
+                f"the adapter in slot {self.requests[row].slot} writes nothing: its "
+                "log-probabilities are not finite numbers"
+            )
         return Completion(
             slot=self.requests[row].slot,
             prompt_ids=self.prompts[row],

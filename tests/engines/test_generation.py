@@ -17,7 +17,7 @@ from redqueen.engines.base import Sampling
 from redqueen.engines.decoding import make_rows
 from redqueen.engines.generation import draw
 from redqueen.engines.torch import Torch, TorchEngine
-from redqueen.errors import ConfigError
+from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.models.population_model import PopulationModel
 from redqueen.types import Completion, Messages, Request, user
 from tests.small_models import ARCHITECTURES, randomize, save_tokenizer
@@ -353,3 +353,17 @@ def test_sync_takes_over_the_weights_of_another_stack(make_engine) -> None:
     for slot, old, new, text in zip(SLOTS, before, expected, done, strict=True):
         assert text.token_ids == (new if slot in (0, 2) else old).token_ids
     assert [c.token_ids for c in before] != [c.token_ids for c in expected]
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.9])
+def test_logits_that_are_no_numbers_are_one_clear_sentence(make_engine, top_p: float) -> None:
+    token, logprob = draw(
+        torch.full((2, 5), math.nan), torch.tensor([0.0, 0.9]), Sampling(4, 1.0, top_p)
+    )
+    assert token.max() < 5
+    assert logprob.isnan().all()
+    engine = make_engine("qwen2")
+    with torch.no_grad():
+        next(iter(engine.model.adapters.B.values()))[1] = math.nan
+    with pytest.raises(InfrastructureError, match="slot 1"):
+        engine.generate(requests(), Sampling(4, 1.0, top_p))
