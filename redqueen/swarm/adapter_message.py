@@ -82,10 +82,13 @@ class AdapterMessage:
         factor = self.scaling / adapters.scaling
         if not 0.0 < factor <= LARGEST:
             raise RefusedError("not_finite")
-        return {
+        factors = {
             name: Factors(tensors[f"{name}.A"], tensors[f"{name}.B"] * factor)
             for name in adapters.layers
         }
+        if not all(bool((pair.B.abs() <= LARGEST).all()) for pair in factors.values()):
+            raise RefusedError("not_finite")
+        return factors
 
 
 def base_name(digest: str) -> bytes:

@@ -1,6 +1,6 @@
 """What a message must pass before it may wait to be drawn: everything that needs no sandbox.
 
-The chain goes from cheap to dear: form, author, signature, time, window, quota, copies. A refusal
+The chain goes from cheap to dear: form, author, signature, time, window, quota, answers, copies. A refusal
 is counted for the author once the signature has proven who that is, and for nobody (`UNPROVEN`)
 before: otherwise forgeries in somebody's name would cost him his share.
 """
@@ -162,23 +162,29 @@ class Gate:
             raise RefusedError("expired")
 
     def _check_standing(self, message: Message, peer: Peer) -> None:
-        """Raises RefusedError unless the message is new, in time, and within the quota."""
+        """Raises RefusedError unless the message is new, in time, and within the quota.
+
+        Others may send again what the author once signed, so that neither counts against it: no
+        refusal before the quota is charged, and none uses the quota up.
+        """
+        group = message.group
+        self.check_time(group.time)
+        if (group.epoch, group.number) <= (peer.epoch, peer.highest - WINDOW):
+            raise RefusedError("replayed")
+        if group.epoch == peer.epoch and group.number in peer.numbers:
+            raise RefusedError("repeated")
         peer.since_step += 1
         if peer.since_step > max(1, round(self.config.quota * peer.share)):
             raise RefusedError("quota")
-        group = message.group
-        self.check_time(group.time)
         if group.epoch > peer.epoch:
             peer.epoch, peer.highest, peer.numbers = group.epoch, group.number, set()
-        if group.epoch < peer.epoch or group.number <= peer.highest - WINDOW:
-            raise RefusedError("replayed")
-        if group.number in peer.numbers:
-            raise RefusedError("repeated")
         if group.number > peer.highest:
             peer.highest = group.number
             if len(peer.numbers) > 2 * WINDOW:
                 peer.numbers = {n for n in peer.numbers if n > peer.highest - WINDOW}
         peer.numbers.add(group.number)
+        if len(group.answers) > self.config.max_answers:
+            raise RefusedError("too_many_answers")
         if self.copies.is_copy(group, message.author):
             raise RefusedError("copied")
 

@@ -19,6 +19,7 @@ REASONS: Mapping[str, str] = {
     "replayed": "From before the author's present run, or before the window of its messages.",
     "repeated": "Has come before.",
     "quota": "More messages in a step than the author's share of swarm.quota.",
+    "too_many_answers": "More answers than swarm.max_answers.",
     "copied": "Repeats what another node, or this one, wrote.",
     "crowded_out": "Pushed out by newer messages of its author before it was drawn.",
     "aged": "Waited more than swarm.max_age steps.",
@@ -37,11 +38,13 @@ REASONS: Mapping[str, str] = {
 """Name of a refusal -> a sentence, in the order of the checks."""
 
 BLAMELESS = frozenset(
-    {"newer_version", "too_many_peers", "expired", "repeated", "quota", "crowded_out", "aged",
-     "other_base", "other_shape", "unknown_environment", "other_environment", "other_prompt",
-     "unwritable", "check_failed", "no_advantage", "nobody_right"}
+    {"newer_version", "too_many_peers", "expired", "replayed", "repeated", "quota",
+     "too_many_answers", "crowded_out", "aged", "other_base", "other_shape", "unknown_environment",
+     "other_environment", "other_prompt", "unwritable", "check_failed", "no_advantage",
+     "nobody_right"}
 )  # fmt: skip
-"""Refusals that an honest node meets too; they do not lower its share."""
+"""Refusals that an honest node meets too, or that others bring on it by sending again what it once
+signed; they do not lower its share."""
 
 ARRIVED, TAKEN, IMPLAUSIBLE = "arrived", "taken", "implausible"
 """What else is counted: messages that proved their author, groups learnt from, and groups learnt

@@ -87,7 +87,33 @@ def test_time_window_and_repeats() -> None:
     assert not checked.admit(encode(group(10**6, epoch=99), PEER), 1)
     assert checked.admit(encode(group(1, ("3", "7"), epoch=101), PEER), 1)  # a new run
     assert refusals(checked, PEER.name) == {"repeated": 1, "expired": 1, "replayed": 2}
-    assert checked.peers[PEER.name].share == pytest.approx(1 / 3)
+    assert checked.peers[PEER.name].share == 1.0  # anybody can send it all again
+
+
+def test_who_sends_a_peers_messages_again_takes_nothing_from_it() -> None:
+    checked = gate(quota=4)
+    old = [encode(group(n, (str(n), "x"), epoch=99), PEER) for n in range(3)]
+    first = [encode(group(n, (str(n), "x"), epoch=100), PEER) for n in range(3)]
+    expired = encode(group(7, time=NOW - 25 * 3600), PEER)
+    assert all(checked.admit(data, 1) for data in first)
+    checked.begin_step(2)
+    for data in (*old, *first, expired) * 20:
+        assert not checked.admit(data, 2)
+    fresh = [encode(group(n, (str(n), "x")), PEER) for n in range(10, 15)]
+    assert [checked.admit(data, 2) for data in fresh] == [True] * 4 + [False]
+    assert refusals(checked, PEER.name) == {
+        "replayed": 60, "repeated": 60, "expired": 20, "quota": 1, "crowded_out": 3,
+    }  # fmt: skip
+    assert checked.peers[PEER.name].share == 1.0
+
+
+def test_a_group_of_very_many_answers_is_refused() -> None:
+    """Each could take all of the sandbox's time, and is learnt from with the whole prompt."""
+    checked = gate(max_answers=3)
+    assert checked.admit(encode(group(1, ("1", "2", "3")), PEER), 1)
+    assert not checked.admit(encode(group(2, ("1", "2", "3", "4")), PEER), 1)
+    assert refusals(checked, PEER.name) == {"too_many_answers": 1}
+    assert checked.peers[PEER.name].share == 1.0
 
 
 def test_a_flood_meets_the_quota_and_fills_nothing() -> None:

@@ -1,8 +1,10 @@
 """Ways of messages: a folder full of rubbish, and a network of this machine alone."""
 
+import gc
 import os
 import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,6 +48,27 @@ def test_flooding_folders_are_bounded(tmp_path: Path) -> None:
         for number in range(9):
             (tmp_path / folder / f"1-{number}.msg").write_bytes(folder.encode())
     assert SharedFolder(tmp_path, few, keep=5).receive() == [b"x"] * 3 + [b"y"] * 3
+
+
+def test_folders_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> None:
+    reader = SharedFolder(tmp_path, Node("f" * 64, 100, 3, 2), keep=5)
+
+    def held(rounds: range) -> int:
+        for number in rounds:
+            folder = tmp_path / f"{number:060d}"
+            folder.mkdir()
+            (folder / "1-1.msg").write_bytes(b"x")
+            assert reader.receive() == [b"x"]
+            (folder / "1-1.msg").unlink()
+            folder.rmdir()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    before = held(range(100))
+    grown = held(range(100, 600)) - before
+    tracemalloc.stop()
+    assert grown < 20_000
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ class SharedFolder:
                 )
         except OSError as error:
             raise TransportError(f"cannot read {self._path}: {error.strerror}") from error
+        self._last = {folder: self._last.get(folder, "") for folder in folders}
         return [data for folder in folders for data in self._read(folder)]
 
     def _read(self, folder: str) -> list[bytes]:
