@@ -1,8 +1,8 @@
 """What a message must pass before it may wait to be drawn: everything that needs no sandbox.
 
 The chain goes from cheap to dear: form, author, signature, time, window, quota, number of answers,
-copies. A refusal is counted for the author once the signature has proven who that is, and for nobody (`UNPROVEN`)
-before: otherwise forgeries in somebody's name would cost him his share.
+copies. A refusal is counted for the author once the signature has proven who that is, and for
+nobody (`UNPROVEN`) before: otherwise forgeries in somebody's name would cost him his share.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from redqueen.swarm.transport.zenoh import Zenoh
 from redqueen.swarm.wire import decode
 from redqueen.trainer import Trainer
 from redqueen.types import Exchange, Verdict
+from redqueen.verify.findings import Findings
+from redqueen.verify.foreign import check_foreign
 from tests.swarm.messages import NOW
-from tests.swarm.nodes import close_node, node_config, open_node, step_once
+from tests.swarm.nodes import SharedParity, close_node, node_config, open_node, step_once
 from tests.swarm.test_transports import free_port
 
 STEPS = 6
@@ -203,3 +206,24 @@ def test_the_folder_keeps_the_newest(tmp_path: Path) -> None:
         writer.publish(f"{NOW:012d}-{number:012d}", bytes([number]))
     assert len(list((tmp_path / "a").iterdir())) == 5
     assert [reader.receive() for _ in range(4)] == [[b"\3", b"\4"], [b"\5", b"\6"], [b"\7"], []]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "foreign_groups SET verdicts = '[[['",
+        "foreign_groups SET verdicts = '[\"perhaps\"]'",
+        "foreign_groups SET verdicts = '[\"correct\"]'",
+        "foreign_groups SET partial_scores = '5'",
+        "foreign_groups SET message = printf('%0300d', 1)",
+        "exchanges SET counts = 'none'",
+    ],
+)
+def test_rows_that_nobody_wrote_do_not_verify(tmp_path: Path, change: str) -> None:
+    play(tmp_path, 2)
+    with sqlite3.connect(tmp_path / "run-1" / "run.db") as db:
+        assert db.execute(f"UPDATE {change}").rowcount > 0
+    findings = Findings()
+    with RunStore.open(tmp_path / "run-1", read_only=True) as store:
+        check_foreign(store, {"parity": SharedParity()}, store.config(), None, findings)
+    assert not findings.report(0, 0, {}).agrees

@@ -304,3 +304,6 @@ def test_a_changed_adapter_on_record_does_not_verify(tmp_path: Path) -> None:
         (message,) = db.execute("SELECT message FROM foreign_adapters").fetchone()
         db.execute("UPDATE foreign_adapters SET message = ?", (message[:-1] + b"\1",))
     assert not agrees()
+    with sqlite3.connect(tmp_path / "run-1" / "run.db") as db:
+        db.execute("UPDATE foreign_adapters SET message = 5")
+    assert not agrees()
