@@ -117,7 +117,7 @@ bench-sandbox: $(DEV)  ## verdicts a second, and the hostile corpus
 bench-benchmarks: $(DEV)  ## does the harness grade right? FILES=DIRECTORY of released files
 	$(BIN)/python -m bench.benchmarks $(FILES)
 
-bench-environments: $(DEV)  ## Z3 against brute force, every generator of reasoning-gym, 100,000 hostile texts
+bench-environments: $(DEV)  ## Z3 against brute force, every generator of reasoning-gym, 100,000 pairs of hostile texts
 	$(BIN)/python -m bench.logic
 	$(BIN)/python -m bench.gym
 	$(BIN)/python -m bench.fuzz
