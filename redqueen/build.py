@@ -425,8 +425,9 @@ def resume(
         config = changed_config(store.config(), steps, base)
         if steps is not None and steps < saved.step:
             raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
-        store.write_meta("config", config.model_dump(mode="json"))
         parts = _parts(config, directory, stop, callbacks, stack, (store, saved))
+        # Only now: a change that cannot be made must not be left in the run.
+        store.write_meta("config", config.model_dump(mode="json"))
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
 
 

@@ -108,6 +108,20 @@ def test_stop_request_saves_and_resumes(tiny: Make, tmp_path: Path) -> None:
     assert all(torch.isfinite(tensor).all() for tensor in adapters.values())
 
 
+def test_a_resume_that_is_refused_changes_nothing(tiny: Make, tmp_path: Path) -> None:
+    with build.start(tiny(steps=1), tmp_path / "run") as trainer:
+        trainer.run()
+        config = trainer.config
+    save_untrained_base(tmp_path / "base")
+    with (
+        pytest.raises(ConfigError, match="other weights"),
+        build.resume(tmp_path / "run", steps=9, base=str(tmp_path / "base")),
+    ):
+        pass
+    with RunStore.open(tmp_path / "run", read_only=True) as store:
+        assert store.config() == config
+
+
 def test_errors_before_expensive_work_are_clear(tiny: Make, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown mutation"):
         tiny(evolution={"mutations": ["svdd"]})

@@ -48,6 +48,7 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
     from redqueen.evaluation import measure_benchmarks, measure_suites
     from redqueen.open_run import open_run
     from redqueen.report import population_text
+    from redqueen.store.checkpoint import checkpoint_steps
 
     stop, begun = StopRequest(), time.monotonic()
     with stop.listening():
@@ -59,9 +60,12 @@ def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", direc
             )
             finished = trainer.run(stop)
         if not finished or stop.asked:
+            kept = max(checkpoint_steps(directory))
+            again = f", which does steps {kept + 1} to {trainer.step} again"
             print(
-                f"Stopped after step {trainer.step}; nothing is lost. "
+                f"Stopped after step {trainer.step}. "
                 f"Go on with: {shlex.join(['redqueen', 'resume', str(directory)])}"
+                f"{again if kept < trainer.step else ''}"
             )
             return 130
     print(f"Trained {trainer.step} steps in {duration(time.monotonic() - begun)}.")

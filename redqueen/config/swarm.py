@@ -50,6 +50,8 @@ class SwarmConfig(Section):
     max_answers: int = Field(32, ge=2)
     """Most answers of a group that is taken. Each costs a check in the sandbox, at worst all of its
     time, and is learnt from with a prompt of its own."""
+    max_seconds: float = Field(30.0, gt=0)
+    """Seconds of a step after which no further groups are judged: answers may be endless loops."""
     max_age: int = Field(16, ge=1)
     """Steps of this node after which a group that waits is dropped."""
     max_hours: float = Field(24.0, gt=0)

@@ -176,6 +176,10 @@ class Novelty(Mean):
         return super().of(group, sigma) + bonus_M
 
 
+ABOVE_ALL = 2.0
+"""Dominated novelty of the fittest: distances by behaviour are at most 1."""
+
+
 class DominatedNovelty(Fitness):
     """Mean distance by behaviour to the nearest members that are fitter.
 
@@ -213,9 +217,8 @@ class DominatedNovelty(Fitness):
         for i, row in enumerate(group.behaviour_MM):
             fitter = row[fitness_M > fitness_M[i]]
             nearest = np.sort(fitter[~np.isnan(fitter)])[: self.neighbours]
-            top = 1.0 if not fitter.size else 0.0
+            top = ABOVE_ALL if not fitter.size else 0.0
             result_M[i] = nearest.mean() if nearest.size else top
-        # Distances are at most 1, so that nobody who is dominated comes above the fittest.
         return result_M
 
 

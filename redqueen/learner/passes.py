@@ -142,8 +142,8 @@ def _score(scorer: Scorer, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     return logprobs_BT, old_BT, mask_BT.bool() & sampled_BT
 
 
-Pass = Callable[[Scorer, Batch], Floats]
-"""What is done with a batch, and the sums that it leaves."""
+Pass = Callable[[Scorer, Batch], Any]
+"""What is done with a batch, and returns something of each of its sequences."""
 
 
 def backward(scorer: Scorer, batch: Batch) -> Floats:
@@ -203,7 +203,7 @@ def mismatch(scorer: Scorer, batch: Batch) -> Floats:
     return sums
 
 
-def run_pass(scorer: Scorer, job: tuple[Pass, Batch]) -> Floats:
+def run_pass(scorer: Scorer, job: tuple[Pass, Batch]) -> Any:
     """Do one pass over one batch."""
     run, batch = job
     return run(scorer, batch)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from redqueen.config.learner import LearnerConfig
 from redqueen.errors import InfrastructureError
@@ -34,16 +35,19 @@ CHECKED_SHARE = 0.25
 """Least share of a member's sequences whose log-probabilities are checked before it is changed."""
 
 
-def _also_checked(live: Sequence[int], stats: UpdateStats) -> list[int]:
-    """Return what must be checked besides `live`, so that each member's share is complete.
+def _also_checked(
+    passed: Sequence[int], live_N: NDArray[np.bool_], stats: UpdateStats
+) -> list[int]:
+    """Return what must be checked besides what the first minibatch passes over, so that the share
+    of each member that the step changes is complete.
 
     Members that nothing is learnt for stay as they are, and are only checked when that is all of
     them: a step without any check would hide that sampling has gone wrong.
     """
     chosen: list[int] = []
-    for member in np.unique(stats.members_N[live] if live else stats.members_N):
+    for member in np.unique(stats.members_N[live_N] if live_N.any() else stats.members_N):
         indices = np.flatnonzero(stats.members_N == member)
-        others = np.setdiff1d(indices, live)
+        others = np.setdiff1d(indices, passed)
         missing = int(np.ceil(CHECKED_SHARE * len(indices))) - (len(indices) - len(others))
         chosen += others[: max(0, missing)].tolist()
     return chosen
@@ -136,14 +140,8 @@ class Learner:
         for sample in samples:
             _check_form(sample)
         stats = UpdateStats(samples, np.zeros(len(samples)))
-        batches = self._micro_batches(range(len(samples)), stats)
-        jobs = [self._batch(batch, stats, {}) for batch in batches]
-        results = self.scorer.map_gradients(logprobs, jobs)
-        now = {
-            i: row
-            for batch, rows in zip(batches, results, strict=True)
-            for i, row in zip(batch, rows, strict=True)
-        }
+        results = self._run([(logprobs, range(len(samples)))], stats, {})
+        now = {i: row for _, batch, rows in results for i, row in zip(batch, rows, strict=True)}
         return [replace(sample, logprobs=now[i]) for i, sample in enumerate(samples)]
 
     def _advantages(self, samples: Sequence[Sample], memories: Mapping[str, Memory]) -> Floats:
@@ -177,7 +175,8 @@ class Learner:
                 members, self.config.minibatches, self.seed, step, epoch
             ):
                 live = [i for i in minibatch if live_N[i]]
-                self._accumulate(minibatch, live, stats, first=not checked)
+                extra = None if checked else _also_checked(live, live_N, stats)
+                self._accumulate(minibatch, live, extra, stats)
                 if not checked:
                     self._check_mismatch(stats)
                     checked = True
@@ -200,12 +199,12 @@ class Learner:
         return batches
 
     def _accumulate(
-        self, minibatch: list[int], live: list[int], stats: UpdateStats, *, first: bool
+        self, minibatch: list[int], live: list[int], extra: list[int] | None, stats: UpdateStats
     ) -> None:
         """Leave the gradients of one minibatch.
 
-        The normaliser counts all of it, passes go over `live` alone. The first time, also score the
-        extra sequences that the mismatch check needs.
+        The normaliser counts all of it, passes go over `live` alone. `extra` is scored besides for
+        the mismatch check; None: that has been made.
         """
         weights = token_weights(
             [stats.samples[i].slot for i in minibatch],
@@ -213,22 +212,9 @@ class Learner:
             self.config.loss_norm,
         )
         weight_of = dict(zip(minibatch, weights.tolist(), strict=True))
-        extra = _also_checked(live, stats) if first else []
+        passes: list[tuple[Pass, Sequence[int]]] = [(backward, live), (mismatch, extra or ())]
         self.optimizer.zero_grad()
-        while True:
-            passes: list[tuple[Pass, list[int]]]
-            passes = [(backward, batch) for batch in self._micro_batches(live, stats)]
-            passes += [(mismatch, batch) for batch in self._micro_batches(extra, stats)]
-            jobs = [(run, self._batch(batch, stats, weight_of)) for run, batch in passes]
-            try:
-                results = self.scorer.map_gradients(run_pass, jobs)
-                break
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                self.optimizer.zero_grad()
-                self._split([batch for _, batch in passes], stats)
-        for (run, batch), sums in zip(passes, results, strict=True):
+        for run, batch, sums in self._run(passes, stats, weight_of):
             if run is mismatch:
                 stats.record_mismatch(batch, sums)
                 continue
@@ -239,8 +225,34 @@ class Learner:
             stats.base_kl_N[batch] += sums[4]
             stats.importance_N[batch] += sums[5]
             stats.truncated_N[batch] += sums[6]
-            if first:
+            if extra is not None:
                 stats.record_mismatch(batch, sums[1])
+
+    def _run(
+        self,
+        passes: Sequence[tuple[Pass, Sequence[int]]],
+        stats: UpdateStats,
+        weights: Mapping[int, float],
+    ) -> list[tuple[Pass, list[int], Any]]:
+        """Return each pass over its sequences, in micro-batches, with what it returned.
+
+        When memory runs out, all is done again in smaller ones.
+
+        Raises:
+            InfrastructureError: there is no room for a single sequence.
+        """
+        while True:
+            work = [(run, batch) for run, of in passes for batch in self._micro_batches(of, stats)]
+            jobs = [(run, self._batch(batch, stats, weights)) for run, batch in work]
+            try:
+                results = self.scorer.map_gradients(run_pass, jobs)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.optimizer.zero_grad()
+                self._split([batch for _, batch in work], stats)
+                continue
+            return [(*item, result) for item, result in zip(work, results, strict=True)]
 
     def _split(self, batches: Sequence[list[int]], stats: UpdateStats) -> None:
         """Make micro-batches smaller, now that memory has run out.
@@ -253,11 +265,11 @@ class Learner:
             raise InfrastructureError(
                 f"out of memory on a single sequence of up to {longest} tokens; set "
                 "policy.gradient_checkpointing = true, or lower rollout.solve_tokens and "
-                "rollout.propose_tokens. No weight has been changed"
+                "rollout.propose_tokens"
             )
         self._parts *= 2
         _log.warning(
-            "out of memory while learning: the step is learnt again, and what follows, in "
+            "out of memory while learning: it is done again, and what follows, in "
             "micro-batches of 1/%d of policy.learn_tokens", self._parts,
         )  # fmt: skip
 

@@ -79,14 +79,15 @@ class Swarm:
         seed: int,
         limit: int,
         clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
         islands: Callable[[Gate], Islands] | None = None,
     ) -> None:
         """`seed` is the run's, `limit` the tokens after which its attempts are cut; `islands`
-        makes the exchange of members."""
+        makes the exchange of members; `clock` gives the time of day, `timer` measures."""
         self.config, self.identity, self.transport = config, identity, transport
         self.judge, self.codec, self.past = judge, codec, past
         self.gate = Gate(config, identity.name, clock)
-        self._seed, self._limit, self._clock = seed, limit, clock
+        self._seed, self._limit, self._clock, self._timer = seed, limit, clock, timer
         self._used = Counter(dict(past.used))
         self._published = 0
         self._alone = False
@@ -181,7 +182,8 @@ class Swarm:
         wanted, left = self.config.foreign, JUDGED * self.config.foreign
         groups: list[ForeignGroup] = []
         again: list[tuple[int, Message]] = []
-        while len(groups) < wanted and left > 0:
+        end = self._timer() + self.config.max_seconds
+        while len(groups) < wanted and left > 0 and self._timer() < end:
             picked = self._pick(min(wanted - len(groups), left), rng)
             if not picked:
                 break

@@ -96,7 +96,10 @@ def test_dominated_novelty_is_the_distance_to_the_fitter() -> None:
     four = group([None] * 4, behaviour=distances)  # type: ignore[list-item]
     # mu rises with the number. 0: nearest two of 1, 2, 3; 2: only 3, not known; 3: the fittest.
     found = DominatedNovelty(by=Mean(), neighbours=2).of(four, SIGMA)
-    np.testing.assert_allclose(found, [0.4, 0.7, 0.0, 1.0])
+    np.testing.assert_allclose(found, [0.4, 0.7, 0.0, 2.0])
+    # Behaviours that have nothing in common are at the greatest distance, 1.
+    strangers = group([None] * 4, behaviour=1.0 - np.eye(4))  # type: ignore[list-item]
+    assert DominatedNovelty(by=Mean()).of(strangers, SIGMA).tolist() == [1.0, 1.0, 1.0, 2.0]
     assert DominatedNovelty(by="probe").probe == Probe()
     assert DominatedNovelty(by="mean").needs_ratings
     assert not DominatedNovelty(by="solve_rate").needs_ratings

@@ -133,6 +133,25 @@ def test_a_stale_adapter_stops_the_update_before_any_weight_changes() -> None:
     assert policy.A.grad is None
 
 
+def test_a_member_that_only_a_later_minibatch_changes_is_checked_before_the_first() -> None:
+    policy = Bigram(2)
+    batch = batch_of(policy, [0, 1], count=8)
+    members = [sample.member for sample in batch]
+    learner = make_learner(policy, advantage="grpo", minibatches=2)
+    first, _ = deal_minibatches(members, 2, learner.seed, 0, 0)
+    batch = [
+        replace(s, group=f"alone {i}") if s.slot == 1 and i in first
+        else replace(s, group=f"of {s.slot}", reward=float(i % 3 == 0))
+        for i, s in enumerate(batch)
+    ]  # fmt: skip
+    with torch.no_grad():
+        policy.B[1] += torch.randn(policy.B[1].shape, generator=torch.Generator().manual_seed(1))
+    before = policy.B.detach().clone()
+    with pytest.raises(InfrastructureError, match=r"member 101: .*stale or missing adapter"):
+        learner.update(batch, 0, VERSIONS)
+    assert torch.equal(policy.B, before)
+
+
 def test_another_temperature_or_nan_is_noticed_too() -> None:
     policy = Bigram(1)
     with pytest.raises(InfrastructureError, match="temperature"):
@@ -392,6 +411,14 @@ def test_out_of_memory_splits_the_batch_and_changes_nothing_else(caplog) -> None
     again.restore(json.loads(json.dumps(learners[1].state())))
     again.update(batch_of(little, [0, 1]), 1, VERSIONS)
     assert "out of memory" not in caplog.text
+
+
+def test_out_of_memory_while_rescoring_splits_the_batch() -> None:
+    plenty, little = Bigram(2, tokens=60), SmallMemory(2, tokens=60)
+    little.room, little.B.grad = 3, torch.zeros_like(little.B)
+    batch = batch_of(plenty, [0, 1])
+    for now, then in zip(make_learner(little).rescored(batch), batch, strict=True):
+        np.testing.assert_allclose(now.logprobs, then.logprobs, atol=1e-6)
 
 
 def test_one_sequence_that_does_not_fit_is_one_sentence() -> None:

@@ -1,6 +1,7 @@
 """Nodes of a toy world: a model of ten tokens, tasks that any node can check, no sandbox."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,9 @@ def node_config(folder: Path, number: int, **over: Any) -> Config:
     return build_config(merge(values, over))
 
 
-def make_swarm(config: Config, model: ToyModel, environment: Any, past: Past) -> Swarm:
+def make_swarm(
+    config: Config, model: ToyModel, environment: Any, past: Past, timer: Callable[[], float]
+) -> Swarm:
     identity, keys = Identity.load(Path(config.swarm.identity)), config.swarm
     codec = ToyCodec(model)
     transport = keys.transport.build(
@@ -126,11 +129,14 @@ def make_swarm(config: Config, model: ToyModel, environment: Any, past: Past) ->
         seed=config.seed,
         limit=3,
         clock=lambda: float(NOW),
+        timer=timer,
         islands=islands if keys.islands.enabled else None,
     )
 
 
-def open_node(config: Config, directory: Path) -> Trainer:
+def open_node(
+    config: Config, directory: Path, timer: Callable[[], float] = time.monotonic
+) -> Trainer:
     """Start or resume the run of a node; close it with `close_node`."""
     fresh = not (directory / "run.db").exists()
     store = RunStore.create(directory, config) if fresh else RunStore.open(directory)
@@ -169,7 +175,9 @@ def open_node(config: Config, directory: Path) -> Trainer:
         ),
         behaviour=behaviour,
         callbacks=Callbacks([]), base_parameters=100, base_digest="", step=step,
-        swarm=make_swarm(config, model, environment, past) if config.swarm.enabled else None,
+        swarm=(
+            make_swarm(config, model, environment, past, timer) if config.swarm.enabled else None
+        ),
     )  # fmt: skip
     trainer = Trainer(parts, Database(store, config.keep_checkpoints))
     if fresh:

@@ -4,13 +4,13 @@ import logging
 import shutil
 import sqlite3
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from redqueen.config import Config
 from redqueen.store import Replay, RunStore, load_exchanges
-from redqueen.swarm.exchange import Past
 from redqueen.swarm.transport.directory import SharedFolder
 from redqueen.swarm.transport.zenoh import Zenoh
 from redqueen.swarm.wire import decode
@@ -193,8 +193,18 @@ def test_a_group_is_used_as_often_as_allowed(tmp_path: Path) -> None:
     assert not exchanges(tmp_path / "other")[6].groups  # older than three steps
 
 
-def test_past_is_empty_at_the_start() -> None:
-    assert replace(Past(5), epoch=6) == Past(6)
+def test_slow_answers_end_the_judging_of_a_step(tmp_path: Path) -> None:
+    play(tmp_path, 2)
+    config = node_config(tmp_path, 3, swarm={"foreign": 1, "max_seconds": 10.0})
+    ticks = count(step=4.0)
+    node = open_node(config, tmp_path / "third", timer=lambda: next(ticks))
+    assert node.swarm is not None
+    # Nobody's groups are right here, so all would be judged in vain.
+    node.swarm.judge = replace(node.swarm.judge, reward=lambda verdict, score: 0.0)
+    step_once(node)
+    close_node(node)
+    [one] = exchanges(tmp_path / "third").values()
+    assert sum(several.get("no_advantage", 0) for several in one.counts.values()) == 2
 
 
 def test_the_folder_keeps_the_newest(tmp_path: Path) -> None:
