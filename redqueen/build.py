@@ -19,7 +19,14 @@ from redqueen.benchmarks.base import Benchmark
 from redqueen.benchmarks.contamination import BenchmarkTasks
 from redqueen.callbacks.base import Callback, Callbacks, RunInfo
 from redqueen.callbacks.database import Database
-from redqueen.config import Config, SandboxConfig, build_config, merge
+from redqueen.config import (
+    Config,
+    SandboxConfig,
+    build_config,
+    changed_keys,
+    merge,
+    resumed_config,
+)
 from redqueen.curriculum import Worlds, check_sources, make_world
 from redqueen.engines.base import Engine
 from redqueen.engines.paged import PagedEngine
@@ -58,9 +65,14 @@ if TYPE_CHECKING:  # needs the extra `swarm`
 
 log = logging.getLogger(__name__)
 
+HIGH_RATE, LARGE_BASE = 1e-3, 50_000_000
+"""A learning rate, and parameters of a base that it is too high for."""
+
 Stop = Callable[[], bool]
 
 BASE_DIGEST = "base_digest"
+CONFIG_CHANGES = "config_changes"
+"""Key of what was changed when a run was resumed: after which step, old and new values."""
 """Where a run's database keeps what its base's weights were."""
 PROMPT_ROOM = 1024
 """Tokens of a long prompt, where the memory for the longest text is judged."""
@@ -362,6 +374,17 @@ def _try_prompts(parts: Parts) -> None:
             )
 
 
+def rate_warning(rate: float, parameters: int) -> str:
+    """Return what to say of a learning rate for a base of so many parameters; empty: nothing."""
+    if rate < HIGH_RATE or parameters < LARGE_BASE:
+        return ""
+    return (
+        f"learner.learning_rate = {rate:g} is for bases of a few million parameters; this one has "
+        f"{parameters / 1e6:,.0f} million. `redqueen init` writes a config that suits it; 1e-4 is "
+        "a start"
+    )
+
+
 def callbacks_of(run: RunInfo) -> list[Callback]:
     """Return what the config of a run names to watch it, trackers last."""
     return [item.build(run) for item in (*run.config.callbacks, *run.config.tracking)]
@@ -393,6 +416,8 @@ def start(
         for world in worlds:
             world.archive.add(world.seed_tasks)
         _try_prompts(parts)
+        if said := rate_warning(config.learner.learning_rate, parts.base_parameters):
+            log.warning(said)
         declared = {name: describe(item) for name, item in environments.items()}
         store = stack.enter_context(RunStore.create(directory, parts.config, declared))
         store.write_meta(BASE_DIGEST, parts.base_digest)
@@ -405,35 +430,37 @@ def start(
 @contextmanager
 def resume(
     directory: Path,
-    steps: int | None = None,
+    overrides: Sequence[tuple[str, str]] = (),
     stop: Stop = never,
     callbacks: Sequence[Callback] = (),
-    base: str | None = None,
 ) -> Iterator[Trainer]:
     """Take up a run at its newest whole checkpoint; everything is closed at the end.
 
-    `steps` sets a new total number of steps, `base` the place that the base has moved to.
+    `overrides` are of those keys that may change (`redqueen.config.resuming`), such as the total
+    number of `steps`, or `policy.base` for a base that has moved.
 
     Raises:
         ConfigError: there is no run in `directory`, no checkpoint to continue from, another
-            process is training it, or `steps` is less than the run has done.
+            process is training it, an override is not possible, or `steps` is less than the run
+            has done.
         InfrastructureError: the sandbox, the disk or a process failed.
     """
     with ExitStack() as stack:
         store = stack.enter_context(RunStore.open(directory))
         saved = load_checkpoint(directory)
-        config = changed_config(store.config(), steps, base)
-        if steps is not None and steps < saved.step:
-            raise ConfigError(f"--steps {steps}: the run has done {saved.step} already")
+        before = store.config()
+        config = resumed_config(before, absolute_overrides(overrides))
+        if config.steps < saved.step:
+            raise ConfigError(f"--steps {config.steps}: the run has done {saved.step} already")
         parts = _parts(config, directory, stop, callbacks, stack, (store, saved))
         # Only now: a change that cannot be made must not be left in the run.
-        store.write_meta("config", config.model_dump(mode="json"))
+        if changes := changed_keys(before, config):
+            store.write_meta("config", config.model_dump(mode="json"))
+            earlier = store.meta(CONFIG_CHANGES) or []
+            store.write_meta(CONFIG_CHANGES, [*earlier, {"step": saved.step, "keys": changes}])
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
 
 
-def changed_config(config: Config, steps: int | None, base: str | None) -> Config:
-    """Return the config of a run with a new number of steps, or a base that has moved."""
-    changes: dict[str, Any] = {} if steps is None else {"steps": steps}
-    if base is not None:
-        changes["policy"] = {"base": absolute_base(base)}
-    return build_config(merge(config.model_dump(), changes), "command line") if changes else config
+def absolute_overrides(overrides: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return overrides with a place of the base that means the same from everywhere."""
+    return [(k, absolute_base(text) if k == "policy.base" else text) for k, text in overrides]

@@ -20,7 +20,7 @@ EPILOG = """\
 examples:
   redqueen train                                    the default run on the seedling
   redqueen train configs/default.toml --steps 20    a config, one key changed
-  redqueen train --policy.base ./my-model           another base
+  redqueen init ./my-model                          a config for another base
   redqueen resume runs/default                      go on after a stop or a crash
 """
 
@@ -104,8 +104,12 @@ def _training_commands(command: Callable[[str, str], argparse.ArgumentParser]) -
 
     resume = command("resume", "Continue a run exactly where its last checkpoint stands.")
     _run_argument(resume)
-    resume.add_argument("--steps", type=_positive, help="a new total number of steps")
-    _moved_base(resume)
+    resume.usage = "redqueen resume RUN [--steps N] [--section.key VALUE ...]"
+    resume.epilog = (
+        "--steps sets a new total number of steps, --policy.base says where the base is now. "
+        "What else may change is where the run is done (engine, cluster), how fast it learns and "
+        "what is measured; a key that may not change says so."
+    )
 
 
 def _config_argument(command: argparse.ArgumentParser) -> None:
@@ -249,7 +253,7 @@ def _positive(text: str) -> int:
 
 
 def _split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
-    """Take `--section.key value` and `--section.key=value` out of those of `train` and `plan`.
+    """Take `--section.key value` and `--section.key=value` out of the words of a command.
 
     argparse cannot: it would take the value of a flag that it does not know for the config file.
     """
@@ -277,7 +281,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     overrides: list[tuple[str, str]] = []
     try:
-        if words[:1] in (["train"], ["plan"]) or words[:2] == ["swarm", "join"]:
+        if words[:1] in (["train"], ["plan"], ["resume"]) or words[:2] == ["swarm", "join"]:
             words, overrides = _split_overrides(words)
         parser = _parser()
         args = parser.parse_args(words)

@@ -42,7 +42,10 @@ CHAT_START: Values = {
     "rollout": {
         "matches": 2, "tasks_per_match": 4, "propose_tokens": 512, "solve_tokens": 512,
     },
-    "learner": {"learning_rate": 1e-4},
+    "learner": {
+        "learning_rate": 1e-4, "learning_rate_end": 1.0, "max_grad_norm": 1.0,
+        "teacher": {"advantage": {"type": "reinforce++", "pooled": True, "window": 8}},
+    },
     "evolution": {"interval": 20},
     "sandbox": {"backend": "auto"},
     "eval": {"tasks": 100, "samples": 1},

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from redqueen.build import BASE_DIGEST, changed_config, load_model
-from redqueen.config import Config, build_config
+from redqueen.build import BASE_DIGEST, absolute_overrides, load_model
+from redqueen.config import Config, build_config, resumed_config
 from redqueen.errors import ConfigError
 from redqueen.evolution.frames import weighted_sum
 from redqueen.models.adapters import AdapterStack, Factors
@@ -48,7 +48,8 @@ def open_run(directory: Path, base: str | None = None, spare_slots: int = 0) -> 
         ConfigError: there is no run, or no checkpoint; or the base cannot be loaded.
     """
     with RunStore.open(directory, read_only=True) as store:
-        config, digest = changed_config(store.config(), None, base), store.meta(BASE_DIGEST)
+        moved = absolute_overrides([] if base is None else [("policy.base", base)])
+        config, digest = resumed_config(store.config(), moved), store.meta(BASE_DIGEST)
     saved = load_checkpoint(directory)
     population = Population.from_json(saved.state["population"])
     living = len(population)

@@ -101,11 +101,16 @@ def test_killed_and_resumed_run_equals_the_run_never_killed(
 def test_stop_request_saves_and_resumes(tiny: Make, tmp_path: Path) -> None:
     with build.start(tiny(steps=3), tmp_path / "run") as trainer:
         assert not trainer.run(should_stop=lambda: trainer.step == 1)
-    with build.resume(tmp_path / "run", steps=2) as trainer:
+    with build.resume(tmp_path / "run", [("steps", "2")]) as trainer:
         assert trainer.step == 1
         assert trainer.run()
     adapters = load_file(tmp_path / "run" / "checkpoints" / "step-000002" / "adapters.safetensors")
     assert all(torch.isfinite(tensor).all() for tensor in adapters.values())
+
+
+def test_the_rate_of_a_tiny_base_is_warned_of_on_a_large_one() -> None:
+    assert "494 million. `redqueen init`" in build.rate_warning(2e-3, 494_000_000)
+    assert build.rate_warning(2e-3, 5_000_000) == build.rate_warning(1e-4, 494_000_000) == ""
 
 
 def test_a_resume_that_is_refused_changes_nothing(tiny: Make, tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_a_resume_that_is_refused_changes_nothing(tiny: Make, tmp_path: Path) ->
     save_untrained_base(tmp_path / "base")
     with (
         pytest.raises(ConfigError, match="other weights"),
-        build.resume(tmp_path / "run", steps=9, base=str(tmp_path / "base")),
+        build.resume(tmp_path / "run", [("steps", "9"), ("policy.base", str(tmp_path / "base"))]),
     ):
         pass
     with RunStore.open(tmp_path / "run", read_only=True) as store:
@@ -175,7 +180,7 @@ def test_a_base_that_moved_is_named_on_resuming(tiny: Make, tmp_path: Path) -> N
     (tmp_path / "old").rename(tmp_path / "new")
     with pytest.raises(ConfigError, match="old"), build.resume(tmp_path / "run"):
         pass
-    with build.resume(tmp_path / "run", base=str(tmp_path / "new")) as trainer:
+    with build.resume(tmp_path / "run", [("policy.base", str(tmp_path / "new"))]) as trainer:
         assert trainer.run()
     assert open_run(tmp_path / "run").config.policy.base == str(tmp_path / "new")
 
@@ -183,13 +188,15 @@ def test_a_base_that_moved_is_named_on_resuming(tiny: Make, tmp_path: Path) -> N
 def test_a_new_total_of_steps_is_kept(tiny: Make, tmp_path: Path) -> None:
     with build.start(tiny(steps=1), tmp_path / "run"):
         pass
-    with build.resume(tmp_path / "run", steps=5):
+    with build.resume(tmp_path / "run", [("steps", "5")]):
         pass
     with build.resume(tmp_path / "run") as trainer:
         assert trainer.config.steps == 5
+    with RunStore.open(tmp_path / "run", read_only=True) as store:
+        assert store.meta(build.CONFIG_CHANGES) == [{"step": 0, "keys": {"steps": [1, 5]}}]
     with (
         pytest.raises(ConfigError, match="greater than or equal to 1"),
-        build.resume(tmp_path / "run", steps=-3),
+        build.resume(tmp_path / "run", [("steps", "-3")]),
     ):
         pass
 

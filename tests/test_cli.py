@@ -41,6 +41,7 @@ def test_wrong_key_names_the_near_one(capsys: pytest.CaptureFixture[str]) -> Non
         (["train", "--steps", "9" * 5000], "steps = "),
         (["eval", "x", "--benchmark", "livecodebench", "--since", "soon"], "since = 'soon': Input"),
         (["resume", "nowhere"], "holds no run"),
+        (["resume", "nowhere", "--engine.rows"], "--engine.rows needs a value"),
         (["report", "nowhere"], "holds no run"),
         (["train", "--policy.base", "./nowhere"], "nowhere"),
         (["train", "--evolution.mutations", '["svdd"]'], "did you mean 'svd'"),
@@ -67,8 +68,8 @@ def test_bad_input_is_one_clear_sentence(
     ("words", "said"),
     [
         (["train", "--out", ""], "the path is empty"),
-        (["resume", "x", "--steps", "few"], "'few' should be a whole number of at least 1"),
-        (["resume", "x", "--steps", "0"], "'0' should be a whole number of at least 1"),
+        (["eval", "x", "--tasks", "few"], "'few' should be a whole number of at least 1"),
+        (["eval", "x", "--tasks", "0"], "'0' should be a whole number of at least 1"),
         (["compare", "--seeds", "1,b"], "'1,b' should be whole numbers with commas between"),
     ],
 )

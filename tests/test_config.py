@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from redqueen.config import Config, build_config, load_config, merge, parse_override
+from redqueen.config import (
+    Config,
+    build_config,
+    changed_keys,
+    load_config,
+    merge,
+    parse_override,
+    resumed_config,
+)
 from redqueen.config.moved import MOVED
 from redqueen.errors import ConfigError
 
@@ -285,3 +293,37 @@ def test_every_key_that_moved_has_gone_somewhere() -> None:
         elif "<name>" not in new:
             for key in new.split(" and "):
                 place_of(key)
+
+
+# ── resumed ─────────────────────────────────────────────────────────────────────────────────────
+
+BEGUN = build_config({"steps": 3, "engine": {"type": "torch", "rows": 64}})
+
+
+def test_where_a_run_is_done_may_change_when_it_is_resumed() -> None:
+    overrides = [("engine.rows", "8"), ("policy.gradient_checkpointing", "true"), ("steps", "9")]
+    now = resumed_config(BEGUN, overrides)
+    assert (now.steps, now.engine.rows, now.policy.gradient_checkpointing) == (9, 8, True)
+    assert changed_keys(BEGUN, now) == {
+        "steps": (3, 9),
+        "engine.rows": (64, 8),
+        "policy.gradient_checkpointing": ("auto", True),
+    }
+    assert resumed_config(BEGUN, []) is BEGUN
+    assert changed_keys(BEGUN, resumed_config(BEGUN, [("steps", "3")])) == {}
+
+
+def test_another_engine_begins_with_its_own_defaults() -> None:
+    now = resumed_config(BEGUN, [("engine.type", "auto")])
+    assert now.engine == build_config({"engine": "auto"}).engine
+
+
+@pytest.mark.parametrize("key", ["seed", "rollout.attempts", "policy.rank", "engines.rows"])
+def test_what_a_run_is_stays_when_it_is_resumed(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key} is for good: .* These may change: steps"):
+        resumed_config(BEGUN, [(key, "1")])
+
+
+def test_a_wrong_key_of_a_section_that_may_change_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"command line: unknown key 'engine\.row'.*rows"):
+        resumed_config(BEGUN, [("engine.row", "1")])

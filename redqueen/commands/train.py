@@ -39,7 +39,7 @@ def resume(args: argparse.Namespace) -> int:
     """Go on with a run."""
     from redqueen import build
 
-    return _run(lambda stop: build.resume(args.run, args.steps, stop, base=args.base), args.run)
+    return _run(lambda stop: build.resume(args.run, args.overrides, stop), args.run)
 
 
 def _run(make: "Callable[[StopRequest], AbstractContextManager[Trainer]]", directory: Path) -> int:

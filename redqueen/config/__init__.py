@@ -12,6 +12,7 @@ from redqueen.config.learner import LearnerConfig
 from redqueen.config.loading import build_config, load_config, merge, parse_override
 from redqueen.config.policy import PolicyConfig
 from redqueen.config.population import PopulationConfig
+from redqueen.config.resuming import changed_keys, resumed_config
 from redqueen.config.rollout import RolloutConfig
 from redqueen.config.run import Config
 from redqueen.config.safety import SafetyConfig
@@ -34,7 +35,9 @@ __all__ = [
     "Section",
     "SwarmConfig",
     "build_config",
+    "changed_keys",
     "load_config",
     "merge",
     "parse_override",
+    "resumed_config",
 ]

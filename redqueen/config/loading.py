@@ -142,9 +142,18 @@ def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) ->
             raise ConfigError(f"no config file at {path}; see configs/ for complete ones") from None
         except (OSError, ValueError, RecursionError) as error:  # of all kinds that parsing meets
             raise ConfigError(f"{path} is not a readable TOML file: {error}") from None
-    source, keys = str(path) if path else "command line", [key for key, _ in overrides]
-    texts = dict(overrides)
-    read = values
+    return override(values, overrides, str(path) if path else "command line")
+
+
+def override(
+    values: Mapping[str, Any], overrides: Sequence[tuple[str, str]], source: str
+) -> Config:
+    """Return the config of nested values from `source` with `(dotted key, text)` on top.
+
+    Raises:
+        ConfigError: a key or value is not valid.
+    """
+    keys, texts, read = [key for key, _ in overrides], dict(overrides), dict(values)
     for key, text in overrides:
         read = merge(read, parse_override(key, text))
     try:

@@ -56,7 +56,8 @@ class RolloutConfig(Section):
     """Share of the base's tokens that a teacher must do without, drawn anew for each teacher in
     each step (arXiv 2604.03472); special tokens and those of the proposals' format never fall."""
     top_p: float = Field(1.0, gt=0, le=1)
-    """Sample from the likeliest tokens that hold this much probability; 1 is all of them."""
+    """Sample from the likeliest tokens that hold this much probability; 1 is all of them. Below 1
+    the learner still counts with the probabilities of before the cut, so it is off-policy."""
     propose_tokens: int = Field(192, ge=8)
     """Longest proposal, in tokens."""
     solve_tokens: int = Field(192, ge=8)

@@ -263,9 +263,9 @@ class Learner:
         if max(map(len, batches)) == 1:
             longest = max(len(sample.ids) for sample in stats.samples)
             raise InfrastructureError(
-                f"out of memory on a single sequence of up to {longest} tokens; set "
-                "policy.gradient_checkpointing = true, or lower rollout.solve_tokens and "
-                "rollout.propose_tokens"
+                f"out of memory on a single sequence of up to {longest} tokens; go on with "
+                "`redqueen resume RUN --policy.gradient_checkpointing true`, or begin a run with "
+                "lower rollout.solve_tokens and rollout.propose_tokens"
             )
         self._parts *= 2
         _log.warning(

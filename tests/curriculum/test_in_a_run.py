@@ -75,7 +75,7 @@ def test_near_copies_are_rejected_also_after_resuming(tiny: Make, tmp_path: Path
         assert [task.kind for task in proposed[2:5]] == ["code_o", "code_f", "code_i"]
         expected = ["valid", "near_copy", "near_copy", "near_copy", "duplicate", "valid"]
         assert outcomes_of(trainer, keep, proposed) == expected
-    with build.resume(tmp_path / "run", steps=2, callbacks=[keep]) as trainer:
+    with build.resume(tmp_path / "run", [("steps", "2")], callbacks=[keep]) as trainer:
         other = seeds(trainer, 6, 78)
         proposed = [twin(fresh[0], "w"), twin(fresh[1], "w"), *other[:4]]
         expected = ["near_copy", "near_copy", *["valid"] * 4]
