@@ -10,4 +10,4 @@ class ConfigError(RedQueenError):
 
 
 class InfrastructureError(RedQueenError):
-    """A failure of ours (sandbox down, disk full). Stops the run; never becomes a reward."""
+    """An infrastructure error (sandbox down, disk full). Stops the run; never becomes a reward."""

@@ -21,29 +21,33 @@ class Metric:
 
 
 METRICS = (
-    Metric("solve_rate", "share", "right last answers of attempts, failures of ours left out"),
+    Metric("solve_rate", "share", "right last answers of attempts, infrastructure errors left out"),
     Metric("solve_rate/turn/<k>", "share", "the same of all answers in a turn of the interaction"),
-    Metric("valid_rate", "share", "proposals that became tasks, failures of ours left out"),
-    Metric("unsafe_rate", "share", "proposals that a screen held back, failures of ours left out"),
+    Metric("valid_rate", "share", "proposals that became tasks, infrastructure errors left out"),
+    Metric("unsafe_rate", "share", "proposals that a screen held back, infrastructure errors "
+           "left out"),
     Metric("disputed", "share", "attempts at tasks whose key students contradict with one voice"),
     Metric("truncated", "share", "texts that the limit of tokens cut off"),
-    Metric("infra_rate", "share", "proposals and attempts lost to failures of ours"),
+    Metric("infra_rate", "share", "proposals and attempts lost to infrastructure errors"),
     Metric("mixed_groups", "groups", "groups with right answers and others"),
     Metric("rounds", "rounds", "of the step's matches; see rollout.mixed_groups"),
     Metric("sampled_tokens", "tokens", "written in the step"),
     Metric("tokens_per_s", "tokens/s", "written in the phases propose and solve"),
     Metric("loss", "", "what was differentiated, mean over members and updates"),
     Metric("entropy", "nats/token", "of the sampling policy, by its own tokens"),
-    Metric("approx_kl", "nats/token", "from the sampling policy to the updated one, k3 estimate"),
+    Metric("approx_kl", "nats/token", "from the sampling policy to the one that is differentiated, "
+           "k3 estimate, measured before each update: about 0 with one update a step, the default"),
     Metric("base_kl", "nats/token", "from policy to base, k3 estimate; 0 without a penalty"),
     Metric("importance_weight", "", "mean of the truncated importance weights; "
            "learner.importance_cap"),
     Metric("importance_truncated", "share", "tokens whose importance weight the cap holds back"),
-    Metric("clip_fraction", "share", "tokens whose ratio the clip holds back"),
+    Metric("clip_fraction", "share", "tokens whose ratio the clip holds back, measured before each "
+           "update: about 0 with one update a step"),
     Metric("logprob_mismatch", "nats/token", "mean difference of log-probabilities at sampling and "
            "at learning, before the update"),
-    Metric("trained_sequences", "sequences", "with an advantage"),
-    Metric("trained_tokens", "tokens", "of all sequences, over all passes"),
+    Metric("trained_sequences", "sequences", "with an advantage; with a KL penalty, all"),
+    Metric("trained_tokens", "tokens", "sampled ones of all sequences of the update, each once, "
+           "those without an advantage too"),
     Metric("zero_advantages", "share", "sequences without an advantage"),
     Metric("coverage", "share", "archive cells that ever held a task"),
     Metric("coverage/<kind>", "share", "the same of one kind's cells"),
@@ -58,7 +62,7 @@ METRICS = (
     Metric("member/<id>/advantage", "", "mean absolute advantage; 0: nothing to learn"),
     Metric("member/<id>/grad_norm", "", "before clipping"),
     Metric("member/<id>/logprob_mismatch", "nats/token", "as above, of one member"),
-    Metric("member/<id>/tokens", "tokens", "that the member learnt from"),
+    Metric("member/<id>/tokens", "tokens", "the member's part of trained_tokens"),
     Metric("member/<id>/mu", "", "TrueSkill rating"),
     Metric("member/<id>/sigma", "", "its uncertainty"),
     Metric("seconds/<phase>", "s", "of a phase; the phases of a step follow each other"),

@@ -97,7 +97,7 @@ class Trainer(Closing):
         What the database has of steps after the checkpoint, from before a crash, is dropped.
 
         Raises:
-            InfrastructureError: a failure of ours; the last checkpoint is intact.
+            InfrastructureError: an infrastructure error; the last checkpoint is intact.
         """
         if self.step < self.config.steps:
             self.storage.truncate_after(self.step)

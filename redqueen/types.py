@@ -263,8 +263,8 @@ class Rollout:
 
     @property
     def score(self) -> float | None:
-        """1 if correct, else the partial score or 0; None after a failure of ours, or if it is not
-        the last answer of its attempt."""
+        """1 if correct, else the partial score or 0; None after an infrastructure error, or if it
+        is not the last answer of its attempt."""
         if not self.final or self.verdict is Verdict.INFRA_ERROR:
             return None
         return 1.0 if self.verdict is Verdict.CORRECT else self.partial_score or 0.0

@@ -1,9 +1,11 @@
 """Every command that the documents show is run here, at a small size."""
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from redqueen.alarms import CAUSES
 from redqueen.cli import main
 from redqueen.config import Config, Section, build_config
 from redqueen.config.component import Of
-from redqueen.store import config_toml
+from redqueen.store import RunStore, config_toml
 from studies.claims import main as claims_main
 from tests.small_models import save_untrained_base
 
@@ -158,3 +160,17 @@ def test_shown_commands_work(
     for words in verdicts:
         assert claims_main(words) == 0, words
     assert list((tmp_path / "runs" / "default" / "adapters").glob("member-*/adapter_config.json"))
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_trains(tmp_path: Path, tiny_values: dict[str, Any]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTS[0].read_text(encoding="utf-8"), re.DOTALL)
+    (script,) = [block for block in blocks if "redqueen.build" in block]
+    (tmp_path / "configs").mkdir()
+    text = config_toml(build_config(tiny_values).model_dump(mode="json"))
+    (tmp_path / "configs" / "default.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "example.py").write_text(script, encoding="utf-8")
+    paths = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "example.py"], cwd=tmp_path, env=paths, check=True)
+    with RunStore.open(tmp_path / "runs" / "from-python", read_only=True) as run:
+        assert run.last_step() == 2

@@ -2,7 +2,7 @@
 
 A question and its reply are JSON. A worker gets `seconds` of processor time for a question and a
 limit of memory; past either it is killed, and its question ran away. A machine that gives a worker
-no time is a failure of ours.
+no time is an infrastructure error.
 """
 
 import json

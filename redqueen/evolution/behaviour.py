@@ -17,7 +17,7 @@ def _sum(one: Counts, other: Counts) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What one member did over some steps. What was lost to failures of ours is left out."""
+    """What one member did over some steps. What was lost to infrastructure errors is left out."""
 
     proposals: int = 0
     """Proposals that have a reward."""

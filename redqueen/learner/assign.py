@@ -1,7 +1,7 @@
 """All rewards of a step, assigned once, when every verdict is in.
 
 Absolute Zero Reasoner (arXiv 2505.03335, equations 4 to 6) and PopuLoRA (arXiv 2605.16727). None
-stands for "not trained on": a failure of ours says nothing about the member.
+stands for "not trained on": an infrastructure error says nothing about the member.
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -24,7 +24,7 @@ def disputed_tasks(
     """Return the teachers' tasks whose key is disputed, by match and id.
 
     `fallible` are the environments in which a valid task may have a wrong key. The first answers of
-    all students count, which nobody has talked them into; failures of ours do not.
+    all students count, which nobody has talked them into; infrastructure errors do not.
     """
     environments = {match.index: match.environment for match in matches}
     roots = {match.index: match.root for match in matches}

@@ -156,12 +156,12 @@ class UpdateStats:
 
 
 def step_metrics(proposals: Sequence[Proposal], rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """Return shares of valid proposals and of solved attempts, without failures of ours; tokens;
-    the share of texts that the limit of tokens cut off.
+    """Return shares of valid proposals and of solved attempts, without infrastructure errors;
+    tokens; the share of texts that the limit of tokens cut off.
 
-    `infra_rate` is the share of proposals and attempts that were lost to failures of ours. Where
-    attempts have several answers, `solve_rate` is of the last ones, and `solve_rate/turn/<k>` of
-    those of each turn. A rate without anything to count is missing.
+    `infra_rate` is the share of proposals and attempts that were lost to infrastructure errors.
+    Where attempts have several answers, `solve_rate` is of the last ones, and `solve_rate/turn/<k>`
+    of those of each turn. A rate without anything to count is missing.
     """
     texts = [p.completion for p in proposals] + [r.completion for r in rollouts]
     outcomes = [

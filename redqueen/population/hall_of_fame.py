@@ -80,7 +80,7 @@ def prune(directory: Path, states: Sequence[Mapping[str, str]], next_id: int) ->
 def thinned(members: Sequence[Member], size: int) -> list[Member]:
     """Return at most `size` members, oldest first, spread over the time in which they were born.
 
-    As long as there are too many, the one goes whose neighbours are closest in time: never the
+    While there are too many, the one whose neighbours are closest in time is dropped: never the
     newest, and the oldest only if `size` is 1.
     """
     kept = sorted(members, key=lambda m: (m.born, m.id))
@@ -133,7 +133,7 @@ class HallOfFame:
         """Return the population with nobody of the past in a slot, and the past members that
         played or are new, for the record of the step.
 
-        After every `interval` steps the best of each role is copied, and who is too many leaves.
+        After every `interval` steps the best of each role is copied, and the surplus is dropped.
 
         Raises:
             InfrastructureError: an adapter could not be written.

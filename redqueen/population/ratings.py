@@ -18,7 +18,7 @@ from redqueen.types import Match, MatchResult, Member, Proposal, Rejection, Roll
 def solve_rate(attempts: Iterable[Rollout]) -> float | None:
     """Return the mean score of attempts at one task, in [0, 1]; None if no attempt counts.
 
-    Failures of ours do not count; see `Rollout.score`.
+    Infrastructure errors do not count; see `Rollout.score`.
     """
     scores = [rollout.score for rollout in attempts]
     counted = [score for score in scores if score is not None]
@@ -62,12 +62,12 @@ class RatingSystem:
             solve_rates: one per valid task, in [0, 1], of this match's student; None where every
                 attempt ended in an infrastructure error.
             proposed: all proposals of the match; none if it shares another match's tasks.
-            infra_rejections: those of them that were lost to a failure of ours.
+            infra_rejections: those of them that were lost to an infrastructure error.
 
-        A match without any valid task is won by the student, unless failures of ours are the only
-        reason; a solve rate equal to the expectation is a draw. A match against the stream has no
-        outcome, nor has one that shares the tasks of a match without any: a teacher loses once for
-        having nothing to pose.
+        A match without any valid task is won by the student, unless infrastructure errors are the
+        only reason; a solve rate equal to the expectation is a draw. A match against the stream has
+        no outcome, nor has one that shares the tasks of a match without any: a teacher loses once
+        for having nothing to pose.
         """
         counted = [rate for rate in solve_rates if rate is not None]
         mean = math.fsum(counted) / len(counted) if counted else None

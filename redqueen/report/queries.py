@@ -132,7 +132,7 @@ class RunData:
 
     @cached_property
     def attempts(self) -> int:
-        """Answers in all, failures of ours left out."""
+        """Answers in all, infrastructure errors left out."""
         return sum(count.attempts for count in self._run.load_group_counts())
 
     @cached_property

@@ -140,7 +140,7 @@ class Round:
 
 
 def mixed_groups(rollouts: Sequence[Rollout]) -> int:
-    """Return how many groups have right answers and others, failures of ours left out."""
+    """Return how many groups have right answers and others, infrastructure errors left out."""
     verdicts: defaultdict[str, set[bool]] = defaultdict(set)
     for rollout in rollouts:
         if rollout.verdict not in (None, Verdict.INFRA_ERROR):

@@ -282,7 +282,7 @@ def _sessions(calls: Sequence[Call], numbers: Sequence[int], workers: int) -> li
 def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
     """Outcome of an error that the runner could not catch, hence no program can forge.
 
-    None when it is no limit and no gap of the interpreter: then something of ours is wrong.
+    None when it is no limit and no gap of the interpreter: then the package is at fault.
     """
     name, message = type(error.exception()).__name__, error.display("msg")
     if name == "TimeoutError":

@@ -33,7 +33,7 @@ def hold_back(
     """Return `unsafe` for each text that a screen objects to; what `use` returns for the others.
 
     `use` gets the places of those that passed all screens. A screen that fails lets nothing pass:
-    its texts are lost to a failure of ours.
+    its texts are lost to an infrastructure error.
     """
     held: dict[int, Rejection] = {}
     for screen in screens:

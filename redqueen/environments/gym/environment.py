@@ -177,7 +177,7 @@ class GymEnvironment:
         )
 
     def validate(self, drafts: Sequence[Draft]) -> list[Task | Rejection]:
-        """Let the package make a task of each choice, under a seed of ours."""
+        """Let the package make a task of each choice, with a seed that this environment draws."""
         read = [self._read(draft) for draft in drafts]
         recipes = [item for item in read if isinstance(item, Recipe)]
         made = iter(self._made(recipes))

@@ -2,7 +2,7 @@
 
 What a question may cost is limited: processor time, memory, the length of a reply. A question that
 goes past a limit, or brings the REPL down, ran away (TimeoutError). What is no reply at all, or a
-process that the machine killed or starved, is a failure of ours (OSError).
+process that the machine killed or starved, is an infrastructure error (OSError).
 """
 
 import json

@@ -1,8 +1,8 @@
 """Whether answers agree with references: numbers here, everything else in worker processes.
 
 A worker gets `SECONDS` of processor time for a question. If it takes longer, it is killed and the
-answer is wrong, as with the graders' own timers. A machine that gives a worker no time is a failure
-of ours.
+answer is wrong, as with the graders' own timers. A machine that gives a worker no time is an
+infrastructure error.
 """
 
 import importlib.util

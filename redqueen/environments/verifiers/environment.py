@@ -148,7 +148,7 @@ class VerifiersEnvironment:
 
 
 class Shuffled:
-    """The tasks of a taskset in an order of ours, `most` of them."""
+    """At most `most` tasks of a taskset, in a shuffled order."""
 
     def __init__(self, label: str, tasks: Sequence[Task], most: int) -> None:
         """`label` seeds the order, beside `seed`."""

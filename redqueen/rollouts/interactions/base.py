@@ -104,6 +104,7 @@ class InteractionConfig(Component):
     ) -> list[float | None]:
         """Return the reward of each rollout of a step; None: it is not trained on.
 
-        `values` are what the verdicts alone are worth; None: no verdict, or a failure of ours.
+        `values` are what the verdicts alone are worth; None: no verdict, or an infrastructure
+        error.
         """
         return list(values)

@@ -21,7 +21,7 @@ def corrections(rollouts: Sequence[Rollout]) -> list[int]:
     """Return for each rollout 1 if it is right and its student's answer before it in the same
     attempt was not, -1 if it is the other way round, else 0.
 
-    First answers and failures of ours are 0.
+    First answers and infrastructure errors are 0.
     """
     before: dict[tuple[int, str, int], Verdict] = {}
     changes = [0] * len(rollouts)

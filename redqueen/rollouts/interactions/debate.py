@@ -21,7 +21,7 @@ class Debate(Discussion):
 
     so that an answer is also paid for what the others make of it. The last term stands for the
     paper's incentives, of which it keeps the one for mending an own answer, and turns it round for
-    spoiling one. Sums leave out failures of ours; the paper's v is a learnt verifier's score.
+    spoiling one. Sums leave out infrastructure errors; the paper's v is a learnt verifier's score.
 
     Answers are compared with those of the same student, task and round, the groups of AT-GRPO
     (arXiv 2510.11062). Those have one prompt, because there the G answers of a turn go on from one

@@ -38,7 +38,7 @@ class Malt(ScriptedInteraction):
     and are the rewards. With `threshold` they are made 1 and -1 by V > threshold, as the paper does
     at one half of values in [0, 1]. There, texts of label 1 are finetuned on and pairs of both
     labels after the same prompt go to DPO; here the learner compares the texts after the same
-    prompt with each other, on-policy. Values leave out failures of ours.
+    prompt with each other, on-policy. Values leave out infrastructure errors.
     """
 
     branches: int = Field(2, ge=1)
