@@ -26,14 +26,14 @@ from hypothesis import strategies as st
 from redqueen import build, registry
 from redqueen.benchmarks import Benchmark
 from redqueen.config import build_config
-from redqueen.environments.base import Attempt, Draft, TaskSpace, sources_of
+from redqueen.environments.base import Attempt, Draft, TaskSpace, Verification, sources_of
 from redqueen.environments.lean import Lean, LeanEnvironment
 from redqueen.environments.lean.checker import Finding, Inquiry
 from redqueen.environments.logic.language import parse_puzzle
 from redqueen.environments.logic.sources import assignments, solutions
 from redqueen.environments.workers import NoReply
 from redqueen.errors import ConfigError, InfrastructureError
-from redqueen.types import Task
+from redqueen.types import Rejection, Task
 
 BREAKERS = (
     "9" * 5000, "-1e999", "NaN", "null", "1/0", "9**9**9", "x^{x^{x^{x}}}", "\\frac{1}{0}",
@@ -199,6 +199,16 @@ def cases(space: TaskSpace, tasks: Sequence[Task]) -> st.SearchStrategy[Case]:
     return st.sampled_from(tasks).flatmap(of)
 
 
+def judged(
+    space: TaskSpace, case: Case, reference: Task
+) -> tuple[Task | Rejection, Verification, float, float]:
+    """Return what became of the proposal and of the answer, this process's seconds, and all."""
+    begun, wall = time.process_time(), time.monotonic()
+    [made] = space.validate([Draft(case.kind, case.proposal, (reference,), 0, 1)])
+    [said] = space.verify([Attempt(case.task, case.answer)])  # type: ignore[attr-defined]
+    return made, said, time.process_time() - begun, time.monotonic() - wall
+
+
 def fuzz(space: TaskSpace, pairs: int, number: int, seconds: float, hang: float) -> Tally:
     """Return what became of so many pairs of texts; `number` seeds them."""
     tasks = sources_of(space)["seed"].tasks(24, 0)  # type: ignore[arg-type]
@@ -211,21 +221,20 @@ def fuzz(space: TaskSpace, pairs: int, number: int, seconds: float, hang: float)
     )  # fmt: skip
     @given(cases(space, tasks))
     def one(case: Case) -> None:
-        begun, wall = time.process_time(), time.monotonic()
         try:
-            [made] = space.validate([Draft(case.kind, case.proposal, tuple(tasks[:1]), 0, 1)])
-            [said] = space.verify([Attempt(case.task, case.answer)])  # type: ignore[attr-defined]
+            made, said, took, wall = judged(space, case, tasks[0])
+            if took > seconds:  # this process may have tidied its memory meanwhile
+                made, said, took, wall = judged(space, case, tasks[0])
         except Exception as error:
             tally.faults.append(f"raised {error!r}: {case}")
             return
         outcome = "task" if isinstance(made, Task) else made.reason
-        took = time.process_time() - begun
         tally.pairs += 1
         tally.outcomes[outcome] += 1
         tally.verdicts[said.verdict.value] += 1
         tally.slowest = max(tally.slowest, took)
-        if took > seconds or time.monotonic() - wall > hang:
-            tally.faults.append(f"{took:.2f} s, {time.monotonic() - wall:.0f} in all: {case}")
+        if took > seconds or wall > hang:
+            tally.faults.append(f"{took:.2f} s, {wall:.0f} in all: {case}")
         if "infra_error" in (outcome, said.verdict.value):
             tally.faults.append(f"infra_error: {case}")
 
@@ -241,12 +250,13 @@ class Believing:
 
 
 @contextmanager
-def opened(name: str, **keys: str) -> Iterator[TaskSpace]:
-    """An environment with its defaults but for some keys."""
+def opened(name: str, backend: str = "monty", **keys: str) -> Iterator[TaskSpace]:
+    """An environment with its defaults but for some keys, and a sandbox's backend."""
     if name == "lean":
         yield LeanEnvironment(Lean(), name, Believing())
         return
-    with build.open_environments(build_config({"environments": {name: keys}})) as environments:
+    config = build_config({"environments": {name: keys}, "sandbox": {"backend": backend}})
+    with build.open_environments(config) as environments:
         environment = environments[name]
         if not isinstance(environment, TaskSpace):
             raise ConfigError("teachers propose nothing there")
@@ -268,6 +278,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--hang", type=float, default=120.0)
+    parser.add_argument(
+        "--backend", default="auto", help="of the sandbox; monty lacks some letters"
+    )
     parser.add_argument("--environments", nargs="+", default=None)
     args = parser.parse_args(argv)
     names = args.environments or registered()
@@ -277,7 +290,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, keys in rows:
         label = " ".join((name, *keys.values()))
         try:
-            with opened(name, **keys) as space:
+            with opened(name, args.backend, **keys) as space:
                 tally = fuzz(space, args.pairs // len(rows), args.seed, args.seconds, args.hang)
         except (ConfigError, InfrastructureError, ValueError) as error:
             print(f"| {label} | none: {' '.join(str(error).split())[:100]} | | | | |", flush=True)
