@@ -71,9 +71,9 @@ HIGH_RATE, LARGE_BASE = 1e-3, 50_000_000
 Stop = Callable[[], bool]
 
 BASE_DIGEST = "base_digest"
-CONFIG_CHANGES = "config_changes"
-"""Key of what was changed when a run was resumed: after which step, old and new values."""
 """Where a run's database keeps what its base's weights were."""
+CONFIG_CHANGES = "config_changes"
+"""Where it keeps what was changed on resuming: after which step, old and new values."""
 PROMPT_ROOM = 1024
 """Tokens of a long prompt, where the memory for the longest text is judged."""
 
@@ -454,8 +454,8 @@ def resume(
             raise ConfigError(f"--steps {config.steps}: the run has done {saved.step} already")
         parts = _parts(config, directory, stop, callbacks, stack, (store, saved))
         # Only now: a change that cannot be made must not be left in the run.
-        if changes := changed_keys(before, config):
-            store.write_meta("config", config.model_dump(mode="json"))
+        if changes := changed_keys(before, parts.config):
+            store.write_meta("config", parts.config.model_dump(mode="json"))
             earlier = store.meta(CONFIG_CHANGES) or []
             store.write_meta(CONFIG_CHANGES, [*earlier, {"step": saved.step, "keys": changes}])
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))

@@ -1,8 +1,9 @@
 """What of a run's config may change when the run is taken up again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from redqueen.config.loading import merge, override
+from redqueen.config.loading import override
 from redqueen.config.run import Config
 from redqueen.errors import ConfigError
 
@@ -39,14 +40,17 @@ def resumed_config(config: Config, overrides: Sequence[tuple[str, str]]) -> Conf
     return override(values, overrides, "command line") if overrides else config
 
 
-def changed_keys(before: Config, after: Config) -> dict[str, tuple[object, object]]:
-    """Return the top-level keys and keys of sections that differ, with both values."""
-    old, new = (merge(config.model_dump(mode="json"), {}) for config in (before, after))
-    pairs: dict[str, tuple[object, object]] = {}
-    for name in new:
-        if isinstance(old[name], dict) and isinstance(new[name], dict):
-            for key in sorted(old[name].keys() | new[name].keys()):
-                pairs[f"{name}.{key}"] = (old[name].get(key), new[name].get(key))
-        else:
-            pairs[name] = (old[name], new[name])
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+def changed_keys(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
+    """Return the keys, one level into sections, that differ, with both values as JSON."""
+    old, new = (_flat(config.model_dump(mode="json")) for config in (before, after))
+    keys = sorted(old.keys() | new.keys())
+    return {k: (old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k)}
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section's keys as `section.key`, and all others as they are."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        inside = isinstance(value, dict)
+        flat |= {f"{name}.{key}": item for key, item in value.items()} if inside else {name: value}
+    return flat
