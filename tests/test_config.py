@@ -19,6 +19,7 @@ from redqueen.config import (
     parse_override,
     resumed_config,
 )
+from redqueen.config.loading import ELSEWHERE
 from redqueen.config.moved import MOVED
 from redqueen.errors import ConfigError
 
@@ -327,3 +328,17 @@ def test_what_a_run_is_stays_when_it_is_resumed(key: str) -> None:
 def test_a_wrong_key_of_a_section_that_may_change_is_named() -> None:
     with pytest.raises(ConfigError, match=r"command line: unknown key 'engine\.row'.*rows"):
         resumed_config(BEGUN, [("engine.row", "1")])
+
+
+# ── of other tools ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("key", sorted(ELSEWHERE))
+def test_a_key_of_another_tool_is_translated(key: str) -> None:
+    named = ELSEWHERE[key]
+    with pytest.raises(ConfigError, match=rf"unknown key 'learner\.{key}'; here that is '{named}'"):
+        build_config({"learner": {key: 1}})
+    value: object = build_config({}).model_dump()
+    for part in named.split("."):
+        assert isinstance(value, dict)
+        value = value[part]

@@ -14,6 +14,29 @@ from redqueen.config.moved import new_name
 from redqueen.config.run import Config
 from redqueen.errors import ConfigError
 
+ELSEWHERE = {
+    "lr": "learner.learning_rate",
+    "beta": "learner.kl_coefficient",
+    "kl_loss_coef": "learner.kl_coefficient",
+    "epsilon": "learner.clip_low",
+    "epsilon_low": "learner.clip_low",
+    "epsilon_high": "learner.clip_high",
+    "clip_ratio_low": "learner.clip_low",
+    "clip_ratio_high": "learner.clip_high",
+    "num_generations": "rollout.attempts",
+    "max_completion_length": "rollout.solve_tokens",
+    "max_response_length": "rollout.solve_tokens",
+    "num_iterations": "learner.epochs",
+    "ppo_epochs": "learner.epochs",
+    "lora_r": "policy.rank",
+    "lora_rank": "policy.rank",
+    "r": "policy.rank",
+    "lora_alpha": "policy.alpha",
+    "target_modules": "policy.targets",
+    "use_vllm": "engine.type",
+}
+"""Keys of TRL, PEFT and verl -> what they are called here."""
+
 
 def _keys_at(values: Mapping[str, Any], path: Sequence[str | int]) -> list[str]:
     """Return the keys that the table at `path` may have; none if that is not a table of keys."""
@@ -73,6 +96,9 @@ def _hint(key: str, item: Any, values: Mapping[str, Any]) -> str:
     if moved:
         return f"; since version 0.2 {moved}"
     keys = _keys_at(values, item["loc"][:-1])
+    elsewhere = ELSEWHERE.get(str(item["loc"][-1]), "")
+    if elsewhere:
+        return f"; here that is {elsewhere!r}"
     near = difflib.get_close_matches(str(item["loc"][-1]), keys, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(keys)}"
 
