@@ -275,7 +275,7 @@ def _shown(estimate: Estimate, scale: float, form: str) -> str:
     return f"{value} ({scale * estimate.low:{form}} to {scale * estimate.high:{form}})"
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run what is not done yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
@@ -288,7 +288,10 @@ def main() -> int:
     parser.add_argument("--colluders", type=int, default=0)
     parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"),
                         help="a config key of all nodes")  # fmt: skip
-    args = parser.parse_args()
+    parser.add_argument("--alone", type=Path, metavar="DIR",
+                        help="compare with the cell 8/0 of another directory: alone, a node is the "
+                        "same whatever would be done with others' rollouts")  # fmt: skip
+    args = parser.parse_args(argv)
     size = Size(args.nodes, args.colluders, args.steps, args.tasks, args.samples, dict(args.set))
     results = []
     for seed in range(args.seeds):
@@ -301,7 +304,8 @@ def main() -> int:
             results.append(load_result(path))
             if results[-1].size != size:
                 raise SystemExit(f"{path} is of another size: {results[-1].size}")
-    print(table(results))
+    others = sorted(args.alone.glob("8-0-seed-*.json")) if args.alone else []
+    print(table([*results, *map(load_result, others[: args.seeds])]))
     hours = sum(result.processor_seconds for result in results) / 3600
     print(f"\n{hours:.2f} processor hours, {args.nodes - args.colluders} honest nodes a cell")
     return 0

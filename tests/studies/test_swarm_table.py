@@ -21,6 +21,7 @@ from studies.swarm import (
     claim_and_run,
     gain,
     load_result,
+    main,
     make_identity,
     node_config,
     poisoned,
@@ -62,6 +63,26 @@ def test_the_table_has_a_line_for_each_cell_that_is_done(tmp_path: Path) -> None
     path = tmp_path / "result.json"
     path.write_text(json.dumps(asdict(results[0])))
     assert load_result(path) == results[0]
+
+
+def test_a_directory_is_compared_with_nodes_alone_in_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, cell in (("alone", "8/0"), ("mixed", "4/4")):
+        (tmp_path / folder).mkdir()
+        for seed in range(2):
+            path = tmp_path / folder / f"{cell.replace('/', '-')}-seed-{seed}.json"
+            path.write_text(
+                json.dumps(asdict(result(cell, seed, [50 + seed, 9 + 4 * (cell > "5")])))
+            )
+    size = ["--nodes", "2", "--steps", "5", "--tasks", "4", "--samples", "2", "--seeds", "2"]
+    words = [str(tmp_path / "mixed"), "--cells", "4/4", *size]
+    assert main(words) == 0
+    assert "no 8/0" in capsys.readouterr().out
+    assert main([*words, "--alone", str(tmp_path / "alone")]) == 0
+    shown = capsys.readouterr().out
+    assert "| 4/4 | 2 | 60 | 0.94 (" in shown
+    assert "| 8/0 | 2 | 64 | 1 |" in shown
 
 
 def test_cells_share_a_budget_and_nodes_share_nothing(tmp_path: Path) -> None:
