@@ -47,23 +47,8 @@ BREAKERS = (
 )  # fmt: skip
 MOST_CHARS = 8000
 SLIPS = (
-    "0",
-    "-1",
-    "1e9",
-    "''",
-    "None",
-    "[]",
-    "(",
-    ")",
-    "a",
-    "f",
-    ", ",
-    "\n",
-    "    ",
-    "=",
-    "<",
-    " if ",
-)
+    "0", "-1", "1e9", "''", "None", "[]", "(", ")", "a", "f", ", ", "\n", "    ", "=", "<", " if ",
+)  # fmt: skip
 KINDS = ("delete", "repeat", "insert", "replace", "move", "truncate", "splice", "nest")
 WAYS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "code": ({"style": "compact"}, {"style": "traced"}, {"style": "instruct"})
