@@ -13,6 +13,7 @@ What workers may take is limited by themselves. Lean is not asked: every theorem
 
 import argparse
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -263,9 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--hang", type=float, default=120.0)
-    parser.add_argument(
-        "--backend", default="auto", help="of the sandbox; monty lacks some letters"
-    )
+    parser.add_argument("--backend", default="auto" if shutil.which("bwrap") else "monty",
+                        help="of the sandbox; monty lacks some letters")  # fmt: skip
     parser.add_argument("--environments", nargs="+", default=None)
     args = parser.parse_args(argv)
     names = args.environments or registered()
