@@ -108,7 +108,7 @@ def _training_commands(command: Callable[[str, str], argparse.ArgumentParser]) -
     resume.epilog = (
         "--steps sets a new total number of steps, --policy.base says where the base is now. "
         "What else may change is where the run is done (engine, cluster), how fast it learns and "
-        "what is measured; a key that may not change says so."
+        "what is measured; for any other key the error lists those that may."
     )
 
 

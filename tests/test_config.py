@@ -321,7 +321,7 @@ def test_another_engine_begins_with_its_own_defaults() -> None:
 
 @pytest.mark.parametrize("key", ["seed", "rollout.attempts", "policy.rank", "engines.rows"])
 def test_what_a_run_is_stays_when_it_is_resumed(key: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^{key} is for good: .* These may change: steps"):
+    with pytest.raises(ConfigError, match=rf"^{key} cannot change when .* What can: steps"):
         resumed_config(BEGUN, [(key, "1")])
 
 

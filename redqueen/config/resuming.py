@@ -23,12 +23,12 @@ def resumed_config(config: Config, overrides: Sequence[tuple[str, str]]) -> Conf
     """Return a run's config with `(dotted key, text)` overrides.
 
     Raises:
-        ConfigError: a run keeps one of the keys for good, or a value is not valid.
+        ConfigError: one of the keys cannot change, or a value is not valid.
     """
     for key, _ in overrides:
         if not any(key == name or key.startswith(f"{name}.") for name in CHANGEABLE):
             raise ConfigError(
-                f"{key} is for good: a run is resumed with what it began with. These may change: "
+                f"{key} cannot change when a run is resumed: its records depend on it. What can: "
                 + ", ".join(CHANGEABLE)
             )
     values = config.model_dump()
