@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
@@ -27,7 +27,14 @@ from hypothesis import strategies as st
 from redqueen import build, registry
 from redqueen.benchmarks import Benchmark
 from redqueen.config import build_config
-from redqueen.environments.base import Attempt, Draft, TaskSpace, Verification, sources_of
+from redqueen.environments.base import (
+    Attempt,
+    Draft,
+    Environment,
+    TaskSpace,
+    Verification,
+    sources_of,
+)
 from redqueen.environments.lean import Lean, LeanEnvironment
 from redqueen.environments.lean.checker import Finding, Inquiry
 from redqueen.environments.logic.language import parse_puzzle
@@ -80,6 +87,11 @@ class Tally:
 
 HEAD = "| environment | pairs | proposals | answers | faults | slowest |\n|---|---|---|---|---|---|"
 Damage = tuple[str, float, float, str]
+
+
+@runtime_checkable
+class Taught(Environment, TaskSpace, Protocol):
+    """An environment that teachers propose tasks of."""
 
 
 def damage(text: str, wounds: Sequence[Damage]) -> str:
@@ -167,7 +179,7 @@ class Case:
     answer: str
 
 
-def cases(space: TaskSpace, tasks: Sequence[Task]) -> st.SearchStrategy[Case]:
+def cases(space: Taught, tasks: Sequence[Task]) -> st.SearchStrategy[Case]:
     """Return what draws hostile texts, most of them near to a task's own proposal or answers."""
     prompts = [turn.content for kind in space.kinds for turn in space.ask(kind, tasks[:3])]
 
@@ -186,18 +198,18 @@ def cases(space: TaskSpace, tasks: Sequence[Task]) -> st.SearchStrategy[Case]:
 
 
 def judged(
-    space: TaskSpace, case: Case, reference: Task
+    space: Taught, case: Case, reference: Task
 ) -> tuple[Task | Rejection, Verification, float, float]:
     """Return what became of the proposal and of the answer, this process's seconds, and all."""
     begun, wall = time.process_time(), time.monotonic()
     [made] = space.validate([Draft(case.kind, case.proposal, (reference,), 0, 1)])
-    [said] = space.verify([Attempt(case.task, case.answer)])  # type: ignore[attr-defined]
+    [said] = space.verify([Attempt(case.task, case.answer)])
     return made, said, time.process_time() - begun, time.monotonic() - wall
 
 
-def fuzz(space: TaskSpace, pairs: int, number: int, seconds: float, hang: float) -> Tally:
+def fuzz(space: Taught, pairs: int, number: int, seconds: float, hang: float) -> Tally:
     """Return what became of so many pairs of texts; `number` seeds them."""
-    tasks = sources_of(space)["seed"].tasks(24, 0)  # type: ignore[arg-type]
+    tasks = sources_of(space)["seed"].tasks(24, 0)
     tally = Tally()
 
     @seed(number)
@@ -236,7 +248,7 @@ class Believing:
 
 
 @contextmanager
-def opened(name: str, backend: str = "monty", **keys: str) -> Iterator[TaskSpace]:
+def opened(name: str, backend: str = "monty", **keys: str) -> Iterator[Taught]:
     """An environment with its defaults but for some keys, and a sandbox's backend."""
     if name == "lean":
         yield LeanEnvironment(Lean(), name, Believing())
@@ -244,7 +256,7 @@ def opened(name: str, backend: str = "monty", **keys: str) -> Iterator[TaskSpace
     config = build_config({"environments": {name: keys}, "sandbox": {"backend": backend}})
     with build.open_environments(config) as environments:
         environment = environments[name]
-        if not isinstance(environment, TaskSpace):
+        if not isinstance(environment, Taught):
             raise ConfigError("teachers propose nothing there")
         yield environment
 
