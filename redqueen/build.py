@@ -45,7 +45,7 @@ from redqueen.models.footprint import settle
 from redqueen.models.memory import is_out_of_memory
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.precision import multiplies_bfloat16
-from redqueen.models.sources import absolute_base, dialect_of
+from redqueen.models.sources import absolute_base, absolute_overrides, dialect_of
 from redqueen.parts import Parts
 from redqueen.population import (
     HallOfFame,
@@ -64,9 +64,6 @@ if TYPE_CHECKING:  # needs the extra `swarm`
     from redqueen.swarm.exchange import Swarm
 
 log = logging.getLogger(__name__)
-
-HIGH_RATE, LARGE_BASE = 1e-3, 50_000_000
-"""A learning rate, and parameters of a base that it is too high for."""
 
 Stop = Callable[[], bool]
 
@@ -374,17 +371,6 @@ def _try_prompts(parts: Parts) -> None:
             )
 
 
-def rate_warning(rate: float, parameters: int) -> str:
-    """Return what to say of a learning rate for a base of so many parameters; empty: nothing."""
-    if rate < HIGH_RATE or parameters < LARGE_BASE:
-        return ""
-    return (
-        f"learner.learning_rate = {rate:g} is for bases of a few million parameters; this one has "
-        f"{parameters / 1e6:,.0f} million. `redqueen init` writes a config that suits it; 1e-4 is "
-        "a start"
-    )
-
-
 def callbacks_of(run: RunInfo) -> list[Callback]:
     """Return what the config of a run names to watch it, trackers last."""
     return [item.build(run) for item in (*run.config.callbacks, *run.config.tracking)]
@@ -416,7 +402,7 @@ def start(
         for world in worlds:
             world.archive.add(world.seed_tasks)
         _try_prompts(parts)
-        if said := rate_warning(config.learner.learning_rate, parts.base_parameters):
+        if said := config.learner.rate_warning(parts.base_parameters):
             log.warning(said)
         declared = {name: describe(item) for name, item in environments.items()}
         store = stack.enter_context(RunStore.create(directory, parts.config, declared))
@@ -459,8 +445,3 @@ def resume(
             earlier = store.meta(CONFIG_CHANGES) or []
             store.write_meta(CONFIG_CHANGES, [*earlier, {"step": saved.step, "keys": changes}])
         yield stack.enter_context(Trainer(parts, Database(store, config.keep_checkpoints)))
-
-
-def absolute_overrides(overrides: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return overrides with a place of the base that means the same from everywhere."""
-    return [(k, absolute_base(text) if k == "policy.base" else text) for k, text in overrides]

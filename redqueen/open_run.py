@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from redqueen.build import BASE_DIGEST, absolute_overrides, load_model
+from redqueen.build import BASE_DIGEST, load_model
 from redqueen.config import Config, build_config, resumed_config
 from redqueen.errors import ConfigError
 from redqueen.evolution.frames import weighted_sum
 from redqueen.models.adapters import AdapterStack, Factors
 from redqueen.models.merging import summed
 from redqueen.models.population_model import PopulationModel
-from redqueen.models.sources import absolute_base
+from redqueen.models.sources import absolute_base, absolute_overrides
 from redqueen.population import DiskPager, Population, make_pager
 from redqueen.store import Checkpoint, RunStore, load_checkpoint
 from redqueen.types import Role

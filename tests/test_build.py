@@ -108,11 +108,6 @@ def test_stop_request_saves_and_resumes(tiny: Make, tmp_path: Path) -> None:
     assert all(torch.isfinite(tensor).all() for tensor in adapters.values())
 
 
-def test_the_rate_of_a_tiny_base_is_warned_of_on_a_large_one() -> None:
-    assert "494 million. `redqueen init`" in build.rate_warning(2e-3, 494_000_000)
-    assert build.rate_warning(2e-3, 5_000_000) == build.rate_warning(1e-4, 494_000_000) == ""
-
-
 def test_a_resume_that_is_refused_changes_nothing(tiny: Make, tmp_path: Path) -> None:
     with build.start(tiny(steps=1), tmp_path / "run") as trainer:
         trainer.run()

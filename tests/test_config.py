@@ -296,6 +296,12 @@ def test_every_key_that_moved_has_gone_somewhere() -> None:
                 place_of(key)
 
 
+def test_the_rate_of_a_tiny_base_is_warned_of_on_a_large_one() -> None:
+    tiny, usual = (build_config({"learner": {"learning_rate": r}}).learner for r in (2e-3, 1e-4))
+    assert "494 million. `redqueen init`" in tiny.rate_warning(494_000_000)
+    assert tiny.rate_warning(5_000_000) == usual.rate_warning(494_000_000) == ""
+
+
 # ── resumed ─────────────────────────────────────────────────────────────────────────────────────
 
 BEGUN = build_config({"steps": 3, "engine": {"type": "torch", "rows": 64}})

@@ -44,6 +44,10 @@ class TeacherConfig(Section):
     """Control: teachers neither learn nor are replaced."""
 
 
+HIGH_RATE, LARGE_BASE = 1e-3, 50_000_000
+"""A learning rate, and parameters of a base that it is too high for."""
+
+
 class LearnerConfig(Section):
     """Rewards, advantages and the update."""
 
@@ -95,3 +99,13 @@ class LearnerConfig(Section):
         """The roles in which nothing is learnt."""
         frozen = {Role.TEACHER: self.teacher.frozen, Role.STUDENT: self.student.frozen}
         return frozenset(role for role, off in frozen.items() if off)
+
+    def rate_warning(self, parameters: int) -> str:
+        """Return what to say of the rate for a base of so many parameters; empty: nothing."""
+        if self.learning_rate < HIGH_RATE or parameters < LARGE_BASE:
+            return ""
+        return (
+            f"learner.learning_rate = {self.learning_rate:g} is for bases of a few million "
+            f"parameters; this one has {parameters / 1e6:,.0f} million. `redqueen init` writes a "
+            "config that suits it; 1e-4 is a start"
+        )

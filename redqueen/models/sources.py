@@ -7,6 +7,7 @@ read.
 import json
 import os
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,11 @@ def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
     path = Path(base).expanduser()
     return str(path.resolve()) if base and base not in EMBEDDED and path.exists() else base
+
+
+def absolute_overrides(overrides: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return `(dotted key, text)` overrides whose `policy.base` is absolute."""
+    return [(k, absolute_base(text) if k == "policy.base" else text) for k, text in overrides]
 
 
 def directory_of(base: str) -> Path:
