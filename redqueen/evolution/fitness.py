@@ -98,12 +98,14 @@ class Probe(Fitness):
     """What the member is worth on common tasks (`redqueen.evolution.probe`).
 
     In the last step of a generation every teacher writes, and every task goes to every student. A
-    student: its mean score. A teacher: the mean reward of its proposals. Ratings stay for
-    matchmaking.
+    student: its mean score. A teacher: the mean reward of its proposals, the differences between
+    task kinds taken off. Ratings stay for matchmaking.
     """
 
     tasks: int = Field(8, ge=1)
-    """Proposals that each teacher writes for it, or tasks of the stream for each match."""
+    """Proposals that a teacher writes for each of its matches, or tasks of the stream for each
+    match. A teacher has one match; with `rollout.matches` above the number of teachers more, all
+    teachers equally many."""
     attempts: int = Field(4, ge=1)
     """Attempts of every student at each of the tasks; they are trained on like others."""
 
@@ -113,10 +115,11 @@ class Probe(Fitness):
         return self
 
     def step(self, rollout: RolloutConfig, teachers: int) -> RolloutConfig:
-        """Return the size of the step that is the probe."""
+        """Return the size of the step that is the probe: the next full round of the teachers."""
+        turns = max(1, teachers)
         return rollout.model_copy(
             update={
-                "matches": max(rollout.matches, teachers),
+                "matches": -(-rollout.matches // turns) * turns,
                 "students_per_task": "all",
                 "tasks_per_match": self.tasks,
                 "attempts": self.attempts,

@@ -20,6 +20,9 @@ from redqueen.types import Match, Proposal, Role, Rollout
 Key = tuple[int, str]
 """A probe's task: index of the match that it was made for, and its id."""
 
+EVEN = 1e-12
+"""Means that differ by no more are equal: sums in another order differ by rounding."""
+
 
 def crossed_reliability(scores_MT: Floats) -> float | None:
     """Return the split-half reliability of the members' means over tasks that all attempted.
@@ -33,7 +36,7 @@ def crossed_reliability(scores_MT: Floats) -> float | None:
     if M < 2 or T < 2:
         return None
     member_M1, task_T = scores_MT.mean(1, keepdims=True), scores_MT.mean(0)
-    if np.ptp(member_M1) == 0.0:
+    if np.ptp(member_M1) <= EVEN:
         return 0.0
     rest_MT = scores_MT - member_M1 - task_T + scores_MT.mean()
     between = T * member_M1.var(ddof=1)
@@ -41,19 +44,23 @@ def crossed_reliability(scores_MT: Floats) -> float | None:
     return float(1.0 - residual / between)
 
 
-def nested_reliability(values: Sequence[Floats]) -> float | None:
+def nested_reliability(values: Sequence[Floats], strata: int = 1) -> float | None:
     """Return the reliability of members' means, each over values of its own.
 
     1 - MS(within) / MS(between) of the one-way layout, the intraclass correlation ICC(1, k) of
-    Shrout and Fleiss, Psychological Bulletin 1979. None without two members of two values.
+    Shrout and Fleiss, Psychological Bulletin 1979. `strata` whose means were taken off the values
+    cost MS(within) a degree of freedom each, but one. None without two members of two values.
     """
     groups = [group for group in values if len(group) > 1]
-    if len(groups) < 2:
+    free = sum(map(len, groups)) - len(groups) - (strata - 1)
+    if len(groups) < 2 or free < 1:
         return None
-    count, grand = sum(map(len, groups)), np.concatenate(groups).mean()
+    if np.ptp([group.mean() for group in groups]) <= EVEN:
+        return 0.0
+    grand = np.concatenate(groups).mean()
     between = sum(len(g) * (g.mean() - grand) ** 2 for g in groups) / (len(groups) - 1)
-    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / (count - len(groups))
-    return float(1.0 - within / between) if between > 0.0 else 0.0
+    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / free
+    return float(1.0 - within / between)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,8 @@ class ProbeResult:
     """What a probe says of each member, and how far it can be trusted."""
 
     fitness: Mapping[int, float]
-    """Member id -> mean score of its attempts, or mean reward of its proposals. Who has neither is
-    missing."""
+    """Member id -> mean score of its attempts, or mean reward of its proposals, the differences
+    between task kinds taken off. Who has neither is missing."""
     reliability: Mapping[str, float]
     """By group, where it can be computed."""
     common: tuple[Key, ...] = ()
@@ -94,6 +101,35 @@ def _student_scores(
     return np.array(columns, dtype=np.float64).reshape(-1, len(ids)).T, tuple(common)
 
 
+def _teacher_rewards(
+    population: Population,
+    matches: Sequence[Match],
+    proposals: Sequence[Proposal],
+    proposal_rewards: Sequence[float | None],
+) -> tuple[dict[int, list[float]], int]:
+    """Return the rewards of each teacher, and in how many strata they are.
+
+    A stratum is an environment's task kind. Nobody chooses it, and with eight proposals and three
+    kinds each teacher has one kind less often than the others: the same one in every probe. So a
+    reward counts by its distance from the mean of its stratum, set upon the mean of all.
+    """
+    environments = {match.index: match.environment for match in matches}
+    paid = [
+        (proposal.teacher, (environments[proposal.match], proposal.kind), reward)
+        for proposal, reward in zip(proposals, proposal_rewards, strict=True)
+        if reward is not None and Role.STUDENT not in population.by_id(proposal.teacher).roles
+    ]
+    of_stratum: dict[tuple[str, str], list[float]] = {}
+    for _, stratum, reward in paid:
+        of_stratum.setdefault(stratum, []).append(reward)
+    mean = math.fsum(reward for *_, reward in paid) / max(1, len(paid))
+    easier = {key: math.fsum(some) / len(some) - mean for key, some in of_stratum.items()}
+    rewards: dict[int, list[float]] = {}
+    for teacher, stratum, reward in paid:
+        rewards.setdefault(teacher, []).append(reward - easier[stratum])
+    return rewards, len(of_stratum)
+
+
 def guest_fitness(common: Sequence[Key], rollouts: Sequence[Rollout]) -> float | None:
     """Return a guest's mean score on the tasks that count for every student; None if one of them
     does not count for the guest, whose mean would be of other tasks then.
@@ -123,12 +159,9 @@ def probe_result(
     if scores_MT.size:
         fitness |= dict(zip(students, scores_MT.mean(1).tolist(), strict=True))
         reliability["student"] = crossed_reliability(scores_MT)
-    rewards: dict[int, list[float]] = {}
-    for proposal, reward in zip(proposals, proposal_rewards, strict=True):
-        if reward is not None and Role.STUDENT not in population.by_id(proposal.teacher).roles:
-            rewards.setdefault(proposal.teacher, []).append(reward)
+    rewards, strata = _teacher_rewards(population, matches, proposals, proposal_rewards)
     fitness |= {id_: math.fsum(values) / len(values) for id_, values in rewards.items()}
-    reliability["teacher"] = nested_reliability([np.array(values) for values in rewards.values()])
+    reliability["teacher"] = nested_reliability([np.array(v) for v in rewards.values()], strata)
     computed = {k: v for k, v in reliability.items() if v is not None}
     return ProbeResult(fitness, computed, common)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from redqueen.config.population import PopulationConfig
-from redqueen.evolution import BehaviourLog, probe_result, survey, with_probe
+from redqueen.config.rollout import RolloutConfig
+from redqueen.evolution import BehaviourLog, ProbeResult, probe_result, survey, with_probe
 from redqueen.evolution.fitness import DominatedNovelty, Mean, Probe
 from redqueen.evolution.probe import crossed_reliability, nested_reliability
 from redqueen.population import Population
@@ -55,6 +56,11 @@ def test_reliability_of_noise_and_of_equals() -> None:
     assert crossed_reliability(np.ones((1, 4))) is None
     assert crossed_reliability(np.ones((4, 1))) is None
     assert nested_reliability([np.ones(3), np.ones(1)]) is None
+    # Equal but for the rounding of sums in another order.
+    scores = np.array([[1 / 3, 2 / 3, 0.1, 0], [2 / 3, 0.1, 0, 1 / 3], [0.1, 0, 1 / 3, 2 / 3]])
+    assert crossed_reliability(scores) == 0.0
+    assert nested_reliability([np.full(3, 0.1), np.full(7, 0.1)]) == 0.0
+    assert nested_reliability(list(scores)) == 0.0
     # By hand: means 1 and 3, MS between 4 x 2 / 1, MS within (2 + 2) / 2.
     assert nested_reliability([np.array([0.0, 2.0]), np.array([2.0, 4.0])]) == 1 - 2 / 4
 
@@ -86,6 +92,69 @@ def test_fitness_is_the_mean_on_common_tasks() -> None:
     assert Probe().of(students, SIGMA).tolist() == [0.25, 0.75]
     with pytest.raises(ValueError, match="without a probe"):
         Probe().of(seen.groups[0], SIGMA)
+
+
+KINDS = ("code_o", "code_i", "code_f")
+
+
+def rewarded(rewards: dict[int, list[tuple[str, float]]], *environments: str) -> ProbeResult:
+    """The result of a probe in which each teacher has one match and these rewards, by kind."""
+    population = Population.founders(PopulationConfig(teachers=len(rewards), students=1))
+    names = environments or ("code",) * len(rewards)
+    matches = [Match(1, t, t, len(rewards), environment=names[t]) for t in rewards]
+    pairs = [
+        (proposal(f"{t}/{i}", t, t, kind), reward)
+        for t, some in rewards.items()
+        for i, (kind, reward) in enumerate(some)
+    ]
+    proposals, values = zip(*pairs, strict=True)
+    return probe_result(population, matches, proposals, values, [])
+
+
+def test_the_kind_that_comes_up_once_less_does_not_count_against_a_teacher() -> None:
+    """Eight proposals of three kinds, in turns from another kind on: equals are equal."""
+    worth = {"code_o": 0.2, "code_i": 0.5, "code_f": -0.4}
+    turns = {t: [KINDS[(t + i) % 3] for i in range(8)] for t in range(4)}
+    equals = rewarded({t: [(kind, worth[kind]) for kind in turns[t]] for t in turns})
+    mean = np.mean([worth[kind] for kinds in turns.values() for kind in kinds])
+    np.testing.assert_allclose(list(equals.fitness.values()), mean)
+    assert equals.reliability == {"teacher": 0.0}
+    # What one is worth more of every kind is what sets it apart; kinds are no noise.
+    better = rewarded(
+        {t: [(kind, worth[kind] + 0.3 * (t == 2)) for kind in KINDS * 3] for t in turns}
+    )
+    fitness = better.fitness
+    assert fitness[2] - fitness[0] == pytest.approx(0.3)
+    assert better.reliability["teacher"] == pytest.approx(1.0)
+
+
+def test_teachers_of_two_environments_are_compared_each_with_its_own() -> None:
+    rewards = {0: [("x", 0.9)] * 4, 1: [("x", 0.7)] * 4, 2: [("x", 0.1)] * 4, 3: [("x", 0.3)] * 4}
+    fitness = rewarded(rewards, "code", "code", "math", "math").fitness
+    np.testing.assert_allclose([fitness[t] for t in range(4)], [0.6, 0.4, 0.4, 0.6])
+
+
+def test_reliability_of_teachers_is_not_dragged_down_by_kinds() -> None:
+    """True variance over true and error variance, with kinds that differ widely."""
+    rng, count, true, noise = np.random.default_rng(3), 1500, 0.2, 0.4
+    skill = rng.normal(0, true, count)
+    result = rewarded({
+        t: [(kind, s + 2 * KINDS.index(kind) + rng.normal(0, noise)) for kind in KINDS * 2]
+        for t, s in enumerate(skill.tolist())
+    })  # fmt: skip
+    expected = true**2 / (true**2 + noise**2 / 6)
+    assert result.reliability["teacher"] == pytest.approx(expected, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("matches", "teachers", "planned"), [(4, 4, 4), (2, 4, 4), (8, 3, 9), (4, 0, 4)]
+)
+def test_in_a_probe_all_teachers_write_equally_many(
+    matches: int, teachers: int, planned: int
+) -> None:
+    step = Probe(tasks=5, attempts=3).step(RolloutConfig(matches=matches), teachers)
+    assert (step.matches, step.tasks_per_match, step.attempts) == (planned, 5, 3)
+    assert step.students_per_task == "all"
 
 
 def test_dominated_novelty_is_the_distance_to_the_fitter() -> None:

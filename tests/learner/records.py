@@ -18,10 +18,12 @@ def text(slot: int, tokens: tuple[int, ...] = (5, 6), version: int = 0) -> Compl
     return Completion(slot, (1, 2), tokens, (-0.5,) * len(tokens), "x", True, version)
 
 
-def proposal(outcome: str | Rejection, match: int = 0, teacher: int = 0) -> Proposal:
-    made = Task(outcome, "code", "code_o", {}) if isinstance(outcome, str) else outcome
+def proposal(
+    outcome: str | Rejection, match: int = 0, teacher: int = 0, kind: str = "code_o"
+) -> Proposal:
+    made = Task(outcome, "code", kind, {}) if isinstance(outcome, str) else outcome
     request = Request(teacher, user("ask"), 1)
-    return Proposal(1, match, teacher, "code_o", (), request, text(teacher), made)
+    return Proposal(1, match, teacher, kind, (), request, text(teacher), made)
 
 
 def judgement(match: int, task: str, quality: float | None) -> Judgement:
