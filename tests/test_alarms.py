@@ -58,6 +58,35 @@ def test_founders_may_be_alike_but_not_without_valid_tasks(cause: str) -> None:
     assert bool(found) == (cause not in ("clones", "one_teacher_style"))
 
 
+def test_members_that_never_differ_do_not_silence_the_others() -> None:
+    """Frozen students keep the founders' weights; the teachers become clones."""
+    alarms, frozen = Alarms(AlarmConfig(patience=2)), {"diversity/student/weights_mean": 0.0}
+    apart, clones = ({"diversity/teacher/weights_mean": d} for d in (0.9, 0.01))
+    found = [alarms.watch(frozen | now) for now in (apart, apart, clones, clones, apart, apart)]
+    rings = {"alarm/clones": 1.0}
+    assert found == [{}, {}, {}, rings, rings, {}]
+
+
+def test_an_alarm_rings_until_every_group_is_well() -> None:
+    alarms = Alarms(AlarmConfig(patience=1))
+    well, student, teacher = (
+        {"diversity/student/weights_mean": s, "diversity/teacher/weights_mean": t}
+        for s, t in ((0.9, 0.9), (0.0, 0.9), (0.9, 0.0))
+    )
+    found = [bool(alarms.watch(now)) for now in (well, student, teacher, well)]
+    assert found == [False, True, True, False]
+
+
+def test_the_state_of_an_older_checkpoint_is_read() -> None:
+    old = {name: {"armed": True, "ringing": True, "streak": 0} for name in CAUSES}
+    alarms = Alarms(AlarmConfig(patience=2))
+    alarms.restore(old)
+    rings = set(alarms.watch({}))
+    assert rings == {f"alarm/{name}" for name in CAUSES} - {
+        "alarm/clones", "alarm/one_teacher_style",
+    }  # fmt: skip
+
+
 def test_selection_is_noise_rings_with_the_first_generation_that_says_so() -> None:
     alarms, rings = Alarms(AlarmConfig()), {"alarm/selection_is_noise": 1.0}
     name = "fitness_reliability"

@@ -6,6 +6,7 @@ from typing import Any
 
 from redqueen.compare.study import Entry, Study, View
 from redqueen.config import Config, build_config, load_config, merge
+from redqueen.config.rollout import RolloutConfig
 from redqueen.errors import ConfigError
 
 
@@ -26,14 +27,22 @@ class Work:
 
 
 def planned_work(config: Config) -> Work:
-    """Count from the configuration: steps x matches x tasks (x students per task x attempts)."""
-    sizes, rollout = config.population, config.rollout
+    """Count from the configuration: steps x matches x tasks (x students per task x attempts).
+
+    The last step of a generation may be a probe, of a size of its own. Further rounds, posed for
+    groups with mixed verdicts, are not counted: nobody knows how many there will be.
+    """
+    sizes, rollout, evolution = config.population, config.rollout, config.evolution
     teachers = sizes.teachers + sizes.self_play
     students = sizes.students + sizes.self_play
-    tasks = config.steps * rollout.matches * rollout.tasks_per_match
-    asked = rollout.students_per_task
-    each = sizes.students if asked == "all" else min(asked, sizes.students)
-    attempts = tasks * max(each, 1) * rollout.attempts
+    probes = 0
+    if evolution.enabled and evolution.cull and evolution.fitness.probe:
+        probes = config.steps // evolution.interval
+    tasks, attempts = _step_work(rollout, sizes.students, config.steps - probes)
+    if probes:
+        size = evolution.fitness.probe.step(rollout, teachers)
+        more_tasks, more_attempts = _step_work(size, sizes.students, probes)
+        tasks, attempts = tasks + more_tasks, attempts + more_attempts
     return Work(
         adapters=sizes.teachers + sizes.students + sizes.self_play,
         steps=config.steps,
@@ -42,6 +51,14 @@ def planned_work(config: Config) -> Work:
         attempts_per_student=attempts / students,
         proposals_per_teacher=tasks / teachers if teachers else None,
     )
+
+
+def _step_work(rollout: RolloutConfig, students: int, steps: int) -> tuple[int, int]:
+    """Return the tasks and the attempts of so many steps of a size."""
+    tasks = steps * rollout.matches * rollout.tasks_per_match
+    asked = rollout.students_per_task
+    each = students if asked == "all" else min(asked, students)
+    return tasks, tasks * max(each, 1) * rollout.attempts
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,16 @@ def test_work_is_counted_as_the_trainer_does(tiny: Callable[..., Config]) -> Non
     assert (alone.attempts, alone.adapters) == (45, 1)
 
 
+def test_probes_are_work_too(tiny: Callable[..., Config]) -> None:
+    evolution = {"interval": 2, "fitness": {"type": "probe", "tasks": 5, "attempts": 4}}
+    probed = planned_work(tiny(steps=5, evolution=evolution))
+    # Steps 2 and 4: each of two teachers writes five tasks, each of two students tries all of them
+    # four times. The other three steps are as above.
+    assert (probed.proposals, probed.attempts) == (18 + 20, 54 + 2 * 10 * 2 * 4)
+    never = planned_work(tiny(steps=5, evolution=evolution | {"enabled": False}))
+    assert (never.proposals, never.attempts) == (30, 90)
+
+
 def test_runs_are_seed_by_seed_and_those_alone_last() -> None:
     entries = [
         {"name": "clock", "alone": True, "evaluate": False},
