@@ -29,9 +29,7 @@ def of_groups(name: str) -> Measure:
 
     def measure(metrics: Metrics) -> dict[str, float]:
         parts = ((key.split("/"), value) for key, value in metrics.items())
-        return {
-            of[1]: value for of, value in parts if of[:1] == ["diversity"] and of[2:] == [name]
-        }
+        return {of[1]: value for of, value in parts if of[:1] == ["diversity"] and of[2:] == [name]}
 
     return measure
 

@@ -50,7 +50,7 @@ def gains(runs: Sequence[RunReader], suite: str) -> Effect | None:
 def teachers_change(run: RunReader) -> float:
     """Return the teachers' mean reward in the last part of a run minus that of the first."""
     rewards = [value for _, value in run.load_teacher_rewards()]
-    size = len(rewards) // LATE
+    size = max(1, len(rewards) // LATE)
     return fmean(rewards[-size:]) - fmean(rewards[:size])
 
 
@@ -69,7 +69,7 @@ def reliability(run: RunReader) -> float:
 def outside_share(run: RunReader) -> float:
     """Return the mean share of late valid tasks with a construct or pair that no seed task has."""
     shares = [value for _, value in run.load_metrics("outside_seeds")]
-    return fmean(shares[-(len(shares) // LATE) :])
+    return fmean(shares[-max(1, len(shares) // LATE) :])
 
 
 def fitness_correlation(run: RunReader, suite: str) -> float:
@@ -118,7 +118,8 @@ class Bar:
         if effect is None:
             return f"| {self.title} | {bar} | not measured | |"
         estimate = effect.estimate()
-        holds = effect.value >= self.least and estimate.low > self.above
+        asked = math.isfinite(self.above)
+        holds = effect.value >= self.least and (not asked or estimate.low > self.above)
         figure = f"{effect.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f}), {effect.n} runs"
         return f"| {self.title} | {bar} | {figure} | {'holds' if holds else 'misses'} |"
 

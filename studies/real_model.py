@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from redqueen.report.statistics import bootstrap_means, percentile_interval
+from redqueen.report.statistics import bootstrap_means, gain_estimate
 from redqueen.rng import numpy_rng
 from redqueen.store import BASE, ELICITED, RunStore
 
@@ -101,8 +101,8 @@ def _rates(
 
 def _difference(gain_T: NDArray[np.float64]) -> str:
     draws = bootstrap_means(gain_T[:, None], numpy_rng("real model", 0))[:, 0]
-    low, high = percentile_interval(draws)
-    return f"{100 * gain_T.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+    gain = gain_estimate(gain_T, draws)
+    return f"{100 * gain.value:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
 
 
 def results(runs: Sequence[Measured]) -> str:

@@ -12,7 +12,7 @@ from redqueen.report.statistics import (
     Estimate,
     Floats,
     bootstrap_means,
-    percentile_interval,
+    gain_estimate,
     rate_estimate,
 )
 from redqueen.rng import numpy_rng
@@ -145,8 +145,7 @@ def _weights(subjects: Sequence[str], averaged: Sequence[str]) -> NDArray[np.flo
 
 def _gain(rates_nS: Floats, draws_RS: Floats, difference_S: Floats) -> Estimate:
     """Return a paired difference between averages of subjects, with its interval."""
-    interval = percentile_interval(draws_RS @ difference_S)
-    return Estimate(float((rates_nS @ difference_S).mean()), *interval, len(rates_nS))
+    return gain_estimate(rates_nS @ difference_S, draws_RS @ difference_S)
 
 
 def _estimates(table: _Table, weights: Mapping[str, NDArray[np.float64]], mode: str) -> _Parts:

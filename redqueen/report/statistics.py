@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000
+EVEN = 1e-12
+"""Values that differ by no more are equal: sums in another order differ by rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +86,31 @@ def percentile_interval(draws: Floats, confidence: float = CONFIDENCE) -> tuple[
     return float(low), float(high)
 
 
-def rate_estimate(rates: Floats, draws: Floats, confidence: float = CONFIDENCE) -> Estimate:
-    """Mean of per-task rates with its bootstrap interval.
+def mean_estimate(
+    values_n: Floats, draws: Floats, least: float, confidence: float = CONFIDENCE
+) -> Estimate:
+    """Mean of one value in [least, 1] for each task with its bootstrap interval.
 
-    When all tasks have the rate 0, or all 1, every draw is the same and the bootstrap would claim
-    certainty; Wilson's interval over the tasks stands in.
+    When all tasks have the same value, as a single task has, every draw is the same and the
+    bootstrap would claim certainty. Then the interval allows for the tasks that were not drawn: a
+    share of them, up to Wilson's bound for none among n, may be anywhere in [least, 1]. With values
+    of 0, or of 1, that is Wilson's interval for a rate.
     """
-    value, n = float(rates.mean()), len(rates)
-    if value in (0.0, 1.0):
-        return Estimate(value, *wilson(round(value * n), n, confidence), n)
-    return Estimate(value, *percentile_interval(draws, confidence), n)
+    value, n = float(values_n.mean()), len(values_n)
+    if np.ptp(values_n) > EVEN:
+        return Estimate(value, *percentile_interval(draws, confidence), n)
+    _, unseen = wilson(0, n, confidence)
+    return Estimate(value, value - unseen * (value - least), value + unseen * (1.0 - value), n)
+
+
+def rate_estimate(rates: Floats, draws: Floats, confidence: float = CONFIDENCE) -> Estimate:
+    """`mean_estimate` of per-task rates, in [0, 1]."""
+    return mean_estimate(rates, draws, 0.0, confidence)
+
+
+def gain_estimate(gains: Floats, draws: Floats, confidence: float = CONFIDENCE) -> Estimate:
+    """`mean_estimate` of per-task differences of rates, in [-1, 1]."""
+    return mean_estimate(gains, draws, -1.0, confidence)
 
 
 def cluster_bootstrap(
@@ -125,9 +142,13 @@ class Effect:
         return Estimate(self.value, self.value - half, self.value + half, self.n)
 
     def p_above(self, bar: float) -> float:
-        """One-sided p of the null hypothesis that the truth is at most `bar`."""
+        """One-sided p of the null hypothesis that the truth is at most `bar`.
+
+        Without any variation, as when no run has a turning point, a value on the bar itself is on
+        neither side of it.
+        """
         if not self.se:
-            return float(self.value <= bar)
+            return 0.5 if self.value == bar else float(self.value < bar)
         return float(student_t.sf((self.value - bar) / self.se, self.df))
 
 

@@ -7,7 +7,10 @@ from scipy import stats
 from redqueen.report.statistics import (
     bootstrap_means,
     cluster_bootstrap,
+    gain_estimate,
+    mean_over_runs,
     percentile_interval,
+    rate_estimate,
     wilson,
 )
 
@@ -63,7 +66,38 @@ def test_clusters_are_what_is_resampled() -> None:
 def test_no_certainty_without_variation() -> None:
     for value in (0.0, 1.0):
         estimate = cluster_bootstrap(np.full(20, value), np.random.default_rng(0))
-        assert (estimate.low, estimate.high) == wilson(round(20 * value), 20)
+        assert (estimate.low, estimate.high) == pytest.approx(wilson(round(20 * value), 20))
+
+
+@pytest.mark.parametrize("n", [1, 2, 20, 300])
+def test_equal_tasks_leave_room_for_those_that_were_not_drawn(n: int) -> None:
+    """As good as the bound on how many others there may be: Wilson's for none among n."""
+    unseen = wilson(0, n)[1]
+    draws = np.full(50, 0.5)
+    rate = rate_estimate(np.full(n, 0.5), draws)
+    assert (rate.low, rate.high) == pytest.approx((0.5 - unseen / 2, 0.5 + unseen / 2))
+    none = gain_estimate(np.zeros(n), np.zeros(50))
+    assert (none.low, none.high) == pytest.approx((-unseen, unseen))
+    whole = gain_estimate(np.ones(n), np.ones(50))
+    assert (whole.low, whole.high) == pytest.approx((1 - 2 * unseen, 1.0))
+
+
+def test_gains_of_rare_differences_are_covered() -> None:
+    """One task in 200 differs by a whole point: 60 tasks are often all alike."""
+    rng, share, hits, alike = np.random.default_rng(0), 0.005, 0, 0
+    for _ in range(400):
+        gains = (rng.random(60) < share).astype(float)
+        alike += not gains.any()
+        draws = bootstrap_means(gains[:, None], rng, 300)[:, 0]
+        estimate = gain_estimate(gains, draws)
+        hits += estimate.low <= share <= estimate.high
+    assert alike > 250
+    assert hits > 0.9 * 400
+
+
+def test_without_variation_a_value_on_the_bar_is_on_neither_side() -> None:
+    none = mean_over_runs(np.zeros(5))
+    assert [none.p_above(bar) for bar in (-0.1, 0.0, 0.1)] == [0.0, 0.5, 1.0]
 
 
 def test_seeded_and_refusing_nothing() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from redqueen.report.statistics import Effect
+from redqueen.report.statistics import Effect, mean_over_runs
 from redqueen.store import ELICITED
 from redqueen.types import Member, Role
 from studies.gate import (
@@ -98,6 +98,13 @@ def test_a_bar_wants_the_value_and_the_interval(value: float, se: float, word: s
     bar = Bar("learner", "", each(mixed_share), 0.3, 0.0)
     assert bar.row(Effect(value, se, 3, 4)).endswith(f"| {word} |")
     assert "not measured" in bar.row(None)
+
+
+def test_one_run_is_enough_where_no_interval_is_asked_for() -> None:
+    effect = mean_over_runs(np.array([0.6]))
+    assert Bar("mixed", "", each(mixed_share), 0.5).row(effect).endswith("| holds |")
+    assert Bar("mixed", "", each(mixed_share), 0.7).row(effect).endswith("| misses |")
+    assert Bar("mixed", "", each(mixed_share), 0.5, 0.0).row(effect).endswith("| misses |")
 
 
 def test_every_bar_reads_an_entry_of_the_study() -> None:
