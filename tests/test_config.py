@@ -325,7 +325,9 @@ def test_another_engine_begins_with_its_own_defaults() -> None:
     assert now.engine == build_config({"engine": "auto"}).engine
 
 
-@pytest.mark.parametrize("key", ["seed", "rollout.attempts", "policy.rank", "engines.rows"])
+@pytest.mark.parametrize(
+    "key", ["seed", "rollout.attempts", "policy.rank", "engines.rows", "eval.seed"]
+)
 def test_what_a_run_is_stays_when_it_is_resumed(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"^{key} cannot change when .* What can: steps"):
         resumed_config(BEGUN, [(key, "1")])

@@ -18,6 +18,10 @@ CHANGEABLE = (
 """Keys, and sections with all their keys: where a run is done, how fast it learns, and what is said
 of it. All others decide what its tasks, members and records mean."""
 
+FIXED = ("eval.seed",)
+"""Keys of these sections that cannot change: the seed says which tasks are held out, and steps that
+are done may have trained on those of another seed."""
+
 
 def resumed_config(config: Config, overrides: Sequence[tuple[str, str]]) -> Config:
     """Return a run's config with `(dotted key, text)` overrides.
@@ -26,10 +30,11 @@ def resumed_config(config: Config, overrides: Sequence[tuple[str, str]]) -> Conf
         ConfigError: one of the keys cannot change, or a value is not valid.
     """
     for key, _ in overrides:
-        if not any(key == name or key.startswith(f"{name}.") for name in CHANGEABLE):
+        named = any(key == name or key.startswith(f"{name}.") for name in CHANGEABLE)
+        if not named or key in FIXED:
             raise ConfigError(
                 f"{key} cannot change when a run is resumed: its records depend on it. What can: "
-                + ", ".join(CHANGEABLE)
+                f"{', '.join(CHANGEABLE)}; but not {', '.join(FIXED)}"
             )
     values = config.model_dump()
     for key, text in overrides:
