@@ -404,6 +404,8 @@ def start(
         _try_prompts(parts)
         if said := config.learner.rate_warning(parts.base_parameters):
             log.warning(said)
+        if said := config.interval_warning:
+            log.warning(said)
         declared = {name: describe(item) for name, item in environments.items()}
         store = stack.enter_context(RunStore.create(directory, parts.config, declared))
         store.write_meta(BASE_DIGEST, parts.base_digest)

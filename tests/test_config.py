@@ -302,6 +302,24 @@ def test_the_rate_of_a_tiny_base_is_warned_of_on_a_large_one() -> None:
     assert tiny.rate_warning(5_000_000) == usual.rate_warning(494_000_000) == ""
 
 
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        ({}, "is ever replaced"),
+        ({"evolution": {"interval": 59}}, ""),
+        ({"evolution": {"interval": 60, "enabled": False}}, ""),
+        ({"evolution": {"interval": 60, "cull": 0.0}}, ""),
+        ({"population": {"teachers": 1, "students": 1}}, ""),
+        ({"learner": {"student": {"frozen": True}}}, "is ever replaced"),
+        ({"learner": {"student": {"frozen": True}, "teacher": {"frozen": True}}}, ""),
+    ],
+)
+def test_generations_that_never_end_are_warned_of(over: dict[str, Any], said: str) -> None:
+    values = {"steps": 60, "evolution": {"interval": 60}} | over
+    warning = build_config(values).interval_warning
+    assert (said in warning) if said else warning == ""
+
+
 # ── resumed ─────────────────────────────────────────────────────────────────────────────────────
 
 BEGUN = build_config({"steps": 3, "engine": {"type": "torch", "rows": 64}})

@@ -18,6 +18,7 @@ from redqueen.config.safety import SafetyConfig
 from redqueen.config.sandbox import SandboxConfig
 from redqueen.config.section import Section
 from redqueen.config.swarm import SwarmConfig
+from redqueen.types import Role
 
 LONGEST_NAME = 200
 """Bytes of a run's name: folders may have 255, and some are called NAME with something after it."""
@@ -71,6 +72,27 @@ class Config(Section):
     alarms: AlarmConfig = AlarmConfig()
     swarm: SwarmConfig = Field(default_factory=SwarmConfig)
     eval: EvalConfig = EvalConfig()
+
+    @property
+    def interval_warning(self) -> str:
+        """What to say of generations that never end: the last step of a run ends none. Empty:
+        nothing, also where nobody could be replaced."""
+        evolution, sizes, frozen = self.evolution, self.population, self.learner.frozen
+        groups = (
+            (sizes.teachers, {Role.TEACHER}),
+            (sizes.students, {Role.STUDENT}),
+            (sizes.self_play, {Role.TEACHER, Role.STUDENT}),
+        )
+        compete = any(size > 1 and not frozen.issuperset(roles) for size, roles in groups)
+        if (
+            not (evolution.enabled and evolution.cull and compete)
+            or evolution.interval < self.steps
+        ):
+            return ""
+        return (
+            f"evolution.interval = {evolution.interval}, and the run has {self.steps} steps: nobody "
+            "is ever replaced; set a shorter interval, or evolution.enabled = false"
+        )
 
     @field_validator("name")
     @classmethod
