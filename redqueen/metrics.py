@@ -57,8 +57,8 @@ METRICS = (
     Metric("diversity/<group>/<measure>", "", "differences between members; docs/method.md, "
            "docs/interactions.md"),
     Metric("fitness_reliability/<group>", "", "split-half reliability of the probe's fitness"),
-    Metric("member/<id>/fitness", "", "in the probe: mean score, or mean reward of proposals, kinds "
-           "taken off"),
+    Metric("member/<id>/fitness", "", "in the probe: mean score, or mean reward of proposals, "
+           "kinds taken off"),
     Metric("member/<id>/reward", "", "mean over the member's sequences"),
     Metric("member/<id>/advantage", "", "mean absolute advantage; 0: nothing to learn"),
     Metric("member/<id>/grad_norm", "", "before clipping"),

@@ -42,6 +42,8 @@ class Swings:
 
     excess: float
     """Turning points minus their expected number under a monotone trend with the same noise."""
+    spread: float
+    """Standard deviation of that number."""
     misfit: float
     """Log of the misfit of the best monotone trend over its expectation under noise alone."""
     early: float
@@ -115,21 +117,23 @@ def oscillation(run: RunResult) -> Swings:
     """Compare the run's swings with those that noise makes of its best monotone trend.
 
     The null series are trend + normal noise of the blocks' own variances; seeded by the run. With
-    fewer than four blocks, or without noise to compare with, excess and misfit are not numbers.
+    fewer than four blocks, or without noise to compare with, excess, spread and misfit are not
+    numbers.
     """
     early, late = thirds(run.last)
     rates = run.solve_rate(early), run.solve_rate(late)
     values_N, noise_N = block_rates(run)
     if len(values_N) < 4 or not (np.isfinite(noise_N).all() and (noise_N > 0).all()):
-        return Swings(math.nan, math.nan, *rates)
+        return Swings(math.nan, math.nan, math.nan, *rates)
     trend_N, misfit = monotone_trend(values_N, noise_N)
     threshold_N = TURN * np.sqrt(2 * noise_N)
     rng = numpy_rng("oscillation", run.entry, run.seed)
     null = trend_N + np.sqrt(noise_N) * rng.standard_normal((NULL_DRAWS, len(values_N)))
-    turns = np.mean([reversals(series_N, threshold_N) for series_N in null])
+    turns = np.array([reversals(series_N, threshold_N) for series_N in null])
     misfits = np.mean([monotone_trend(series_N, noise_N)[1] for series_N in null])
     ratio = math.log(misfit / misfits) if misfit > 0 and misfits > 0 else math.nan
-    return Swings(reversals(values_N, threshold_N) - float(turns), ratio, *rates)
+    excess = reversals(values_N, threshold_N) - float(turns.mean())
+    return Swings(excess, float(turns.std()), ratio, *rates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -168,13 +168,27 @@ def tasks_diverge(data: StudyData, spec: Spec, rule: Rule) -> Parts:
     return decided, also
 
 
+def _turning_points(text: str, swings: Sequence[curves.Swings], rule: Rule) -> Part:
+    """Turning points beyond noise, over runs; their error is never below that of noise alone.
+
+    Turning points are few. Runs that happen to have none differ only in what was expected of them,
+    and their own deviation would be next to nothing.
+    """
+    part = _part(text, [s.excess for s in swings], "above")
+    if part.effect is None or rule is PUBLISHED:
+        return part
+    squares = np.array([s.spread**2 for s in swings if math.isfinite(s.spread)])
+    noise = math.sqrt(float(squares.mean()) / len(squares))
+    return replace(part, effect=replace(part.effect, se=max(part.effect.se, noise)))
+
+
 def rates_oscillate(data: StudyData, spec: Spec, rule: Rule) -> Parts:
     """Turning points beyond those of a monotone trend with the same noise, and no saturation."""
     swings = [curves.oscillation(run) for run in data.of(spec.of)]
     late, rise = [s.late for s in swings], [s.late - s.early for s in swings]
     misfit, of = [s.misfit for s in swings], spec.of
     decided = [
-        _part(f"turning points beyond noise, {of}", [s.excess for s in swings], "above"),
+        _turning_points(f"turning points beyond noise, {of}", swings, rule),
         _part(f"solve rate in the last third, {of}", late, "below", SATURATED, "points"),
     ]
     also = [

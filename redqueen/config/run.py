@@ -90,8 +90,8 @@ class Config(Section):
         ):
             return ""
         return (
-            f"evolution.interval = {evolution.interval}, and the run has {self.steps} steps: nobody "
-            "is ever replaced; set a shorter interval, or evolution.enabled = false"
+            f"evolution.interval = {evolution.interval}, and the run has {self.steps} steps: "
+            "nobody is ever replaced; set a shorter interval, or evolution.enabled = false"
         )
 
     @field_validator("name")

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from made_up import made_up_runs, made_up_study
 
-from redqueen.compare import build_study, load_study, plan
+from redqueen.compare import KindRow, RunResult, StepRow, build_study, load_study, plan
 from redqueen.errors import ConfigError
 from redqueen.report.statistics import Effect
 from studies.claims import check_claims, judge, main, markdown, part_figures
+from studies.curves import oscillation
 from studies.data import StudyData, load_data
-from studies.registry import CLAIMS, PUBLISHED, Part
+from studies.registry import CLAIMS, CLOSED, PUBLISHED, Part, Spec
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "configs" / "study").glob("*.toml"))
@@ -37,6 +38,27 @@ def test_the_truth_is_found(data: StudyData) -> None:
     assert verdicts["f", "azr"] == "refuted"
     assert verdicts["g", "no-evolution"] == "equivalent"  # half a point apart
     assert verdicts["h", "uniform"] == "supported"
+
+
+def test_runs_without_a_turning_point_refute_nothing(data: StudyData) -> None:
+    """Noise alone gives a turning point now and then; four runs that have none are no surprise."""
+    rng, runs = np.random.default_rng(5), []
+    for seed in range(4):
+        rows = []
+        for step in range(1, 41):
+            rates = np.clip(0.5 + rng.normal(0, 0.2, 12), 0, 1)
+            total, squares = float(rates.sum()), float((rates**2).sum())
+            rows.append(KindRow(step, "code_o", 12, {}, 96, 12, total, squares))
+        steps = tuple(StepRow(row.step, 1.0, 12, None) for row in rows)
+        runs.append(RunResult("populora-4x4", seed, steps, {"code_o": tuple(rows)}, {}))
+    swings = [oscillation(run) for run in runs]
+    assert all(-0.5 < item.excess < 0 < item.spread for item in swings)
+    spec = Spec("rates-oscillate", "populora-4x4")
+    part = CLAIMS[spec.claim].test(replace(data, runs=tuple(runs)), spec, CLOSED)[0][0]
+    assert 0.3 < part.p_supported < 0.975
+    # Their own deviation would have been certain.
+    alone = CLAIMS[spec.claim].test(replace(data, runs=tuple(runs)), spec, PUBLISHED)[0][0]
+    assert alone.p_supported > 0.99
 
 
 def test_claims_about_the_wrong_one_are_refuted(data: StudyData) -> None:
