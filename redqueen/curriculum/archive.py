@@ -26,7 +26,8 @@ class Cell(NamedTuple):
 class Archive:
     """A bounded, ordered collection of distinct tasks of one environment.
 
-    When full, the oldest task of the fullest cell goes. Cells once filled stay counted in
+    When full, the oldest task of the fullest cell goes; of several cells as full as each other the
+    one that has it, so that no cell is preferred for its name. Cells once filled stay counted in
     `coverage`. The measures of the environment that have edges span the cells of each kind; an
     environment without measures has one cell for each kind.
     """
@@ -105,8 +106,8 @@ class Archive:
             added += 1
         while len(self._tasks) > self.size:
             counts = Counter(self._cells.values())
-            fullest = max(counts, key=lambda cell: (counts[cell], cell))
-            oldest = next(key for key in self._tasks if self._cells[key] == fullest)
+            most = max(counts.values())
+            oldest = next(key for key in self._tasks if counts[self._cells[key]] == most)
             del self._tasks[oldest], self._cells[oldest]
         return added
 
