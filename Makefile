@@ -180,6 +180,7 @@ bench-swarm: $(DEV)  ## other nodes: speed of the checks, hostile messages, a no
 	$(BIN)/python -m bench.swarm --fuzz 200000
 	$(BIN)/python -m bench.swarm --alone 12
 	$(BIN)/python -m bench.swarm_faults --minutes 3 --nodes 3
+	rm -rf build/bench-swarm
 	$(BIN)/python -m studies.swarm build/bench-swarm --cells 8/0 4/4 --seeds 2 --steps 4 --tasks 20 \
 		--samples 2 --nodes 3
 
