@@ -132,7 +132,7 @@ SEEDS := 0 1 2 3
 bench-gate: $(DEV)  ## what must hold on a base before a study of it; resumes, takes hours
 	for seed in $(SEEDS); do \
 		test -e comparisons/gate/learner/seed-$$seed.json || $(BIN)/python -m bench.learning \
-			--config configs/gate/population.toml --seed $$seed \
+			--config configs/gate/population.toml --steps 60 --seed $$seed \
 			--write comparisons/gate/learner/seed-$$seed.json || exit 1; \
 	done
 	$(BIN)/redqueen compare configs/gate/gate.toml --out comparisons/gate --jobs 2
