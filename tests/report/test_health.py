@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from redqueen.report import print_status
 from redqueen.report.health import MEASURES, RULES, Word, health, recent
@@ -104,9 +105,29 @@ def test_teachers_are_judged_by_their_reward_where_students_are_fixed(tmp_path: 
                 run.write_step(step(number, [[C]], (reward - 0.1, reward + 0.1)))
             sign = signs(run)["teacher_reward"]
         # Means .1 and .5 of three steps each, both with a deviation of .1.
-        half = 1.96 * math.sqrt(2 * 0.1**2 / 3)
+        half = stats.t.ppf(0.975, 4) * math.sqrt(2 * 0.1**2 / 3)
         text = f"+0.400 ({0.4 - half:+.3f} to {0.4 + half:+.3f})"
         assert (sign.word, sign.text) == ((Word.FINE, text) if known else (Word.UNKNOWN, ""))
+
+
+@pytest.mark.parametrize(
+    ("rewards", "word"),
+    [
+        # By the normal distribution two steps each would be sure: 3.1 standard errors.
+        ([0.0, 0.1, 0.0, 0.0, 0.25, 0.4], Word.WATCH),
+        ([0.5] * 6, Word.WATCH),
+        ([0.1, 0.1, 0.2, 0.2, 0.3, 0.3], Word.FINE),
+        ([0.3, 0.3, 0.2, 0.2, 0.1, 0.1], Word.BROKEN),
+    ],
+)
+def test_few_steps_or_equal_ones_are_judged_with_care(
+    tmp_path: Path, rewards: list[float], word: Word
+) -> None:
+    learner = {"student": {"frozen": True}}
+    with RunStore.create(tmp_path / "run", values(learner=learner), {}) as run:
+        for number, reward in enumerate(rewards, 1):
+            run.write_step(step(number, [[C]], (reward, reward)))
+        assert signs(run)["teacher_reward"].word == word
 
 
 def test_thresholds_are_in_order_and_explained() -> None:
