@@ -6,6 +6,7 @@ answer that calls the function where the output is asked for is wrong.
 """
 
 import ast
+import builtins
 import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -26,17 +27,17 @@ _CLOSED = re.compile(r"\[/ANSWER\]", re.IGNORECASE)
 _NEXT = re.compile(r"\[/ANSWER\]\s*\[PYTHON\]", re.IGNORECASE)
 """Where a completion goes on with a problem of its own."""
 _FENCE = re.compile(r"^[ \t]*```[ \t]*\w*[ \t]*$", re.MULTILINE)
+_BUILTINS = frozenset(dir(builtins))
 _LINES = 64
 """Lines of an answer that are looked at after `assert`."""
 _CALLED = frozenset({
     "abs", "all", "any", "bin", "bool", "bytearray", "bytes", "chr", "complex", "dict", "divmod",
     "enumerate", "f", "filter", "float", "frozenset", "hex", "int", "iter", "len", "list", "map",
     "max", "min", "oct", "ord", "pow", "range", "repr", "reversed", "round", "set", "slice",
-    "sorted", "str", "sum", "tuple", "zip", "collections", "Counter", "OrderedDict",
-    "defaultdict", "deque",
+    "sorted", "str", "sum", "tuple", "zip",
 })  # fmt: skip
-"""Names that an input may use, and those that it binds itself. With others it could change what the
-function uses (`globals`, `exec`), or be an object that answers as is wanted (`type`)."""
+"""Builtins that an input may use. With others it could change what the function uses (`globals`,
+`exec`), or be an object that answers as is wanted (`type`)."""
 _GIVEN = "redqueen_given"
 
 _OUTPUT = (
@@ -228,10 +229,12 @@ def _is_harmless(tree: ast.expr) -> bool:
     """Whether an input is made of values alone; see `_CALLED`."""
     nodes = list(ast.walk(tree))
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    unknown = names - _CALLED - bound_names(tree)
     attributes = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
-    known = _CALLED | bound_names(tree)
-    return not any(isinstance(node, ast.NamedExpr) for node in nodes) and (
-        names <= known and not any(name.startswith("_") or name == "format" for name in attributes)
+    return not (
+        any(isinstance(node, ast.NamedExpr) for node in nodes)
+        or any(name in _BUILTINS or name.startswith("__") for name in unknown)
+        or any(name.startswith("_") or name == "format" for name in attributes)
     )
 
 

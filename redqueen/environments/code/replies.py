@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from redqueen.environments import thoughts
 from redqueen.environments.code.names import bound_at_top, lacking
 from redqueen.environments.code.reading import assigned, read_arguments
 from redqueen.environments.code.stated import calls_in_prose, stated, unwrapped, with_comment
@@ -24,7 +25,6 @@ _CLOSE = re.compile(
     re.IGNORECASE,
 )
 _THINKS = re.compile(r"<think(?:ing)?>")
-_THOUGHT = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL)
 _DEFINES = re.compile(
     r"^(?:(?:async +)?def +f *\(|f *=(?!=)|f *:[^=\n]+=(?!=)|class f\b)", re.MULTILINE
 )
@@ -62,7 +62,7 @@ class Block:
 
 def spoken(text: str) -> str:
     """Return a reply without what was thought before, with `\\n` for other systems' line ends."""
-    return _THOUGHT.sub("", text.replace("\r\n", "\n"))
+    return thoughts.spoken(text.replace("\r\n", "\n"))
 
 
 def blocks_of(text: str) -> list[Block]:

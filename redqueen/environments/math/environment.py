@@ -153,7 +153,7 @@ class Math(EnvironmentConfig):
 class MathEnvironment:
     """Word problems with computed keys; an `Environment` and a `TaskSpace`."""
 
-    version = 3
+    version = 4
     kinds = (KIND,)
     measures = MEASURES
     description = DESCRIPTION

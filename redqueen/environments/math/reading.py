@@ -7,10 +7,10 @@ hashes or stands between `<answer>` tags. What was thought before is no answer.
 
 import re
 
+from redqueen.environments.thoughts import spoken, tagged
+
 _BOX = re.compile(r"\\(?:f?boxed)\s*(?=\{)")
-_THOUGHT = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL)
 _THINKS = re.compile(r"<think(?:ing)?>")
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _SAID = re.compile(
     r"answer(?:\*\*|__)?\s*(?:is|:|=)\s*(?::\s*)?|^####[ \t]+(?=[-−$£€]?[\d.][^\n]{0,40}$)",
     re.IGNORECASE | re.MULTILINE,
@@ -65,7 +65,11 @@ def read_answer(text: str, *, several: bool = False) -> str | None:
     `several`: the task has more than one answer, and boxes in the last paragraph that has any
     count together. A box without a content is none: it quotes the instruction.
     """
-    text = _THINKS.split(_THOUGHT.sub("", text), maxsplit=1)[0][-_TAIL:]
+    text = spoken(text)
+    said_in_tags = tagged(text[-_TAIL:])
+    if not said_in_tags:
+        text = _THINKS.split(text, maxsplit=1)[0]
+    text = text[-_TAIL:]
     closed = boxes(text)
     if boxed := [item for item in closed if item[1]]:
         if several:
@@ -74,8 +78,9 @@ def read_answer(text: str, *, several: bool = False) -> str | None:
         return boxed[-1][1]
     if len(closed) < len(_BOX.findall(text)):
         return None  # cut off inside: `\boxed{12` may have been about to say 120
-    if tagged := [item.strip() for item in _TAGGED.findall(text) if item.strip()]:
-        return _phrase(tagged[-1]) if "\n" not in tagged[-1] else read_answer(tagged[-1])
+    if said_in_tags:
+        last = said_in_tags[-1]
+        return read_answer(last) if "\n" in last else _phrase(last)
     places = [match.end() for match in _SAID.finditer(text)][-_MARKS:]
     said = [phrase for place in places if (phrase := _phrase(text[place : place + _PHRASE]))]
     if said:
