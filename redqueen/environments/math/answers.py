@@ -31,9 +31,13 @@ _CHOICE = re.compile(
     r"(?:\\[ ,]|[~\s]|\\quad)*(?=[-\d.$\\])"
 )
 """The letter of a choice that stands before its number."""
-_SAYS = re.compile(r"^(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:|=)\s*:?\s*", re.IGNORECASE)
+_SAYS = re.compile(
+    r"^(?:the\s+)?(?:final\s+)?answer\s*(?:is\b|:|=)\s*:?\s*"
+    r"|^(?:approximately|about|roughly)\s+(?=[-\d.$\\])",
+    re.IGNORECASE,
+)
 _SPACE = r"(?:\\[ ,;:!~]|[\s~])*"
-_NO_UNIT = r"(?![^{}]*(?:\d|\b(?:or|and|to|not|times|plus|minus|over)\b))"
+_NO_UNIT = r"(?![^{}]*(?:(?<!\^)\d|\b(?:or|and|to|not|times|plus|minus|over)\b))"
 _UNIT = re.compile(
     rf"(?<=[\d)}}]){_SPACE}(?:\\(?:text|textrm|mbox|mathrm)\s*\{{{_NO_UNIT}[^{{}}]*\}}"
     r"|\\frac\s*\{\\(?:text|mathrm)\{[a-z ]+\}\}\{\\(?:text|mathrm)\{[a-z ]+\}\})(?:\^\{?\d\}?)?$"
@@ -62,7 +66,7 @@ _SCALES = {
     "dozen": 12,
 }  # fmt: skip
 _JOINED = re.compile(
-    r"\s*\\text\s*\{\s*(and|or)\s*\}\s*|\s+(and|or)\s+|\s*(;)\s*|\s*(\\vee)(?![a-z])"
+    r",?\s*\\text\s*\{\s*(and|or)\s*\}\s*|,?\s+(and|or)\s+|\s*(;)\s*|\s*(\\vee)(?![a-z])"
 )
 _SMALL_FRACTION = re.compile(r"\\frac\s*(\d)\s*(\d)")
 _MIXED = re.compile(r"(?<!\d)(\d+)\s+(\d+)\s*/\s*(\d+)$")
