@@ -6,6 +6,7 @@ answer that calls the function where the output is asked for is wrong.
 """
 
 import ast
+import builtins
 import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -13,13 +14,30 @@ from typing import Any, ClassVar
 from redqueen.benchmarks.base import Benchmark, BenchmarkEnvironment, Hub, Row
 from redqueen.benchmarks.calls import Calls, run_calls
 from redqueen.environments.base import Attempt, Verification
+from redqueen.environments.code.policy import bound_names
+from redqueen.environments.code.replies import spoken
 from redqueen.sandbox import literals_equal, parse_literal
 from redqueen.sandbox.cpython import CPythonSandbox
-from redqueen.sandbox.syntax import parse_expression
+from redqueen.sandbox.syntax import parse_expression, parse_module
 from redqueen.types import Messages, Task, Verdict, user
 
 SECONDS = 3.0
-_ANSWER = re.compile(r"\[ANSWER\](.*?)(?:\[/ANSWER\]|\Z)", re.DOTALL)
+_ANSWER = re.compile(r"\[ANSWER\](.*?)(?:\[/ANSWER\]|\Z)", re.DOTALL | re.IGNORECASE)
+_CLOSED = re.compile(r"\[/ANSWER\]", re.IGNORECASE)
+_NEXT = re.compile(r"\[/ANSWER\]\s*\[PYTHON\]", re.IGNORECASE)
+"""Where a completion goes on with a problem of its own."""
+_FENCE = re.compile(r"^[ \t]*```[ \t]*\w*[ \t]*$", re.MULTILINE)
+_BUILTINS = frozenset(dir(builtins))
+_LINES = 64
+"""Lines of an answer that are looked at after `assert`."""
+_CALLED = frozenset({
+    "abs", "all", "any", "bin", "bool", "bytearray", "bytes", "chr", "complex", "dict", "divmod",
+    "enumerate", "f", "filter", "float", "frozenset", "hex", "int", "iter", "len", "list", "map",
+    "max", "min", "oct", "ord", "pow", "range", "repr", "reversed", "round", "set", "slice",
+    "sorted", "str", "sum", "tuple", "zip",
+})  # fmt: skip
+"""Builtins that an input may use. With others it could change what the function uses (`globals`,
+`exec`), or be an object that answers as is wanted (`type`)."""
 _GIVEN = "redqueen_given"
 
 _OUTPUT = (
@@ -108,11 +126,17 @@ class CruxEvalOutput(CruxEval):
         return user(_prompt(_OUTPUT[0], shown, task.payload["code"], f"{call} == ??"))
 
     def expression(self, text: str) -> str | None:
-        """Return what stands right of the `==`."""
-        answer = _read(text)
-        tail = answer.split("==", 1)[1] if "==" in answer else answer
-        tail = tail.strip()
-        return None if _parsed(tail) is None else tail
+        """Return what a call of `f` is said to equal, or the whole answer if it is no assertion."""
+        source, tree = _read(text)
+        match tree:
+            case None:
+                return None
+            case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]):
+                node = left if _is_call(right) and not _is_call(left) else right
+                return ast.get_source_segment(source, node)
+            case ast.Compare():
+                return None
+        return ast.get_source_segment(source, tree)
 
     def program(self, task: Task, expression: str) -> str:
         """Return a program that evaluates the answer alone: it knows no `f`."""
@@ -134,12 +158,14 @@ class CruxEvalInput(CruxEval):
         return user(_prompt(_INPUT[0], shown, task.payload["code"], f"f(??) == {output}"))
 
     def expression(self, text: str) -> str | None:
-        """Return the call of `f` that stands left of the `==`."""
-        call = _read(text).split("==", 1)[0].strip()
-        match _parsed(call):
-            case ast.Call(func=ast.Name(id="f")):
-                return call
-        return None
+        """Return the call of `f` that stands beside the `==`, or is the answer."""
+        source, tree = _read(text)
+        match tree:
+            case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]):
+                tree = left if _is_call(left) else right
+        if tree is None or not _is_call(tree) or not _is_harmless(tree):
+            return None
+        return ast.get_source_segment(source, tree)
 
     def program(self, task: Task, expression: str) -> str:
         """Return the function with the answer's call."""
@@ -155,18 +181,61 @@ def _prompt(instruction: str, shown: Sequence[tuple[str, str, str]], code: str, 
     return "\n\n".join((instruction, *examples, task))
 
 
-def _read(text: str) -> str:
-    """Return the last answer of a completion, from `assert` on; its tag may be the prompt's."""
+def _read(text: str) -> tuple[str, ast.expr | None]:
+    """Return the last answer of a completion as text and tree, without `assert` and its message.
+
+    Its tag may be the prompt's: then what comes before the first closing one is the answer. If the
+    answer goes on after an assertion, that does not count.
+    """
+    text = _NEXT.split(spoken(text), maxsplit=1)[0]
     tagged = _ANSWER.findall(text)
-    answer = tagged[-1] if tagged else text.split("[/ANSWER]")[0]
-    return str(answer.split("assert", 1)[-1].strip())
+    head = _CLOSED.split(text, maxsplit=1)[0]
+    answer = tagged[-1] if tagged and "[ANSWER]" in head.upper() else head
+    answer = _FENCE.sub("", answer).strip().strip("`").strip()
+    begun = re.search(r"^assert\b", answer, re.MULTILINE) or re.search(r"\bassert\b", answer)
+    if begun and _parsed(answer) is None:
+        answer = answer[begun.end() :].strip().rstrip(";")
+    lines = answer.split("\n")[:_LINES]
+    for count in range(len(lines) if begun else 1, 0, -1):
+        source = ("\n".join(lines[:count]) if begun else answer).rstrip().rstrip(";")
+        if begun and (tree := _asserted(source)) is not None:
+            return f"assert {source}", tree
+        if (tree := _parsed(source)) is not None:
+            return source, tree
+    return "", None
+
+
+def _asserted(text: str) -> ast.expr | None:
+    """Return what an assertion with a message asserts."""
+    try:
+        [statement] = parse_module(f"assert {text}").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+    return statement.test if isinstance(statement, ast.Assert) else None
 
 
 def _parsed(text: str) -> ast.expr | None:
     try:
-        return parse_expression(f"({text}\n)").body if text else None
+        return parse_expression(text).body if text else None
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
+
+
+def _is_call(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "f"
+
+
+def _is_harmless(tree: ast.expr) -> bool:
+    """Whether an input is made of values alone; see `_CALLED`."""
+    nodes = list(ast.walk(tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    unknown = names - _CALLED - bound_names(tree)
+    attributes = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
+    return not (
+        any(isinstance(node, ast.NamedExpr) for node in nodes)
+        or any(name in _BUILTINS or name.startswith("__") for name in unknown)
+        or any(name.startswith("_") or name == "format" for name in attributes)
+    )
 
 
 def _equal(text: str, expected: str) -> bool:

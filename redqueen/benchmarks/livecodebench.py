@@ -273,16 +273,16 @@ def _printed(outcome: ScriptOutcome, expected: str) -> bool:
         [line.strip() for line in text.strip().split("\n")] for text in (outcome.output, expected)
     )
     return len(lines) == len(right) and all(
-        a == b or (_numbers(a) is not None and _numbers(a) == _numbers(b))
-        for a, b in zip(lines, right, strict=True)
+        a == b or _same_numbers(a, b) for a, b in zip(lines, right, strict=True)
     )
 
 
-def _numbers(line: str) -> list[Decimal] | None:
+def _same_numbers(line: str, expected: str) -> bool:
     try:
-        return [Decimal(part) for part in line.split()]
-    except InvalidOperation:
-        return None
+        numbers = [Decimal(part) for part in line.split()]
+        return numbers == [Decimal(part) for part in expected.split()]
+    except InvalidOperation:  # no number, or one that compares with none (`sNaN`)
+        return False
 
 
 def _verification(right: bool, lost: bool, program: str) -> Verification:

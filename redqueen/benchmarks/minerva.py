@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from redqueen.benchmarks.base import Hub, Row
 from redqueen.benchmarks.maths import Maths
-from redqueen.environments.math.answers import boxes
+from redqueen.environments.math.reading import boxes
 from redqueen.errors import ConfigError
 
 

@@ -157,6 +157,42 @@ def test_programs_are_read_out_of_completions(text: str, kept: str | None) -> No
     assert function_program(text, "def f(x):\n", "f") == kept
 
 
+F = "def f(x):\n    return x\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("1. So:\n\n    ```python\n    def f(x):\n        return x\n    ```\n", F),
+        ("- ```python\n  def f(x):\n      return x\n  ```", F),
+        (f'```python title="f.py"\n{F}```', F),
+        (f"```{{python}}\n{F}```", F),
+        (f"Sure!\n{F}\nThis is it.", F),
+        (f"```text\nf\n```\n{F}", F),
+        (f"```python\n{F}```".replace("\n", "\r\n"), F),
+        ("```python\n>>> def f(x):\n...     return x\n>>> f(1)\n1\n```", F),
+        ("```python\ndef f(x):\n    s = \'\'\'\n```\n\'\'\'\n    return x\n```",
+         "def f(x):\n    s = \'\'\'\n```\n\'\'\'\n    return x\n"),
+        # thoughts are no answer
+        (f"<think>\n```python\n{F}```\n</think>\nNo idea.", None),
+        (f"<think>\n```python\ndef f(x):\n    return 0\n```\n</think>\n```python\n{F}```", F),
+        # what an earlier block has
+        ("```python\nimport math\n```\nand\n```python\ndef f(x):\n    return math.floor(x)\n```",
+         "import math\ndef f(x):\n    return math.floor(x)\n"),
+        ("```python\ndef g(x):\n    return x\n```\nand\n```python\ndef f(x):\n    return g(x)\n```",
+         "def g(x):\n    return x\ndef f(x):\n    return g(x)\n"),
+        # what the function does not use: its parameters are its own
+        (f"```python\n{F}x = int(input())\nprint(f(x))\n```", F),
+        (f"```python\n{F}import numpy as np\nprint(np.zeros(f(3)))\n```", F),
+        (f"```python\nimport sys\n{F}```", f"import sys\n{F}"),
+        ("```python\nx = 1\ndef f(y):\n    global x\n    x = y\n    return x\n```",
+         "x = 1\ndef f(y):\n    global x\n    x = y\n    return x\n"),
+    ],
+)  # fmt: skip
+def test_programs_are_read_as_models_write_them(text: str, kept: str | None) -> None:
+    assert function_program(text, "def f(x):\n", "f") == kept
+
+
 @pytest.mark.parametrize("name", ["humaneval+", "mbpp+"])
 def test_released_solutions_pass(name: str, released: Open) -> None:
     environment = released(name)

@@ -150,7 +150,17 @@ def essential(tree: ast.Module) -> ast.Module:
                 loads = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
                 local = bound_names(node) if isinstance(node, ast.FunctionDef) else set[str]()
                 needed |= loads - local
-    return ast.Module([node for node in tree.body if id(node) in kept], [])
+    return ast.Module([_narrowed(node, needed) for node in tree.body if id(node) in kept], [])
+
+
+def _narrowed(node: ast.stmt, needed: set[str]) -> ast.stmt:
+    """Return an import without the names that are not needed."""
+    if not isinstance(node, ast.Import | ast.ImportFrom) or len(node.names) == 1:
+        return node
+    names = [item for item in node.names if bound_names(item) & needed]
+    if isinstance(node, ast.Import):
+        return ast.Import(names)
+    return node if node.module == "__future__" else ast.ImportFrom(node.module, names, node.level)
 
 
 def _makes(node: ast.stmt, needed: set[str]) -> bool:
@@ -167,7 +177,7 @@ def _makes(node: ast.stmt, needed: set[str]) -> bool:
         case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
             return False
     return bool((bound_names(node) | _changed_names(node)) & needed - {"f"}) or (
-        isinstance(node, ast.Assign) and "f" in bound_names(node)
+        isinstance(node, ast.Assign | ast.AnnAssign) and "f" in bound_names(node)
     )
 
 

@@ -98,7 +98,7 @@ DESCRIPTION = Description(
 class CodeEnvironment:
     """Tasks over Python functions; an `Environment` and a `TaskSpace`."""
 
-    version = 1
+    version = 2
     measures = MEASURES
     description = DESCRIPTION
 

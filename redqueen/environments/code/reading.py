@@ -114,13 +114,31 @@ def _assignments(text: str) -> Arguments | None:
     named: dict[str, Any] = {}
     for node in statements:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name not in named:
-                readable, named[name] = _literal(value)
-                if not readable:
+            case ast.Assign(targets=[target], value=value):
+                pairs = assigned(target, value)
+                for name, item in pairs:
+                    readable, read = _literal(item)
+                    if not readable or name in named:
+                        return None
+                    named[name] = read
+                if not pairs:
                     return None
             case _:
                 return None
     return Arguments((), named) if named else None
+
+
+def assigned(target: ast.expr, value: ast.expr) -> list[tuple[str, ast.expr]]:
+    """Return the names of an assignment's target with what each is given; none if a part of the
+    target is no name, or the parts are not as many as the values."""
+    match target, value:
+        case ast.Name(id=name), _:
+            return [(name, value)]
+        case ((ast.Tuple() | ast.List()), (ast.Tuple() | ast.List())):
+            names = [item.id for item in target.elts if isinstance(item, ast.Name)]
+            if len(names) == len(target.elts) == len(value.elts):
+                return list(zip(names, value.elts, strict=True))
+    return []
 
 
 def _literal(node: ast.expr) -> tuple[bool, Any]:
@@ -131,7 +149,7 @@ def _literal(node: ast.expr) -> tuple[bool, Any]:
 
 
 class _Written(ast.NodeTransformer):
-    """Puts its value in the place of a quotient of two numbers, an infinity, and `set([1])`."""
+    """Puts its value in the place of a quotient, an infinity, `set([1])`."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         if not isinstance(node.op, ast.Div):
@@ -147,6 +165,8 @@ class _Written(ast.NodeTransformer):
         match node:
             case ast.Call(func=ast.Name("float"), args=[ast.Constant("inf" | "-inf" as sign)]):
                 return ast.parse(sign.replace("inf", "1e309"), mode="eval").body
-            case ast.Call(func=ast.Name("set"), args=[ast.List() | ast.Set() as items]):
-                return ast.Set(items.elts) if items.elts else node
+            case ast.Call(func=ast.Name("set"), args=[items], keywords=[]):
+                if isinstance(items, ast.List | ast.Set | ast.Tuple):
+                    empty = ast.Call(ast.Name("set", ast.Load()), [], [])
+                    return ast.Set(items.elts) if items.elts else empty
         return node

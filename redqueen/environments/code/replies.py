@@ -8,31 +8,46 @@ Cutting never raises; it returns None if a part is missing.
 import ast
 import copy
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from redqueen.environments.code.reading import read_arguments
-from redqueen.environments.code.stated import calls_in_prose, stated, unwrapped
+from redqueen.environments import thoughts
+from redqueen.environments.code.names import bound_at_top, lacking
+from redqueen.environments.code.reading import assigned, read_arguments
+from redqueen.environments.code.stated import calls_in_prose, stated, unwrapped, with_comment
 from redqueen.sandbox import parse_module
 
-_OPEN = re.compile(r"<answer>", re.IGNORECASE)
-_CLOSE = re.compile(r"<\s*[/\\]\s*answer\s*(?:>|$)", re.IGNORECASE)
+_OPEN = re.compile(r"(?:<|&lt;)\s*answer\s*(?:>|&gt;)|(?-i:\[ANSWER\])", re.IGNORECASE)
+_CLOSE = re.compile(
+    r"(?:<|&lt;)\s*(?:[/\\]\s*answer\s*(?:>|&gt;|$)|answer\s*/\s*>)|(?-i:\[/ANSWER\])",
+    re.IGNORECASE,
+)
 _THINKS = re.compile(r"<think(?:ing)?>")
-_THOUGHT = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL)
+_DEFINES = re.compile(
+    r"^(?:(?:async +)?def +f *\(|f *=(?!=)|f *:[^=\n]+=(?!=)|class f\b)", re.MULTILINE
+)
 _CODE = re.compile(r"(?:from|import|def|class) |f *=|@")
-_FENCE = re.compile(r"([ \t]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([\w+-]*)[ \t]*")
+_FENCE = re.compile(
+    r"([ \t]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*\{?([\w+-]*)\}?"
+    r"[ \t]*(?:[\w.-]+=[^`\n]*|\{[^`\n]*\}|[\w./-]+\.py[ \t]*)?"
+)
+"""A fence, its language, and attributes: `title="f.py"`, `{.numberLines}`, a file's name."""
 _PROMPT = re.compile(r"(?:>>>|\.\.\.) ?")
 _LABEL = re.compile(
-    r"^[#*> \t]*+(?:the )?message[*\s]*+:[*\s]*+(.+)$", re.IGNORECASE | re.MULTILINE
+    r"^(?:[-*+#>`* \t]|\d[.)])*+(?:the )?message[*`\s]*+:[*`\s]*+(.+)$"
+    r"|^#+[ \t]*(?:the )?message[ \t]*\n+([^`#\n].*)$",
+    re.IGNORECASE | re.MULTILINE,
 )
-_INPUT = re.compile(r"[#*\s]*inputs?[*\s]*:(.*)", re.IGNORECASE)
+_INPUT = re.compile(r"[#*\s]*inputs?[*\s]*:(.*)|#+\s*inputs?\s*()", re.IGNORECASE)
 _LINES = 3
 """Lines at the end of a reply in which an answer without tags is looked for."""
 _TAGS = _LABELS = 16
 """Tags and labels at the end of a reply that are looked at."""
 _ENDS = 8
 """Places that are tried as the end of a block."""
+_BLANK = " \t\r\n\u200b\ufeff\u2060\xa0"
 _FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)
 
 
@@ -45,9 +60,9 @@ class Block:
     end: int
 
 
-def _spoken(text: str) -> str:
+def spoken(text: str) -> str:
     """Return a reply without what was thought before, with `\\n` for other systems' line ends."""
-    return _THOUGHT.sub("", text.replace("\r\n", "\n"))
+    return thoughts.spoken(text.replace("\r\n", "\n"))
 
 
 def blocks_of(text: str) -> list[Block]:
@@ -79,7 +94,8 @@ def _body(lines: list[str], indent: str) -> str:
     if lines and lines[0].startswith(">>> def "):
         typed = [(_PROMPT.match(line), line) for line in lines]
         lines = [line[prompt.end() :] for prompt, line in typed if prompt]
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    return textwrap.dedent(text) if text.lstrip("\n")[:1] in (" ", "\t") else text
 
 
 def _parses(text: str) -> bool:
@@ -96,7 +112,7 @@ def _parses(text: str) -> bool:
 def read_program_and_input(text: str) -> tuple[str, str] | None:
     """Return the program and the input of a proposal: the last program, and the last ```input block
     or call of `f`, in its block or after it; else one that is mentioned or labelled elsewhere."""
-    text = _spoken(text)
+    text = spoken(text)
     blocks = blocks_of(text)
     programs = [block for block in blocks if re.search(r"^def ", block.text, re.MULTILINE)]
     if not programs and not blocks and (bare := _bare_program(text)):
@@ -114,7 +130,9 @@ def read_program_and_input(text: str) -> tuple[str, str] | None:
 def _labelled_inputs(text: str) -> list[str]:
     """Return what lines that begin with `Input:` give, or the block after such a line."""
     lines, inputs = text.split("\n"), []
-    labels = [(n, m[1].strip(" `*")) for n, line in enumerate(lines) if (m := _INPUT.match(line))]
+    labels = [
+        (n, (m[1] or "").strip(" `*")) for n, line in enumerate(lines) if (m := _INPUT.match(line))
+    ]
     for number, value in labels[-_LABELS:]:
         after = [] if value else blocks_of("\n".join(lines[number + 1 :]))
         inputs.append(after[0].text.strip() if after else value)
@@ -124,10 +142,10 @@ def _labelled_inputs(text: str) -> list[str]:
 def read_inputs_and_message(text: str) -> tuple[list[str], str] | None:
     """Return the inputs and the message of a code_f proposal: ```input blocks or calls of `f`, and
     a ```message block or a line that begins with `Message:`."""
-    text = _spoken(text)
+    text = spoken(text)
     blocks = blocks_of(text)
     messages = [block.text for block in blocks if block.language == "message"]
-    messages = messages or _LABEL.findall(text)
+    messages = messages or [(a or b).strip().rstrip("`") for a, b in _LABEL.findall(text)]
     given = [block.text.strip() for block in blocks if block.language == "input"]
     inputs = [item for block in given for item in _inputs_in(block)]
     inputs = inputs or [call for block in blocks for call in calls_in(block.text)]
@@ -176,9 +194,10 @@ class _Constants(ast.NodeTransformer):
         self._values: dict[str, ast.expr] = {}
         for statement in statements:
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    if bound.count(name) == 1 and name not in changed:
-                        self._values[name] = value
+                case ast.Assign(targets=[target], value=value):
+                    given = dict(assigned(target, value))
+                    once = (name for name in given if bound.count(name) == 1)
+                    self._values.update({n: given[n] for n in once if n not in changed})
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self._values.get(node.id, node)
@@ -190,7 +209,7 @@ class _Constants(ast.NodeTransformer):
 def read_answer(kind: str, text: str) -> str | None:
     """Return the answer of a reply: what the last readable pair of tags holds; without tags, what
     the reply ends with. What was thought before is none."""
-    text = _spoken(text)
+    text = spoken(text)
     parts = [_CLOSE.split(part, maxsplit=1) for part in _OPEN.split(text)[1:][-_TAGS:]]
     # Pairs, then tags that were left open, and in each of the two the last word first.
     tagged = [part[0] for part in reversed(parts) if len(part) == 2]
@@ -208,10 +227,31 @@ def read_answer(kind: str, text: str) -> str | None:
 
 
 def _program(text: str) -> str | None:
-    programs = [block.text for block in blocks_of(text) if _defines(block.text)]
-    if programs:
-        return programs[-1].strip("\n")
+    blocks = [block.text for block in blocks_of(text)]
+    last = next((n for n in reversed(range(len(blocks))) if _defines(blocks[n])), None)
+    if last is not None:
+        return completed(blocks[last], blocks[:last]).strip("\n")
     return None if "```" in text else _bare_program(text)
+
+
+def completed(program: str, earlier: Sequence[str]) -> str:
+    """Return a program after those of the earlier blocks that give it a name which it lacks."""
+    if not earlier:
+        return program
+    try:
+        missing = lacking(parse_module(program))
+    except _FAILURES:
+        return program
+    parts = [program]
+    for block in reversed(earlier):
+        try:
+            tree = parse_module(block)
+        except _FAILURES:
+            continue
+        if missing & bound_at_top(tree):
+            parts.insert(0, block.rstrip("\n"))
+            missing = (missing - bound_at_top(tree)) | lacking(tree)
+    return "\n".join(parts)
 
 
 def _bare_program(text: str) -> str | None:
@@ -229,12 +269,12 @@ def _bare_program(text: str) -> str | None:
 
 
 def _defines(text: str) -> bool:
-    return re.search(r"^(?:def f\(|f *=|class f\b|async def f\()", text, re.MULTILINE) is not None
+    return _DEFINES.search(text) is not None
 
 
 def _readable(kind: str, text: str) -> str | None:
     """Return what is read of a text between tags: itself, without a fence, or what it states."""
-    text = text.strip()
+    text = text.strip(_BLANK)
     blocks = blocks_of(text)
     if blocks:
         after = "\n".join(text.split("\n")[blocks[-1].end :])
@@ -248,7 +288,11 @@ def _in_block(kind: str, text: str) -> str | None:
     if kind == "code_o" and "\n" not in text.strip():
         return stated(kind, text)
     calls = set(calls_in(text)) if kind == "code_i" and _only_calls(text) else set()
-    return unwrapped(kind, text) or (calls.pop() if len(calls) == 1 else None)
+    whole = unwrapped(kind, text) or (calls.pop() if len(calls) == 1 else None)
+    if whole is None and kind == "code_o":
+        last = text.strip().rpartition("\n")[2]
+        return with_comment(last) if "#" in last else None
+    return whole
 
 
 def _only_calls(program: str) -> bool:
@@ -256,7 +300,9 @@ def _only_calls(program: str) -> bool:
         body = parse_module(program).body
     except _FAILURES:
         return False
-    return all(isinstance(node, ast.Expr | ast.Assign | ast.Assert) for node in body)
+    said_again = any(isinstance(node, ast.FunctionDef) for node in body)
+    again: tuple[type, ...] = (ast.FunctionDef, ast.Import, ast.ImportFrom) if said_again else ()
+    return all(isinstance(node, (ast.Expr, ast.Assign, ast.Assert, *again)) for node in body)
 
 
 def _ending(kind: str, text: str) -> str | None:
@@ -266,5 +312,17 @@ def _ending(kind: str, text: str) -> str | None:
     lines = [line for line in text.split("\n") if line.strip()]
     if blocks and not "".join(text.split("\n")[blocks[-1].end :]).strip():
         return _in_block(kind, blocks[-1].text)
+    if kind == "code_i" and (given := _assigned_lines(lines[-_ENDS:])):
+        return given
     answers = (stated(kind, line) for line in reversed(lines[-_LINES:]))
     return next((item for item in answers if item is not None), None)
+
+
+def _assigned_lines(lines: Sequence[str]) -> str | None:
+    """Return the assignments that the last lines are, two and more: `a = 1`, then `b = 2`."""
+    plain = [re.sub(r"^(?:[-*+]|\d[.)])\s+", "", line.strip()).replace("`", "") for line in lines]
+    begun = len(plain)
+    while begun and re.match(r"[a-z_]\w*\s*=(?!=)", plain[begun - 1]):
+        begun -= 1
+    text = "\n".join(plain[begun:])
+    return text if len(plain) - begun > 1 and read_arguments(text) is not None else None

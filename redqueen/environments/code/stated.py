@@ -3,6 +3,7 @@
 A value that is denied, or offered beside another, is not stated.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -22,28 +23,42 @@ _WRAPPERS = [
     for pattern in (
         r"\$+([^$]+)\$+", r"\\\((.+)\\\)", r"\\\[(.+)\\\]",
         r"\\(?:boxed|fbox|text|texttt|mathrm)\s*\{(.*)\}",
-        r"`+([^`]+)`+", r"\*+([^*]+)\*+", r"(.*[^.])[.;]", r"[-*•]\s+(\D.*)", r">>>\s*(.+)",
-        rf"(?i:the\s+)?(?i:{_TYPES})\s+(.+)",
+        r"`+([^`]+)`+", r"\*+([^*]+)\*+", r"(.*[^.])[.;]", r"(.*\S)\s*[✅✓✔]\ufe0f?",
+        r"[-*•]\s+(\D.*)", r">>>\s*(.+)",
+        rf"(?i:the\s+)?(?i:{_TYPES})\s+(.+)", rf"(.*\S)\s+\((?:an?\s+)?(?:{_TYPES}|str)\)",
+        r"<(?:code|b|strong)>(.+)</(?:code|b|strong)>",
     )
 ]  # fmt: skip
 _TYPED = {'"': str.maketrans("“”", '""'), "'": str.maketrans("‘’", "''")}
-_MINUS = str.maketrans("−–", "--")
+_MINUS = str.maketrans({
+    "−": "-", "–": "-", **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+})  # fmt: skip
 _ASSIGNED = re.compile(r"(?:^|\b(?!or\b)[A-Za-z]\w+,?\s+)([a-z_]\w*) *$")
 _SPAN = re.compile(r"`+([^`\n]+)`+|(?<![\w*])\*\*([^*\n]+)\*\*(?![\w*])|\\boxed\{(.*)\}")
 _STATED = re.compile(
     r"(?:\b(?:is|are|be|returns?|returned|outputs?|input|answer|result|value|equals?|get)\b"
-    r"|(?<!lambda)[:→]|(?<![=!<>:])={1,2}|->|=>)(?![=>])[ \t:]*"
+    r"|(?<=\bit)['’]s\b|(?<!lambda)[:→]|(?<![=!<>:])={1,2}|->|=>)(?![=>])[ \t:]*"
     rf"(?:(?:therefore|thus|then|just|simply|also|now|the|an?(?=\s+(?:{_TYPES})\b)|{_TYPES})\s+)*"
 )
 _DENIED = re.compile(
     r"(?:\bnot|n't|\bnever|\bcannot|\brather than|\binstead of)"
     r"(?:\s+(?:be|return|equal|give|an?|the))*[\s`*]*$"
 )
+_DENIED_AFTER = re.compile(
+    r"[`*\s]*(?:(?:does|do|would|will|is|are|did|can)(?:n['’]t|\s+not|not)\b|fails?\b)"
+)
+_CONTRAST = re.compile(r"[`*]*,?\s+(?:not|because|since|rather than|instead of)\s")
+_AND = re.compile(r"\s*,?\s+and\s+(?=`?[a-z_]\w*\s*=(?!=))")
+"""What joins assignments in a sentence."""
+_LISTED = re.compile(r"[\s`*]*(?:,|/|;|\band\b|&)[\s`*]*(?:and\b)?[\s`*]*")
 _INPUT = re.compile(
     r"(?i:\b(?:inputs?|arguments?|parameters?|answer|solution)\b)"
     r"(?:(?!\b(?:outputs?|values?|results?|returns?|gives?)\b)[^.])*$"
 )
 """The begin of a line that goes on with the input of a call."""
+_COMMENTED = re.compile(
+    r"print\(\w+\)\s*#\s*(?i:outputs?|returns?|prints?|result|->|=>)?\s*:?\s*(.+)"
+)
 _VALUE_OF_CALL = re.compile(
     r"\)?\s*(?:\n|#+|->|=>|→|={1,2}(?!=)|:|(?:returns?|gives|outputs?|prints|is)\b)\s*"
     r"(?:(?i:outputs?|returns?|result)\b)?\s*[:=]?\s*"
@@ -89,6 +104,12 @@ def _call_with_value(text: str) -> str | None:
     return f"{call} == {text[match.end() :]}" if match else None
 
 
+def with_comment(line: str) -> str | None:
+    """Return the value in the comment after a printed call or name: `print(x)  # Output: 4`."""
+    match = _COMMENTED.fullmatch(line.strip())
+    return unwrapped("code_o", _call_with_value(line) or (match[1] if match else ""))
+
+
 def calls_in_prose(text: str) -> Iterator[str]:
     """Yield the calls of `f` with readable arguments that a text mentions, each on one line."""
     for line in text.split("\n"):
@@ -115,6 +136,8 @@ def stated(kind: str, line: str) -> str | None:
     """Return the answer that a line states: itself, the call or code span in it, or what follows
     `is`, `:` and the like up to its end. None if it states none, or offers several."""
     line = line[-_LINE_CHARS:]
+    if kind == "code_i":
+        line = _AND.sub(", ", line)
     whole = unwrapped(kind, line)
     if whole is not None:
         return whole
@@ -123,17 +146,22 @@ def stated(kind: str, line: str) -> str | None:
     ]
     if kind == "code_i":
         calls = [(at, at + len(call), call) for at, call in _calls(line)]
+        if _are_listed(line, calls):
+            return None
         marked = calls or [item for item in marked if _gives_input(line[: item[0]], item[2])]
     marked = [item for item in marked if reads(kind, item[2].strip())]
     marked = [item for item in marked if not _DENIED.search(line[: item[0]])]
+    marked = [item for item in marked if not _DENIED_AFTER.match(line[item[1] :])]
     if any(_is_choice(line[:start], line[end:]) for start, end, _ in marked):
         return None
     if marked:
         start, _, text = marked[-1]
         return _with_call(kind, line[:start], text.strip())
     for match in list(_STATED.finditer(line))[-_PLACES:]:
-        text = unwrapped(kind, line[match.end() :].strip().strip("*`")) or ""
-        head = line[: match.start()]
+        head, tail = line[: match.start()], line[match.end() :].strip().strip("*`")
+        if match[0][0] == "=" and kind == "code_o" and reads(kind, head.strip()):
+            continue  # `5 == 4` gives no value
+        text = unwrapped(kind, tail) or unwrapped(kind, _CONTRAST.split(tail, 1)[0]) or ""
         if text and not _DENIED.search(line[: match.end()]) and not _DENIED.search(head):
             if kind == "code_i" and match[0][0] == "=" and (name := _ASSIGNED.search(head)):
                 text = f"{name[1]} = {text}"
@@ -145,6 +173,12 @@ def stated(kind: str, line: str) -> str | None:
 def _gives_input(head: str, text: str) -> bool:
     """Whether what stands after `head` is an input, and not a value: values read as inputs too."""
     return "=" in text or _INPUT.search(head) is not None
+
+
+def _are_listed(line: str, calls: list[tuple[int, int, str]]) -> bool:
+    """Whether different calls stand beside each other, joined by commas or `and` alone."""
+    pairs = itertools.pairwise(calls)
+    return any(a[2] != b[2] and _LISTED.fullmatch(line[a[1] : b[0]]) for a, b in pairs)
 
 
 def _is_choice(head: str, tail: str) -> bool:

@@ -6,7 +6,6 @@ are the package's.
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -29,6 +28,7 @@ from redqueen.environments.base import (
 )
 from redqueen.environments.gym.package import Failed, Generator, GymPackage, Made, Recipe
 from redqueen.environments.json_texts import TAIL, last_object
+from redqueen.environments.thoughts import spoken, tagged
 from redqueen.environments.workers import NoReply
 from redqueen.errors import ConfigError
 from redqueen.rng import derive_seed
@@ -47,7 +47,6 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Generators that are not used -> why. The worker leaves out `composite`, which has no tasks of its
 own."""
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 MALFORMED_REASONS = {
     "unparsable": "There is no JSON object with generator and parameters.",
     "unknown_generator": "The generator is none of those that were asked for.",
@@ -86,7 +85,7 @@ class Gym(EnvironmentConfig):
 class GymEnvironment:
     """Tasks of reasoning-gym; an `Environment` and a `TaskSpace`."""
 
-    version = 2
+    version = 3
     measures = MEASURES
     proposal_format = ('{"generator": "', '", "parameters": {', "}}")
 
@@ -126,8 +125,8 @@ class GymEnvironment:
 
     def verify(self, attempts: Sequence[Attempt]) -> list[Verification]:
         """Let the package score what is in the last answer tags; only a full score is correct."""
-        said = [_ANSWER.findall(attempt.text[-TAIL:]) for attempt in attempts]
-        answers = [items[-1].strip() if items else None for items in said]
+        said = [tagged(spoken(attempt.text[-TAIL:])) for attempt in attempts]
+        answers = [items[-1] if items else None for items in said]
         scored = iter(
             self._package.score(
                 [

@@ -36,6 +36,7 @@ from redqueen.environments.logic.language import (
 )
 from redqueen.environments.logic.solver import Answer, PuzzleSolver
 from redqueen.environments.logic.sources import ANY, UNIQUE, Generated
+from redqueen.environments.thoughts import spoken
 from redqueen.environments.workers import NoReply
 from redqueen.types import Messages, Rejection, Task, Verdict, user
 
@@ -111,7 +112,7 @@ class Logic(EnvironmentConfig):
 class LogicEnvironment:
     """Puzzles with variables of small ranges; an `Environment` and a `TaskSpace`."""
 
-    version = 2
+    version = 3
     measures = MEASURES
     description = DESCRIPTION
     proposal_format = ('{"text": "', '", "variables": {', '"constraints": [', "]}")
@@ -166,7 +167,7 @@ class LogicEnvironment:
     @staticmethod
     def _verify(payload: Mapping[str, Any], text: str) -> Verification:
         puzzle = parse_puzzle(payload["variables"], payload["constraints"])
-        said = last_object(text, *puzzle.domains)
+        said = last_object(spoken(text), *puzzle.domains)
         if said is None or said.keys() != puzzle.domains.keys():
             return Verification(Verdict.MALFORMED)
         values = {name: domain.read(said[name]) for name, domain in puzzle.domains.items()}

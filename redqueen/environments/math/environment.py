@@ -30,7 +30,7 @@ from redqueen.environments.base import (
 )
 from redqueen.environments.code.policy import PROFILES
 from redqueen.environments.json_texts import TAIL
-from redqueen.environments.math.answers import number, read_answer, tidy
+from redqueen.environments.math.answers import number, tidy
 from redqueen.environments.math.expressions import (
     BINDERS,
     CONSTANTS,
@@ -52,6 +52,7 @@ from redqueen.environments.math.problems import (
     read_problem,
     stands_in,
 )
+from redqueen.environments.math.reading import read_answer
 from redqueen.environments.math.sources import Templates
 from redqueen.environments.workers import NoReply
 from redqueen.sandbox import Call, Outcome, OutcomeKind, evaluate_literal
@@ -152,7 +153,7 @@ class Math(EnvironmentConfig):
 class MathEnvironment:
     """Word problems with computed keys; an `Environment` and a `TaskSpace`."""
 
-    version = 3
+    version = 4
     kinds = (KIND,)
     measures = MEASURES
     description = DESCRIPTION

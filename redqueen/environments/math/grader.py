@@ -6,6 +6,7 @@ infrastructure error.
 """
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -21,6 +22,9 @@ MOST_CHARS = 1000
 """Of an answer, beyond those of its reference."""
 SECONDS = 5.0
 """Processor time for a question."""
+
+
+_WORD = re.compile(r"[A-Za-z]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ def _plainly(question: Question) -> bool | None:
     reference, answer = tidy(question.reference), tidy(question.answer)
     if reference == answer:
         return bool(reference)
+    if _WORD.fullmatch(reference) and reference.casefold() == answer.casefold():
+        return True
     if len(answer) > MOST_CHARS + len(reference):
         return False
     left, right = number(reference), number(answer)

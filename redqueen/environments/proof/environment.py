@@ -33,6 +33,7 @@ from redqueen.environments.proof.prompts import (
 )
 from redqueen.environments.proof.sources import KNOWN, Generated, Known, is_known
 from redqueen.environments.proof.theory import load_theory
+from redqueen.environments.thoughts import spoken
 from redqueen.types import Messages, Rejection, Task, Verdict, user
 
 STEPS = Measure("steps", "Axioms and rules in the proof", (4, 7, 10))
@@ -100,7 +101,7 @@ class Proof(EnvironmentConfig):
 class ProofEnvironment:
     """Theorems of a few theories; an `Environment` and a `TaskSpace`."""
 
-    version = 1
+    version = 2
     measures = MEASURES
     description = DESCRIPTION
 
@@ -144,7 +145,9 @@ class ProofEnvironment:
     @staticmethod
     def _verify(task: Task, text: str) -> Verification:
         theory = load_theory(task.kind)
-        proof = text[-_TAIL:].rpartition("$=")[2].partition("$.")[0].replace("`", " ").split()
+        proof = (
+            spoken(text[-_TAIL:]).rpartition("$=")[2].partition("$.")[0].replace("`", " ").split()
+        )
         if not proof or not theory.labels.issuperset(proof):
             return Verification(Verdict.MALFORMED)
         try:

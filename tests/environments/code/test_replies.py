@@ -34,6 +34,11 @@ PROPOSALS = {
         f"<think>\n```python\n{F}\nf(0, 0)\n```\n</think>\n```python\n{F}\nf(2, 3)\n```",
     "mentioned later": f"```python\n{F}\n\nf(2, 3)\n```\nIt is not like f(9, 9).",
     "fence at the end of a line": f"```python\n{F}\n\nf(2, 3)```",
+    "pair of names": f"```python\n{F}\n\na, b = 2, 3\nf(a, b)\n```",
+    "file name at the fence": f'```python title="p.py"\n{F}\n\nf(2, 3)\n```',
+    "input under a heading": f"```python\n{F}\n```\n### Input\n```\n2, 3\n```",
+    "tests and main program":
+        f"```python\n{F}\n\ndef main():\n    print(f(0, 0))\n```\nThe call is `f(2, 3)`.",
     "fence in a list": "- ```python\n  def f(a, b):\n      return a * b\n  f(2, 3)\n  ```",
     "indented fence":
         "1. So:\n   ```python\n   def f(a, b):\n       return a * b\n   f(2, 3)\n   ```",
@@ -67,6 +72,12 @@ def test_inputs_and_message() -> None:
     assert read_inputs_and_message(blocks) == (["1, 2", "3, 4"], "multiplies")
     lines = "```input\n1, 2\n3, 4\n```\nThe message: multiplies"
     assert read_inputs_and_message(lines) == (["1, 2", "3, 4"], "multiplies")
+    for label in (
+        "### Message\nmultiplies\n", "`Message:` multiplies\n", "`Message: multiplies`\n",
+        "- Message: multiplies\n- Calls:\n", "1. Message: multiplies\n2. Calls:\n",
+        "Message:\nmultiplies\n", "```python\n# Message: multiplies\n```\n",
+    ):  # fmt: skip
+        assert read_inputs_and_message(label + calls) == (["f(1, 2)", "f(3, b=4)"], "multiplies")
     assert read_inputs_and_message(calls) is None
     assert read_inputs_and_message("Message: none") is None
 
@@ -90,6 +101,19 @@ INPUTS = {
     "\\boxed{f(2, 3)}": (2, 3),
     "The call f(9, 9) does not work, but f(2, 3) does.": (2, 3),
     "So the input is `2, 3`.": (2, 3),
+    "The inputs are a = 2 and b = 3.": (2, 3),
+    "<answer>a=2 and b=3</answer>": (2, 3),
+    "<answer>a, b = 2, 3</answer>": (2, 3),
+    "<answer>a, b = 2, 3\nf(a, b)</answer>": (2, 3),
+    "So we need:\n\na = 2\nb = 3": (2, 3),
+    "So we need:\n- `a = 2`\n- `b = 3`": (2, 3),
+    "f(2, 3) works but f(2, 4) doesn't.": (2, 3),
+    "```python\ndef f(a, b):\n    return a * b\n\nf(2, 3)\n```": (2, 3),
+    "[ANSWER]f(2, 3)[/ANSWER]": (2, 3),
+    "&lt;answer&gt;f(2, 3)&lt;/answer&gt;": (2, 3),
+    "< answer >f(2, 3)</ answer >": (2, 3),
+    "Answer: <answer>f(2, 3)<answer/>": (2, 3),
+    "<answer>\u200bf(2, 3)</answer>": (2, 3),
     "<answer>(2, 3)</answer>": None,
     "<answer>2, c=3</answer>": None,
     "<answer>2, 3, 4</answer>": None,
@@ -114,6 +138,11 @@ def test_answers_that_are_arguments(text: str) -> None:
         "f(a) = a * a = 1",
         "<answer>The output is 1</answer>",
         "`f(1)` or `f(2)`",
+        "Any of them works, such as f(0), f(1), f(2).",
+        "<answer>f(1), f(2)</answer>",
+        "<answer>f(1) and f(2)</answer>",
+        "<answer>`f(1)` / `f(2)`</answer>",
+        "<answer>f(1)\nf(2)</answer>",
     ],
 )
 def test_an_output_is_no_input(text: str) -> None:
@@ -137,6 +166,8 @@ def test_long_replies_take_little_time(text: str) -> None:
         ("1/2", 0.5),
         ("[1/4, -3/2]", [0.25, -1.5]),
         ("f(2) == 'x'", "x"),
+        ("set([])", set()),
+        ("set((1, 2))", {1, 2}),
         ("assert f(1) == [2]", [2]),
     ],
 )
@@ -163,6 +194,29 @@ def test_a_program_is_the_last_one_that_defines_f() -> None:
     assert read_answer("code_f", prose) == "def f(a):\n    return 4"
     assert read_answer("code_f", f"<think>\n{text}\n</think>\nNo.") is None
     assert read_answer("code_f", "It adds up.") is None
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f ( a ) :\n    return a", "def  f(a):\n    return a", "f: object = abs",
+        "async def f(a):\n    return a", "class f:\n    pass",
+    ],
+)  # fmt: skip
+def test_definitions_of_f(program: str) -> None:
+    assert read_answer("code_f", f"```python\n{program}\n```") == program
+    indented = "\n".join(f"    {line}" for line in program.split("\n"))
+    assert read_answer("code_f", f"```{{python}}\n{indented}\n```") == program
+
+
+def test_a_program_is_read_after_the_blocks_that_give_it_its_names() -> None:
+    blocks = [
+        "import math", "def half(x):\n    return math.floor(x / 2)", "def f(a):\n    return 0",
+        "def f(a):\n    return half(a)",
+    ]  # fmt: skip
+    text = "\n".join(f"So:\n```python\n{block}\n```" for block in blocks)
+    assert read_answer("code_f", text) == "\n".join([*blocks[:2], blocks[3]])
+    assert read_answer("code_f", f"```python\n{F}\n```\n```python\n{F}\n```") == F
 
 
 def test_a_fence_in_a_docstring_does_not_end_the_program() -> None:

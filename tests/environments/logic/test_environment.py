@@ -115,6 +115,7 @@ def test_any_solution_is_right(logic: LogicEnvironment) -> None:
         '{"a": 3, "b": 4, "c": 1}': Verdict.MALFORMED,
         '{"a": "3", "b": 4}': Verdict.MALFORMED,
         '{"a": true, "b": 4}': Verdict.MALFORMED,
+        '<think>{"a": 3, "b": 4}</think> No idea.': Verdict.MALFORMED,
         "a = 3, b = 4": Verdict.MALFORMED,
         "": Verdict.MALFORMED,
     }

@@ -88,6 +88,7 @@ def test_any_proof_is_an_answer(tasks: list[Task]) -> None:
             "mp": Verdict.WRONG,
             "I cannot prove this.": Verdict.MALFORMED,
             "$= $.": Verdict.MALFORMED,
+            "<think>$= ax1 ax1 ax2 mp mp $.</think> No idea.": Verdict.MALFORMED,
         }
         made = PROOF.verify([Attempt(task, text) for text in said])
         assert [item.verdict for item in made] == [*said.values()]
