@@ -155,12 +155,12 @@ def benchmark_table(lines: Sequence[Line]) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("n", justify="right")
     for title in shown:
-        table.add_column(title, justify="right")
+        table.add_column(Text(title), justify="right")
     last = ""
     for line in _shortened(lines):
         cells = [_cell(line.estimates.get(subject)) for subject in shown.values()]
         name = line.benchmark if line.benchmark != last else ""
-        table.add_row(Text(name, style="bold"), line.metric, str(line.tasks), *cells)
+        table.add_row(Text(name, style="bold"), Text(line.metric), str(line.tasks), *cells)
         last = line.benchmark
     return table
 

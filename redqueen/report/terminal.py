@@ -2,10 +2,11 @@
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from redqueen.formatting import points, span
+from redqueen.formatting import points, span, visible
 from redqueen.report.health import Word, health
 from redqueen.report.heldout import (
     ALL,
@@ -42,7 +43,8 @@ def _name(line: Standing) -> str:
 
 def _table(result: HeldOut, mode: str) -> Table:
     table = Table(
-        title=f"{result.suite}, {mode} ({result.samples[mode]} per task): % solved, 95% interval",
+        title=f"{escape(visible(result.suite))}, {mode} ({result.samples[mode]} per task): "
+        "% solved, 95% interval",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -53,7 +55,7 @@ def _table(result: HeldOut, mode: str) -> Table:
     table.add_column("", no_wrap=True)
     for kind in result.kinds:
         count = result.tasks.get((mode, kind), 0)
-        table.add_column(Text(f"{kind}\nn={count}"), justify="right", no_wrap=True)
+        table.add_column(Text(f"{visible(kind)}\nn={count}"), justify="right", no_wrap=True)
     table.add_column(Text("vs base\npoints"), justify="right", no_wrap=True)
     for line in result.standings:
         if not any(key[0] == mode for key in line.rates):
@@ -79,7 +81,7 @@ def final_table(result: HeldOut) -> RenderableType:
     if result.students > 1:
         note += " Best and weakest were picked on these tasks, which widens their distance."
     return Group(
-        Text(verdict_sentence(result), style="bold"),
+        Text(visible(verdict_sentence(result)), style="bold"),
         *(renderable for mode in result.modes for renderable in (Text(""), _table(result, mode))),
         Text(note, style="dim"),
     )
@@ -89,7 +91,7 @@ def brief_table(result: HeldOut) -> RenderableType:
     """A further suite: verdict sentence and the table of the first mode; at most 80 columns."""
     return Group(
         Text(""),
-        Text(verdict_sentence(result), style="bold"),
+        Text(visible(verdict_sentence(result)), style="bold"),
         Text(""),
         _table(result, result.modes[0]),
     )
