@@ -7,25 +7,18 @@ from rich.table import Table
 from rich.text import Text
 
 from redqueen.formatting import points, span, visible
+from redqueen.report.benchmarks import rate_text
 from redqueen.report.health import Word, health
 from redqueen.report.heldout import (
     ALL,
     HeldOut,
-    Standing,
     verdict_sentence,
 )
 from redqueen.report.progress import progress_text
 from redqueen.report.queries import results_of
+from redqueen.report.results import name_of
 from redqueen.report.statistics import Estimate
 from redqueen.store import RunReader
-
-
-def _rate(estimate: Estimate | None) -> Text:
-    if estimate is None:
-        return Text("-", style="dim")
-    text = Text(f"{100 * estimate.value:.1f}")
-    text.append(f"\n{100 * estimate.low:.1f}-{100 * estimate.high:.1f}", style="dim")
-    return text
 
 
 def _gain(estimate: Estimate | None) -> Text:
@@ -35,10 +28,6 @@ def _gain(estimate: Estimate | None) -> Text:
     text = Text(points(estimate.value, signed=True), style=style)
     text.append(f"\n{span(estimate.low, estimate.high, signed=True)}", style="dim")
     return text
-
-
-def _name(line: Standing) -> str:
-    return line.label if line.member is None else f"{line.label} #{line.member}"
 
 
 def _table(result: HeldOut, mode: str) -> Table:
@@ -61,8 +50,8 @@ def _table(result: HeldOut, mode: str) -> Table:
         if not any(key[0] == mode for key in line.rates):
             continue
         table.add_row(
-            Text(_name(line), style="bold" if line is result.headline else ""),
-            *(_rate(line.rates.get((mode, kind))) for kind in result.kinds),
+            Text(name_of(line), style="bold" if line is result.headline else ""),
+            *(rate_text(line.rates.get((mode, kind))) for kind in result.kinds),
             _gain(line.gains.get((mode, ALL))),
         )
     return table
