@@ -132,7 +132,7 @@ SEEDS := 0 1 2 3
 bench-gate: $(DEV)  ## what must hold on a base before a study of it; resumes, takes hours
 	for seed in $(SEEDS); do \
 		test -e comparisons/gate/learner/seed-$$seed.json || $(BIN)/python -m bench.learning \
-			--config configs/gate/population.toml --seed $$seed \
+			--config configs/gate/population.toml --steps 60 --seed $$seed \
 			--write comparisons/gate/learner/seed-$$seed.json || exit 1; \
 	done
 	$(BIN)/redqueen compare configs/gate/gate.toml --out comparisons/gate --jobs 2
@@ -180,6 +180,7 @@ bench-swarm: $(DEV)  ## other nodes: speed of the checks, hostile messages, a no
 	$(BIN)/python -m bench.swarm --fuzz 200000
 	$(BIN)/python -m bench.swarm --alone 12
 	$(BIN)/python -m bench.swarm_faults --minutes 3 --nodes 3
+	rm -rf build/bench-swarm
 	$(BIN)/python -m studies.swarm build/bench-swarm --cells 8/0 4/4 --seeds 2 --steps 4 --tasks 20 \
 		--samples 2 --nodes 3
 

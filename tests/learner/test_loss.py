@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redqueen.learner.loss import policy_loss, token_weights
+
+from .toy_bigram import VERSIONS, Bigram, batch_of, make_learner
 
 
 def slow_loss(new, old, base, lengths, slots, advantages, norm, low, high, beta) -> dict:
@@ -154,3 +157,31 @@ def test_truncated_importance_weights_equal_a_slow_loop(seed: int, cap: float) -
     assert float(loss.importance_B.sum()) == pytest.approx(weights)
     assert float(loss.truncated_B.sum()) == held
     np.testing.assert_allclose(loss.mismatch_B, np.where(mask, abs(new - sampled), 0).sum(1))
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize(("cap", "weight"), [(1.2, 1.2), (9.0, 1.5)])
+def test_importance_weights_scale_the_gradient_up_to_their_cap(
+    epochs: int, cap: float, weight: float
+) -> None:
+    """An engine that says 2/3 of every probability, beside one that agrees with the learner."""
+    plain, weighted = Bigram(2), Bigram(2)
+    batch = batch_of(plain, [0, 1])
+    low = [replace(s, logprobs=s.logprobs - s.mask * np.float32(np.log(1.5))) for s in batch]
+    changes = {"epochs": epochs, "max_grad_norm": 1e6, "max_logprob_mismatch": 1.0}
+    expected = make_learner(plain, **changes).update(batch, 0, VERSIONS)
+    report = make_learner(weighted, **changes, importance_cap=cap).update(low, 0, VERSIONS)
+    for member, update in expected.members.items():
+        scaled = weight * update.grad_norm
+        assert report.members[member].grad_norm == pytest.approx(scaled, rel=1e-3)
+    torch.testing.assert_close(weighted.A, plain.A, rtol=1e-3, atol=1e-4)
+    assert report.importance_weight == pytest.approx(weight, rel=1e-4)
+    assert report.importance_truncated == (1.0 if cap < 1.5 else 0.0)
+    assert report.clip_fraction == expected.clip_fraction
+    assert report.metrics()["importance_weight"] == report.importance_weight
+    assert "importance_weight" not in expected.metrics()
+
+
+def test_a_cap_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        make_learner(Bigram(1), importance_cap=0.5)

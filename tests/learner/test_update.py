@@ -10,11 +10,7 @@ from redqueen.learner.advantages.reinforce_pp import ReinforcePlusPlus
 from redqueen.learner.batching import deal_minibatches
 from redqueen.types import Role, Sample
 
-from .toy_bigram import VERSIONS, Bigram, make_batch, make_learner, make_sample
-
-
-def batch_of(policy: Bigram, slots: list[int], count: int = 24, seed: int = 0) -> list[Sample]:
-    return [t for slot in slots for t in make_batch(policy, slot, count, seed)]
+from .toy_bigram import VERSIONS, Bigram, batch_of, make_batch, make_learner, make_sample
 
 
 def reference_gradients(policy: Bigram, batch: list[Sample], slot: int) -> list[torch.Tensor]:
@@ -383,69 +379,6 @@ def test_an_update_that_fails_leaves_the_memory_as_it_was() -> None:
     assert learner.state() == before
 
 
-class SmallMemory(Bigram):
-    """Runs out of memory on more rows than it has room for, once others have been learnt."""
-
-    room = 10_000
-
-    def score(self, slots, prompt_ids, token_ids, **options):
-        if len(slots) > self.room and self.B.grad is not None:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
-        return super().score(slots, prompt_ids, token_ids, **options)
-
-
-def test_out_of_memory_splits_the_batch_and_changes_nothing_else(caplog) -> None:
-    plenty, little = SmallMemory(2, tokens=60), SmallMemory(2, tokens=60)
-    little.room = 3
-    batch = batch_of(plenty, [0, 1])
-    learners = make_learner(plenty), make_learner(little)
-    reports = [learner.update(batch, 0, VERSIONS) for learner in learners]
-    torch.testing.assert_close(little.B, plenty.B, rtol=1e-5, atol=1e-6)
-    assert reports[0].metrics().keys() == reports[1].metrics().keys()
-    assert "out of memory while learning" in caplog.text
-    assert learners[0].state()["parts"] == 1
-    assert learners[1].state()["parts"] > 1
-    # What was learnt of the machine is kept: the next step does not run out again.
-    caplog.clear()
-    again = make_learner(little)
-    again.restore(json.loads(json.dumps(learners[1].state())))
-    again.update(batch_of(little, [0, 1]), 1, VERSIONS)
-    assert "out of memory" not in caplog.text
-
-
-def test_out_of_memory_while_rescoring_splits_the_batch() -> None:
-    plenty, little = Bigram(2, tokens=60), SmallMemory(2, tokens=60)
-    little.room, little.B.grad = 3, torch.zeros_like(little.B)
-    batch = batch_of(plenty, [0, 1])
-    for now, then in zip(make_learner(little).rescored(batch), batch, strict=True):
-        np.testing.assert_allclose(now.logprobs, then.logprobs, atol=1e-6)
-
-
-def test_one_sequence_that_does_not_fit_is_one_sentence() -> None:
-    policy = SmallMemory(2, tokens=60)
-    policy.room = 0
-    learner, before = make_learner(policy), policy.B.detach().clone()
-    with pytest.raises(InfrastructureError, match=r"single sequence.*gradient_checkpointing"):
-        learner.update(batch_of(policy, [0, 1]), 0, VERSIONS)
-    assert torch.equal(policy.B, before)
-
-
-def test_minibatches_share_out_every_member_and_depend_on_nobody_else() -> None:
-    members = [5] * 10 + [9] * 7 + [2]
-    dealt = deal_minibatches(members, 3, seed=0, step=1, epoch=0)
-    assert sorted(i for b in dealt for i in b) == list(range(18))
-    for member in (5, 9):
-        shares = [sum(members[i] == member for i in b) for b in dealt]
-        assert max(shares) - min(shares) <= 1
-    alone = deal_minibatches([5] * 10, 3, seed=0, step=1, epoch=0)
-    assert alone == [[i for i in b if i < 10] for b in dealt]
-    assert dealt != deal_minibatches(members, 3, seed=0, step=1, epoch=1)
-    twins = deal_minibatches([5] * 10 + [9] * 10, 2, seed=0, step=1, epoch=0)[0]
-    assert [i for i in twins if i < 10] != [i - 10 for i in twins if i >= 10]
-    assert deal_minibatches(members, 1, 0, 0, 0) == [list(range(18))]
-    assert deal_minibatches([4], 3, 0, 0, 0) == [[0]]
-
-
 def test_a_members_own_rate_multiplies_the_scheduled_one() -> None:
     """A factor of 1.5 is a run at 1.5 times the learning rate, for that slot alone."""
     plain, fast, mixed = Bigram(2), Bigram(2), Bigram(2)
@@ -485,31 +418,3 @@ def test_the_share_without_an_advantage_is_reported() -> None:
     report = make_learner(policy).update([*live, *idle], 0, VERSIONS)
     assert report.metrics()["zero_advantages"] == 0.25
     assert make_learner(policy).update([], 0, VERSIONS).zero_advantages == 1.0
-
-
-@pytest.mark.parametrize("epochs", [1, 3])
-@pytest.mark.parametrize(("cap", "weight"), [(1.2, 1.2), (9.0, 1.5)])
-def test_importance_weights_scale_the_gradient_up_to_their_cap(
-    epochs: int, cap: float, weight: float
-) -> None:
-    """An engine that says 2/3 of every probability, beside one that agrees with the learner."""
-    plain, weighted = Bigram(2), Bigram(2)
-    batch = batch_of(plain, [0, 1])
-    low = [replace(s, logprobs=s.logprobs - s.mask * np.float32(np.log(1.5))) for s in batch]
-    changes = {"epochs": epochs, "max_grad_norm": 1e6, "max_logprob_mismatch": 1.0}
-    expected = make_learner(plain, **changes).update(batch, 0, VERSIONS)
-    report = make_learner(weighted, **changes, importance_cap=cap).update(low, 0, VERSIONS)
-    for member, update in expected.members.items():
-        scaled = weight * update.grad_norm
-        assert report.members[member].grad_norm == pytest.approx(scaled, rel=1e-3)
-    torch.testing.assert_close(weighted.A, plain.A, rtol=1e-3, atol=1e-4)
-    assert report.importance_weight == pytest.approx(weight, rel=1e-4)
-    assert report.importance_truncated == (1.0 if cap < 1.5 else 0.0)
-    assert report.clip_fraction == expected.clip_fraction
-    assert report.metrics()["importance_weight"] == report.importance_weight
-    assert "importance_weight" not in expected.metrics()
-
-
-def test_a_cap_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        make_learner(Bigram(1), importance_cap=0.5)

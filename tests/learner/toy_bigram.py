@@ -141,3 +141,8 @@ def make_learner(
         max_grad_norm=config.max_grad_norm,
     )
     return Learner(policy, optimizer, config, temperature=temperature, seed=0, steps=10**9)
+
+
+def batch_of(policy: Bigram, slots: list[int], count: int = 24, seed: int = 0) -> list[Sample]:
+    """Return `count` samples of every slot."""
+    return [t for slot in slots for t in make_batch(policy, slot, count, seed)]
