@@ -14,14 +14,14 @@ import shtab
 from redqueen import __version__
 from redqueen.commands import COMMANDS
 from redqueen.errors import ConfigError, RedQueenError
-from redqueen.terminal import print_error
+from redqueen.terminal import prepare_streams, print_error
 
 EPILOG = """\
 examples:
-  redqueen train                                    the default run on the seedling
-  redqueen train configs/default.toml --steps 20    a config, one key changed
-  redqueen init ./my-model                          a config for another base
-  redqueen resume runs/default                      go on after a stop or a crash
+  redqueen train                                  the default run
+  redqueen train configs/default.toml --steps 20  a config, one key changed
+  redqueen init ./my-model                        a config for another base
+  redqueen resume runs/default                    go on after a stop or a crash
 """
 
 
@@ -138,9 +138,7 @@ def _metrics_arguments(metrics: argparse.ArgumentParser) -> None:
     _run_argument(metrics, nargs="?")
     form = metrics.add_mutually_exclusive_group()
     for name, text in (("csv", "default"), ("json", "a list of objects"), ("parquet", "a file")):
-        form.add_argument(
-            f"--{name}", dest="form", action="store_const", const=name, default="csv", help=text
-        )
+        form.add_argument(f"--{name}", dest="form", action="store_const", const=name, help=text)
     metrics.add_argument("--out", type=_path, help="default: standard output; parquet needs a file")
 
 
@@ -247,8 +245,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _positive(text: str) -> int:
     """argparse type: an integer of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} should be a whole number of at least 1")
+    if not text.isdecimal() or len(text) > 18 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} should be a whole number of at least 1")
     return int(text)
 
 
@@ -276,6 +274,7 @@ def _split_overrides(argv: Sequence[str]) -> tuple[list[str], list[tuple[str, st
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
+    prepare_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, format="redqueen: %(message)s")
     words = list(sys.argv[1:] if argv is None else argv)

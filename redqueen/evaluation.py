@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from rich.console import Console
 
 from redqueen import build
 from redqueen.benchmarks import TEST, Benchmark, Subject, measure, subjects_of, tasks_of_suite
@@ -18,7 +17,7 @@ from redqueen.report import print_benchmarks, write_harness_json
 from redqueen.report.heldout import ALL
 from redqueen.report.queries import results_of
 from redqueen.store import AVERAGE, EvaluationStore, RunReader
-from redqueen.terminal import counting
+from redqueen.terminal import Terminal, counting
 from redqueen.types import Task
 
 
@@ -77,7 +76,7 @@ def measure_benchmarks(
         }
         tokens = {name: max_tokens or item.solve_tokens for name, item in chosen.items()}
         _measure(run, environments, store, plans, tokens, samples, temperature)
-        print_benchmarks(store, Console(highlight=False))
+        print_benchmarks(store, Terminal())
         for path in write_harness_json(store, run.directory / "benchmarks", settings):
             print(path)
 
@@ -92,7 +91,7 @@ def _measure(
     temperature: float,
 ) -> None:
     """Measure on all plans with one engine; `tokens` limits the completions of each."""
-    console = Console(highlight=False)
+    console = Terminal()
     voters = run.config.rollout.interaction.evaluation_votes()
     subjects, slots = subjects_of(run.population), run.model.adapters.slots
     if slots > len(run.population) > 0:

@@ -35,6 +35,9 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # who asked knows nothing of the other
+        raise
     finally:
         aside.unlink(missing_ok=True)
     sync_directory(path.parent)

@@ -6,6 +6,18 @@ BACKGROUND = "beside/"
 """Begins the name of a phase of a step that goes on at the same time as others."""
 
 
+KEPT = frozenset("\t\n\xa0\u3000\u200c\u200d")
+"""White space and joiners of letters, which texts need; `str.isprintable` takes them for odd."""
+
+
+def visible(text: str) -> str:
+    """Return text as a terminal may show it: characters without a shape, and those that steer the
+    terminal or turn the direction of text, become escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in KEPT else ascii(c)[1:-1] for c in text)
+
+
 def plural(count: int, word: str) -> str:
     """`1 step`, `2,000 steps`."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")

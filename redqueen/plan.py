@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -370,7 +371,9 @@ def print_plan(config: Config, console: Console) -> None:
         "Llama 3 8B, 100 adapters, 24 GB card": (hundred, llama, card, float(CARD)),
     }
     budgets = {name: budget_of(*column) for name, column in columns.items()}
-    table = Table(title=f"{config.policy.base}: {shapes.parameters / 1e6:,.0f} M parameters")
+    table = Table(
+        title=f"{escape(config.policy.base)}: {shapes.parameters / 1e6:,.0f} M parameters"
+    )
     table.add_column("GiB")
     for name in columns:
         table.add_column(name, justify="right")

@@ -1,5 +1,7 @@
 """Talking to the person at the terminal: stop requests, counters, errors."""
 
+import io
+import os
 import signal
 import sys
 import time
@@ -9,7 +11,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from redqueen.formatting import duration
+from redqueen.formatting import duration, visible
 
 
 class StopRequest:
@@ -77,4 +79,35 @@ class Counter:
 
 def print_error(message: str) -> None:
     """One clear sentence on standard error."""
-    print(f"redqueen: {message}", file=sys.stderr)
+    print(f"redqueen: {visible(message)}", file=sys.stderr)
+
+
+def _keeps_all(stream: io.TextIOWrapper) -> bool:
+    """Return whether a stream takes any text: in UTF-8 only bytes of paths that are no text are
+    odd, which Python may be set to keep."""
+    return stream.errors != "strict" and stream.encoding.lower().startswith("utf")
+
+
+def prepare_streams() -> None:
+    """Make standard streams that take any text: those that the process was started without lead
+    nowhere, and what an encoding lacks becomes an escape."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(null, "w" if number else "r", encoding="utf-8"))
+        elif number and isinstance(stream, io.TextIOWrapper) and not _keeps_all(stream):
+            stream.reconfigure(errors="backslashreplace")
+    if os.environ.get("COLUMNS") == "0":  # a terminal that does not know how wide it is
+        del os.environ["COLUMNS"]
+
+
+class Terminal(Console):
+    """Standard output, or standard error; a reader that goes away is a BrokenPipeError."""
+
+    def __init__(self, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(highlight=False, stderr=stderr, width=width)
+
+    def on_broken_pipe(self) -> None:
+        """Tell the caller, as `print` does."""
+        raise

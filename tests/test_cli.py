@@ -18,6 +18,7 @@ from redqueen.config import Config, load_config
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.sources import resolve_base
 from redqueen.store import RunStore, config_toml
+from tests.made_up_run import fabricate
 from tests.small_models import in_peft
 
 Make = Callable[..., Config]
@@ -48,6 +49,9 @@ def test_wrong_key_names_the_near_one(capsys: pytest.CaptureFixture[str]) -> Non
         (["train", "--domain.style", "compact"], "environments.code.style"),
         (["verify", "nowhere"], "holds no run"),
         (["export", "nowhere"], "holds no run"),
+        (["report", "\x1b]0;title\x07"], r"\x1b]0;title\x07 holds no run"),
+        (["metrics", "--json"], "name the run"),
+        (["metrics", "--out", "metrics.csv"], "name the run"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(
@@ -70,6 +74,7 @@ def test_bad_input_is_one_clear_sentence(
         (["train", "--out", ""], "the path is empty"),
         (["eval", "x", "--tasks", "few"], "'few' should be a whole number of at least 1"),
         (["eval", "x", "--tasks", "0"], "'0' should be a whole number of at least 1"),
+        (["watch", "x", "--port", "9" * 5000], "9' should be a whole number of at least 1"),
         (["compare", "--seeds", "1,b"], "'1,b' should be whole numbers with commas between"),
     ],
 )
@@ -96,18 +101,63 @@ def test_what_the_system_refuses_is_one_sentence(
         error = capsys.readouterr().err
         assert error.startswith("redqueen: ")
         assert error.count("\n") == 1
+        assert words[-1] in error  # not a name of ours aside
 
 
-def test_a_reader_that_has_enough_is_no_error() -> None:
+def command(words: list[str], **environment: str) -> tuple[list[str], dict[str, str]]:
+    """The words and the variables of a command in a process of its own."""
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment
+    return [sys.executable, "-m", "redqueen.cli", *words], variables
+
+
+@pytest.mark.parametrize("name", ["metrics", "status"])
+def test_a_reader_that_has_enough_is_no_error(name: str, tmp_path: Path) -> None:
+    fabricate(tmp_path / "run", 2, evaluated=False).close()
     reader, writer = os.pipe()
     os.close(reader)
-    words = [sys.executable, "-m", "redqueen.cli", "metrics"]
+    words, variables = command([name, str(tmp_path / "run")])
     ended = subprocess.run(
-        words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+        words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, env=variables
+    )
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_no_error(closed: str, tmp_path: Path) -> None:
+    words, variables = command(["metrics"])
+    ended = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *words],
+        capture_output=True, text=True, check=False, env=variables,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"COLUMNS": "0"},
+        {"COLUMNS": "20"},
+    ],
+)
+def test_any_terminal_shows_a_run(variables: dict[str, str], tmp_path: Path) -> None:
+    fabricate(tmp_path / "run\udcff", 2, tasks=12).close()
+    words, environment = command(["watch", "--plain", str(tmp_path / "run\udcff")], **variables)
+    ended = subprocess.run(words, capture_output=True, check=False, env=environment)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"steps" in ended.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["train"], ["watch"], ["eval"], ["swarm", "join"]])
+def test_help_fits_80_columns(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match="0"):
+        main([*words, "--help"])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
 def test_a_directory_with_a_run_is_refused(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from redqueen.formatting import BACKGROUND, duration, plural, points, span, step_seconds
+from redqueen.formatting import BACKGROUND, duration, plural, points, span, step_seconds, visible
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,16 @@ def test_span() -> None:
 
 def test_what_goes_on_beside_a_step_is_not_of_its_time() -> None:
     assert step_seconds({"propose": 2.0, "solve": 3.5, f"{BACKGROUND}validate": 9.0}) == 5.5
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;title\x07\x9b2J\r\n\t", "\\x1b]0;title\\x07\\x9b2J\\r\n\t"),
+        ("a\u202eb\u2066c\u200fd\u2028e", "a\\u202eb\\u2066c\\u200fd\\u2028e"),
+        ("\ud800 \u200b \U000e0041 \x00", "\\ud800 \\u200b \\U000e0041 \\x00"),
+        ("na\u00efve \u4e2d\u3000\u6587 \U0001f469\u200d\U0001f680 \u00b1", None),
+    ],
+)
+def test_visible(text: str, shown: str | None) -> None:
+    assert visible(text) == (text if shown is None else shown)

@@ -77,6 +77,12 @@ def test_files_read_back_are_the_table(run: Path) -> None:
     assert read_rows(parquet.read_table(BytesIO(parquet_bytes(table))).to_pylist()) == table
 
 
+def test_what_is_no_finite_number_is_null_in_json() -> None:
+    text = json_text({1: {"loss": float("inf"), "norm": float("nan"), "rate": 0.5}})
+    assert json.loads(text) == [{"step": 1, "loss": None, "norm": None, "rate": 0.5}]
+    assert "Infinity" not in text
+
+
 def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = table_of(run)
     assert main(["metrics", str(run)]) == 0

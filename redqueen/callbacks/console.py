@@ -12,6 +12,7 @@ from rich.text import Text
 from redqueen.alarms import CAUSES, begun
 from redqueen.callbacks.base import Callback, CallbackConfig, RunInfo
 from redqueen.formatting import duration, step_seconds
+from redqueen.terminal import Terminal
 from redqueen.types import Member, Role, StepRecord
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -33,7 +34,7 @@ class Console(CallbackConfig):
 
     def build(self, run: RunInfo) -> "ConsoleProgress":
         """Return the display, on standard output."""
-        return ConsoleProgress(RichConsole(highlight=False), run)
+        return ConsoleProgress(Terminal(), run)
 
 
 class ConsoleProgress(Callback):

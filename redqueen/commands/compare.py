@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redqueen.errors import ConfigError
-from redqueen.terminal import StopRequest
+from redqueen.terminal import StopRequest, Terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
 def compare_configs(args: argparse.Namespace) -> int:
     """Run what a comparison lacks; table and page."""
-    from rich.console import Console
-
     from redqueen.compare import compare
 
-    console = Console(highlight=False)
+    console = Terminal()
     if args.report:
         return _compare_report(args.report, console)
     study = _study(args)

@@ -6,4 +6,4 @@ from typing import Any
 
 def print_json(value: Any) -> None:
     """Print plain values for another program."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+    print(json.dumps(value, indent=2, allow_nan=False))

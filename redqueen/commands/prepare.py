@@ -4,6 +4,8 @@ import argparse
 import shlex
 from pathlib import Path
 
+from redqueen.terminal import Terminal
+
 
 def write_config(args: argparse.Namespace) -> int:
     """Write a config for a base and this machine."""
@@ -28,12 +30,10 @@ def write_config(args: argparse.Namespace) -> int:
 
 def plan_run(args: argparse.Namespace) -> int:
     """Say what a run would take."""
-    from rich.console import Console
-
     from redqueen.config import load_config
     from redqueen.plan import print_plan
 
-    print_plan(load_config(args.config, args.overrides), Console(highlight=False))
+    print_plan(load_config(args.config, args.overrides), Terminal())
     return 0
 
 

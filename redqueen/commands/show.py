@@ -4,6 +4,7 @@ import argparse
 
 from redqueen.commands.output import print_json
 from redqueen.errors import ConfigError
+from redqueen.terminal import Terminal
 
 
 def write_page(args: argparse.Namespace) -> int:
@@ -16,12 +17,10 @@ def write_page(args: argparse.Namespace) -> int:
 
 def watch(args: argparse.Namespace) -> int:
     """Show runs until Ctrl-C."""
-    from rich.console import Console
-
     from redqueen.watch import PORT, serve, watch_plain
 
     if args.plain:
-        watch_plain(args.run, Console(highlight=False))
+        watch_plain(args.run, Terminal())
     else:
         serve(args.run, args.port or PORT)
     return 0
@@ -29,8 +28,6 @@ def watch(args: argparse.Namespace) -> int:
 
 def status(args: argparse.Namespace) -> int:
     """Say whether a run works."""
-    from rich.console import Console
-
     from redqueen.report import print_status, status_values
     from redqueen.store import RunStore
 
@@ -38,7 +35,7 @@ def status(args: argparse.Namespace) -> int:
         if args.json:
             print_json(status_values(run))
         else:
-            print_status(run, Console(highlight=False))
+            print_status(run, Terminal())
     return 0
 
 
@@ -58,6 +55,8 @@ def write_metrics(args: argparse.Namespace) -> int:
     from redqueen.metrics import metrics_page
 
     if args.run is None:
+        if args.form or args.out:
+            raise ConfigError("without a run only the list of metrics is printed; name the run")
         print(metrics_page(), end="")
         return 0
     from redqueen.files import write_bytes
@@ -71,7 +70,7 @@ def write_metrics(args: argparse.Namespace) -> int:
     if args.form == "parquet":
         data = parquet_bytes(table)
     else:
-        data = (csv_text if args.form == "csv" else json_text)(table).encode()
+        data = (json_text if args.form == "json" else csv_text)(table).encode()
     if args.out is None:
         print(data.decode(), end="")
     else:

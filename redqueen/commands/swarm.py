@@ -5,6 +5,7 @@ from pathlib import Path
 
 from redqueen.commands.train import train
 from redqueen.errors import ConfigError
+from redqueen.terminal import Terminal
 
 
 def swarm(args: argparse.Namespace) -> int:
@@ -39,13 +40,11 @@ def _swarm_join(args: argparse.Namespace) -> int:
 
 
 def _swarm_status(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from redqueen.store import RunStore, load_exchange_counts
     from redqueen.swarm.status import print_status
 
     with RunStore.open(args.run, read_only=True) as store:
         rows = store.rows("SELECT count(*), coalesce(sum(published), 0) FROM exchanges")
         steps, published = rows[0]
-        print_status(load_exchange_counts(store), steps, published, Console(width=80))
+        print_status(load_exchange_counts(store), steps, published, Terminal(width=80))
     return 0

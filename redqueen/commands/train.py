@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from redqueen.commands.output import print_json
 from redqueen.formatting import duration
-from redqueen.terminal import StopRequest
+from redqueen.terminal import StopRequest, Terminal
 
 if TYPE_CHECKING:
     from redqueen.trainer import Trainer
@@ -114,8 +114,6 @@ def _evaluate_benchmarks(args: argparse.Namespace) -> int:
 
 def _finish(directory: Path, as_json: bool = False) -> int:
     """Show a run's results, tell its trackers, write the page."""
-    from rich.console import Console
-
     from redqueen.evaluation import tell_results
     from redqueen.report import print_results, result_values, write_report
     from redqueen.store import RunStore
@@ -126,7 +124,7 @@ def _finish(directory: Path, as_json: bool = False) -> int:
             print_json(result_values(store))
             return 0
         print()
-        print_results(store, Console(highlight=False))
+        print_results(store, Terminal())
     print(f"\nReport: {write_report(directory)}")
     print(f"An adapter for other tools: {shlex.join(['redqueen', 'export', str(directory)])}")
     return 0

@@ -4,20 +4,18 @@ import argparse
 from dataclasses import asdict
 
 from redqueen.commands.output import print_json
-from redqueen.terminal import counting
+from redqueen.terminal import Terminal, counting
 
 
 def verify_rows(args: argparse.Namespace) -> int:
     """Check a run's rows; status 1 if one differs."""
-    from rich.console import Console
-
     from redqueen import build
     from redqueen.evaluation import named_benchmarks
     from redqueen.open_run import open_run
     from redqueen.store import RunStore
     from redqueen.verify import print_verification, verify_run
 
-    console = Console(highlight=False, stderr=args.json)
+    console = Terminal(stderr=args.json)
     run = open_run(args.run, args.base)
     benchmarks = build.benchmarks_of(run.config)
     if args.files is not None:

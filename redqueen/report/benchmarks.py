@@ -19,6 +19,7 @@ from rich.text import Text
 from redqueen import __version__
 from redqueen.files import write_text
 from redqueen.report import figures
+from redqueen.report.results import rate_cell
 from redqueen.report.statistics import Estimate, Floats, bootstrap_means, rate_estimate
 from redqueen.rng import numpy_rng
 from redqueen.store import BenchmarkAttempt, RunReader
@@ -155,12 +156,12 @@ def benchmark_table(lines: Sequence[Line]) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("n", justify="right")
     for title in shown:
-        table.add_column(title, justify="right")
+        table.add_column(Text(title), justify="right")
     last = ""
     for line in _shortened(lines):
-        cells = [_cell(line.estimates.get(subject)) for subject in shown.values()]
+        cells = [rate_text(line.estimates.get(subject)) for subject in shown.values()]
         name = line.benchmark if line.benchmark != last else ""
-        table.add_row(Text(name, style="bold"), line.metric, str(line.tasks), *cells)
+        table.add_row(Text(name, style="bold"), Text(line.metric), str(line.tasks), *cells)
         last = line.benchmark
     return table
 
@@ -180,7 +181,8 @@ def _shortened(lines: Sequence[Line]) -> list[Line]:
     ]
 
 
-def _cell(estimate: Estimate | None) -> Text:
+def rate_text(estimate: Estimate | None) -> Text:
+    """Return a rate in per cent with its interval below, for a terminal."""
     if estimate is None:
         return Text("-", style="dim")
     text = Text(f"{100 * estimate.value:.1f}")
@@ -202,12 +204,7 @@ def benchmark_figure(lines: Sequence[Line]) -> figures.Figure:
     shown = columns(lines)
     rows = []
     for line in lines:
-        cells = [
-            figures.Text(f"{100 * e.value:.1f}", f"{100 * e.low:.1f}\u2013{100 * e.high:.1f}")
-            if e is not None
-            else figures.Text("\u2013")
-            for e in (line.estimates.get(subject) for subject in shown.values())
-        ]
+        cells = [rate_cell(line.estimates.get(subject)) for subject in shown.values()]
         first = map(figures.Text, (line.benchmark, line.metric, str(line.tasks)))
         rows.append(figures.Row([*first, *cells]))
     head = list(map(figures.Text, ("Benchmark", "", "n", *shown)))

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping
 from io import StringIO
+from math import isfinite
 from typing import Any
 
 from redqueen.errors import ConfigError
@@ -44,8 +45,15 @@ def csv_text(table: Table) -> str:
 
 
 def json_text(table: Table) -> str:
-    """Return a JSON list with an object for each step."""
-    return json.dumps([{"step": step, **row} for step, row in table.items()]) + "\n"
+    """Return a JSON list with an object for each step; what is no finite number is null."""
+    rows = [
+        {
+            "step": step,
+            **{name: v if v is not None and isfinite(v) else None for name, v in row.items()},
+        }
+        for step, row in table.items()
+    ]
+    return json.dumps(rows, allow_nan=False) + "\n"
 
 
 def parquet_bytes(table: Table) -> bytes:

@@ -198,10 +198,6 @@ class Code:
     type: str = "code"
 
 
-Part = Lines | Bars | Dots | Heat | Tree | Table | Listing | Code
-"""What a figure is made of; plain data of other types may be added by a page of its own."""
-
-
 @dataclass(frozen=True, slots=True)
 class Words:
     """Words and what they mean, each with an example or without, folded away."""

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 from scipy.stats import t as student_t
 
-from redqueen.store import RunReader
+from redqueen.store import GroupCount, RunReader
 
 
 class Word(StrEnum):
@@ -136,24 +136,19 @@ def recent(steps: Sequence[int]) -> frozenset[int]:
     return frozenset(steps[-max(10, len(steps) // 3) :])
 
 
-def _share(part: int, whole: int, unit: str) -> Reading | None:
-    return Reading(part / whole, f"{part / whole:.0%} of {whole:,} {unit}") if whole else None
+Measure = Callable[[RunReader, frozenset[int]], Reading | None]
 
 
-def _format(run: RunReader, late: frozenset[int]) -> Reading | None:
-    counts = [c for c in run.load_group_counts() if c.step in late]
-    whole = sum(c.attempts for c in counts)
-    return _share(whole - sum(c.malformed for c in counts), whole, "answers")
+def _share(part: Callable[[GroupCount], int], whole: str, unit: str) -> Measure:
+    """Return what measures a share of answers or groups in the late steps."""
 
+    def measure(run: RunReader, late: frozenset[int]) -> Reading | None:
+        counts = [c for c in run.load_group_counts() if c.step in late]
+        size = sum(getattr(c, whole) for c in counts)
+        share = sum(map(part, counts)) / (size or 1)
+        return Reading(share, f"{share:.0%} of {size:,} {unit}") if size else None
 
-def _truncated(run: RunReader, late: frozenset[int]) -> Reading | None:
-    counts = [c for c in run.load_group_counts() if c.step in late]
-    return _share(sum(c.truncated for c in counts), sum(c.attempts for c in counts), "answers")
-
-
-def _mixed(run: RunReader, late: frozenset[int]) -> Reading | None:
-    counts = [c for c in run.load_group_counts() if c.step in late]
-    return _share(sum(c.mixed for c in counts), sum(c.groups for c in counts), "groups")
+    return measure
 
 
 def _teacher_reward(run: RunReader, late: frozenset[int]) -> Reading | None:
@@ -207,10 +202,10 @@ def _diversity(run: RunReader, late: frozenset[int]) -> Reading | None:
     return None if style is None else Reading(style, f"{style:.3f}")
 
 
-MEASURES: Mapping[str, Callable[[RunReader, frozenset[int]], Reading | None]] = {
-    "format": _format,
-    "truncated": _truncated,
-    "mixed": _mixed,
+MEASURES: Mapping[str, Measure] = {
+    "format": _share(lambda c: c.attempts - c.malformed, "attempts", "answers"),
+    "truncated": _share(lambda c: c.truncated, "attempts", "answers"),
+    "mixed": _share(lambda c: c.mixed, "groups", "groups"),
     "teacher_reward": _teacher_reward,
     "reliability": _reliability,
     "outside": _outside,

@@ -9,6 +9,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from redqueen.formatting import visible
+
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.umd.min.js", "charts.js", "page.js")
 PLOT_STYLE = "sha256-zrfVyvY1E/5V+DXZunsRZW8XTqTsuIZzp8dBDThhSn8="
 """Of the style element that the chart library puts into each of its drawings."""
@@ -61,7 +63,7 @@ def document(name: str, data: str, live: bool = False) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>{escape(name)} · Red Queen</title>
+<title>{escape(visible(name))} · Red Queen</title>
 <style>{asset("report.css")}</style>
 </head>
 <body>

@@ -3,7 +3,7 @@
 import time
 from math import fsum
 
-from redqueen.formatting import duration, plural
+from redqueen.formatting import duration, plural, visible
 from redqueen.store import RunReader
 from redqueen.store.now import STOPPED, read_now
 
@@ -25,7 +25,7 @@ def progress_text(run: RunReader, clock: float | None = None) -> str:
     if now is not None and going and clock - now.at < max(SILENCE, 5 * seconds):
         texts = f", {now.finished:,} of {now.total:,} texts" if now.total else ""
         since = duration(max(0.0, clock - now.since))
-        text = f"Step {now.step:,} of {planned:,}: {now.phase} since {since}{texts}."
+        text = f"Step {now.step:,} of {planned:,}: {visible(now.phase)} since {since}{texts}."
         return text + (f" {duration(max(0.0, left - ago))} to the end." if done else "")
     if written is None:
         return f"No step of {planned:,} is done yet."
@@ -33,6 +33,6 @@ def progress_text(run: RunReader, clock: float | None = None) -> str:
     if now is not None and now.phase == STOPPED:
         return f"{text} left. The run was stopped."
     if now is not None and going:
-        heard = duration(clock - now.at)
-        return f"{text} left. Nothing was heard for {heard}: it has ended, or hangs in {now.phase}."
+        heard, phase = duration(clock - now.at), visible(now.phase)
+        return f"{text} left. Nothing was heard for {heard}: it has ended, or hangs in {phase}."
     return f"{text} left."

@@ -53,7 +53,7 @@ def shuffled_coverage(run: RunReader, most: int = 150) -> Points:
     """
     environments = [*(run.meta("environments") or {}).values()]
     course = run.load_metrics("coverage")
-    if len(environments) != 1 or not course:
+    if len(environments) != 1 or not course or not 0 < course[-1][1] < np.inf:
         return []
     measures = environments[0]["measures"]
     names = [measure["name"] for measure in measures]

@@ -122,7 +122,8 @@ def by_band(result: HeldOut, difficulty: str) -> list[Figure]:
     return [Figure(name, "Easy to hard", [chart], caption)]
 
 
-def _rate_cell(e: Estimate | None) -> Text:
+def rate_cell(e: Estimate | None) -> Text:
+    """Return a rate in per cent with its interval below, for a page."""
     return Text("\u2013") if e is None else Text(f"{100 * e.value:.1f}", _interval(e))
 
 
@@ -146,7 +147,7 @@ def table(result: HeldOut) -> Figure:
         rows.append(Row([Text(MODE_NAMES.get(mode, mode))]))
         for line in result.standings:
             if any(key[0] == mode for key in line.rates):
-                cells = [_rate_cell(line.rates.get((mode, kind))) for kind in kinds]
+                cells = [rate_cell(line.rates.get((mode, kind))) for kind in kinds]
                 over = (line.gains, line.over_elicited)[: len(references)]
                 cells[1:1] = [_gain_cell(gains.get((mode, ALL))) for gains in over]
                 rows.append(Row([Text(name_of(line)), *cells], line is result.headline))

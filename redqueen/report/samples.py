@@ -8,6 +8,7 @@ from typing import Any
 from redqueen.report.figures import Figure, empty_figure
 from redqueen.report.queries import Described, RunData
 from redqueen.store import Attempt, RunReader, TaskOutcome
+from redqueen.store.rows import decoded
 from redqueen.types import Verdict
 
 MAX_TEXT = 1500
@@ -235,7 +236,7 @@ def _found(
                 None if row["answer"] is None else clip(row["answer"], 300),
             ),
             row["task_id"],
-            payload_lines(json.loads(row["payload"]), about.payload.get(row["kind"]))
+            payload_lines(decoded(row["payload"]), about.payload.get(row["kind"]))
             if row["payload"] else [],
         )
         for row in rows

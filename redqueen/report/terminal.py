@@ -2,29 +2,23 @@
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from redqueen.formatting import points, span
+from redqueen.formatting import points, span, visible
+from redqueen.report.benchmarks import rate_text
 from redqueen.report.health import Word, health
 from redqueen.report.heldout import (
     ALL,
     HeldOut,
-    Standing,
     verdict_sentence,
 )
 from redqueen.report.progress import progress_text
 from redqueen.report.queries import results_of
+from redqueen.report.results import name_of
 from redqueen.report.statistics import Estimate
 from redqueen.store import RunReader
-
-
-def _rate(estimate: Estimate | None) -> Text:
-    if estimate is None:
-        return Text("-", style="dim")
-    text = Text(f"{100 * estimate.value:.1f}")
-    text.append(f"\n{100 * estimate.low:.1f}-{100 * estimate.high:.1f}", style="dim")
-    return text
 
 
 def _gain(estimate: Estimate | None) -> Text:
@@ -36,13 +30,10 @@ def _gain(estimate: Estimate | None) -> Text:
     return text
 
 
-def _name(line: Standing) -> str:
-    return line.label if line.member is None else f"{line.label} #{line.member}"
-
-
 def _table(result: HeldOut, mode: str) -> Table:
     table = Table(
-        title=f"{result.suite}, {mode} ({result.samples[mode]} per task): % solved, 95% interval",
+        title=f"{escape(visible(result.suite))}, {mode} ({result.samples[mode]} per task): "
+        "% solved, 95% interval",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -53,14 +44,14 @@ def _table(result: HeldOut, mode: str) -> Table:
     table.add_column("", no_wrap=True)
     for kind in result.kinds:
         count = result.tasks.get((mode, kind), 0)
-        table.add_column(Text(f"{kind}\nn={count}"), justify="right", no_wrap=True)
+        table.add_column(Text(f"{visible(kind)}\nn={count}"), justify="right", no_wrap=True)
     table.add_column(Text("vs base\npoints"), justify="right", no_wrap=True)
     for line in result.standings:
         if not any(key[0] == mode for key in line.rates):
             continue
         table.add_row(
-            Text(_name(line), style="bold" if line is result.headline else ""),
-            *(_rate(line.rates.get((mode, kind))) for kind in result.kinds),
+            Text(name_of(line), style="bold" if line is result.headline else ""),
+            *(rate_text(line.rates.get((mode, kind))) for kind in result.kinds),
             _gain(line.gains.get((mode, ALL))),
         )
     return table
@@ -79,7 +70,7 @@ def final_table(result: HeldOut) -> RenderableType:
     if result.students > 1:
         note += " Best and weakest were picked on these tasks, which widens their distance."
     return Group(
-        Text(verdict_sentence(result), style="bold"),
+        Text(visible(verdict_sentence(result)), style="bold"),
         *(renderable for mode in result.modes for renderable in (Text(""), _table(result, mode))),
         Text(note, style="dim"),
     )
@@ -89,7 +80,7 @@ def brief_table(result: HeldOut) -> RenderableType:
     """A further suite: verdict sentence and the table of the first mode; at most 80 columns."""
     return Group(
         Text(""),
-        Text(verdict_sentence(result), style="bold"),
+        Text(visible(verdict_sentence(result)), style="bold"),
         Text(""),
         _table(result, result.modes[0]),
     )

@@ -74,6 +74,10 @@ def database_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:  # SQLite's own message quotes what is no text
+        raise InfrastructureError(
+            f"the run database {path} is damaged ({error}); put back a copy of it"
+        ) from error
     except sqlite3.OperationalError as error:
         raise InfrastructureError(f"the run database {path} failed: {error}") from error
     except sqlite3.DatabaseError as error:

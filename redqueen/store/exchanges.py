@@ -1,6 +1,5 @@
 """What a run has had of other nodes: rows and records."""
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from redqueen.store.connection import insert
 from redqueen.store.reader import RunReader
+from redqueen.store.rows import decoded
 from redqueen.types import Exchange, ForeignAdapter, ForeignGroup, Verdict
 
 
@@ -34,8 +34,8 @@ def _adapter(row: sqlite3.Row) -> ForeignAdapter:
 
 def _group(row: sqlite3.Row) -> ForeignGroup:
     values: dict[str, Any] = {item.name: row[item.name] for item in fields(ForeignGroup)}
-    values["verdicts"] = tuple(map(Verdict, json.loads(row["verdicts"])))
-    values["partial_scores"] = tuple(json.loads(row["partial_scores"]))
+    values["verdicts"] = tuple(map(Verdict, decoded(row["verdicts"])))
+    values["partial_scores"] = tuple(decoded(row["partial_scores"]))
     return ForeignGroup(**values)
 
 
@@ -54,7 +54,7 @@ def load_exchanges(run: RunReader, after: int = 0, last: int | None = None) -> d
             row["epoch"],
             row["published"],
             tuple(groups.get(row["step"], ())),
-            json.loads(row["counts"]),
+            decoded(row["counts"]),
             tuple(adapters.get(row["step"], ())),
         )
         for row in run.rows(f"SELECT * FROM exchanges {where}", values)
@@ -77,6 +77,6 @@ def load_exchange_counts(run: RunReader) -> dict[str, Counter[str]]:
     """Return what became of each author's messages over the whole run."""
     totals: dict[str, Counter[str]] = {}
     for row in run.rows("SELECT counts FROM exchanges ORDER BY step"):
-        for author, counts in json.loads(row["counts"]).items():
+        for author, counts in decoded(row["counts"]).items():
             totals.setdefault(author, Counter()).update(counts)
     return totals

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 STOPPED = "stopped"
+LARGEST = 1e15
+"""Of the numbers; nothing that a run says of itself is as large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ def read_now(directory: Path) -> Now | None:
         values = json.loads((directory / "now.json").read_text(encoding="utf-8"))
         now = Now(**values)
         numbers = (now.step, now.since, now.at, now.finished, now.total)
-        return now if all(isinstance(number, int | float) for number in numbers) else None
-    except (OSError, ValueError, TypeError):
+        good = isinstance(now.phase, str) and all(
+            isinstance(number, int | float) and abs(number) < LARGEST for number in numbers
+        )
+        return now if good else None
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

@@ -31,6 +31,7 @@ from redqueen.store.records import (
 )
 from redqueen.store.rows import (
     TASK_COLUMNS,
+    decoded,
     event_of,
     match_of,
     member_of,
@@ -109,7 +110,13 @@ class RunReader(Closing):
     def last_written(self) -> datetime | None:
         """Return when the last step was written, in UTC; None: there is none."""
         rows = self.rows("SELECT written_at FROM steps WHERE step > 0 ORDER BY step DESC LIMIT 1")
-        return datetime.fromisoformat(rows[0]["written_at"]) if rows else None
+        try:
+            return datetime.fromisoformat(rows[0]["written_at"]) if rows else None
+        except ValueError as error:
+            raise InfrastructureError(
+                f"the run database {self.path} is damaged: a step of it was written at no time "
+                f"({error}); put back a copy of it"
+            ) from error
 
     def steps(self) -> list[int]:
         """Return all steps written, in order."""
@@ -257,7 +264,7 @@ class RunReader(Closing):
             "FROM streamed s JOIN tasks t ON t.id = s.task_id WHERE s.step > ?1 ORDER BY 1, 2, 3",
             (after,),
         )
-        return [(row["step"], row["kind"], json.loads(row["features"])) for row in rows]
+        return [(row["step"], row["kind"], decoded(row["features"])) for row in rows]
 
     def load_feature_table(self, names: Sequence[str], after: int = 0) -> FeatureTable:
         """Return the named features of every task posed after a step, in step order."""
@@ -266,7 +273,7 @@ class RunReader(Closing):
     def load_seed_features(self, names: Sequence[str]) -> FeatureTable:
         """Return the named features of every task that the archives start from."""
         rows = self.rows("SELECT kind, features FROM tasks WHERE recorded = 0")
-        return feature_table(names, [(0, row["kind"], json.loads(row["features"])) for row in rows])
+        return feature_table(names, [(0, row["kind"], decoded(row["features"])) for row in rows])
 
     def load_task_outcomes(self, first: int, last: int) -> list[TaskOutcome]:
         """Return the tasks posed in steps `first` to `last`, each with how the attempts went.
@@ -378,7 +385,7 @@ class RunReader(Closing):
         for row in rows:
             columns = dict(row)
             feature = difficulty.get(columns.pop("environment"))
-            band = json.loads(columns.pop("features")).get(feature, 0)
+            band = decoded(columns.pop("features")).get(feature, 0)
             result.append(EvaluationRow(**columns, band=int(band)))
         return result
 
@@ -400,7 +407,7 @@ class RunReader(Closing):
                 row["mode"],
                 row["task_id"],
                 row["verdict"] == Verdict.CORRECT,
-                json.loads(row["metrics"]),
+                decoded(row["metrics"]),
             )
             for row in rows
         ]

@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
+from typing import Any
 
+from redqueen.errors import InfrastructureError
 from redqueen.types import (
     EvolutionEvent,
     Match,
@@ -18,14 +20,29 @@ from redqueen.types import (
 TASK_COLUMNS = "t.id, t.environment, t.kind, t.payload, t.features"
 
 
+def decoded(text: str) -> Any:
+    """Return the value of a column that holds JSON.
+
+    Raises:
+        InfrastructureError: it does not.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InfrastructureError(
+            f"the run database is damaged: {text[:40]!r} of a row is no JSON ({error}); put back a "
+            "copy of it"
+        ) from error
+
+
 def task_of(row: sqlite3.Row, author: int | None, step: int) -> Task:
     """Return the task of a row with `TASK_COLUMNS`."""
     return Task(
         id=row["id"],
         environment=row["environment"],
         kind=row["kind"],
-        payload=json.loads(row["payload"]),
-        features=json.loads(row["features"]),
+        payload=decoded(row["payload"]),
+        features=decoded(row["features"]),
         author=author,
         step=step,
     )
@@ -33,7 +50,7 @@ def task_of(row: sqlite3.Row, author: int | None, step: int) -> Task:
 
 def messages_of(text: str) -> Messages:
     """Return the conversation that is kept as JSON."""
-    return tuple(Message(**turn) for turn in json.loads(text))
+    return tuple(Message(**turn) for turn in decoded(text))
 
 
 def verdict_of(row: sqlite3.Row) -> Verdict | None:
@@ -67,11 +84,11 @@ def member_of(row: sqlite3.Row, step: int | None = None) -> Member:
     return Member(
         id=row["id"],
         slot=row["slot"],
-        roles=tuple(Role(role) for role in json.loads(row["roles"])),
+        roles=tuple(Role(role) for role in decoded(row["roles"])),
         mu=row["mu"],
         sigma=row["sigma"],
         born=row["born"],
-        parents=tuple(json.loads(row["parents"])),
+        parents=tuple(decoded(row["parents"])),
         operator=row["operator"],
         died=None if died is None or (step is not None and died > step) else died,
         learning_rate_factor=row["learning_rate_factor"],
@@ -86,8 +103,8 @@ def event_of(row: sqlite3.Row) -> EvolutionEvent:
         role=Role(row["role"]),
         removed=row["removed"],
         child=row["child"],
-        parents=tuple(json.loads(row["parents"])),
+        parents=tuple(decoded(row["parents"])),
         operator=row["operator"],
-        details=json.loads(row["details"]),
+        details=decoded(row["details"]),
         origin=row["origin"],
     )

@@ -3,8 +3,10 @@
 import errno
 import getpass
 import json
+import os
 import socket
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,8 +35,14 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = sys.platform != "win32"
 
     def __init__(self, directories: Sequence[Path], port: int = PORT) -> None:
-        self.runs = {str(directory): WatchedRun(directory) for directory in directories}
+        # A name travels in addresses, which hold no bytes that are no text.
+        self.runs = {
+            os.fsencode(directory).decode("utf-8", "backslashreplace"): WatchedRun(directory)
+            for directory in directories
+        }
         self.names = json.dumps([*self.runs])
+        self.faults: set[str] = set()
+        """What has gone wrong and was shown."""
         try:
             super().__init__((HOST, port), Handler)
         except OverflowError:
@@ -69,8 +77,8 @@ class Server(ThreadingHTTPServer):
             run.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is no error; anything else is shown as always."""
-        if not isinstance(sys.exception(), ConnectionError):
+        """A browser that goes away or is too slow is no error; anything else is shown as always."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
@@ -78,19 +86,28 @@ class Handler(BaseHTTPRequestHandler):
     """`/` is the page, `/page` what has changed of it, `/texts` a search; all with GET."""
 
     server: Server
+    timeout = 60.0
+    """Seconds that a browser may take to ask, or to be told."""
     server_version = "redqueen"
     sys_version = ""
 
     def do_GET(self) -> None:
         """Answer a request; what goes wrong is a sentence that the page shows."""
-        url = urlsplit(self.path)
+        try:
+            url = urlsplit(self.path)
+            host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        except ValueError:
+            self._json(400, {"error": "This is no address."})
+            return
         query = dict(parse_qsl(url.query))
-        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        asker = self.headers.get("Sec-Fetch-Site", "none")
         if host not in NAMES:
             self._json(403, {"error": "This server answers to 127.0.0.1 and localhost only."})
         elif url.path == "/":
             page = document("Runs", '{"live":true}', live=True)
             self._send(200, "text/html; charset=utf-8", page)
+        elif asker not in ("none", "same-origin"):
+            self._json(403, {"error": "This server answers to its own page only."})
         elif url.path in ("/page", "/texts"):
             self._data(url.path, query)
         else:
@@ -106,6 +123,17 @@ class Handler(BaseHTTPRequestHandler):
         except RedQueenError as error:
             self._json(200, {"error": str(error)})
             return
+        except Exception as error:
+            # A fault of ours, or rows that redqueen has not written: the page stays, and says so.
+            fault = f"{type(error).__name__}: {error}"
+            if fault not in self.server.faults:
+                self.server.faults.add(fault)
+                traceback.print_exc()
+            text = (
+                f"This run cannot be shown ({fault}); the terminal of `redqueen watch` says where."
+            )
+            self._json(500, {"error": text})
+            return
         self._send(200, "application/json", answer)
 
     def _json(self, status: int, value: Mapping[str, str]) -> None:
@@ -120,6 +148,7 @@ class Handler(BaseHTTPRequestHandler):
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
             ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Content-Security-Policy", "frame-ancestors 'none'"),
         ):
             self.send_header(name, value)
         self.end_headers()
@@ -138,6 +167,14 @@ def _read_ahead(server: Server) -> None:
             continue
 
 
+def user_name() -> str:
+    """Return who is logged in; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "USER"
+
+
 def serve(directories: Sequence[Path], port: int = PORT) -> None:
     """Serve the page of some runs until Ctrl-C, saying where it is.
 
@@ -147,7 +184,7 @@ def serve(directories: Sequence[Path], port: int = PORT) -> None:
     with Server(directories, port) as server:
         where = f"{server.port}:{HOST}:{server.port}"
         print(f"Watching {', '.join(server.runs)}: http://{HOST}:{server.port}/")
-        print(f"From elsewhere: ssh -N -L {where} {getpass.getuser()}@{socket.gethostname()}")
+        print(f"From elsewhere: ssh -N -L {where} {user_name()}@{socket.gethostname()}")
         print("Ctrl-C ends the watching, not the run.", flush=True)
         Thread(target=_read_ahead, args=(server,), daemon=True).start()
         try:

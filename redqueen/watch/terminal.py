@@ -9,13 +9,14 @@ from rich.live import Live
 from rich.text import Text
 
 from redqueen.errors import RedQueenError
-from redqueen.formatting import plural
+from redqueen.formatting import plural, visible
 from redqueen.report.follow import FollowedRun
 from redqueen.report.progress import progress_text
 from redqueen.report.queries import choose_attempts, pick, results_of
 from redqueen.report.samples import NO_ANSWER, VERDICTS, clip
 from redqueen.report.terminal import brief_table, signs_table
 from redqueen.store import RunReader
+from redqueen.watch.opened import OpenedRun
 
 EVERY = 2.0
 """Seconds between two looks."""
@@ -37,38 +38,37 @@ def _task(run: RunReader) -> Text:
         return Text("\nNo valid task in the last step.", style="dim")
     outcome = picked[0]
     text = Text(
-        f"\n{outcome.task.kind}, step {outcome.step}, solved {outcome.correct} of "
+        f"\n{visible(outcome.task.kind)}, step {outcome.step}, solved {outcome.correct} of "
         f"{plural(outcome.attempts, 'time')}\n"
     )
     for value in [*outcome.task.payload.values()][:2]:
-        text.append(f"{clip(str(value), 300)}\n", "dim")
+        text.append(f"{visible(clip(str(value), 300))}\n", "dim")
     for attempt in choose_attempts(run.load_attempts(outcome.task.id, outcome.step)):
         text.append(
             f"{VERDICTS[attempt.verdict or NO_ANSWER]}, student #{attempt.student}: ", "bold"
         )
-        text.append(f"{clip(' '.join(attempt.text.split()), 240)}\n")
+        text.append(f"{visible(clip(' '.join(attempt.text.split()), 240))}\n")
     return text
 
 
-class PlainView:
+class PlainView(OpenedRun):
     """One run in the terminal. What it shows fits 80 columns."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._run: FollowedRun | None = None
+        super().__init__(directory)
         self._state: tuple[object, ...] = ()
         self._drawn: RenderableType = Text("")
 
     def draw(self) -> RenderableType:
         """Return the run as it is now, or the sentence that says why it cannot be read."""
         try:
-            self._run = self._run or FollowedRun.open(self.directory, read_only=True)
-            with self._run.look():
-                self._look(self._run)
-                return Group(Text(progress_text(self._run), style="bold"), self._drawn)
+            run = self.opened()
+            with run.look():
+                self._look(run)
+                return Group(Text(progress_text(run), style="bold"), self._drawn)
         except RedQueenError as error:
             self.close()
-            return Text(str(error), style="yellow")
+            return Text(visible(str(error)), style="yellow")
 
     def _look(self, run: FollowedRun) -> None:
         state = run.state()
@@ -77,11 +77,9 @@ class PlainView:
             self._drawn = Group(signs_table(run), _ratings(run), *results, _task(run))
             self._state = state
 
-    def close(self) -> None:
-        """Close the database."""
-        if self._run is not None:
-            self._run.close()
-        self._run, self._state = None, ()
+    def forget(self) -> None:
+        """Forget what was drawn of the run before."""
+        self._state = ()
 
 
 def watch_plain(directories: Sequence[Path], console: Console, looks: int | None = None) -> None:
@@ -89,7 +87,9 @@ def watch_plain(directories: Sequence[Path], console: Console, looks: int | None
     views = [PlainView(directory) for directory in directories]
 
     def draw() -> RenderableType:
-        titled = ((Text(f"{view.directory}", "bold magenta"), view.draw()) for view in views)
+        titled = (
+            (Text(visible(f"{view.directory}"), "bold magenta"), view.draw()) for view in views
+        )
         return Group(*(part for pair in titled for part in pair))
 
     try:

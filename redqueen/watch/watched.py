@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -18,6 +17,7 @@ from redqueen.report.progress import progress_text
 from redqueen.report.queries import RunData, described
 from redqueen.report.samples import PAGE, Filter, find_texts
 from redqueen.store import RunStore
+from redqueen.watch.opened import OpenedRun
 
 PATIENCE = 30.0
 """Seconds that a chart may be behind a run that is so long that they do not show in it."""
@@ -42,15 +42,13 @@ def filter_of(query: Mapping[str, str]) -> Filter:
     )
 
 
-class WatchedRun:
-    """A run's directory, whether there is a run in it by now or not. Threads may share it."""
+class WatchedRun(OpenedRun):
+    """The page of a run's directory. Threads may share it."""
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self._clock = clock
         self._lock = Lock()
-        self._run: FollowedRun | None = None
-        self._file: tuple[int, int] | None = None
         self._state: tuple[Any, ...] = ()
         """Of the database, when it was last looked at."""
         self._whole: tuple[Any, ...] = ()
@@ -66,25 +64,10 @@ class WatchedRun:
         self._figures: dict[str, tuple[int, str]] = {}
         """Name -> number of the look that changed it, and its JSON."""
 
-    def _opened(self) -> FollowedRun:
-        """Return the run, opened again if its database is another file by now."""
-        path = self.directory / "run.db"
-        file = None
-        with suppress(OSError):
-            status = path.stat()
-            file = (status.st_dev, status.st_ino)
-        if self._run is None or file is None or file != self._file:
-            self.close()
-            self._run = FollowedRun.open(self.directory, read_only=True)
-            self._file, self._token = file, token_hex(4)
-            self._state, self._whole, self._figures, self._sections = (), (), {}, []
-        return self._run
-
-    def close(self) -> None:
-        """Close the database, if it is open."""
-        if self._run is not None:
-            self._run.close()
-            self._run = None
+    def forget(self) -> None:
+        """Forget what was drawn of the run before."""
+        self._token = token_hex(4)
+        self._state, self._whole, self._figures, self._sections = (), (), {}, []
 
     def _look(self, run: FollowedRun) -> None:
         """Draw up the page anew as far as something was written.
@@ -137,7 +120,7 @@ class WatchedRun:
         """
         with self._lock:
             try:
-                run = self._opened()
+                run = self.opened()
                 self._look(run)
                 now = to_json(progress_text(run))
             except RedQueenError:

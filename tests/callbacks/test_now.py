@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from redqueen.callbacks.base import RunInfo
 from redqueen.callbacks.now import NowWriter
 from redqueen.store.now import Now, read_now
@@ -22,3 +24,19 @@ def test_it_says_the_phase_and_seldom_the_texts(tmp_path: Path) -> None:
     writer.on_end(False)
     assert read_now(tmp_path) == Now(5, "stopped", 20.0, 20.0)
     assert [path.name for path in tmp_path.iterdir()] == ["now.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", "null", "[" * 100_000,
+        '{"step": NaN, "phase": "solve", "since": 1, "at": 2}',
+        '{"step": 1, "phase": "solve", "since": 1, "at": 1e999}',
+        '{"step": 1, "phase": "solve", "since": %s, "at": 2}' % ("9" * 400),
+        '{"step": 1, "phase": ["solve"], "since": 1, "at": 2}',
+        '{"step": "1", "phase": "solve", "since": 1, "at": 2}',
+    ],
+)  # fmt: skip
+def test_nonsense_is_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "now.json").write_text(text, encoding="utf-8")
+    assert read_now(tmp_path) is None

@@ -146,6 +146,33 @@ def test_new_steps_arrive_and_filters_work(browser: Any, tmp_path: Path) -> None
         page.locator("#browse button:text-is('Any task again')").wait_for()
 
 
+def test_what_is_read_is_drawn_anew_when_it_has_been_left(browser: Any, tmp_path: Path) -> None:
+    with (
+        fabricate(tmp_path / "run", 3, evaluated=False, steps_planned=9) as store,
+        served(tmp_path / "run") as url,
+        opened(browser, url) as page,
+    ):
+        page.locator("#latest article header:has-text('step 3')").wait_for()
+        page.hover("#latest article header")
+        maker = Fabricator(store.config(), 1)
+        for step in (4, 5):
+            store.write_step(maker.step(step))
+            wait_for_fact(page, "steps", f"{step} of 9")
+        assert "step 3" in page.locator("#latest article header").inner_text()
+        page.mouse.move(0, 0)
+        page.locator("#latest article header:has-text('step 5')").wait_for()
+
+
+def test_runs_of_any_name_have_links(browser: Any, tmp_path: Path) -> None:
+    names = [tmp_path / "a\udcff & <b>?run=#x", tmp_path / "later"]
+    fabricate(names[0], 2, evaluated=False).close()
+    with served(*names) as url, opened(browser, url) as page:
+        wait_for_fact(page, "steps", "2")
+        page.click("nav.runs a >> nth=0")
+        wait_for_fact(page, "steps", "2")
+        assert "a\\xff & <b>?run=#x" in page.locator("nav.runs a").first.inner_text()
+
+
 def test_hostile_text_stays_text(browser: Any, tmp_path: Path) -> None:
     with (
         fabricate(tmp_path / "run", 3, name=EVIL_NAME, steps_planned=9, evaluated=False) as store,

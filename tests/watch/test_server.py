@@ -1,7 +1,9 @@
 """The server of the page: what it answers, to whom, and that it reads changed rows alone."""
 
+import getpass
 import json
 import os
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -19,6 +21,7 @@ from redqueen.report.page import run_page
 from redqueen.report.queries import RunData
 from redqueen.store import RunStore
 from redqueen.watch import Server
+from redqueen.watch.server import Handler, user_name
 from redqueen.watch.watched import WatchedRun
 
 Ask = Callable[..., dict[str, Any]]
@@ -179,6 +182,12 @@ def test_texts_with_filters(run: RunStore, ask: Ask) -> None:
     assert ask("/texts?text=no+such+words")["texts"] == []
     hostile = ask("/texts?kind=%27%20OR%201%3D1%20--")
     assert hostile == {"texts": [], "complete": True}
+    for query in ("before=-5", "member=1.5", "step=" + "9" * 40):
+        assert "is a whole number, not" in ask(f"/texts?{query}")["error"]
+    for query in ("text=%00", "kind=%ff", "task=%ed%a0%80", "&&=&a=b=c;d", "verdict=%27"):
+        assert ask(f"/texts?{query}")["complete"] in (True, False)
+    for since in ("-1", "%00-" + "9" * 5000, "x-\u0663".encode("unicode_escape").decode()):
+        assert "page" in ask(f"/page?since={since}")
     assert ask("/texts?step=x") == {"error": "step is a whole number, not 'x'"}
 
 
@@ -218,10 +227,20 @@ def test_who_is_answered(server: Server, ask: Ask) -> None:
     assert ask("/page?run=nowhere")["error"].startswith("no run 'nowhere' is watched here, but ")
     assert ask("/elsewhere") == {"status": 404, "error": "There is no '/elsewhere' here."}
     assert ask("/page", Host="evil.example")["status"] == 403
+    for host in ("evil.example:8765", "127.0.0.1.evil.example", "127.0.0.1@evil.example", ""):
+        assert ask("/page", Host=host)["status"] == 403
+    for site in ("cross-site", "same-site"):  # a page of somebody else in the same browser
+        assert ask("/page", **{"Sec-Fetch-Site": site})["status"] == 403
+        assert ask("/texts?text=secret", **{"Sec-Fetch-Site": site})["status"] == 403
+    assert "page" in ask("/page", **{"Sec-Fetch-Site": "same-origin"})
+    assert ask("/page", Host="[")["status"] == 400
+    for path in ("/../run.db", "/%2e%2e/run.db", "/page/../../etc/passwd", "/page%00"):
+        assert ask(path)["status"] == 404
     assert "page" in ask("/page", Host="localhost:9999")  # a port that was forwarded
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/") as answer:
         page = answer.read().decode()
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
     assert "connect-src 'self'" in page
     assert 'id="data">{"live":true}</script>' in page
 
@@ -231,3 +250,45 @@ def test_a_port_that_is_taken(server: Server, tmp_path: Path) -> None:
         Server([tmp_path], server.port)
     with pytest.raises(ConfigError, match="no port 70000"):
         Server([tmp_path], 70000)
+
+
+def test_rows_that_cannot_be_shown_leave_the_page(
+    run: RunStore, ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.rows("UPDATE members SET roles = '[\"nobody\"]' WHERE id = 0")
+    for _ in range(2):
+        answer = ask("/page")
+        assert answer["status"] == 500
+        assert answer["error"].startswith("This run cannot be shown (")
+    assert capsys.readouterr().err.count("Traceback") == 1  # where, and once
+    run.rows("UPDATE members SET roles = '[\"teacher\"]' WHERE id = 0")
+    assert "page" in ask("/page")
+
+
+def test_a_browser_that_says_nothing_holds_nobody_up(run: RunStore, tmp_path: Path) -> None:
+    class Hasty(Handler):
+        timeout = 0.2
+
+    with Server([tmp_path / "run"], 0) as server:
+        server.RequestHandlerClass = Hasty
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        several = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(30)]
+        several[0].sendall(b"GET / HT")
+        address = f"http://127.0.0.1:{server.port}/page"
+        with urllib.request.urlopen(address) as answer:
+            assert b"version" in answer.read()
+        for one in several:
+            one.settimeout(20)
+            assert one.recv(100) == b""  # let go
+            one.close()
+        server.shutdown()
+        thread.join()
+
+
+def test_who_watches_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert user_name() == "USER"

@@ -1,11 +1,18 @@
 """`redqueen watch --plain`: fits 80 columns, follows the run, says what is missing."""
 
+import json
+import sqlite3
+import time
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
 from made_up_run import Fabricator, fabricate
 from rich.console import Console
 
+from redqueen.report import print_results
+from redqueen.store import RunStore
+from redqueen.store.now import Now, write_now
 from redqueen.watch import watch_plain
 from redqueen.watch.terminal import PlainView
 
@@ -40,3 +47,42 @@ def test_it_follows(tmp_path: Path) -> None:
         assert "Step 3 of 9" in text()
         assert "step 3, solved" in text()
     view.close()
+
+
+def test_another_run_in_its_place_is_seen(tmp_path: Path) -> None:
+    console = Console(file=StringIO(), width=80, highlight=False)
+    view = PlainView(tmp_path / "run")
+
+    def text() -> str:
+        with console.capture() as captured:
+            console.print(view.draw())
+        return " ".join(captured.get().split())
+
+    fabricate(tmp_path / "run", 2, evaluated=False, steps_planned=9).close()
+    assert "Step 2 of 9" in text()
+    (tmp_path / "run").rename(tmp_path / "before")
+    assert "holds no run" in text()
+    fabricate(tmp_path / "run", 2, evaluated=False, steps_planned=7).close()
+    assert "Step 2 of 7" in text()
+    fabricate(tmp_path / "other", 3, evaluated=False, steps_planned=5).close()
+    (tmp_path / "other" / "run.db").replace(tmp_path / "run" / "run.db")
+    assert "Step 3 of 5" in text()
+    view.close()
+
+
+def test_hostile_text_steers_no_terminal(tmp_path: Path) -> None:
+    evil = "\x1b]0;title\x07\x9b2J\u202e[/b][red]"
+    fabricate(tmp_path / "run", 3, steps_planned=9).close()
+    write_now(tmp_path / "run", Now(4, evil, time.time(), time.time()))
+    with closing(sqlite3.connect(tmp_path / "run" / "run.db")) as db, db:
+        db.execute("UPDATE rollouts SET text = ?", (evil,))
+        db.execute("UPDATE tasks SET kind = ?, payload = ?", (evil, json.dumps({"program": evil})))
+        db.execute("UPDATE evaluations SET suite = ?", (evil,))
+    console = Console(file=StringIO(), width=200, highlight=False)
+    watch_plain([tmp_path / "run", tmp_path / "none\x1b[2J"], console)
+    with RunStore.open(tmp_path / "run", read_only=True) as run:
+        print_results(run, console)
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert text.count("\\x1b]0;title\\x07\\x9b2J\\u202e[/b][red]") >= 5
+    assert not {c for c in text if not c.isprintable()} - {"\n"}

@@ -2,13 +2,13 @@
 /* The page: draws the data inside, or what the server of `redqueen watch` gives. All text is set
    as text, never as markup. */
 
-const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu;
+const CONTROL = /(?![\t\n\r\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /* Characters without a shape, and those that turn the direction of text, become escapes. */
 function visible(text) {
   return String(text).replace(CONTROL, (c) => {
-    const code = c.charCodeAt(0);
-    return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    const code = c.codePointAt(0), [letter, length] = code < 256 ? ["x", 2] : code < 65536 ? ["u", 4] : ["U", 8];
+    return `\\${letter}${code.toString(16).padStart(length, "0")}`;
   });
 }
 
@@ -158,30 +158,36 @@ const header = (page) => el("header", { class: "top", id: "top" }, el("p", { cla
 const section = (s) => el("section", { id: s.id }, el("h2", {}, s.heading), s.lead && el("p", { class: "lead" }, s.lead),
   el("div", { class: "figures" }, s.figures.map(figure)));
 
-/* A figure that is being read (its texts pointed at, or its fields in use) is drawn anew later. */
-function replace(old, f) {
-  const texts = f.parts.some((part) => ["tasks", "browser"].includes(part.type));
-  if (texts && (old.matches(":hover") || old.contains(document.activeElement))) {
-    old.addEventListener("mouseleave", () => replace(old, f), { once: true });
-    return;
+/* A figure that is being read (its texts pointed at, or its fields in use) is drawn anew as it is
+   when it has been left. */
+const waiting = new WeakSet();
+
+function redraw(id) {
+  const old = document.getElementById(id), texts = figures[id].parts.some((part) => ["tasks", "browser"].includes(part.type));
+  if (!texts || !(old.matches(":hover") || old.contains(document.activeElement))) old.replaceWith(figure(figures[id]));
+  else if (!waiting.has(old)) {
+    waiting.add(old);
+    for (const left of ["mouseleave", "focusout"]) old.addEventListener(left, () => setTimeout(() => old.isConnected && redraw(id)));
   }
-  if (old.isConnected) old.replaceWith(figure(f));
 }
 
 const data = JSON.parse(document.getElementById("data").textContent), main = document.getElementById("page");
 const live = data.live === true, parameters = new URLSearchParams(location.search);
 const banner = el("p", { class: "banner", role: "status", hidden: true });
 
+function complain(text) {
+  banner.textContent = visible(text);
+  banner.hidden = !text;
+}
+
 async function ask(what, pairs) {
   try {
     const query = new URLSearchParams([...pairs, ["run", parameters.get("run") ?? ""]]);
     const answer = await (await fetch(`${what}?${query}`, { signal: AbortSignal.timeout(20000) })).json();
-    banner.textContent = visible(answer.error ?? "");
-    banner.hidden = !answer.error;
+    complain(answer.error ?? "");
     return answer.error ? null : answer;
   } catch {
-    banner.textContent = "The server of this page does not answer; it is asked again.";
-    banner.hidden = false;
+    complain("The server of this page does not answer; it is asked again.");
     return null;
   }
 }
@@ -196,12 +202,12 @@ function update(answer) {
   if (!names.every((id) => figures[id])) { version = ""; return; }
   const whole = { ...page, sections: page.sections.map((s) => ({ ...s, figures: s.figures.map((id) => figures[id]) })) };
   if (shape !== outline) {
-    outline = shape;
     main.replaceChildren(banner, ...runs(answer.runs), header(whole), ...whole.sections.map(section));
+    outline = shape;
     if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   } else {
     document.getElementById("top").replaceWith(header(whole));
-    for (const id of Object.keys(answer.figures)) replace(document.getElementById(id), figures[id]);
+    Object.keys(answer.figures).forEach(redraw);
   }
   document.title = `${visible(page.title)} \u00b7 Red Queen`;
   version = answer.version;
@@ -212,7 +218,12 @@ const runs = (names) => names.length < 2 ? [] : [el("nav", { class: "runs", "ari
 
 async function follow() {
   const answer = await ask("page", [["since", version]]);
-  if (answer?.page) update(answer);
+  try {
+    if (answer?.page) update(answer);
+  } catch (error) {
+    console.error(error);
+    complain(`This run cannot be drawn (${error}).`);
+  }
   if (answer?.now != null && document.getElementById("now")) document.getElementById("now").textContent = visible(answer.now);
   const brief = answer?.page?.sections.length === 1;  // the first screen: the rest is there at once
   setTimeout(follow, brief ? 0 : document.hidden ? 10000 : 2000);
