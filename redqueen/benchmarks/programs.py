@@ -91,15 +91,18 @@ def _definitions(tree: ast.Module) -> dict[str, list[ast.stmt]]:
 
 
 def _needed(tree: ast.Module, source: str, entry_point: str) -> str:
-    """Return the source of the imports and of what the entry point uses, in their order."""
+    """Return the source of the imports and of what the entry point uses, in their order.
+
+    As in EvalPlus' own extraction, a definition counts as used where its name stands, though it be
+    a parameter's there: a program that reads its test from `input()` fails with both.
+    """
     definitions = _definitions(tree)
     todo, kept, names = [entry_point], set[ast.stmt](), set[str]()
     while todo:
         for node in definitions.pop(todo.pop(), ()):
             kept.add(node)
-            used = global_names(ast.Module([node], []))
-            todo += used
-            names |= used
+            todo += [item.id for item in ast.walk(node) if isinstance(item, ast.Name)]
+            names |= global_names(ast.Module([node], []))
     lines = source.split("\n")
     parts = []
     for node in tree.body:

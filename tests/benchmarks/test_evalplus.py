@@ -181,8 +181,8 @@ F = "def f(x):\n    return x\n"
          "import math\ndef f(x):\n    return math.floor(x)\n"),
         ("```python\ndef g(x):\n    return x\n```\nand\n```python\ndef f(x):\n    return g(x)\n```",
          "def g(x):\n    return x\ndef f(x):\n    return g(x)\n"),
-        # what the function does not use: its parameters are its own
-        (f"```python\n{F}x = int(input())\nprint(f(x))\n```", F),
+        # what the function does not use; as with EvalPlus a parameter's name is a use
+        (f"```python\n{F}x = int(input())\nprint(f(x))\n```", f"{F}x = int(input())\n"),
         (f"```python\n{F}import numpy as np\nprint(np.zeros(f(3)))\n```", F),
         (f"```python\nimport sys\n{F}```", f"import sys\n{F}"),
         ("```python\nx = 1\ndef f(y):\n    global x\n    x = y\n    return x\n```",
