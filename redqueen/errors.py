@@ -11,3 +11,7 @@ class ConfigError(RedQueenError):
 
 class InfrastructureError(RedQueenError):
     """An infrastructure error (sandbox down, disk full). Stops the run; never becomes a reward."""
+
+
+class DamagedRowError(InfrastructureError):
+    """A row of a run database that is not as the project writes it."""

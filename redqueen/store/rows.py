@@ -4,7 +4,7 @@ import json
 import sqlite3
 from typing import Any
 
-from redqueen.errors import InfrastructureError
+from redqueen.errors import DamagedRowError
 from redqueen.types import (
     EvolutionEvent,
     Match,
@@ -24,12 +24,12 @@ def decoded(text: str) -> Any:
     """Return the value of a column that holds JSON.
 
     Raises:
-        InfrastructureError: it does not.
+        DamagedRowError: it does not.
     """
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InfrastructureError(
+        raise DamagedRowError(
             f"the run database is damaged: {text[:40]!r} of a row is no JSON ({error}); put back a "
             "copy of it"
         ) from error

@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from redqueen.environments.base import Environment
+from redqueen.errors import DamagedRowError
 from redqueen.learner.assign import student_reward
 from redqueen.store import RunReader, load_exchanges
 from redqueen.types import Exchange
@@ -55,7 +56,7 @@ def check_foreign(
     """Check the newest `most` (None: all) groups of other nodes in a run's database."""
     try:
         exchanges = load_exchanges(run)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (DamagedRowError, ValueError, TypeError, AttributeError) as error:
         findings.compare("what came of other nodes", "rows", repr(error), "readable")
         return
     _check_adapters(exchanges, most, findings)
