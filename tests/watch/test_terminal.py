@@ -31,42 +31,36 @@ def test_it_prints_all_runs_once_without_a_terminal(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_it_follows(tmp_path: Path) -> None:
+def drawn(view: PlainView) -> str:
+    """Return what a view draws on 80 columns, its spaces and line ends as single spaces."""
     console = Console(file=StringIO(), width=80, highlight=False)
+    with console.capture() as captured:
+        console.print(view.draw())
+    return " ".join(captured.get().split())
+
+
+def test_it_follows(tmp_path: Path) -> None:
     view = PlainView(tmp_path / "run")
-
-    def text() -> str:
-        with console.capture() as captured:
-            console.print(view.draw())
-        return " ".join(captured.get().split())
-
-    assert "holds no run" in text()
+    assert "holds no run" in drawn(view)
     with fabricate(tmp_path / "run", 2, evaluated=False, steps_planned=9) as store:
-        assert "Step 2 of 9" in text()
+        assert "Step 2 of 9" in drawn(view)
         store.write_step(Fabricator(store.config(), 1).step(3))
-        assert "Step 3 of 9" in text()
-        assert "step 3, solved" in text()
+        assert "Step 3 of 9" in drawn(view)
+        assert "step 3, solved" in drawn(view)
     view.close()
 
 
 def test_another_run_in_its_place_is_seen(tmp_path: Path) -> None:
-    console = Console(file=StringIO(), width=80, highlight=False)
     view = PlainView(tmp_path / "run")
-
-    def text() -> str:
-        with console.capture() as captured:
-            console.print(view.draw())
-        return " ".join(captured.get().split())
-
     fabricate(tmp_path / "run", 2, evaluated=False, steps_planned=9).close()
-    assert "Step 2 of 9" in text()
+    assert "Step 2 of 9" in drawn(view)
     (tmp_path / "run").rename(tmp_path / "before")
-    assert "holds no run" in text()
+    assert "holds no run" in drawn(view)
     fabricate(tmp_path / "run", 2, evaluated=False, steps_planned=7).close()
-    assert "Step 2 of 7" in text()
+    assert "Step 2 of 7" in drawn(view)
     fabricate(tmp_path / "other", 3, evaluated=False, steps_planned=5).close()
     (tmp_path / "other" / "run.db").replace(tmp_path / "run" / "run.db")
-    assert "Step 3 of 5" in text()
+    assert "Step 3 of 5" in drawn(view)
     view.close()
 
 
