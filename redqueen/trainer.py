@@ -243,8 +243,10 @@ class Trainer(Closing):
     def _size(self, step: int) -> tuple[Probe | None, RolloutConfig]:
         """Return the probe that a step is to be, None for an ordinary one, and the step's size."""
         rollout, probe = self.config.rollout, self.evolution.probe_at(step)
+        if probe is None:
+            return None, rollout
         teachers = len(self.population.by_role(Role.TEACHER))
-        return probe, probe.step(rollout, teachers) if probe else rollout
+        return probe, probe.step(rollout, teachers, len(self.worlds))
 
     def _texts(self, step: int, clock: Clock) -> Played:
         """The texts of a step: written now, unless they have been while the step before learnt."""
@@ -254,7 +256,7 @@ class Trainer(Closing):
         """Say who meets whom in a step; the call returned writes the texts, on any thread."""
         probe, rollout = self._size(step)
         with clock("match"):
-            pairs = self._match(step, rollout, against_the_past=probe is None)
+            pairs = self._match(step, rollout, probe is not None)
         return partial(self._play, step, self._version, pairs, self.population, rollout, clock)
 
     def _play(
@@ -279,9 +281,7 @@ class Trainer(Closing):
         }
         return Played(version, texts, metrics, clock.seconds)
 
-    def _match(
-        self, step: int, rollout: RolloutConfig, against_the_past: bool
-    ) -> tuple[Match, ...]:
+    def _match(self, step: int, rollout: RolloutConfig, probe: bool) -> tuple[Match, ...]:
         """Who meets whom in this step; the past members among them take their slots."""
         matches = make_matches(
             self.population,
@@ -292,7 +292,9 @@ class Trainer(Closing):
             shares={name: world.share for name, world in self.worlds.items()},
             step=step,
             rng=numpy_rng(self.config.seed, step, "match"),
-            past=self.config.population.hall_of_fame if against_the_past else None,
+            past=None if probe else self.config.population.hall_of_fame,
+            probes_before=self.evolution.probes_before(step),
+            probe=probe,
         )
         playing = players(matches)
         self.adapters.bring([m.slot for m in self.population.members if m.id in playing])

@@ -40,7 +40,7 @@ def planned_work(config: Config) -> Work:
         probes = config.steps // evolution.interval
     tasks, attempts = _step_work(rollout, sizes.students, config.steps - probes)
     if probes:
-        size = evolution.fitness.probe.step(rollout, teachers)
+        size = evolution.fitness.probe.step(rollout, teachers, len(config.environments))
         more_tasks, more_attempts = _step_work(size, sizes.students, probes)
         tasks, attempts = tasks + more_tasks, attempts + more_attempts
     return Work(

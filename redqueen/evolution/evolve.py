@@ -130,6 +130,10 @@ class Evolution:
         probe: Probe | None = self.config.fitness.probe
         return probe if self.is_due(step) else None
 
+    def probes_before(self, step: int) -> int:
+        """Return how many steps before this one were probes."""
+        return sum(self.probe_at(earlier) is not None for earlier in range(1, step))
+
     def evolve(
         self,
         population: Population,

@@ -104,8 +104,8 @@ class Probe(Fitness):
 
     tasks: int = Field(8, ge=1)
     """Proposals that a teacher writes for each of its matches, or tasks of the stream for each
-    match. A teacher has one match; with `rollout.matches` above the number of teachers more, all
-    teachers equally many."""
+    match. A teacher has one match in each environment; with `rollout.matches` above the number of
+    teachers more, all teachers equally many."""
     attempts: int = Field(4, ge=1)
     """Attempts of every student at each of the tasks; they are trained on like others."""
 
@@ -114,12 +114,14 @@ class Probe(Fitness):
         """The probe that it goes by: this one."""
         return self
 
-    def step(self, rollout: RolloutConfig, teachers: int) -> RolloutConfig:
-        """Return the size of the step that is the probe: the next full round of the teachers."""
+    def step(self, rollout: RolloutConfig, teachers: int, environments: int) -> RolloutConfig:
+        """Return the size of the step that is the probe: full rounds of the teachers, so many that
+        each has a match in every environment."""
         turns = max(1, teachers)
+        rounds = max(-(-rollout.matches // turns), environments)
         return rollout.model_copy(
             update={
-                "matches": -(-rollout.matches // turns) * turns,
+                "matches": rounds * turns,
                 "students_per_task": "all",
                 "tasks_per_match": self.tasks,
                 "attempts": self.attempts,

@@ -83,22 +83,26 @@ class ProbeResult:
 
 def _student_scores(
     ids: Sequence[int], matches: Sequence[Match], rollouts: Sequence[Rollout]
-) -> tuple[Floats, tuple[Key, ...]]:
-    """Return mean scores [M, T] on the tasks at which every student has an attempt that counts,
-    and these tasks."""
+) -> tuple[tuple[int, ...], Floats, tuple[Key, ...]]:
+    """Return who has attempts that count, their mean scores [M, T] on the tasks at which each of
+    them has one, and these tasks.
+
+    A student all of whose attempts were lost to the infrastructure is left out: no task would be
+    common to all.
+    """
     roots = {match.index: match.root for match in matches}
     attempts: dict[Key, dict[int, list[Rollout]]] = {}
     for rollout in rollouts:
         task = attempts.setdefault((roots[rollout.match], rollout.task_id), {})
         task.setdefault(rollout.student, []).append(rollout)
-    columns, common = [], []
-    for key, by_student in attempts.items():
-        rates = [solve_rate(by_student.get(id_, ())) for id_ in ids]
-        column = [rate for rate in rates if rate is not None]
-        if len(column) == len(ids):
-            columns.append(column)
-            common.append(key)
-    return np.array(columns, dtype=np.float64).reshape(-1, len(ids)).T, tuple(common)
+    rates = {
+        key: {id_: solve_rate(by_student.get(id_, ())) for id_ in ids}
+        for key, by_student in attempts.items()
+    }
+    able = tuple(i for i in ids if any(of[i] is not None for of in rates.values()))
+    common = tuple(key for key, of in rates.items() if all(of[i] is not None for i in able))
+    scores_TM = np.array([[rates[key][i] for i in able] for key in common], dtype=np.float64)
+    return able, scores_TM.reshape(len(common), len(able)).T, common
 
 
 def _teacher_rewards(
@@ -155,9 +159,9 @@ def probe_result(
     fitness: dict[int, float] = {}
     reliability: dict[str, float | None] = {}
     students = [member.id for member in population.with_roles(GROUPS["student"])]
-    scores_MT, common = _student_scores(students, matches, rollouts)
+    able, scores_MT, common = _student_scores(students, matches, rollouts)
     if scores_MT.size:
-        fitness |= dict(zip(students, scores_MT.mean(1).tolist(), strict=True))
+        fitness |= dict(zip(able, scores_MT.mean(1).tolist(), strict=True))
         reliability["student"] = crossed_reliability(scores_MT)
     rewards, strata = _teacher_rewards(population, matches, proposals, proposal_rewards)
     fitness |= {id_: math.fsum(values) / len(values) for id_, values in rewards.items()}

@@ -95,16 +95,19 @@ def make_matches(
     step: int,
     rng: np.random.Generator,
     past: HallOfFameConfig | None = None,
+    probes_before: int = 0,
+    probe: bool = False,
 ) -> tuple[Match, ...]:
     """Return the `count` matches of one step, then those of cross-evaluation.
 
-    Teachers take turns in slot order; whose turn it is follows from `step` alone, so that over
-    time all get equally many matches and a resumed run needs no state. Students are drawn without
-    replacement until all have been drawn, then all are available again. A self-play member takes
-    its turn among the teachers and meets itself. Where nobody teaches, the students take turns
-    with the stream. The configuration sees to it that there are students where there are teachers.
-    Each match is of one environment, see `environment_of_turn`. With `past` some are against
-    members of the hall of fame, see `_against_the_past`.
+    Teachers take turns in slot order; whose turn it is follows from `step` and `probes_before`, of
+    its steps, so that over time all get equally many matches and a resumed run needs no state.
+    Students are drawn without replacement until all have been drawn, then all are available again.
+    A self-play member takes its turn among the teachers and meets itself. Where nobody teaches, the
+    students take turns with the stream. The configuration sees to it that there are students where there are teachers.
+    Each match is of one environment, see `environment_of_turn`. In a `probe` each round of the
+    teachers is: environments with a share take turns, so that all teachers meet the same ones.
+    With `past` some matches are against the hall of fame, see `_against_the_past`.
 
     With `students_per_task` above 1, the tasks of each match go to further students; each of them
     is a match of its own (`Match.tasks_of`), numbered after all others.
@@ -116,9 +119,12 @@ def make_matches(
     students = population.with_roles((Role.STUDENT,))
     pool: list[Member] = []
     matches = []
+    met = [name for name, share in shares.items() if share > 0.0]
     for index in range(count):
-        turn = step * count + index
+        turn = (step - probes_before) * count + index
         environment = environment_of_turn(shares, turn)
+        if probe:
+            environment = met[index // max(1, len(teachers)) % len(met)]
         if not teachers:
             student = students[turn % len(students)]
             matches.append(Match(step, index, None, student.id, environment=environment))

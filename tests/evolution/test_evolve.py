@@ -263,6 +263,7 @@ def test_members_of_frozen_roles_are_left_as_they_are() -> None:
 def test_a_probe_comes_with_the_end_of_a_generation_and_needs_common_tasks() -> None:
     _, evolution = setup(interval=5, fitness={"type": "dominated_novelty", "by": "probe"})
     assert [step for step in range(1, 12) if evolution.probe_at(step)] == [5, 10]
+    assert [evolution.probes_before(step) for step in (1, 5, 6, 10, 11)] == [0, 0, 1, 1, 2]
     _, evolution = setup(interval=5)
     assert evolution.probe_at(5) is None
     alone = PopulationConfig(teachers=0, students=0, self_play=2)

@@ -94,6 +94,20 @@ def test_fitness_is_the_mean_on_common_tasks() -> None:
         Probe().of(seen.groups[0], SIGMA)
 
 
+def test_a_student_without_a_countable_attempt_does_not_make_the_others_equal() -> None:
+    right, wrong, lost = Verdict.CORRECT, Verdict.WRONG, Verdict.INFRA_ERROR
+    population = Population.founders(PopulationConfig(teachers=1, students=3))
+    first, *others = (Match(1, i, 0, i + 1, tasks_of=0 if i else None) for i in range(3))
+    rollouts = [
+        *attempts(first, "a", right, wrong),
+        *attempts(others[0], "a", right, right),
+        *attempts(others[1], "a", lost, lost),
+    ]
+    result = probe_result(population, (first, *others), [proposal("a")], (0.5,), rollouts)
+    assert result.fitness == {0: 0.5, 1: 0.5, 2: 1.0}
+    assert [task for _, task in result.common] == ["a"]
+
+
 KINDS = ("code_o", "code_i", "code_f")
 
 
@@ -147,12 +161,14 @@ def test_reliability_of_teachers_is_not_dragged_down_by_kinds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("matches", "teachers", "planned"), [(4, 4, 4), (2, 4, 4), (8, 3, 9), (4, 0, 4)]
+    ("matches", "teachers", "environments", "planned"),
+    [(4, 4, 1, 4), (2, 4, 1, 4), (8, 3, 1, 9), (4, 0, 1, 4), (2, 4, 3, 12), (1, 0, 2, 2)],
 )
 def test_in_a_probe_all_teachers_write_equally_many(
-    matches: int, teachers: int, planned: int
+    matches: int, teachers: int, environments: int, planned: int
 ) -> None:
-    step = Probe(tasks=5, attempts=3).step(RolloutConfig(matches=matches), teachers)
+    rollout = RolloutConfig(matches=matches)
+    step = Probe(tasks=5, attempts=3).step(rollout, teachers, environments)
     assert (step.matches, step.tasks_per_match, step.attempts) == (planned, 5, 3)
     assert step.students_per_task == "all"
 

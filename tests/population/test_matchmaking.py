@@ -27,7 +27,12 @@ class Setting:
     students_per_task: Any
 
     def make(
-        self, population: Population, step: int, rng: np.random.Generator, shares: Any = SHARES
+        self,
+        population: Population,
+        step: int,
+        rng: np.random.Generator,
+        shares: Any = SHARES,
+        **probes: Any,
     ) -> tuple[Match, ...]:
         return make_matches(
             population,
@@ -38,6 +43,7 @@ class Setting:
             shares=shares,
             step=step,
             rng=rng,
+            **probes,
         )
 
 
@@ -248,6 +254,31 @@ def test_a_match_and_its_cross_evaluation_are_of_one_environment() -> None:
     assert seen == {"code", "math"}
     with pytest.raises(ValueError, match="positive share"):
         environment_of_turn({"code": 0.0}, 0)
+
+
+def test_in_a_probe_all_teachers_meet_the_same_environments() -> None:
+    shares = {"code": 3.0, "off": 0.0, "math": 1.0}
+    population, setting = setup(matches=9, students_per_task="all", teachers=3)
+    for step in range(5):
+        made = setting.make(population, step, np.random.default_rng(0), shares, probe=True)
+        met = {t: [m.environment for m in made if m.teacher == t and m.tasks_of is None]
+               for t in range(3)}  # fmt: skip
+        assert [*met.values()] == [["code", "math", "code"]] * 3
+    _, students = setup(matches=2, teachers=0)
+    alone = students.make(
+        Population.founders(students.config), 1, np.random.default_rng(0), shares, probe=True
+    )
+    assert [m.environment for m in alone] == ["code", "math"]
+
+
+def test_a_probe_costs_no_teacher_its_turn() -> None:
+    """Two matches, four teachers, every second step a probe: all have equally many others."""
+    population, setting = setup(matches=2, teachers=4)
+    turns: Counter[int | None] = Counter()
+    for step in range(1, 40, 2):
+        made = setting.make(population, step, np.random.default_rng(0), probes_before=step // 2)
+        turns.update(m.teacher for m in made)
+    assert turns == {0: 10, 1: 10, 2: 10, 3: 10}
 
 
 def test_a_further_round_is_of_the_same_pairs_with_new_numbers() -> None:
