@@ -104,7 +104,8 @@ def make_matches(
     its steps, so that over time all get equally many matches and a resumed run needs no state.
     Students are drawn without replacement until all have been drawn, then all are available again.
     A self-play member takes its turn among the teachers and meets itself. Where nobody teaches, the
-    students take turns with the stream. The configuration sees to it that there are students where there are teachers.
+    students take turns with the stream. The configuration sees to it that there are students where
+    there are teachers.
     Each match is of one environment, see `environment_of_turn`. In a `probe` each round of the
     teachers is: environments with a share take turns, so that all teachers meet the same ones.
     With `past` some matches are against the hall of fame, see `_against_the_past`.
