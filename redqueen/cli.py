@@ -21,7 +21,7 @@ examples:
   redqueen train                                  the default run
   redqueen train configs/default.toml --steps 20  a config, one key changed
   redqueen init ./my-model                        a config for another base
-  redqueen resume runs/default                    go on after a stop or a crash
+  redqueen resume runs/laptop                    go on after a stop or a crash
 """
 
 
