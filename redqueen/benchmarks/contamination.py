@@ -8,7 +8,7 @@ from typing import Any
 
 from redqueen.benchmarks.base import Benchmark
 from redqueen.environments.code.normal_form import normal_form
-from redqueen.environments.look_alikes import folded
+from redqueen.look_alikes import folded
 from redqueen.sandbox import parse_module
 from redqueen.types import Task
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 
 from redqueen.environments.code.policy import Profile
 from redqueen.environments.json_texts import is_text
-from redqueen.environments.look_alikes import folded, visible
 from redqueen.environments.math.expressions import LARGEST, MOST_NODES, Tree, read_expression
+from redqueen.look_alikes import folded, visible
 from redqueen.sandbox import parse_expression, parse_module
 
 FUNCTION = "answer"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redqueen.environments.look_alikes import folded, visible
+from redqueen.look_alikes import folded, visible
 
 
 @pytest.mark.parametrize(
