@@ -27,7 +27,7 @@ import ast
 import functools
 from collections.abc import Container, Iterable, Iterator
 
-from redqueen.sandbox.flows import odd_key, odd_text
+from redqueen.sandbox.sinks import number_types, odd_key, odd_text
 from redqueen.sandbox.syntax import parse_module
 
 _STATEMENTS = (
@@ -74,13 +74,11 @@ _VIEWS = frozenset({"keys", "values", "items"})
 def agrees(code: str, args: Iterable[object]) -> bool:
     """Whether monty is known to make of this call what CPython makes of it, if it makes a value."""
     args = tuple(args)
-    return _plain(args) and _program_agrees(
-        code, any(isinstance(item, bool) for item in scalars_in(args))
-    )
+    return _plain(args) and _program_agrees(code, number_types(scalars_in(args)))
 
 
 @functools.lru_cache(1 << 14)
-def _program_agrees(code: str, odd_arguments: bool) -> bool:
+def _program_agrees(code: str, types: frozenset[type]) -> bool:
     if len(code) > _MAX_CHARS or not code.isascii():
         return False
     try:
@@ -88,9 +86,7 @@ def _program_agrees(code: str, odd_arguments: bool) -> bool:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
     nodes = list(ast.walk(tree))
-    return (
-        _tree_agrees(tree) and not odd_key(tree, nodes, odd_arguments) and not odd_text(tree, nodes)
-    )
+    return _tree_agrees(tree) and not odd_key(tree, nodes, types) and not odd_text(tree, nodes)
 
 
 def _tree_agrees(tree: ast.Module) -> bool:

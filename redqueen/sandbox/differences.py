@@ -37,7 +37,7 @@ from redqueen.sandbox.agreement import (
     is_ascii,
     scalars_in,
 )
-from redqueen.sandbox.flows import odd_key, odd_text
+from redqueen.sandbox.sinks import number_types, odd_key, odd_text
 from redqueen.sandbox.syntax import parse_module
 
 LAZY, SETS, DIGITS, EXCEPTIONS, LETTERS, MODULES, CHANGES = (
@@ -71,10 +71,10 @@ def difference(code: str, args: Iterable[object]) -> str | None:
     """Return the kind of thing by which monty may differ on a call; None if none is known."""
     args = tuple(args)
     scalars = list(scalars_in(args))
-    odd = any(isinstance(item, bool | float) for item in scalars)
+    types = number_types(scalars)
     large = any(isinstance(item, int) and item > _LATIN for item in scalars)
     boxed = tuple(type(item) in (list, tuple, dict, set, bytes, NoneType) for item in args)
-    kind = _program_difference(code, odd, large, boxed)
+    kind = _program_difference(code, types, large, boxed)
     if kind is not None:
         return kind
     if any(isinstance(item, set) for item in scalars):
@@ -83,8 +83,10 @@ def difference(code: str, args: Iterable[object]) -> str | None:
 
 
 @functools.lru_cache(1 << 14)
-def _program_difference(code: str, odd: bool, large: bool, boxed: tuple[bool, ...]) -> str | None:
-    """Return the difference of a program. Its arguments hold a bool or float (`odd`), a number
+def _program_difference(
+    code: str, types: frozenset[type], large: bool, boxed: tuple[bool, ...]
+) -> str | None:
+    """Return the difference of a program. Its arguments hold numbers of `types`, and a number
     that may stand for a letter of a newer Unicode (`large`); `boxed` are those that CPython does
     not pad."""
     if len(code) > _MAX_CHARS:
@@ -96,7 +98,7 @@ def _program_difference(code: str, odd: bool, large: bool, boxed: tuple[bool, ..
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
     nodes = list(ast.walk(tree))
-    if odd_key(tree, nodes, odd):
+    if odd_key(tree, nodes, types):
         return KEYS
     if odd_text(tree, nodes):
         return TEXTS

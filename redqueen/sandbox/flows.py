@@ -12,7 +12,7 @@ does otherwise than CPython and what no single expression shows (see `difference
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 Leaf = tuple[str, bool]
 """What a value may be, or hold: a source or a node, and whether it lies in a container of it."""
@@ -22,6 +22,8 @@ ODD, OBJECT, NESTED = "<odd>", "<object>", "<nested>"
 """Sources: a bool or a float; a function, class or instance; what may hold itself."""
 _VALUES = "values of "
 """Before the name of a node: the values of a dict, what is stored at a place of a list."""
+_ALL, _PART, _PLACE = range(3)
+"""How much of a value is taken: all, something in it, what it has at a place."""
 _PLAIN_CALLS = frozenset({
     "len", "int", "str", "repr", "ord", "chr", "bin", "hex", "oct", "range", "bytes", "hash", "id",
     "format", "ascii", "print", "round",
@@ -52,6 +54,8 @@ class Flows:
 
     def __init__(self, tree: ast.Module, odd_arguments: bool = False) -> None:
         self._edges: defaultdict[str, set[Leaf]] = defaultdict(set)
+        self._deeper: defaultdict[str, set[Leaf]] = defaultdict(set)
+        """The same without what is taken out of a container: on such a way nothing gets deeper."""
         self._fuel = FUEL
         self._nodes = list(ast.walk(tree))
         self._functions = {n.name: n for n in self._nodes if isinstance(n, ast.FunctionDef)}
@@ -72,13 +76,12 @@ class Flows:
     def may_be(self, expression: ast.AST, source: str) -> bool:
         """Return whether the value of an expression may be, or hold, what a source stands for."""
         return any(
-            leaf == source or source in self._sources(leaf)
-            for leaf, _, _ in self._leaves(expression)
+            leaf == source or source in self._sources(leaf) for leaf, *_ in self._leaves(expression)
         )
 
     def may_hold(self, expression: ast.AST, source: str) -> bool:
         """Return the same, the values of a dict included."""
-        leaves = [leaf for leaf, _, _ in self._leaves(expression)]
+        leaves = [leaf for leaf, *_ in self._leaves(expression)]
         return self.may_be(expression, source) or any(
             source in self._sources(_VALUES + leaf) for leaf in leaves
         )
@@ -114,8 +117,9 @@ class Flows:
                 names = [item.id for item in (*targets, value) if isinstance(item, ast.Name)]
                 # Two names of one list: what is done to it, both have.
                 for name, other in zip(names, names[1:] + names[:1], strict=True):
-                    self._edges[name].add((other, False))
-                    self._edges[other].add((name, False))
+                    for edges in (self._edges, self._deeper):
+                        edges[name].add((other, False))
+                        edges[other].add((name, False))
             case ast.AugAssign(target=target, value=value):
                 self._store(target, value)
                 if isinstance(node.op, ast.Div):
@@ -172,16 +176,17 @@ class Flows:
                 ast.Tuple(elts=[key, value]),
                 ast.Call(func=ast.Attribute(value=owner, attr="items"), args=[]),
             ):
-                self._store(key, owner)
+                self._store(key, owner, taken=True)
                 self._store(value, ast.Subscript(owner, ast.Constant(0), ast.Load()))
             case _:
-                self._store(target, inner)
+                self._store(target, inner, taken=True)
 
-    def _store(self, target: ast.expr, value: ast.expr) -> None:
+    def _store(self, target: ast.expr, value: ast.expr, taken: bool = False) -> None:
+        taken = taken or isinstance(target, ast.Tuple | ast.List)
         for item in ast.walk(target):
             match item:
                 case ast.Name(id=name, ctx=ast.Store()):
-                    self._flow(value, name)
+                    self._flow(value, name, taken=taken)
                 case ast.Subscript(value=owner, slice=key, ctx=ast.Store()):
                     for base in _bases(owner):
                         self._flow(value, _VALUES + base, nested=True)
@@ -189,34 +194,41 @@ class Flows:
                 case ast.Attribute(attr=name, ctx=ast.Store()):
                     self._flow(value, f".{name}")
 
-    def _flow(self, value: ast.expr, target: str, nested: bool = False) -> None:
-        for leaf, inside, is_value in self._leaves(value):
+    def _flow(
+        self, value: ast.expr, target: str, nested: bool = False, taken: bool = False
+    ) -> None:
+        for leaf, inside, is_value, out in self._leaves(value):
             place = _VALUES + target if is_value else target
-            self._edges[place].add((leaf, nested or inside))
+            deeper = nested or (inside and not taken)
+            self._edges[place].add((leaf, deeper))
+            if not out and (inside or not taken):
+                self._deeper[place].add((leaf, deeper))
             if not (is_value or inside or leaf.startswith(("<", _VALUES))):
                 self._edges[_VALUES + target].add((_VALUES + leaf, nested))
 
-    def _leaves(self, expression: ast.AST) -> Iterator[tuple[str, bool, bool]]:
+    def _leaves(self, expression: ast.AST) -> Iterator[tuple[str, bool, bool, bool]]:
         """Yield what the value of an expression is made of: the leaf, whether it lies in the value,
-        and whether it does so as the value of a dict."""
-        pending = [(expression, False, False, False)]
+        whether it does so as the value of a dict, and whether only a part of it is taken."""
+        pending = [(expression, False, False, _ALL)]
         while pending:
             self._spend()
             node, nested, is_value, taken_out = pending.pop()
             parts, inside, found = self._parts(node)
             for leaf in found:
-                yield leaf, nested, is_value
-                if taken_out and leaf[0] != "<":
-                    yield _VALUES + leaf, nested, is_value
+                yield leaf, nested, is_value, taken_out != _ALL
+                if taken_out == _PLACE and leaf[0] != "<":
+                    yield _VALUES + leaf, nested, is_value, False
             match node:
                 case ast.Dict(values=values):
-                    pending += [(value, True, is_value or not taken_out, False) for value in values]
+                    pending += [(v, True, is_value or taken_out != _PLACE, _ALL) for v in values]
                 case ast.DictComp(value=value):
-                    pending.append((value, True, is_value or not taken_out, False))
-                case ast.Subscript(slice=key):
-                    taken_out = taken_out or not isinstance(key, ast.Slice)
+                    pending.append((value, True, is_value or taken_out != _PLACE, _ALL))
+                case ast.Subscript(slice=key) if not isinstance(key, ast.Slice):
+                    taken_out = _PLACE
                 case ast.Call(func=ast.Attribute(attr="get" | "pop" | "values" | "items")):
-                    taken_out = True
+                    taken_out = _PLACE
+                case ast.Call(func=ast.Name(id="sum" | "min" | "max")):
+                    taken_out = max(taken_out, _PART)
             pending += [(part, nested or inside, is_value, taken_out) for part in parts]
 
     def _parts(self, node: ast.AST) -> tuple[Iterable[ast.AST], bool, Iterable[str]]:
@@ -231,6 +243,8 @@ class Flows:
             case ast.BinOp(op=ast.Pow(), left=left, right=right):
                 whole = isinstance(right, ast.Constant)
                 return (left, right), False, () if whole else (ODD,)
+            case ast.BinOp() if _is_text(node):
+                return (), False, ()
             case ast.BinOp(left=left, right=right):
                 return (left, right), False, ()
             case ast.Name(id=name):
@@ -293,17 +307,20 @@ class Flows:
     # ── what is reached ─────────────────────────────────────────────────────────────────────────
 
     def _sources(self, node: str) -> set[str]:
-        """Return all that flows into a node, itself left out."""
+        """Return all that flows into a node."""
         if node not in self._reached:
-            seen, pending = set[str](), [node]
-            while pending:
-                for leaf, _ in self._edges.get(pending.pop(), ()):
-                    self._spend()
-                    if leaf not in seen:
-                        seen.add(leaf)
-                        pending.append(leaf)
-            self._reached[node] = seen
+            self._reached[node] = self._reach(node, self._edges)
         return self._reached[node]
+
+    def _reach(self, node: str, edges: Mapping[str, Collection[Leaf]]) -> set[str]:
+        seen, pending = set[str](), [node]
+        while pending:
+            for leaf, _ in edges.get(pending.pop(), ()):
+                self._spend()
+                if leaf not in seen:
+                    seen.add(leaf)
+                    pending.append(leaf)
+        return seen
 
     def _spend(self) -> None:
         self._fuel -= 1
@@ -314,16 +331,34 @@ class Flows:
         """Make `NESTED` a source of every node that flows into a container of its own, and of those
         that a program goes down in: what was put into them takes their place."""
         deep = []
-        for node, leaves in self._edges.items():
+        for node, leaves in self._deeper.items():
             owner = node.removeprefix(_VALUES)
             for leaf, nested in leaves:
-                inside = leaf == owner or owner in self._sources(leaf)
-                goes_down = (leaf, False) in self._edges.get(owner, ()) or leaf == _VALUES + owner
-                if (nested and (inside or goes_down)) or (node == owner and leaf == _VALUES + node):
+                if nested:
+                    inside = leaf == owner or owner in self._reach(leaf, self._deeper)
+                    down = leaf, False
+                    if inside or down in self._deeper.get(owner, ()):
+                        deep.append(owner)
+                elif node == owner and leaf == _VALUES + node:
                     deep.append(owner)
         for node in deep:
             self._edges[node].add((NESTED, False))
-        self._reached = {}
+
+
+def _is_text(node: ast.BinOp) -> bool:
+    """Whether one of the parts of a sum is a text, so that all are."""
+    part: ast.expr = node
+    while isinstance(part, ast.BinOp) and isinstance(part.op, ast.Add):
+        if _is_written(part.right):
+            return True
+        part = part.left
+    return _is_written(part)
+
+
+def _is_written(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
 
 
 def _bases(owner: ast.expr) -> Iterator[str]:
@@ -336,62 +371,3 @@ def _bases(owner: ast.expr) -> Iterator[str]:
         yield owner.id
     elif isinstance(owner, ast.Attribute):
         yield f".{owner.attr}"
-
-
-def odd_key(tree: ast.Module, nodes: Iterable[ast.AST], odd_arguments: bool) -> bool:
-    """Whether a dict may get a bool or a float as a key; see `Flows`."""
-    stored = list(_keys(nodes))
-    if all(isinstance(key, ast.Constant) and type(key.value) in (str, int) for key in stored):
-        return False
-    try:
-        flows = Flows(tree, odd_arguments)
-        return any(flows.may_be(key, ODD) for key in stored)
-    except TooLargeError:
-        return True
-
-
-def odd_text(tree: ast.Module, nodes: Iterable[ast.AST]) -> bool:
-    """Whether something may be written that monty writes otherwise than CPython."""
-    items = [item for item in _written(nodes) if not isinstance(item, ast.Constant)]
-    if not items:
-        return False
-    try:
-        flows = Flows(tree)
-        return any(flows.may_hold(item, source) for item in items for source in (NESTED, OBJECT))
-    except TooLargeError:
-        return True
-
-
-def _keys(nodes: Iterable[ast.AST]) -> Iterator[ast.expr]:
-    """Yield the expressions whose values become keys of a dict, or hold keys."""
-    for node in nodes:
-        match node:
-            case ast.Dict(keys=items):
-                yield from (item for item in items if item is not None)
-            case ast.DictComp(key=key):
-                yield key
-            case ast.Subscript(slice=key, ctx=ast.Store()) if not isinstance(key, ast.Slice):
-                yield key
-            case ast.Call(func=ast.Attribute(attr="setdefault"), args=[key, *_]):
-                yield key
-            case ast.Call(func=ast.Name(id="dict"), args=[items]):
-                yield items
-            case ast.Call(func=ast.Attribute(attr="update" | "fromkeys"), args=[items, *_]):
-                yield items
-
-
-def _written(nodes: Iterable[ast.AST]) -> Iterator[ast.expr]:
-    """Yield the expressions whose values become text."""
-    for node in nodes:
-        match node:
-            case ast.Call(func=ast.Name(id="str" | "repr" | "format" | "ascii"), args=[item, *_]):
-                yield item
-            case ast.FormattedValue(value=item):
-                yield item
-            case ast.Call(func=ast.Attribute(attr="format"), args=items, keywords=named):
-                yield from items
-                yield from (keyword.value for keyword in named)
-            case ast.BinOp(left=ast.Constant(value=str()), op=ast.Mod(), right=item):
-                yield item
-            case ast.Call(func=ast.Name(id="map"), args=[ast.Name(id="str" | "repr"), item]):
-                yield item
