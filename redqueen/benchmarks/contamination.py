@@ -8,6 +8,7 @@ from typing import Any
 
 from redqueen.benchmarks.base import Benchmark
 from redqueen.environments.code.normal_form import normal_form
+from redqueen.look_alikes import folded
 from redqueen.sandbox import parse_module
 from redqueen.types import Task
 
@@ -70,5 +71,5 @@ def _forms(program: str) -> Iterator[str]:
 def _text_forms(payload: Mapping[str, Any]) -> Iterator[str]:
     problem = payload.get("problem")
     if isinstance(problem, str):
-        plain = "".join(filter(str.isalnum, problem.lower()))
+        plain = "".join(filter(str.isalnum, folded(problem)))
         yield hashlib.blake2b(plain.encode(), digest_size=12).hexdigest()

@@ -24,6 +24,7 @@ from redqueen.environments.base import (
     sources_of,
 )
 from redqueen.environments.dispatch import dispatch
+from redqueen.environments.guarded import validated
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.screens import Screen, hold_back
 from redqueen.types import Rejection, Task
@@ -83,12 +84,12 @@ class Worlds(dict[str, World]):
         """Validate drafts that pass the screens, each in the environment that it is for."""
         spaces = self.spaces
 
-        def validated(places: list[int]) -> list[Task | Rejection]:
+        def read(places: list[int]) -> list[Task | Rejection]:
             names = [drafts[place][0] for place in places]
             passed = [drafts[place][1] for place in places]
-            return dispatch(names, passed, lambda name, some: spaces[name].validate(some))
+            return dispatch(names, passed, lambda name, some: validated(spaces[name], some))
 
-        return hold_back(self.screens, [draft.text for _, draft in drafts], validated)
+        return hold_back(self.screens, [draft.text for _, draft in drafts], read)
 
     def admit(
         self,

@@ -10,6 +10,7 @@ from redqueen.background import Background, Batches
 from redqueen.engines.base import Engine, Sampling
 from redqueen.environments.base import Attempt, Environment, Verification
 from redqueen.environments.dispatch import dispatch
+from redqueen.environments.guarded import verified
 from redqueen.errors import InfrastructureError
 from redqueen.rollouts.interactions.base import Interaction
 from redqueen.types import Completion, Request, Rollout, Task, Verdict
@@ -36,7 +37,7 @@ def verifier_of(environments: Mapping[str, Environment]) -> Verifier:
 
     def verify(attempts: Sequence[Attempt]) -> list[Verification]:
         names = [attempt.task.environment for attempt in attempts]
-        return dispatch(names, attempts, lambda name, some: environments[name].verify(some))
+        return dispatch(names, attempts, lambda name, some: verified(environments[name], some))
 
     return verify
 

@@ -32,7 +32,10 @@ Complexity: 0 if it asks for one clear thing; 2 if it puts related things togeth
 
 Each line is the word, a colon and one number."""
 
-_SCORE = re.compile(r"^\W*(relevance|redundancy|complexity)\W*:\W*(\d+)\b", re.I | re.M)
+_SIGNS = r"[^\w\n]{0,9}"
+_SCORE = re.compile(
+    rf"^{_SIGNS}(relevance|redundancy|complexity){_SIGNS}:{_SIGNS}0{{0,9}}(\d+)\b", re.I | re.M
+)
 
 
 def ask_judge(problem: str, references: Sequence[str]) -> Messages:
@@ -50,7 +53,10 @@ def read_quality(text: str) -> float | None:
 
     The last line of each sub-score counts. None: one is missing or out of its range.
     """
-    scores = {name.lower(): int(number) for name, number in _SCORE.findall(text)}
+    said = {name.lower(): number for name, number in _SCORE.findall(text)}
+    if any(len(number) > 1 for number in said.values()):
+        return None  # out of every range, and perhaps too long for Python to read
+    scores = {name: int(number) for name, number in said.items()}
     if scores.keys() != {"relevance", "redundancy", "complexity"}:
         return None
     relevance, redundancy, complexity = (

@@ -12,12 +12,14 @@ Left out with reason, as far as the reasons are known:
 - sets have another order;
 - floats: `round` works on the printed digits, and CPython 3.12 sums without losing digits;
 - the texts of exceptions, and what goes on after one was caught: `try` is left out;
-- letters beyond ASCII: two versions of Unicode;
+- letters beyond ASCII, written, escaped or made by `chr`: two versions of Unicode;
+- the text of what holds itself, or is nested without end, which monty cuts short;
 - `re` treats empty matches differently, and other modules are there in part;
 - what changes while it is iterated over: CPython may raise where monty goes on, so a loop over a
   name must not hold a call of a method or an assignment that changes what has this name;
 - what is searched from a place beyond a text's end, where monty finds the empty text;
-- keys: of `d[1]` and `d[True]` monty keeps the last, CPython the first;
+- keys: of `d[1]` and `d[True]` monty keeps the last, CPython the first, whatever expression the
+  key comes from (see `flows`);
 - mutable defaults and names of the module: nothing is known against them, but they are rare.
 """
 
@@ -25,6 +27,7 @@ import ast
 import functools
 from collections.abc import Container, Iterable, Iterator
 
+from redqueen.sandbox.sinks import number_types, odd_key, odd_text
 from redqueen.sandbox.syntax import parse_module
 
 _STATEMENTS = (
@@ -46,7 +49,7 @@ _MAX_CHARS = 10_000
 """Longer programs are not looked at."""
 _BUILTINS = frozenset({
     "len", "max", "min", "sum", "abs", "sorted", "range", "str", "bool", "list", "tuple", "dict",
-    "ord", "chr", "divmod", "any", "all",
+    "ord", "divmod", "any", "all",
 })  # fmt: skip
 _LAZY = frozenset({"zip", "enumerate", "reversed"})
 _CONSUMERS = frozenset({"list", "tuple", "dict", "sum", "sorted", "max", "min"})
@@ -70,18 +73,20 @@ _VIEWS = frozenset({"keys", "values", "items"})
 
 def agrees(code: str, args: Iterable[object]) -> bool:
     """Whether monty is known to make of this call what CPython makes of it, if it makes a value."""
-    return _program_agrees(code) and _plain(args)
+    args = tuple(args)
+    return _plain(args) and _program_agrees(code, number_types(scalars_in(args)))
 
 
 @functools.lru_cache(1 << 14)
-def _program_agrees(code: str) -> bool:
+def _program_agrees(code: str, types: frozenset[type]) -> bool:
     if len(code) > _MAX_CHARS or not code.isascii():
         return False
     try:
         tree = parse_module(code)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
-    return _tree_agrees(tree)
+    nodes = list(ast.walk(tree))
+    return _tree_agrees(tree) and not odd_key(tree, nodes, types) and not odd_text(tree, nodes)
 
 
 def _tree_agrees(tree: ast.Module) -> bool:
@@ -115,6 +120,8 @@ def _tree_agrees(tree: ast.Module) -> bool:
             case ast.Dict() | ast.Subscript() if has_odd_key(node):
                 return False
             case ast.Call():
+                return False
+            case ast.Constant(value=str(text)) if not text.isascii():
                 return False
             case ast.Constant(value=value) if type(value) not in (int, str, bool, type(None)):
                 return False

@@ -6,15 +6,17 @@ everything else CPython is asked. Alone, as the backend `monty`, it is asked eve
 is known to do otherwise (see `differences`), which is unsupported.
 """
 
+import functools
 from collections.abc import Sequence
 
 from redqueen.closing import Closing
 from redqueen.config.sandbox import SandboxConfig
 from redqueen.sandbox.agreement import agrees
-from redqueen.sandbox.base import Call, Outcome, OutcomeKind, Sandbox
+from redqueen.sandbox.base import Call, Outcome, OutcomeKind, Sandbox, message_of
 from redqueen.sandbox.cpython import CPythonSandbox
 from redqueen.sandbox.differences import difference
 from redqueen.sandbox.monty import MontySandbox
+from redqueen.sandbox.syntax import compile_problem
 
 _DISAGREES = "monty may not do this as CPython does ({}); set sandbox.backend to auto or cpython"
 
@@ -58,8 +60,26 @@ class AutoSandbox(Closing):
         self._second.close()
 
 
+def _known(call: Call) -> Outcome | None:
+    """Return the outcome of a call that monty alone is not asked: that of a program which CPython
+    does not compile, whatever monty makes of it, and of one that it may do otherwise."""
+    kind = difference(call.code, call.args)
+    if kind is not None:
+        return Outcome(OutcomeKind.UNSUPPORTED, message=_DISAGREES.format(kind))
+    name, message = _problem(call.code)
+    return Outcome(OutcomeKind.EXCEPTION, exception=name, message=message) if name else None
+
+
+@functools.lru_cache(1 << 12)
+def _problem(code: str) -> tuple[str, str]:
+    """Return the type and message of what CPython's compiler says; empty: nothing."""
+    problem = compile_problem(code)
+    return (type(problem).__name__, message_of(str(problem))) if problem else ("", "")
+
+
 class MontyAlone(Closing):
-    """Asks monty but for what it is known to do otherwise than CPython: that is unsupported."""
+    """Asks monty but for what it is known to do otherwise than CPython: that is unsupported, and
+    what CPython does not compile raises here."""
 
     python = "pure"
 
@@ -73,15 +93,10 @@ class MontyAlone(Closing):
 
     def run(self, calls: Sequence[Call]) -> list[Outcome]:
         """See `Sandbox.run`."""
-        kinds = [difference(call.code, call.args) for call in calls]
-        asked = [call for call, kind in zip(calls, kinds, strict=True) if kind is None]
+        known = [_known(call) for call in calls]
+        asked = [call for call, outcome in zip(calls, known, strict=True) if outcome is None]
         made = iter(self._monty.run(asked))
-        return [
-            next(made)
-            if kind is None
-            else Outcome(OutcomeKind.UNSUPPORTED, message=_DISAGREES.format(kind))
-            for kind in kinds
-        ]
+        return [next(made) if outcome is None else outcome for outcome in known]
 
     def close(self) -> None:
         """End all worker processes. Safe to call twice."""

@@ -19,13 +19,16 @@ three). The kinds:
 - *identities*: `is` on anything but names of Python's, and NaN, which equals itself in monty;
 - *classes*: monty calls few of the methods with two underscores;
 - *formats*: monty pads lists and None, which CPython does not format;
+- *texts* of what holds itself or is nested without end, which monty cuts short, and of functions,
+  classes and instances;
 - *length*: what is too long to be looked through.
 """
 
 import ast
 import builtins
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from types import NoneType
 
 from redqueen.sandbox.agreement import (
     SEARCHES,
@@ -34,15 +37,18 @@ from redqueen.sandbox.agreement import (
     is_ascii,
     scalars_in,
 )
+from redqueen.sandbox.sinks import number_types, odd_key, odd_text
 from redqueen.sandbox.syntax import parse_module
 
 LAZY, SETS, DIGITS, EXCEPTIONS, LETTERS, MODULES, CHANGES = (
     "lazy", "sets", "digits", "exceptions", "letters", "modules", "changes",
 )  # fmt: skip
 PLACES, KEYS, IDENTITIES, CLASSES, FORMATS = "places", "keys", "identities", "classes", "formats"
-LENGTH = "length"
+LENGTH, TEXTS = "length", "texts"
 _MAX_CHARS = 20_000
 """Of a program that is looked through: as deep as the parser allows, that takes two seconds."""
+_LATIN = 0x2FF
+"""Letters up to here are the same in all versions of Unicode."""
 _LAZY_MAKERS = frozenset({"map", "filter", "zip", "enumerate", "reversed"})
 _READERS = frozenset({"list", "tuple", "dict", "set", "frozenset", "sum", "sorted", "max", "min"})
 _ORDERLESS = frozenset({"len", "sorted", "max", "min", "bool", "set", "frozenset", "isinstance"})
@@ -63,17 +69,26 @@ _EXCEPTIONS = frozenset(
 
 def difference(code: str, args: Iterable[object]) -> str | None:
     """Return the kind of thing by which monty may differ on a call; None if none is known."""
-    kind = _program_difference(code)
+    args = tuple(args)
+    scalars = list(scalars_in(args))
+    types = number_types(scalars)
+    large = any(isinstance(item, int) and item > _LATIN for item in scalars)
+    boxed = tuple(type(item) in (list, tuple, dict, set, bytes, NoneType) for item in args)
+    kind = _program_difference(code, types, large, boxed)
     if kind is not None:
         return kind
-    scalars = list(scalars_in(args))
     if any(isinstance(item, set) for item in scalars):
         return SETS
     return None if is_ascii(scalars) else LETTERS
 
 
 @functools.lru_cache(1 << 14)
-def _program_difference(code: str) -> str | None:
+def _program_difference(
+    code: str, types: frozenset[type], large: bool, boxed: tuple[bool, ...]
+) -> str | None:
+    """Return the difference of a program. Its arguments hold numbers of `types`, and a number
+    that may stand for a letter of a newer Unicode (`large`); `boxed` are those that CPython does
+    not pad."""
     if len(code) > _MAX_CHARS:
         return LENGTH
     if not code.isascii():
@@ -82,12 +97,19 @@ def _program_difference(code: str) -> str | None:
         tree = parse_module(code)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
-    return next(_differences(tree), None)
+    nodes = list(ast.walk(tree))
+    if odd_key(tree, nodes, types):
+        return KEYS
+    if odd_text(tree, nodes):
+        return TEXTS
+    if _makes_letters(nodes, large):
+        return LETTERS
+    return next(_differences(tree, boxed), None)
 
 
-def _differences(tree: ast.Module) -> Iterator[str]:
+def _differences(tree: ast.Module, boxed_arguments: tuple[bool, ...]) -> Iterator[str]:
     parents = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    named_sets = _names_of_sets(tree)
+    named_sets, boxed = _names_of_sets(tree), _names_of_boxed(tree, boxed_arguments)
     aliases = {
         name.id
         for node in ast.walk(tree)
@@ -137,10 +159,24 @@ def _differences(tree: ast.Module) -> Iterator[str]:
                 yield IDENTITIES
             case ast.FunctionDef(name=name) if name[:2] == "__" and name != "__init__":
                 yield CLASSES
-            case ast.FormattedValue(value=value, format_spec=ast.JoinedStr()) if _is_unformatted(
-                value
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=ast.JoinedStr()) if (
+                _is_unformatted(value, boxed)
             ):
                 yield FORMATS
+            case ast.Call(func=ast.Name(id="format"), args=[value, _]) if _is_unformatted(
+                value, boxed
+            ):
+                yield FORMATS
+            case ast.Call(
+                func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format"), args=values
+            ) if ":" in text and any(_is_unformatted(value, boxed) for value in values):
+                yield FORMATS
+            case ast.Constant(value=str(text)) if not text.isascii():
+                yield LETTERS
+            case ast.Name(id="NotImplemented"):
+                yield CLASSES
+            case ast.AnnAssign(value=None):
+                yield EXCEPTIONS  # a name without a value is a NameError of its own
             case ast.Attribute(value=ast.Name(id="math"), attr=name) if name in _OWN_MATH:
                 yield DIGITS
             case ast.For(iter=ast.Call()) if changes_what_it_reads(node, aliases):
@@ -164,12 +200,43 @@ def _is_single(node: ast.expr) -> bool:
     return False
 
 
-def _is_unformatted(value: ast.expr) -> bool:
-    """Whether a value is, by its form, one that CPython does not pad."""
+def _makes_letters(nodes: Iterable[ast.AST], large: bool) -> bool:
+    """Whether a program calls `chr`, and it or its arguments have a number that is large for it."""
+    calls = False
+    for node in nodes:
+        match node:
+            case ast.Name(id="chr"):
+                calls = True
+            case ast.Constant(value=int(value)) if value > _LATIN:
+                large = True
+    return calls and large
+
+
+def _names_of_boxed(tree: ast.Module, arguments: tuple[bool, ...]) -> set[str]:
+    """Return the names of what CPython does not pad: by what is assigned to them, and those of
+    parameters by the arguments of the call."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(args=ast.arguments(args=taken)) if len(taken) == len(arguments):
+                names |= {item.arg for item, boxed in zip(taken, arguments, strict=True) if boxed}
+            case ast.Assign(targets=targets, value=value) if _is_unformatted(value, names):
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+def _is_unformatted(value: ast.expr, boxed: Container[str]) -> bool:
+    """Whether a value is, by its form or its name, one that CPython does not pad."""
     match value:
-        case ast.Constant(value=None) | ast.List() | ast.Tuple() | ast.Dict() | ast.ListComp():
+        case ast.Constant(value=None | bytes()) | ast.List() | ast.Tuple() | ast.Dict():
             return True
-        case ast.Call(func=ast.Name(id="list" | "tuple" | "dict" | "sorted")):
+        case ast.ListComp() | ast.Set() | ast.SetComp() | ast.DictComp():
+            return True
+        case ast.Name(id=name):
+            return name in boxed
+        case ast.Call(
+            func=ast.Name(id="list" | "tuple" | "dict" | "sorted" | "set" | "range" | "bytes")
+        ):
             return True
         case ast.Call(func=ast.Attribute(attr="split" | "rsplit" | "splitlines")):
             return True

@@ -9,6 +9,7 @@ the thing that monty says is missing:
 - `ImportError` for a name, or `AttributeError` for an attribute, that the same module or
   builtin type has in CPython (`str.translate`, `int.bit_length`, `math.sumprod` ...);
 - `NameError` for a name of CPython's builtins (`callable`, `memoryview`, `super` ...);
+- digits of other alphabets, encodings, surrogates, and what a list may be extended by with `+=`;
 - missing arguments and operations that monty itself calls unsupported, and access to files and
   the environment, which no sandbox grants.
 
@@ -21,6 +22,7 @@ surrogate in a literal becomes U+FFFD.
 """
 
 import builtins
+import codecs
 import importlib
 import re
 import sys
@@ -43,8 +45,14 @@ _PARSER_GAP = re.compile(
 _ARGUMENT_GAP = re.compile(
     r"does not yet support|is not (?:yet )?(?:supported|implemented)|type\(\) bases|by Monty|"
     r"^cannot convert '\w+' object to bytes|^cannot create 'object' instances|"
-    r"^pow\(\) 2nd argument cannot be negative when 3rd"
+    r"^pow\(\) 2nd argument cannot be negative when 3rd|"
+    r"^can only concatenate list \(not \"|^'typing\._\w+' object is not subscriptable"
 )
+_NUMBER_GAP = re.compile(
+    r"^(?:invalid literal for int|could not convert string to float).*[^\x00-\x7f]|^chr\(\) arg",
+    re.DOTALL,
+)
+_NO_ENCODING = re.compile(r"^unknown encoding: ([\w-]+)$", re.ASCII)
 _HOST_ACCESS = re.compile(r"is not supported in this environment|^Permission denied: '")
 _NO_MODULE = re.compile(rf"No module named {_NAME}")
 _NO_IMPORT = re.compile(rf"cannot import name {_NAME} from {_NAME}")
@@ -108,6 +116,14 @@ def _attribute_gap(message: str) -> bool:
     return hasattr(owner, found[2])
 
 
+def _encoding_gap(message: str) -> bool:
+    found = _NO_ENCODING.search(message)
+    try:
+        return found is not None and codecs.lookup(found[1]) is not None
+    except LookupError:
+        return False
+
+
 _TYPES = _sample_types()
 _RULES: dict[str, Callable[[str], bool]] = {
     "NotImplementedError": lambda message: _PARSER_GAP.search(message) is not None,
@@ -116,8 +132,13 @@ _RULES: dict[str, Callable[[str], bool]] = {
     "NameError": _name_gap,
     "AttributeError": _attribute_gap,
     "TypeError": lambda message: _ARGUMENT_GAP.search(message) is not None,
-    "ValueError": lambda message: _ARGUMENT_GAP.search(message) is not None,
-    "LookupError": lambda message: _ARGUMENT_GAP.search(message) is not None,
+    "SyntaxError": lambda message: _PARSER_GAP.search(message) is not None,
+    "ValueError": lambda message: (
+        (_ARGUMENT_GAP.search(message) or _NUMBER_GAP.search(message)) is not None
+    ),
+    "LookupError": lambda message: (
+        _ARGUMENT_GAP.search(message) is not None or _encoding_gap(message)
+    ),
     "RuntimeError": lambda message: _HOST_ACCESS.search(message) is not None,
     "PermissionError": lambda message: _HOST_ACCESS.search(message) is not None,
 }

@@ -1,6 +1,7 @@
 """Programs that reach for the machine."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from redqueen.screens.base import Screen
@@ -38,7 +39,9 @@ class Programs(Screen):
         return [self._objection(text) for text in texts]
 
     def _objection(self, text: str) -> str | None:
-        words = (match[match.lastindex or 0] for match in _REACHES.finditer(text))
+        # Python reads a name in letters of any width and style as the plain one.
+        plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+        words = (match[match.lastindex or 0] for match in _REACHES.finditer(plain))
         return next((word for word in words if word not in self.allow), None)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import field_validator
 
+from redqueen.look_alikes import folded, visible
 from redqueen.screens.base import Screen
 
 HARMFUL = (
@@ -27,7 +28,10 @@ SECRETS = (
 
 
 class Words(Screen):
-    """Objects to phrases, in any case and spacing, and to regular expressions."""
+    """Objects to phrases, in any case and spacing, and to regular expressions.
+
+    Characters that do not show hide nothing, nor do letters that look like those of a phrase.
+    """
 
     phrases: tuple[str, ...] = HARMFUL
     """Whole words, one or several."""
@@ -55,16 +59,35 @@ class Words(Screen):
 
     def objections(self, texts: Sequence[str]) -> list[str | None]:
         """Return the first phrase or match of each text."""
-        return [match[0] if (match := self._pattern.search(text)) else None for text in texts]
+        return [self._objection(text) for text in texts]
+
+    def _objection(self, text: str) -> str | None:
+        found = self._pattern.search(text) or self._pattern.search(visible(text))
+        found = found or (None if text.isascii() else self._folded.search(folded(text)))
+        return found[0] if found else None
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def _all_phrases(self) -> list[str]:
         lines = [
             line.strip()
             for file in self.files
             for line in Path(file).read_text(encoding="utf-8").splitlines()
         ]
-        phrases = [*self.phrases, *(line for line in lines if line and not line.startswith("#"))]
-        spaced = (r"\W+".join(map(re.escape, phrase.split())) for phrase in phrases)
-        parts = [rf"(?<!\w)(?i:{phrase})(?!\w)" for phrase in spaced] + list(self.patterns)
-        return re.compile("|".join(parts) or r"(?!)")
+        return [*self.phrases, *(line for line in lines if line and not line.startswith("#"))]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return _either([*map(_spaced, self._all_phrases), *self.patterns])
+
+    @cached_property
+    def _folded(self) -> re.Pattern[str]:
+        return _either([_spaced(folded(phrase)) for phrase in self._all_phrases])
+
+
+def _spaced(phrase: str) -> str:
+    words = r"\W+".join(map(re.escape, phrase.split()))
+    return rf"(?<!\w)(?i:{words})(?!\w)"
+
+
+def _either(parts: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(parts) or r"(?!)")

@@ -14,6 +14,7 @@ from redqueen.environments.base import (
     elicit,
     has_fallible_keys,
 )
+from redqueen.environments.guarded import validated
 from redqueen.learner.assign import assign_rewards
 from redqueen.rollouts.collect import verifier_of
 from redqueen.rollouts.interactions.base import Fits
@@ -130,7 +131,7 @@ class Rows:
     def _validated(
         space: TaskSpace, drafts: Sequence[Draft], places: list[int]
     ) -> list[Task | Rejection]:
-        return space.validate([drafts[place] for place in places])
+        return validated(space, [drafts[place] for place in places])
 
     def _outcome(self, row: str, proposal: Proposal, again: Task | Rejection) -> None:
         stored = proposal.outcome

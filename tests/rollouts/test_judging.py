@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -35,11 +36,20 @@ C, W, X = Verdict.CORRECT, Verdict.WRONG, Verdict.INFRA_ERROR
         ("Relevance: 5\nRedundancy: 2\nComplexity: 0", None),
         ("Relevance: 5\nComplexity: 0", None),
         ("Relevance: five\nRedundancy: 0\nComplexity: 0", None),
+        ("Relevance: 05\nRedundancy: 00\nComplexity: 0", 1.0),
+        ("Relevance: 1\nRedundancy: 0\nComplexity: " + "9" * 5000, None),
         ("", None),
     ],
 )
 def test_a_judgement_is_read(text: str, quality: float | None) -> None:
     assert read_quality(text) == quality
+
+
+@pytest.mark.parametrize("text", ["\n", "relevance:", "relevance:\n", ":", "* ", "0"])
+def test_repetition_takes_no_time(text: str) -> None:
+    begun = process_time()
+    assert read_quality(f"relevance{text * 20_000}") is None
+    assert process_time() - begun < 1
 
 
 @given(st.text())

@@ -46,6 +46,35 @@ DIFFERENT = {
     "method of a class": "class A:\n    def __len__(self): return 3\ndef f(): return len(A())",
     "padded list": "def f(): return f'{[1]:>5}'",
     "last digit": "import math\ndef f(): return math.gamma(5.5), math.cbrt(27)",
+    "odd keys of a loop": "def f():\n    d = {}\n    for k in [1, True, 1.0]: d[k] = k\n"
+    "    return d",
+    "odd keys of a comprehension": "def f(): return {k: 1 for k in [1, True]}",
+    "odd key of a function": "def g(x): return x > 1\ndef f():\n    d = {1: 2}\n"
+    "    d[g(3)] = 4\n    return list(d)",
+    "odd key of a dict's values": "def f(): return {v: k for k, v in {'a': 1, 'b': 2 > 1}.items()}",
+    "odd key of a method": "class A:\n    def __init__(self): self.d = {1: 2}\n"
+    "    def put(self, k): self.d[k] = k\n"
+    "def f():\n    a = A()\n    a.put(4 / 4)\n    return a.d",
+    "text of a cycle": "def f():\n    x = [1]\n    x.append(x)\n    return str(x)",
+    "text of a cycle of two": "def f():\n    a, b = [], {}\n    a.append(b)\n    b['a'] = a\n"
+    "    return f'{a}'",
+    "text of what is deep": "def f():\n    x = []\n    for i in range(5000): x = [x]\n"
+    "    return len(str(x))",
+    "text of what is deep below": "def f():\n    x = root = {}\n    for i in range(5000):\n"
+    "        x['a'] = {}\n        x = x['a']\n    return len(repr(root))",
+    "text of what recursion made": "def g(n): return [g(n - 1)] if n else []\n"
+    "def f(): return len('%s' % g(120))",
+    "text of a function": "def g(): return 1\ndef f(): return str(g)[:11]",
+    "text of a class of one's own": "class A: pass\ndef f():\n    x = [A]\n    return str(x)",
+    "text of an instance": "class A: pass\ndef f(): return f'{A()}'[:10]",
+    "padded name of a list": "def f():\n    x = [1]\n    return f'{x:>5}'",
+    "padded None": "def f():\n    x = None\n    return '{:>5}'.format(x)",
+    "format of a dict": "def f(): return format({}, '>5')",
+    "escaped letters": "def f(): return '\\u1c89'.isalpha(), '\\ua7cb'.isupper()",
+    "made letters": "def f(): return chr(0x1c89).isalpha()",
+    "truth of NotImplemented": "def f(): return 1 if NotImplemented else 2",
+    "name without a value": "def f():\n    x: int\n    try: return x\n"
+    "    except UnboundLocalError: return 1",
     "empty matches": "import re\ndef f(): return re.sub('x*', '-', 'abxd')",
 }  # fmt: skip
 LACKING = {

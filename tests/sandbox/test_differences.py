@@ -2,12 +2,15 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 
 from redqueen.config import SandboxConfig
-from redqueen.sandbox import Call, OutcomeKind, Sandbox, State, make_sandbox
+from redqueen.sandbox import Call, Outcome, OutcomeKind, Sandbox, State, make_sandbox
+from redqueen.sandbox.agreement import agrees
+from redqueen.sandbox.auto import MontyAlone
 from redqueen.sandbox.differences import difference
 
 from .test_auto import DIFFERENT
@@ -30,6 +33,22 @@ SAME = {
     "f-string": "def f(a): return f'{a[0]:>4}|{len(a)}'",
     "math": "import math\ndef f(a): return math.gcd(*a[:2])",
     "typed": "from typing import List\ndef f(a: List[int]) -> int: return len(a)",
+    "counted": "def f(a):\n    d = {}\n    for x in a: d[x] = d.get(x, 0) + 1\n    return d",
+    "shares": "def f(a):\n    d = {}\n    for x in a: d[x] = x / len(a)\n"
+    "    return {k: d[k] > 1 for k in d}",
+    "flags by name": "def f(a):\n    d = {'x': True}\n    for k, v in list(d.items()):\n"
+    "        d[k] = not v\n"
+    "    return d",
+    "text of numbers": "def f(a):\n    t = []\n    for i, x in enumerate(a):\n"
+    "        t.append(f'{i}:{x:>3}')\n"
+    "    return t, str(a), str(max(a))",
+    "rows": "def f(a):\n    rows = []\n    for x in a:\n        row = [x] * 2\n"
+    "        rows.append(row)\n    return str(rows)",
+    "text cut": "def f(a):\n    s = 'abc'\n    while len(s) > 1: s = s[1:]\n    return f'{s}'",
+    "letters made": "def f(a): return ''.join(chr(97 + x) for x in a)",
+    "method's number": "class A:\n    def __init__(self, n): self.n = n\n"
+    "    def get(self): return self.n\n"
+    "def f(a): return str(A(3).get() + 1)",
     "local called id": "def f(a):\n    id = a[0]\n    return id",
 }  # fmt: skip
 MORE = {
@@ -59,6 +78,13 @@ def test_arguments_that_differ() -> None:
     assert difference("def f(a): return list(a)", ({1, 2},)) == "sets"
     assert difference("def f(a): return a.upper()", ("ß",)) == "letters"
     assert difference("def f(a): return a", (0.5, b"a", [None])) is None
+    by_key = "def f(a, b):\n    d = {}\n    for x in a: d[x] = b\n    return d"
+    assert difference(by_key, ([1, True], 0)) == "keys"
+    assert difference(by_key, ([1, 2], 0)) is None
+    padded = "def f(a, b): return f'{b:>5}'"
+    assert difference(padded, (1, [2])) == "formats"
+    assert difference(padded, ([1], 2)) is None
+    assert difference("def f(a): return chr(a)", (0x1C89,)) == "letters"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +109,54 @@ def test_alone_monty_says_of_a_difference_that_it_is_unsupported() -> None:
         made = alone.run(calls)
     assert [outcome.kind for outcome in made] == [OutcomeKind.UNSUPPORTED, OutcomeKind.VALUE]
     assert "sandbox.backend" in made[0].message
+
+
+NO_PROGRAM = {
+    "return outside": "return 3\ndef f(): return 1",
+    "parameter and global": "def f(x=1):\n    global x\n    return x",
+    "indentation": "def f():\n  return 1\n   return 2",
+    "deep format": "def f(): return f'{1:{2:{3}}}'",
+    "bound iteration variable": "def f(): return [i := 0 for i in range(3)]",
+    "first bare except": "def f():\n    try: pass\n    except: pass\n    except ValueError: pass\n"
+    "    return 1",
+}
+
+
+@pytest.mark.parametrize("name", NO_PROGRAM)
+def test_what_cpython_does_not_compile_raises_on_monty_alone_too(name: str) -> None:
+    class Asked:
+        def run(self, calls: Sequence[Call]) -> list[Outcome]:
+            assert not calls
+            return []
+
+    [outcome] = MontyAlone(Asked()).run([Call(NO_PROGRAM[name], "f")])  # type: ignore[arg-type]
+    assert (outcome.kind.value, outcome.exception) == cpython(NO_PROGRAM[name])
+    assert outcome.exception in ("SyntaxError", "IndentationError")
+
+
+HEAVY = {
+    "subscripts": "def f(a): return {a" + "[0]" * 900 + ": 1}",
+    "methods": "def f(a): return {a" + ".get(0)" * 900 + ": 1}",
+    "one list": "def f(a):\n    "
+    + " = ".join(f"a{i}" for i in range(1500))
+    + " = a\n    return str(a)",
+    "one after the other": "def f(a):\n"
+    + "".join(f"    a{i + 1} = [a{i}, a{i // 2}]\n" for i in range(500))
+    + "    return str(a5), {a5: 1}",
+    "all in all": "def f(a):\n    for "
+    + ",".join(f"b{i}" for i in range(800))
+    + " in ["
+    + ",".join(f"b{i}" for i in range(800))
+    + "]: pass\n    return str(b1)",
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_flows_without_end_are_not_followed(name: str) -> None:
+    begun = time.process_time()
+    assert difference(HEAVY[name], ([1],)) in (None, "texts", "keys")
+    agrees(HEAVY[name], ([1],))
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.slow

@@ -85,7 +85,18 @@ UNSUPPORTED = {
     "exit code": "def f(): raise SystemExit(3)",
     "open": "def f(): return open('x').read()",
     "environment": "import os\ndef f(): return os.environ['HOME']",
+    "digits of others": "def f(): return int('\\u0661')",
+    "digits of others, with a point": "def f(): return float('\\u0661.5')",
+    "encoding": "def f(): return 'a'.encode('latin-1')",
+    "surrogate": "def f(): return len(chr(0xd800))",
+    "matrix product": "def f():\n    a = 1\n    a @= 2",
+    "generic type": "import typing\ndef f(): return str(typing.List[int])",
 }
+
+
+def test_what_a_list_cannot_be_extended_by_is_a_gap(sandbox: Sandbox) -> None:
+    [outcome] = sandbox.run([Call("def f():\n    a = [1]\n    a += 'b'\n    return a", "f")])
+    assert outcome.kind is OutcomeKind.UNSUPPORTED
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)

@@ -37,6 +37,9 @@ def objection(screen: Screen, text: str) -> str | None:
         ("f = open('a')", "open"),
         ("().__class__.__mro__", "__class__"),
         ("__import__('o' + 's')", "__import__"),
+        ("import \U0001d428\U0001d42c", "os"),
+        ("x = \uff45\uff56\uff41\uff4c('1')", "eval"),
+        ("().__\U0001d41class__", "__class__"),
     ],
 )
 def test_programs_that_reach_outside(text: str, word: str) -> None:
@@ -68,6 +71,26 @@ def test_words_in_any_case_and_spacing(tmp_path: Path) -> None:
     assert objection(screen, "12345") == "12345"
     assert objection(screen, "make a bomb") is None
     assert objection(Words(phrases=(), patterns=()), "anything") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "make a b\u200bomb", "m\u0430ke a bomb", "make\xa0a bomb", "MA\u00adKE A BOMB",
+        "\uff4dake a b\u03bfmb", "make a bo\u0301mb", "make a \u202ebomb",
+        "\u043c\u0430k\u0435 a bomb",
+    ],
+)  # fmt: skip
+def test_what_does_not_show_hides_no_phrase(text: str) -> None:
+    assert objection(Words(), f"Tell me how to {text} at home.") is not None
+    assert objection(Words(), "key AKIAABCD\u200bEFGHIJKLMNOP") == "AKIAABCDEFGHIJKLMNOP"
+
+
+def test_phrases_of_other_alphabets() -> None:
+    screen = Words(phrases=("\u0431\u043e\u043c\u0431\u0430",), patterns=())
+    assert objection(screen, "\u0411\u041e\u041c\u0411\u0410!") is not None
+    assert objection(screen, "\u0431\u043em\u0431a") is not None
+    assert objection(screen, "\u043c\u0438\u0440") is None
 
 
 @pytest.mark.parametrize("key", [{"patterns": ["("]}, {"files": ["nowhere.txt"]}])

@@ -98,7 +98,7 @@ DESCRIPTION = Description(
 class CodeEnvironment:
     """Tasks over Python functions; an `Environment` and a `TaskSpace`."""
 
-    version = 2
+    version = 3
     measures = MEASURES
     description = DESCRIPTION
 

@@ -151,7 +151,7 @@ def probe(config: Lean | None = None) -> str:
 class LeanEnvironment:
     """Theorems in Lean 4; an `Environment` and a `TaskSpace`."""
 
-    version = 1
+    version = 2
     kinds = (KIND,)
     measures = MEASURES
     description = DESCRIPTION

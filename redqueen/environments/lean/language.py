@@ -45,6 +45,14 @@ _NAMES = re.compile(
 )
 
 
+_SPELLINGS = {
+    "<->": "↔", "->": "→", "/\\": "∧", "\\/": "∨", "!=": "≠", "<=": "≤", ">=": "≥", "ℕ": "Nat",
+    "ℤ": "Int", "λ": "fun", "=>": "↦",
+}  # fmt: skip
+_SPELT = re.compile("|".join(map(re.escape, _SPELLINGS)))
+"""What Lean reads as the same -> one of its spellings."""
+
+
 class LeanTextError(Exception):
     """A text that is turned down unread by Lean; `reason` is a rejection's."""
 
@@ -104,13 +112,32 @@ def read_proof(text: str, statement: str, max_chars: int) -> str:
 
 
 def normal_form(statement: str) -> tuple[str, str]:
-    """Return a statement with its bound names in order, and that with every number as 0."""
+    """Return a statement with its bound names in order, signs in one spelling and no idle brackets;
+    and that with every number as 0."""
+    statement = _SPELT.sub(lambda match: _SPELLINGS[match[0]], statement)
     bound = (
         name for match in _NAMES.finditer(statement) for name in (match[1] or match[2]).split()
     )
     names = {name: f"v{number}" for number, name in enumerate(dict.fromkeys(bound))}
-    words = [names.get(word, word) for word in tokens(statement)]
+    words = _without_idle_brackets([names.get(word, word) for word in tokens(statement)])
     return " ".join(words), " ".join("0" if word.isdecimal() else word for word in words)
+
+
+def _without_idle_brackets(words: list[str]) -> list[str]:
+    """Return words without brackets around one of them, or around other brackets alone."""
+    opened: list[int] = []
+    idle: set[int] = set()
+    pairs: dict[int, int] = {}
+    for place, word in enumerate(words):
+        if word == "(":
+            opened.append(place)
+        elif word == ")" and opened:
+            pairs[opened.pop()] = place
+    for start, end in sorted(pairs.items(), reverse=True):
+        inside = [place for place in range(start + 1, end) if place not in idle]
+        if len(inside) == 1 or (inside and pairs.get(inside[0]) == inside[-1]):
+            idle |= {start, end}
+    return [word for place, word in enumerate(words) if place not in idle]
 
 
 def tokens(text: str) -> list[str]:

@@ -26,11 +26,11 @@ from redqueen.environments.base import (
     Verification,
 )
 from redqueen.environments.json_texts import is_text, last_object
+from redqueen.environments.logic.forms import normal_form
 from redqueen.environments.logic.language import (
     OPERATORS,
     Puzzle,
     PuzzleError,
-    normal_form,
     parse_puzzle,
     render,
 )
@@ -112,7 +112,7 @@ class Logic(EnvironmentConfig):
 class LogicEnvironment:
     """Puzzles with variables of small ranges; an `Environment` and a `TaskSpace`."""
 
-    version = 3
+    version = 4
     measures = MEASURES
     description = DESCRIPTION
     proposal_format = ('{"text": "', '", "variables": {', '"constraints": [', "]}")
@@ -225,7 +225,8 @@ class LogicEnvironment:
             puzzle = parse_puzzle(said["variables"], said["constraints"])
         except PuzzleError as error:
             return _reject(error.reason, str(error))
-        return puzzle, {**said, "text": text.strip()}
+        # On one line: a story cannot end, and constraints of its own begin.
+        return puzzle, {**said, "text": " ".join(text.split())}
 
     def _judge(
         self, draft: Draft, said: dict[str, Any], answer: Answer | NoReply
@@ -262,7 +263,7 @@ class LogicEnvironment:
         ]
 
     def fingerprint(self, task: Task) -> Fingerprint:
-        """Return the puzzle up to names and order; those of one shape are a family."""
+        """Return the puzzle up to names and spelling; those of one shape are a family."""
         form, shape = normal_form(task.payload["variables"], task.payload["constraints"])
         return Fingerprint(f"{task.kind} {form}", f"{task.kind} {shape}")
 

@@ -244,39 +244,3 @@ def render(said: Any, inside: bool = False) -> str:
         return f"{name}({', '.join(arguments)})"
     text = f"not {arguments[0]}" if name == "not" else f" {name} ".join(arguments)
     return f"({text})" if inside else text
-
-
-def normal_form(variables: Mapping[str, Any], constraints: Sequence[Any]) -> tuple[str, str]:
-    """Return a puzzle up to the names of variables, the order of constraints and of sums, and
-    constraints that it says again; and its shape, up to numbers and words too."""
-    once = {_written(item, {name: name for name in variables}): item for item in constraints}
-    constraints = [*once.values()]
-    signs = {
-        name: f"{said} {sorted(_written(item, {name: '@'}) for item in constraints)}"
-        for name, said in variables.items()
-    }
-    order = sorted(variables, key=lambda name: signs[name])
-    names = {name: f"v{place}" for place, name in enumerate(order)}
-    form = [str([variables[name] for name in order])]
-    form += sorted(_written(item, names) for item in constraints)
-    shape = sorted(_written(item, dict.fromkeys(variables, "v"), "#") for item in constraints)
-    return "; ".join(form), "; ".join(shape)
-
-
-_SYMMETRIC = frozenset({"+", "*", "=", "!=", "distinct", "and", "or", "count"})
-_MIRRORED = {">": "<", ">=": "<="}
-
-
-def _written(said: Any, names: Mapping[str, str], constant: str | None = None) -> str:
-    if isinstance(said, str) and said in names:
-        return names[said]
-    if not isinstance(said, list):
-        if isinstance(said, str) and "@" in names.values():
-            return "_"  # another variable, or a word: the first round tells none of them apart
-        return constant or str(said)
-    name, arguments = said[0], [_written(item, names, constant) for item in said[1:]]
-    if name in _MIRRORED:
-        name, arguments = _MIRRORED[name], arguments[::-1]
-    if name in _SYMMETRIC:
-        arguments.sort()
-    return f"({name} {' '.join(arguments)})"

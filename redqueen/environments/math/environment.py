@@ -153,7 +153,7 @@ class Math(EnvironmentConfig):
 class MathEnvironment:
     """Word problems with computed keys; an `Environment` and a `TaskSpace`."""
 
-    version = 4
+    version = 5
     kinds = (KIND,)
     measures = MEASURES
     description = DESCRIPTION

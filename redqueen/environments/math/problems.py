@@ -11,6 +11,7 @@ from fractions import Fraction
 from redqueen.environments.code.policy import Profile
 from redqueen.environments.json_texts import is_text
 from redqueen.environments.math.expressions import LARGEST, MOST_NODES, Tree, read_expression
+from redqueen.look_alikes import folded, visible
 from redqueen.sandbox import parse_expression, parse_module
 
 FUNCTION = "answer"
@@ -38,6 +39,11 @@ WORDS: dict[str, Fraction] = {
     "hundred": Fraction(100), "thousand": Fraction(1000),
 }  # fmt: skip
 """Numbers in words -> what they are."""
+_TIMES = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 10**6}
+_PARTS = {
+    "halves": 2, "thirds": 3, "quarters": 4, "fourths": 4, "fifths": 5, "sixths": 6, "sevenths": 7,
+    "eighths": 8, "ninths": 9, "tenths": 10, "twelfths": 12,
+}  # fmt: skip
 COMMON = frozenset(map(Fraction, (0, 1, 2, 3, 4, 7, 10, 12, 24, 60, 100, 365, 1000, 3600)))
 """Numbers that a program may have without the text: of units, of counting, of formulas."""
 LONGEST = 30
@@ -47,6 +53,12 @@ DECIMALS = 4
 NOISE = 1e-15
 """What a sum of decimals may differ from 0 by."""
 _FRACTION = re.compile(r"-?\d{1,15}/\d{1,15}", re.ASCII)
+_SIGNS = re.compile(r"(?<![^\W_])(?<![)\]}])[^\W\d_]{1,15}(?![^\W\d_])")
+_MIXED = re.compile(r"(\d{1,15})([¼-¾⅐-⅞])")
+_OTHERWISE = re.compile(
+    r"(?<![\w.])(?:(\d{1,15}(?:\.\d{1,15})?e[+-]?\d{1,2})|(0x[\da-f]{1,12}|0b[01]{1,48}))(?!\w)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 _SHARE = re.compile(
@@ -138,7 +150,7 @@ def numbers_of(text: str) -> set[Fraction]:
     Raises:
         ProblemError: one is too long.
     """
-    text = _DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
+    text = _DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), visible(text))
     items = [item.replace(",", "") for item in _NUMBER.findall(text)]
     if max(map(len, items), default=0) > LONGEST:
         raise ProblemError("too_large", "a number is too long")
@@ -146,14 +158,66 @@ def numbers_of(text: str) -> set[Fraction]:
 
 
 def words_of(text: str) -> set[Fraction]:
-    """Return the numbers that a text writes in words."""
-    words = re.findall(r"[a-z]+(?:-[a-z]+)?", text.lower())
-    return {WORDS[word] for word in words if word in WORDS}
+    """Return the numbers that a text writes in words: `twenty`, and `one hundred and twenty`."""
+    text = folded(text)
+    words = re.findall(r"[a-z]+(?:-[a-z]+)?", text)
+    return {WORDS[word] for word in words if word in WORDS} | set(_compounds(text))
+
+
+def _compounds(text: str) -> Iterator[Fraction]:
+    """Yield the numbers of several words, and parts of one such as `three quarters`."""
+    total = group = 0
+    last = ""
+    for word in (*re.findall(r"[a-z]+", text), ""):
+        value = int(WORDS[word]) if word in _ONES or word in _TENS else None
+        if value is not None and (last in _ONES or (last in _TENS and not 0 < value < 10)):
+            yield Fraction(total + group)
+            total = group = 0
+        if value is not None:
+            group += value
+        elif last and word == "hundred":
+            group *= _TIMES[word]
+        elif last and word in _TIMES:
+            total, group = total + group * _TIMES[word], 0
+        elif last and word == "and":
+            continue
+        elif last:
+            number, total, group = Fraction(total + group), 0, 0
+            yield number / _PARTS[word] if word in _PARTS else number
+        last = word if value is not None or (last and word in _TIMES) else ""
 
 
 def outline(text: str) -> list[str]:
-    """Return the words of a text in small letters, and its numbers."""
-    return re.findall(r"[^\W\d_]+|\d[\d.,]*\b", text.lower())
+    """Return the words of a text in small letters, and its numbers in one form each."""
+    return [
+        _plain(word) if word[0].isdigit() else word
+        for word in re.findall(r"[^\W\d_]+|\d[\d.,]*\b", folded(text))
+    ]
+
+
+def _plain(number: str) -> str:
+    """Return a number without grouping and idle zeros; as it is, if it is none or too long."""
+    try:
+        return number if len(number) > LONGEST else str(Fraction(number.replace(",", "")))
+    except ValueError:
+        return number
+
+
+def _signs_of(text: str) -> Iterator[Fraction]:
+    """Yield the numbers that a text writes in other signs than digits: in circles, raised or
+    lowered, as one fraction, by a power of ten, to another base. Exponents are none."""
+    for run in _SIGNS.findall(visible(text)):
+        values = [unicodedata.numeric(sign, -1.0) for sign in run]
+        if min(values) >= 0:
+            digits = [unicodedata.digit(sign, -1) for sign in run]
+            if len(run) > 1 and min(digits) >= 0:
+                yield Fraction("".join(map(str, digits)))
+            else:
+                yield from (Fraction(value).limit_denominator(1000) for value in values)
+    for match in _MIXED.finditer(text):
+        yield int(match[1]) + Fraction(unicodedata.numeric(match[2])).limit_denominator(1000)
+    for match in _OTHERWISE.finditer(text):
+        yield Fraction(match[1]) if match[1] else Fraction(int(match[2], 0))
 
 
 def _constants(nodes: list[ast.AST]) -> Iterator[Fraction]:
@@ -210,8 +274,8 @@ def _is_rational(key: str) -> bool:
 
 
 def stands_in(key: str, text: str) -> bool:
-    """Return whether a text has an answer: as a number in digits or words, as a fraction or below
-    zero, or as it is written."""
+    """Return whether a text has an answer: as a number in digits, words or other signs, as a
+    fraction or below zero, or as it is written."""
     if not _is_rational(key):
         spelt = r"\s*".join(map(re.escape, key.split()))
         return re.search(rf"(?<!\w){spelt}(?!\w)", text) is not None
@@ -219,4 +283,4 @@ def stands_in(key: str, text: str) -> bool:
     if value < 0 and not _BELOW_ZERO.search(text):
         return False
     shares = (Fraction(int(m[1] or m[3]), int(m[2] or m[4])) for m in _SHARE.finditer(text))
-    return abs(value) in numbers_of(text) | words_of(text) | set(shares)
+    return abs(value) in {*numbers_of(text), *words_of(text), *shares, *_signs_of(text)}

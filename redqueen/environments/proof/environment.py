@@ -101,7 +101,7 @@ class Proof(EnvironmentConfig):
 class ProofEnvironment:
     """Theorems of a few theories; an `Environment` and a `TaskSpace`."""
 
-    version = 2
+    version = 3
     measures = MEASURES
     description = DESCRIPTION
 
@@ -220,11 +220,16 @@ class ProofEnvironment:
         return made
 
     def fingerprint(self, task: Task) -> Fingerprint:
-        """Return the theorem up to names; of one family are those that one proof proves."""
+        """Return the theorem up to names, and to `A. x` before it, which one more step adds and
+        which no proof needs; of one family are those that one proof proves."""
         theory = load_theory(task.kind)
-        form = theory.normal_form(task.payload["statement"].split())
+        symbols = task.payload["statement"].split()
+        while symbols[0] == "A.":
+            symbols = symbols[2:]
         family = " ".join(theory.condensed(task.payload["proof"].split()))
-        return Fingerprint(f"{task.kind} {form}", f"{task.kind} {family}")
+        while family.endswith(" gen"):
+            family = family.removesuffix(" gen")
+        return Fingerprint(f"{task.kind} {theory.normal_form(symbols)}", f"{task.kind} {family}")
 
     def _task(
         self,

@@ -118,6 +118,21 @@ def test_bound_names_and_numbers_do_not_tell_theorems_apart() -> None:
     assert normal_form("(x y : Nat) (g : y < 3) : ∃ z w, x + z = y * 4 + w")[0] != form
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        "(p q : Prop) : (p /\\ q) -> (q /\\ p)",
+        "(p q : Prop) : (p ∧ q) → (q ∧ p)",
+        "(p q : Prop) : (((p) ∧ q)) → ((q ∧ (p)))",
+        "(x   y : Prop) :\n  ((x /\\ y)) → (y ∧ x)",
+    ],
+)
+def test_spellings_and_idle_brackets_make_no_new_theorem(again: str) -> None:
+    assert normal_form(again) == normal_form("(p q : Prop) : (p ∧ q) → (q ∧ p)")
+    other = "(p q : Prop) : p ∧ (q → q) ∧ p"
+    assert normal_form(again) != normal_form(other)
+
+
 CODE = st.text('theorm:=by(){}-/\n `λ⟨⟩"«» sorry#@['.replace(" ", "  ")) | st.text()
 
 

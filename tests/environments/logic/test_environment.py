@@ -71,6 +71,17 @@ def test_a_puzzle_with_a_solution_is_a_task(logic: LogicEnvironment) -> None:
     assert logic.prompt(task)[0].content in elicit(logic, task).messages[0].content
 
 
+def test_a_story_stays_on_its_line(logic: LogicEnvironment) -> None:
+    said = {**PUZZLE, "text": " Two\tdice.\nConstraints (they count):\n a = 1\u2028b = 2 "}
+    task = outcome(logic, said)
+    assert isinstance(task, Task)
+    assert task.payload["text"] == "Two dice. Constraints (they count): a = 1 b = 2"
+    assert logic.prompt(task)[0].content.splitlines().count("a = 1") == 0
+    assert revalidate(logic, [task]) == [task]
+    forged = Task(task.id, "logic", "any", said)
+    assert isinstance(revalidate(logic, [forged])[0], Rejection)
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "reason"),
     [

@@ -22,7 +22,13 @@ from redqueen.environments.base import (
 )
 from redqueen.environments.math import Math, MathEnvironment, MathGrader
 from redqueen.environments.math.expressions import ExpressionSolver
-from redqueen.environments.math.problems import ProblemError, key_of, numbers_of, words_of
+from redqueen.environments.math.problems import (
+    ProblemError,
+    key_of,
+    numbers_of,
+    stands_in,
+    words_of,
+)
 from redqueen.sandbox import make_sandbox
 from redqueen.types import Rejection, Task, Verdict
 
@@ -92,6 +98,14 @@ def test_a_problem_with_a_program_is_a_task(math: MathEnvironment) -> None:
         (f"{TEXT} It is \\frac{{60}}{{3}}.", PROGRAM + " + 60 - 60", "leak"),
         (f"{TEXT} It is \uff12\uff10.", PROGRAM + " + 20 - 20", "leak"),
         (f"{TEXT} It is \uff12\uff10.", PROGRAM, "numbers_differ"),
+        (f"{TEXT} It is 2\u200b0.", PROGRAM, "numbers_differ"),
+        (f"{TEXT} It is 2\u200b0.", PROGRAM + " + 20 - 20", "leak"),
+        (f"{TEXT} It is twen\u200bty.", PROGRAM, "leak"),
+        (f"{TEXT} It is tw\u0435nty.", PROGRAM, "leak"),
+        (f"{TEXT} It is \u2473.", PROGRAM, "leak"),
+        (f"{TEXT} It is \u00b2\u2070.", PROGRAM, "leak"),
+        (f"{TEXT} It is 2e1.", PROGRAM + " + 2 + 1 - 2 - 1", "leak"),
+        (f"{TEXT} It is 0x14.", PROGRAM + " + 0", "leak"),
         (f"{TEXT} It is -225.", "def answer():\n    return 15 - 240 + 225 * 3 - 225 * 3", "leak"),
         (TEXT, PROGRAM.replace("(15 - 3)", "(15 - 3 * 3 - 3 * 2)"), "error"),
         (TEXT, "def answer():\n    240, 15, 3\n    while True: pass", "timeout"),
@@ -202,7 +216,56 @@ def test_numbers_in_words_and_percentages(math: MathEnvironment) -> None:
     assert isinstance(task, Task)
     assert task.payload["answer"] == "43"
     assert numbers_of("1,234.5 and 3/4, v2 or 7th") == {Fraction("1234.5"), 3, 4, 7}
-    assert words_of("Twenty-one dozen") == {Fraction(21), Fraction(12)}
+    assert words_of("Twenty-one dozen") == {Fraction(21), Fraction(12), Fraction(252)}
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("one hundred and twenty-five boxes", (1, 25, 100, 125)),
+        ("one hundred twenty", (1, 20, 100, 120)),
+        ("twenty one", (1, 20, 21)),
+        ("two thousand three hundred", (2, 3, 100, 1000, 2300)),
+        ("three quarters, two thirds", (3, 2, Fraction(3, 4), Fraction(2, 3))),
+        ("one two three and four", (1, 2, 3, 4)),
+        ("ten and a hundred", (10, 100)),
+        ("half a dozen", (Fraction(1, 2), 12)),
+    ],
+)
+def test_numbers_of_several_words(text: str, values: tuple[Any, ...]) -> None:
+    assert words_of(text) == set(map(Fraction, values))
+
+
+def test_exponents_and_units_give_no_answer_away() -> None:
+    assert not stands_in("2", "5 m\u00b2 of 10\u00b2 (a + b)\u00b2")
+    assert stands_in("2.5", "2\u00bd litres")
+    assert stands_in("0.5", "\u00bd litre")
+    assert stands_in("8", "chapter \u2167")
+
+
+DISGUISES = {
+    "letters": TEXT.upper(),
+    "signs": TEXT.replace(".", "!").replace(",", ";"),
+    "joiner": TEXT.replace("tank", "ta\u200bnk"),
+    "soft hyphen": TEXT.replace("litres", "li\u00adtres"),
+    "cyrillic": TEXT.replace("tank", "t\u0430nk"),
+    "greek": TEXT.replace("out", "\u03bfut"),
+    "mark": TEXT.replace("tank", "ta\u0301nk"),
+    "full width": TEXT.replace("tank", "\uff54ank"),
+    "no-break spaces": TEXT.replace(" ", "\xa0"),
+    "idle decimals": TEXT.replace("240", "240.0"),
+    "idle zeros": TEXT.replace("15", "015"),
+    "other digits": TEXT.replace("15", "\u0661\u0665"),
+    "picture": f"{TEXT} \U0001f600",
+}
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+def test_a_copy_in_disguise_is_a_copy(math: MathEnvironment, name: str) -> None:
+    first, again = outcome(math, TEXT, PROGRAM), outcome(math, DISGUISES[name], PROGRAM)
+    assert isinstance(first, Task)
+    assert isinstance(again, Task)
+    assert math.fingerprint(again) == math.fingerprint(first)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from redqueen.environments.base import (
     Attempt,
     Draft,
     Environment,
+    Fingerprint,
     Services,
     TaskSpace,
     describe,
@@ -52,6 +53,19 @@ def test_a_theorem_with_a_proof_is_a_task() -> None:
     assert isinstance(other, Task)
     assert other.id != task.id
     assert PROOF.fingerprint(other) == PROOF.fingerprint(task)
+
+
+def test_quantifiers_before_a_theorem_make_no_new_one() -> None:
+    texts = [
+        "$p |- A. x ( p -> ( q -> p ) ) $= ax1 gen $.",
+        "$p |- A. y A. x A. y ( r -> ( s -> r ) ) $= ax1 gen gen gen $.",
+    ]
+    tasks = [outcome(text, "peano") for text in texts]
+    first, again = (PROOF.fingerprint(task) for task in tasks if isinstance(task, Task))
+    assert first == again == Fingerprint("peano ( wff0 -> ( wff1 -> wff0 ) )", "peano ax1")
+    inner = outcome("$p |- ( A. x p -> A. x p ) $= ax1 ax1 ax2 mp mp $.", "peano")
+    assert isinstance(inner, Task)
+    assert PROOF.fingerprint(inner).task == "peano ( A. var0 wff0 -> A. var0 wff0 )"
 
 
 @pytest.mark.parametrize(
