@@ -392,7 +392,7 @@ def start(
     RunStore.check_vacant(directory)
     places = {
         "policy": {"base": absolute_base(config.policy.base)},
-        "population": {"from": [str(Path(p).resolve()) for p in config.population.from_]},
+        "population": {"from": [str(Path(p).expanduser().resolve()) for p in config.population.from_]},
     }
     config = build_config(merge(config.model_dump(), places))
     with ExitStack() as stack:

@@ -22,7 +22,7 @@ from redqueen.models.memory import keep_freed_memory, peak_memory
 from redqueen.models.precision import settle_dtype
 from redqueen.models.routing import Router
 from redqueen.models.scoring import Scores
-from redqueen.models.sources import EMBEDDED
+from redqueen.models.sources import EMBEDDED, one_line
 from redqueen.models.targets import find_targets, layer_shape, reached_by_text
 from redqueen.types import Messages, Suppression
 
@@ -37,7 +37,13 @@ class PopulationModel:
         self, config: PolicyConfig, base: Base, slots: int, seed: int, rows: int | None = None
     ) -> None:
         """Hook the base's target layers and make `slots` fresh adapters; see `load`."""
-        modules = reached_by_text(base.model, find_targets(base.model, config.targets))
+        modules = find_targets(base.model, config.targets)
+        try:
+            modules = reached_by_text(base.model, modules)
+        except Exception as error:  # a model is code of somebody else
+            raise ConfigError(
+                f"policy.base = {config.base!r} loads, but reads no text: {one_line(error)}"
+            ) from error
         if not modules:
             raise ConfigError("policy.targets: reading text calls none of these layers")
         shapes = {name: layer_shape(module) for name, module in modules.items()}
@@ -104,7 +110,7 @@ class PopulationModel:
             with torch.no_grad(), self.router.route([0, None]):
                 self.base.model(input_ids=ids, attention_mask=torch.ones_like(ids))
         except ValueError as error:
-            raise ConfigError(f"policy.targets: {error}") from None
+            raise ConfigError(f"policy.targets: {one_line(error)}") from None
 
     def render(self, messages: Messages) -> str:
         """Return the text that a conversation is for the base, ready to be continued.

@@ -89,9 +89,11 @@ def _check_directory(path: Path, base: str) -> None:
         )
     if "model_type" not in _json_table(path / "config.json", where):
         raise ConfigError(f"{where}: {path / 'config.json'} does not name a model_type")
-    # The library goes on without this one, and with it without the tokens that end a text.
-    if (path / "generation_config.json").exists():
-        _json_table(path / "generation_config.json", where)
+    # The library goes on without the first, and with it without the tokens that end a text; of the
+    # others it does not say which file is damaged.
+    for name in ("generation_config.json", "tokenizer_config.json", "tokenizer.json"):
+        if (path / name).exists():
+            _json_table(path / name, where)
     if not any(path.glob("*.safetensors")):
         raise ConfigError(
             f"{where}: {path} has no *.safetensors weights; other formats may carry code and are "
@@ -195,4 +197,15 @@ def dialect_of(base: str) -> str:
 
 def one_line(error: Exception) -> str:
     """Return what an error of a library says, as part of a sentence."""
-    return " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"{text} is missing or not known" if isinstance(error, KeyError) else text
+
+
+def not_loaded(where: str, error: Exception) -> ConfigError:
+    """Return the error to raise where the library raised one about the files of a base."""
+    if "trust_remote_code" in str(error):
+        return ConfigError(
+            f"{where} carries code of its own, which is not run: set policy.trust_remote_code = "
+            "true if you trust it, or take another base"
+        )
+    return ConfigError(f"{where} cannot be loaded: {one_line(error)}")
