@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -372,9 +372,7 @@ def base_shapes(config: Config) -> Shapes:
     source, file = files_of(resolve_base(config.policy.base))
     where = f"policy.base = {config.policy.base!r}"
     try:
-        library = AutoConfig.from_pretrained(
-            source, **place_options(config.policy), **file
-        )
+        library = AutoConfig.from_pretrained(source, **place_options(config.policy), **file)
     except Exception as error:  # the library's, of any kind
         raise not_loaded(where, error) from error
     return shapes_of(library, config.policy.targets)

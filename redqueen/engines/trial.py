@@ -4,6 +4,7 @@ A base may attend, cache or mask in a way that batches of texts do not bear. Tha
 strange log-probabilities in the first step at best, so a few tokens are tried before a run begins.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,11 +18,14 @@ from redqueen.models.population_model import PopulationModel
 from redqueen.rng import torch_rng
 from redqueen.types import user
 
+log = logging.getLogger(__name__)
+
 _LENGTHS = (7, 3, 5, 5)
 """Tokens of the prompts. The first row leaves after one token, as rows do that have ended."""
 _WRITTEN = 5
 """Enough for an engine to do its work once step by step, and then again and again."""
 _PROMPT = "What is f(3)?\n\ndef f(a):\n    return a + 1"
+_PROGRAM = "def f(A):\n    return A + [1, 2]\n\nprint(f([0]))"
 _B_SCALE = 0.02
 """Of the adapter that is tried: standard deviation of B, as after some hundred steps."""
 
@@ -154,6 +158,13 @@ def try_base(model: PopulationModel, make: MakeRows = make_rows) -> None:
     where = f"policy.base = {model.config.base!r}"
     if _PROMPT not in model.render(user(_PROMPT)):
         raise ConfigError(f"{where}: its chat template leaves out what a user writes")
+    text = model.base.decode(model.base.encode(_PROGRAM))
+    if _PROGRAM not in text:
+        log.warning(
+            "%s: its tokenizer does not give back the text that it reads, but %r: letters, spaces "
+            "or line ends of tasks and answers are lost",
+            where, text[:80],
+        )  # fmt: skip
     longest, context = len(model.base.prefix_ids) + max(_LENGTHS) + _WRITTEN, model.base.context
     if context is not None and context < longest:
         raise ConfigError(f"{where}: its context is of {context} tokens, too few to write anything")

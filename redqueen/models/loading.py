@@ -34,7 +34,6 @@ from redqueen.models.sources import files_of, is_gguf, not_loaded, one_line, res
 
 log = logging.getLogger(__name__)
 
-_PROBE = "def f(A):\n    return A + [1, 2]\n\nprint(f([0]))"
 MOST_LAYERS = 10_000
 """No model has as many; to make one of a damaged config would take hours."""
 
@@ -267,12 +266,6 @@ def load_base(config: PolicyConfig) -> Base:
             "may be",
             where,
         )
-    if _PROBE not in base.decode(base.encode(_PROBE)):
-        log.warning(
-            "%s: its tokenizer does not give back the text that it reads (%r): letters, line ends "
-            "or spaces of tasks and answers are lost",
-            where, base.decode(base.encode(_PROBE))[:80],
-        )  # fmt: skip
     known = len(tokenizer)
     if known < base.embeddings / 2:
         log.warning(

@@ -124,7 +124,9 @@ def _scaling(config: dict[str, Any], rank: int, path: Path) -> float:
             f"{path}: lora_alpha = {repr(alpha)[:30]} is not a positive number to divide by a rank"
         )
     if not isinstance(config.get("use_rslora", False), bool):
-        raise ConfigError(f"{path}: use_rslora = {config['use_rslora']!r} is neither true nor false")
+        raise ConfigError(
+            f"{path}: use_rslora = {config['use_rslora']!r} is neither true nor false"
+        )
     return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
 
 

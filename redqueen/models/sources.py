@@ -133,9 +133,14 @@ def _check_gguf(path: Path, base: str) -> None:
         )
 
 
+def expanded(path: str) -> Path:
+    """Return a path with the home directory for a `~`; that of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))
+
+
 def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
-    path = Path(base).expanduser()
+    path = expanded(base)
     return str(path.resolve()) if base and base not in EMBEDDED and path.exists() else base
 
 
@@ -148,7 +153,18 @@ def directory_of(base: str) -> Path:
     """Where `policy.base` lies, if it is embedded or a path."""
     if base in EMBEDDED:
         return Path(redqueen.__file__).parent / "bases" / base
-    return Path(base).expanduser()
+    return expanded(base)
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is something at a path, be it a link to nothing."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except ValueError:  # no system takes such a path
+        return False
+    return True
 
 
 def resolve_base(base: str) -> str:
@@ -166,7 +182,8 @@ def resolve_base(base: str) -> str:
             )
         _check_directory(path, base)
         return str(path)
-    if path.exists() or base.startswith(("/", ".", "~")) or base.count("/") > 1:
+    named = base.startswith(("/", ".", "~")) or base.count("/") > 1 or is_gguf(path)
+    if named or _is_there(path):
         if not path.exists():
             kind = "file" if is_gguf(path) else "directory"
             raise ConfigError(

@@ -88,6 +88,11 @@ def test_import_of_a_peft_adapter_keeps_its_scaling(
         ({"rank_pattern": {"q_proj": 2}}, "rank_pattern"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"lora_alpha": "high"}, "lora_alpha = 'high'"),
+        ({"lora_alpha": 10**400}, "lora_alpha = 1000"),
+        ({"use_rslora": "false"}, "use_rslora = 'false' is neither true nor false"),
+        ({"r": 4.0}, "has rank 4.0"),
+        ({"velora_config": {"a": 1}}, "velora_config"),
+        ({"a_key_of_the_future": True}, "a_key_of_the_future"),
     ],
 )
 def test_unusable_settings_are_refused(
@@ -142,9 +147,10 @@ def test_missing_and_broken_files(make_model, tmp_path: Path) -> None:
     (tmp_path / "adapter_model.bin").write_bytes(b"\x80pickle")
     with pytest.raises(ConfigError, match="may carry code"):
         model.import_adapter(0, tmp_path)
-    (tmp_path / "adapter_config.json").write_text("{")
-    with pytest.raises(ConfigError, match="not readable"):
-        model.import_adapter(0, tmp_path)
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "adapter_config.json").write_text(text)
+        with pytest.raises(ConfigError, match="not readable"):
+            model.import_adapter(0, tmp_path)
 
 
 def test_export_that_cannot_be_written(make_model, tmp_path: Path) -> None:
