@@ -158,7 +158,12 @@ def try_base(model: PopulationModel, make: MakeRows = make_rows) -> None:
     where = f"policy.base = {model.config.base!r}"
     if _PROMPT not in model.render(user(_PROMPT)):
         raise ConfigError(f"{where}: its chat template leaves out what a user writes")
-    text = model.base.decode(model.base.encode(_PROGRAM))
+    ids = model.base.encode(_PROGRAM)
+    if len(ids) == len(model.base.prefix_ids):
+        raise ConfigError(
+            f"{where}: its tokenizer makes no tokens of a text; its files are damaged"
+        )
+    text = model.base.decode(ids)
     if _PROGRAM not in text:
         log.warning(
             "%s: its tokenizer does not give back the text that it reads, but %r: letters, spaces "

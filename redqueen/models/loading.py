@@ -292,7 +292,8 @@ def _read(
     """Return tokenizer, model, and what the library says of the loading; `options` are its own."""
     directory, file = files_of(source)
     place = place_options(config) | file
-    check_kind(AutoConfig.from_pretrained(directory, **place), f"policy.base = {config.base!r}")
+    if not file:  # of a GGUF file it would take as long again
+        check_kind(AutoConfig.from_pretrained(directory, **place), f"policy.base = {config.base!r}")
     tokenizer = AutoTokenizer.from_pretrained(directory, **place)
     options = {**options, **place}
     if file:

@@ -153,6 +153,15 @@ def test_a_tokenizer_that_loses_text_is_warned_of(
     assert "does not give back the text that it reads" in caplog.text  # it has no line ends
 
 
+def test_a_tokenizer_without_tokens(copy_of: Path) -> None:
+    tokenizer = json.loads((copy_of / "tokenizer.json").read_text())
+    change(copy_of / "tokenizer.json", model={**tokenizer["model"], "type": "BPE", "vocab": {},
+           "merges": [], "unk_token": None}, added_tokens=[])  # fmt: skip
+    model = PopulationModel.load(PolicyConfig(base=str(copy_of), device="cpu"), 1, 0)
+    with pytest.raises(ConfigError, match="its tokenizer makes no tokens of a text"):
+        try_base(model)
+
+
 def test_results_as_tuples_are_asked_for_as_such_no_more(copy_of: Path) -> None:
     change(copy_of / "config.json", return_dict=False)
     model = PopulationModel.load(PolicyConfig(base=str(copy_of), device="cpu"), 1, 0)

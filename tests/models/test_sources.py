@@ -46,7 +46,9 @@ def test_missing_or_broken_directories(copy_of: Path) -> None:
     assert "not a directory" in message()
 
 
-@pytest.mark.parametrize("base", ["/no/such/model", "./no", "~/no/such", "a/b/c", "~no-such-user-here/x"])
+@pytest.mark.parametrize(
+    "base", ["/no/such/model", "./no", "~/no/such", "a/b/c", "~no-such-user/x"]
+)
 def test_paths_are_not_taken_for_hub_ids(base: str) -> None:
     with pytest.raises(ConfigError, match="no such directory"):
         resolve_base(base)
