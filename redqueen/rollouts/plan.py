@@ -95,8 +95,12 @@ def posed_tasks(
     proposals: Sequence[Proposal],
     streamed: Sequence[tuple[Match, Task]],
 ) -> list[tuple[Match, Task]]:
-    """Return the valid tasks of teachers, then the stream's, each with its match."""
-    taught = [(matches[p.match], p.outcome) for p in proposals if isinstance(p.outcome, Task)]
+    """Return the valid tasks of teachers, then the stream's, each with its match.
+
+    Matches go by their index, which in a further round is not their place.
+    """
+    by_index = {match.index: match for match in matches}
+    taught = [(by_index[p.match], p.outcome) for p in proposals if isinstance(p.outcome, Task)]
     return [*taught, *streamed]
 
 
