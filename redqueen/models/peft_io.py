@@ -142,8 +142,8 @@ def _read_weights(directory: Path) -> dict[str, Tensor]:
         raise ConfigError(f"{path} is not a readable safetensors file: {error}") from None
 
 
-def import_adapter(adapters: AdapterStack, slot: int, directory: Path) -> None:
-    """Read a PEFT LoRA directory into `slot`.
+def import_adapter(adapters: AdapterStack, slot: int, directory: Path) -> str:
+    """Read a PEFT LoRA directory into `slot`; return the name of the base that it was made for.
 
     A different alpha is folded into B, so that the adapter computes what it did. Nothing is
     written unless everything fits.
@@ -176,3 +176,4 @@ def import_adapter(adapters: AdapterStack, slot: int, directory: Path) -> None:
         adapters.set(slot, factors)
     except ValueError as error:
         raise ConfigError(f"{directory} does not fit the base: {error}") from None
+    return str(config.get("base_model_name_or_path") or "")

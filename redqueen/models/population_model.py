@@ -3,6 +3,7 @@
 Writing texts is the engines' business; they work on the same base and adapters.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -25,6 +26,8 @@ from redqueen.models.scoring import Scores
 from redqueen.models.sources import EMBEDDED, one_line
 from redqueen.models.targets import find_targets, layer_shape, reached_by_text
 from redqueen.types import Messages, Suppression
+
+log = logging.getLogger(__name__)
 
 PROMPTS_KEPT = 4096
 """Conversations whose tokens are kept: many requests share one."""
@@ -238,4 +241,10 @@ class PopulationModel:
         Raises:
             ConfigError: not a plain LoRA, or of another rank or other layers.
         """
-        peft_io.import_adapter(self.adapters, slot, Path(directory))
+        made_for = peft_io.import_adapter(self.adapters, slot, Path(directory))
+        if made_for and Path(made_for).name != Path(self.base_name).name:
+            log.warning(
+                "%s was made for the base %s; this one is %s, of the same shapes: if it is another "
+                "model, the adapter does not do here what it did there",
+                directory, made_for, self.base_name,
+            )  # fmt: skip

@@ -108,6 +108,22 @@ def test_unusable_settings_are_refused(
     assert all(torch.equal(after[n].B, before[n].B) for n in before)
 
 
+def test_an_adapter_for_another_base_is_warned_of(
+    make_model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = make_model()
+    model.export(0, tmp_path)
+    model.import_adapter(1, tmp_path)
+    edit(tmp_path, base_model_name_or_path=f"/moved/{Path(model.base_name).name}")
+    model.import_adapter(1, tmp_path)
+    edit(tmp_path, base_model_name_or_path=None)
+    model.import_adapter(1, tmp_path)
+    assert not caplog.text
+    edit(tmp_path, base_model_name_or_path="somebody/other-1b")
+    model.import_adapter(1, tmp_path)
+    assert "was made for the base somebody/other-1b" in caplog.text
+
+
 def test_other_targets_or_shapes_are_refused(make_model, tmp_path: Path) -> None:
     narrow, wide = make_model(targets=("q_proj",)), make_model()
     narrow.export(0, tmp_path / "narrow")
