@@ -45,7 +45,7 @@ from redqueen.models.footprint import settle
 from redqueen.models.memory import is_out_of_memory
 from redqueen.models.population_model import PopulationModel
 from redqueen.models.precision import multiplies_bfloat16
-from redqueen.models.sources import absolute_base, absolute_overrides, dialect_of
+from redqueen.models.sources import absolute_base, absolute_overrides, dialect_of, expanded
 from redqueen.parts import Parts
 from redqueen.population import (
     HallOfFame,
@@ -392,7 +392,7 @@ def start(
     RunStore.check_vacant(directory)
     places = {
         "policy": {"base": absolute_base(config.policy.base)},
-        "population": {"from": [str(Path(p).resolve()) for p in config.population.from_]},
+        "population": {"from": [str(expanded(p).absolute()) for p in config.population.from_]},
     }
     config = build_config(merge(config.model_dump(), places))
     with ExitStack() as stack:

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -24,10 +25,11 @@ from redqueen.formatting import duration
 from redqueen.models.batching import MIN_ROWS, MIN_TOKENS
 from redqueen.models.blocked import block, blockable, blocked_product, gains
 from redqueen.models.footprint import LearningMemory, fitting_tokens, free_memory
+from redqueen.models.loading import check_kind, place_options
 from redqueen.models.logprobs import piece_rows
 from redqueen.models.precision import DTYPES, multiplies_bfloat16, settle_dtype
-from redqueen.models.sources import files_of, one_line, resolve_base
-from redqueen.models.targets import find_targets, layer_shape
+from redqueen.models.sources import files_of, not_loaded, one_line, resolve_base
+from redqueen.models.targets import find_targets, layer_shape, reached_by_text
 
 GIB, MIB = 1 << 30, 1 << 20
 CARD = 24 * 10**9
@@ -76,21 +78,27 @@ def shapes_of(values: Mapping[str, Any] | Any, targets: Sequence[str] | str) -> 
     """
     try:
         config: Any = AutoConfig.for_model(**values) if isinstance(values, Mapping) else values
+        check_kind(config, "policy.base")
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        return _model_shapes(model, targets)
+    except ConfigError:
+        raise
     except Exception as error:  # the library's, about a file of somebody else
         raise ConfigError(
             f"policy.base: no model can be made of its config: {one_line(error)}"
         ) from error
-    text = config.get_text_config(decoder=True)
+
+
+def _model_shapes(model: Any, targets: Sequence[str] | str) -> Shapes:
+    """Return the shapes of a model without memory."""
+    text = model.config.get_text_config(decoder=True)
     head = model.get_output_embeddings()
     linear = [s for m in model.modules() if m is not head and (s := layer_shape(m)) is not None]
-    adapted = [layer_shape(m) for m in find_targets(model, targets).values()]
-    heads = getattr(text, "num_attention_heads", 1)
-    size = getattr(text, "head_dim", None) or text.hidden_size // heads
-    kv_heads = getattr(text, "num_key_value_heads", None) or heads
+    adapted = [layer_shape(m) for m in _reached(model, find_targets(model, targets)).values()]
     layers, hidden = text.num_hidden_layers, text.hidden_size
     inner = getattr(text, "intermediate_size", None) or 4 * hidden
+    sizes = [_attention_sizes(part) for part in _layer_configs(text)]
     return Shapes(
         parameters=sum(p.numel() for p in model.parameters()),
         embedding=model.get_input_embeddings().weight.numel(),
@@ -98,11 +106,32 @@ def shapes_of(values: Mapping[str, Any] | Any, targets: Sequence[str] | str) -> 
         adapted=sum(s.inputs + s.outputs for s in adapted if s is not None),
         layers=layers,
         hidden=hidden,
-        states=2 * kv_heads * size,
+        states=round(2 * sum(keys for _, keys in sizes) / len(sizes)),
         # Outputs of the products, twice the stream, attention's output and the gated inner state.
-        saved=sum(s.outputs for s in linear) + layers * (2 * hidden + heads * size + inner),
+        saved=sum(s.outputs for s in linear)
+        + layers * (2 * hidden + sum(queries for queries, _ in sizes) / len(sizes) + inner),
         vocabulary=head.weight.shape[0],
     )
+
+
+def _reached(model: nn.Module, layers: dict[str, nn.Module]) -> dict[str, nn.Module]:
+    """Return those of the layers that text reaches; all, where that needs a model with memory."""
+    try:
+        return reached_by_text(model, layers)
+    except Exception:  # the library's, of any kind: some models look at values
+        return layers
+
+
+def _layer_configs(text: Any) -> Sequence[Any]:
+    """Return the configs of the layers, one for all if they are alike."""
+    return list(getattr(text, "per_layer_config", None) or [text])
+
+
+def _attention_sizes(text: Any) -> tuple[int, int]:
+    """Return the values of a token's queries, and of its keys, in one layer."""
+    heads = getattr(text, "num_attention_heads", 1)
+    size = getattr(text, "head_dim", None) or text.hidden_size // heads
+    return heads * size, (getattr(text, "num_key_value_heads", None) or heads) * size
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,11 +372,9 @@ def base_shapes(config: Config) -> Shapes:
     source, file = files_of(resolve_base(config.policy.base))
     where = f"policy.base = {config.policy.base!r}"
     try:
-        library = AutoConfig.from_pretrained(
-            source, trust_remote_code=config.policy.trust_remote_code, **file
-        )
+        library = AutoConfig.from_pretrained(source, **place_options(config.policy), **file)
     except Exception as error:  # the library's, of any kind
-        raise ConfigError(f"{where} cannot be loaded: {one_line(error)}") from error
+        raise not_loaded(where, error) from error
     return shapes_of(library, config.policy.targets)
 
 

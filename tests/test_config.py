@@ -256,6 +256,13 @@ def test_bad_files(tmp_path: Path, content: bytes | None, message: str) -> None:
     assert str(path) in str(caught.value)
 
 
+def test_a_mark_of_the_byte_order_is_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(b"\xef\xbb\xbfseed = 3\r\nsteps = 2\r\n")
+    config = load_config(path)
+    assert (config.seed, config.steps) == (3, 2)
+
+
 def test_a_directory_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not a readable TOML file"):
         load_config(tmp_path)

@@ -112,3 +112,25 @@ def test_a_base_is_not_written_over(
     assert main(["export", str(tmp_path / "run"), *merge, "--out", str(tmp_path / "base")]) == 2
     assert "is the base of the run" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (tmp_path / "base").iterdir()} == before
+
+
+def test_a_model_and_an_adapter_never_lie_side_by_side(
+    tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = with_untrained_base(tiny(), tmp_path / "base")
+    run, place = str(tmp_path / "run"), str(tmp_path / "out")
+    with build.start(config, tmp_path / "run"):
+        pass
+    for first, second, said in (
+        ([], ["--merge"], "holds an adapter"),
+        (["--merge"], [], "holds a model"),
+    ):
+        assert main(["export", run, *first, "--out", place]) == 0
+        assert main(["export", run, *first, "--out", place]) == 0  # its own kind is replaced
+        before = sorted(path.name for path in (tmp_path / "out").iterdir())
+        assert main(["export", run, *second, "--out", place]) == 2
+        assert said in capsys.readouterr().err
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == before
+        shutil.rmtree(place)
+    assert main(["export", run, "--out", run]) == 2
+    assert "is the directory of a run" in capsys.readouterr().err

@@ -97,6 +97,18 @@ def test_further_turns_are_work(tiny: Make, interaction: dict[str, Any], texts: 
     assert Work.of(config).attempts == 6 * texts
 
 
+def test_layers_that_differ_are_counted_each(tiny: Make) -> None:
+    values = {
+        "model_type": "gemma4_text", "vocab_size": 112, "hidden_size": 32, "num_hidden_layers": 2,
+        "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+        "global_head_dim": 16, "layer_types": ["sliding_attention", "full_attention"],
+    }  # fmt: skip
+    shapes = shapes_of(values, "all-linear")
+    assert shapes.layers == 2
+    assert 2 * 2 * 8 < shapes.states <= 2 * 2 * 16
+    assert budget_of(tiny(), shapes, CUDA, CARD).peak > 0
+
+
 def test_a_config_that_is_no_model() -> None:
     with pytest.raises(ConfigError, match=r"policy\.base: no model can be made"):
         shapes_of({"model_type": "llama", "hidden_size": "wide"}, "all-linear")

@@ -1,6 +1,7 @@
 """`export`: adapters and merged models."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from redqueen.errors import ConfigError
@@ -25,9 +26,30 @@ def _best_student(run: "OpenRun") -> int:
     return max(students, key=lambda member: member.conservative_rating).id
 
 
+def _check_place(place: Path, base: str, merge: bool) -> None:
+    """Refuse a directory whose files would change what ours mean, or the other way round.
+
+    Raises:
+        ConfigError: it is the base or a run, or a model and an adapter would lie side by side,
+            which libraries then read as one.
+    """
+    from redqueen.models.sources import directory_of
+
+    if place.resolve() == directory_of(base).resolve():
+        text = "is the base of the run, which the files would spoil"
+    elif (place / "run.db").exists():
+        text = "is the directory of a run, among whose files they would be lost"
+    elif merge and (place / "adapter_config.json").exists():
+        text = "holds an adapter, which libraries would add to the merged model"
+    elif not merge and (place / "config.json").exists():
+        text = "holds a model, to which libraries would add the adapter"
+    else:
+        return
+    raise ConfigError(f"{place} {text}; choose another place with --out")
+
+
 def export_adapters(args: argparse.Namespace) -> int:
     """Write adapters, or merged models."""
-    from redqueen.models.sources import directory_of
     from redqueen.open_run import open_run
 
     run = open_run(args.run, args.base)
@@ -48,11 +70,7 @@ def export_adapters(args: argparse.Namespace) -> int:
         out = args.out or args.run / kind / place
         if args.out and len(names) > 1:
             out = args.out / place
-        if out.resolve() == directory_of(run.config.policy.base).resolve():
-            raise ConfigError(
-                f"{out} is the base of the run, which the files would spoil; choose another place "
-                "with --out"
-            )
+        _check_place(out, run.config.policy.base, args.merge)
         write = run.model.export_merged if args.merge else run.model.export_factors
         write(factors, alpha, out)
         print(out)

@@ -163,7 +163,7 @@ def load_config(path: Path | None, overrides: Sequence[tuple[str, str]] = ()) ->
     values: dict[str, Any] = {}
     if path is not None:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as Notepad writes it
         except FileNotFoundError:
             raise ConfigError(f"no config file at {path}; see configs/ for complete ones") from None
         except (OSError, ValueError, RecursionError) as error:  # of all kinds that parsing meets

@@ -50,7 +50,8 @@ class PolicyConfig(Section):
         tuple[str, ...] | Literal["all-linear"], BeforeValidator(_suffixes_or_all)
     ] = "all-linear"
     """Suffixes of the linear layers that carry adapters, or all of them but the output head; of
-    either, those that text reaches. Suffixes after a minus sign are left out: `["-gate"]`."""
+    either, those that text reaches and whose adapters PEFT reads. Suffixes after a minus sign are
+    left out: `["-gate"]`."""
     init_noise: float = Field(0.0, ge=0)
     """Standard deviation of the founders' B (0: every founder starts as the base, as in LoRA)."""
     learn_tokens: Annotated[int | Literal["auto"], BeforeValidator(_tokens_or_auto)] = "auto"

@@ -4,6 +4,7 @@ A base may attend, cache or mask in a way that batches of texts do not bear. Tha
 strange log-probabilities in the first step at best, so a few tokens are tried before a run begins.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,11 +18,14 @@ from redqueen.models.population_model import PopulationModel
 from redqueen.rng import torch_rng
 from redqueen.types import user
 
+log = logging.getLogger(__name__)
+
 _LENGTHS = (7, 3, 5, 5)
 """Tokens of the prompts. The first row leaves after one token, as rows do that have ended."""
 _WRITTEN = 5
 """Enough for an engine to do its work once step by step, and then again and again."""
 _PROMPT = "What is f(3)?\n\ndef f(a):\n    return a + 1"
+_PROGRAM = "def f(A):\n    return A + [1, 2]\n\nprint(f([0]))"
 _B_SCALE = 0.02
 """Of the adapter that is tried: standard deviation of B, as after some hundred steps."""
 
@@ -91,7 +95,7 @@ def _written(
 
 def _error(found: Tensor, expected: Tensor, spread: Tensor) -> float:
     """Return the root mean square error in standard deviations of the logits."""
-    return float((found - expected).square().mean().sqrt() / spread)
+    return float((found.double() - expected.double()).square().mean().sqrt() / spread)
 
 
 def _worst(model: PopulationModel, make: MakeRows) -> dict[str, float]:
@@ -102,7 +106,9 @@ def _worst(model: PopulationModel, make: MakeRows) -> dict[str, float]:
     expected = [*adapted[:3], plain[3]]
     if not all(bool(torch.isfinite(logits).all()) for logits in (*adapted, *plain)):
         return {"finite": float("inf")}
-    spread = torch.cat(expected).std()
+    spread = torch.cat(expected).double().std()
+    if not 0 < float(spread) < float("inf"):
+        return {"silent": float("inf")}
     shortened = _alone(model, None, [text[:-_WRITTEN] for text in texts])
     errors = {
         "causal": max(
@@ -130,6 +136,7 @@ def _worst(model: PopulationModel, make: MakeRows) -> dict[str, float]:
 _WRONG = {
     "finite": "gives logits that are not finite; its weights are damaged, or policy.dtype is too "
     "narrow for it",
+    "silent": "gives the same logits to every token; its weights are damaged",
     "causal": "does not read from left to right: later tokens change what it says of earlier ones, "
     "so it is not a causal language model",
     "write": "does not give its own logits when texts are written side by side ({:.2g} standard "
@@ -151,6 +158,28 @@ def try_base(model: PopulationModel, make: MakeRows = make_rows) -> None:
     where = f"policy.base = {model.config.base!r}"
     if _PROMPT not in model.render(user(_PROMPT)):
         raise ConfigError(f"{where}: its chat template leaves out what a user writes")
+    ids = model.base.encode(_PROGRAM)
+    if len(ids) == len(model.base.prefix_ids):
+        raise ConfigError(
+            f"{where}: its tokenizer makes no tokens of a text; its files are damaged"
+        )
+    text = model.base.decode(ids)
+    if _PROGRAM not in text:
+        log.warning(
+            "%s: its tokenizer does not give back the text that it reads, but %r: letters, spaces "
+            "or line ends of tasks and answers are lost",
+            where, text[:80],
+        )  # fmt: skip
+    longest, context = len(model.base.prefix_ids) + max(_LENGTHS) + _WRITTEN, model.base.context
+    if context is not None and context < longest:
+        raise ConfigError(f"{where}: its context is of {context} tokens, too few to write anything")
+    for name, parameter in model.base.model.named_parameters():
+        # Also what the few tokens do not read, as the embeddings of all others.
+        if parameter.is_floating_point() and not bool(torch.isfinite(parameter).all()):
+            raise ConfigError(
+                f"{where}: values of its weight {name} are not finite; its files are damaged, or "
+                f"policy.dtype = {model.config.dtype!r} is too narrow for them"
+            )
     try:
         with tried_adapter(model):
             errors = _worst(model, make)

@@ -17,6 +17,8 @@ _PROBE = (
 )
 PATIENCE = 10.0
 """Seconds that a template may take for the first short conversation, which takes milliseconds."""
+_LONGEST = 1_000_000
+"""Characters that a short conversation may become: tokenising more takes minutes."""
 _Result = TypeVar("_Result")
 
 
@@ -60,6 +62,8 @@ class Conversations:
             raise ConfigError(
                 f"{self._where}: its chat template has not ended after {self._patience:g} seconds"
             ) from None
+        if len(text) > _LONGEST:
+            return f"it makes {len(text):,} characters of a short conversation"
         place = 0
         for message in _PROBE:
             at = text.find(message.content, place)

@@ -5,7 +5,8 @@ Weights are safetensors only, and code that comes with a model runs only if the 
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GgufConfig,
+)
 from transformers.utils import logging as transformers_logging
 
 from redqueen.config.policy import PolicyConfig
@@ -22,9 +30,12 @@ from redqueen.models.attention import PackedKernel, PackedModel, attend_tiles, f
 from redqueen.models.fused import fuse
 from redqueen.models.head import HeadSelector
 from redqueen.models.precision import DTYPES, settle_dtype
-from redqueen.models.sources import files_of, is_gguf, one_line, resolve_base
+from redqueen.models.sources import files_of, is_gguf, not_loaded, one_line, resolve_base
 
 log = logging.getLogger(__name__)
+
+MOST_LAYERS = 10_000
+"""No model has as many; to make one of a damaged config would take hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class Base:
         Raises:
             ConfigError: the tokenizer gives a token that the model does not have.
         """
-        ids = tuple(self.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        ids = tuple(self.tokenizer(prompt, add_special_tokens=False, verbose=False)["input_ids"])
         if max(ids, default=0) >= self.embeddings:
             raise ConfigError(
                 f"policy.base: the tokenizer gives token {max(ids)}, the model has only "
@@ -139,16 +150,46 @@ def _prefix_ids(tokenizer: Any) -> tuple[int, ...]:
     return ()
 
 
-def _eos_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+def _eos_ids(model: Any, tokenizer: Any, embeddings: int) -> frozenset[int]:
+    """Return the tokens that end a text, of all places that name some.
+
+    Raises:
+        ConfigError: one of them is no number.
+    """
     found: set[int] = set()
     generation = getattr(model, "generation_config", None)
     for source in (generation, model.config, tokenizer):
         value = getattr(source, "eos_token_id", None)
-        if isinstance(value, int):
-            found.add(value)
-        elif isinstance(value, Sequence):
-            found.update(int(item) for item in value)
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if item is not None and type(item) is not int:
+                raise ConfigError(f"policy.base: its eos_token_id = {value!r} is no token's number")
+            if item is not None and 0 <= item < embeddings:
+                found.add(item)
     return frozenset(found)
+
+
+def check_kind(config: Any, where: str) -> None:
+    """Refuse a model of a kind that writes no text from left to right, or far too many layers.
+
+    Raises:
+        ConfigError: it is one; the sentence begins with `where`.
+    """
+    kind = getattr(config, "model_type", "")
+    if getattr(config, "is_encoder_decoder", False):
+        raise ConfigError(
+            f"{where} is an encoder-decoder ({kind}); a causal language model is needed"
+        )
+    remote = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and not remote:
+        raise ConfigError(
+            f"{where} is of the kind {kind!r}, of which the library has no causal language model; "
+            "take a base that reads and writes text alone"
+        )
+    layers = getattr(config.get_text_config(decoder=True), "num_hidden_layers", 1)
+    if isinstance(layers, int) and not 0 < layers <= MOST_LAYERS:
+        raise ConfigError(
+            f"{where}: its config.json says num_hidden_layers = {layers}; is it damaged?"
+        )
 
 
 def load_base(config: PolicyConfig) -> Base:
@@ -178,16 +219,26 @@ def load_base(config: PolicyConfig) -> Base:
         # Reading files takes a moment; its progress bar would cut into the live display.
         transformers_logging.disable_progress_bar()
     try:
-        tokenizer, model, loading = _read(source, config, options)
+        with _silence():
+            tokenizer, model, loading = _read(source, config, options)
+    except ConfigError:
+        raise
     except Exception as error:  # the library's, of any kind, about files that somebody else wrote
-        raise ConfigError(f"{where} cannot be loaded: {one_line(error)}") from error
+        raise not_loaded(where, error) from error
     for module in model.modules():
         # Else bitsandbytes orders the weights anew for its kernels at the first text that is
         # written, and gradients through them are wrong from then on.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+    if loading["mismatched_keys"]:
+        # The library would fill these, and those that are missing, with random numbers.
+        name, found, expected = sorted(loading["mismatched_keys"])[0]
+        raise ConfigError(
+            f"{where} cannot be loaded: {len(loading['mismatched_keys'])} weights have another "
+            f"shape than its config.json says, for instance {name}: {tuple(found)}, not "
+            f"{tuple(expected)}"
+        )
     if loading["missing_keys"]:
-        # The library would fill them with random numbers.
         names = sorted(loading["missing_keys"])
         raise ConfigError(f"{where} lacks {len(names)} weights, for instance {names[0]}")
     if loading["unexpected_keys"]:
@@ -197,8 +248,6 @@ def load_base(config: PolicyConfig) -> Base:
             "config.json describes; they are left out",
             where, len(names), names[0],
         )  # fmt: skip
-    if getattr(model.config, "is_encoder_decoder", False):
-        raise ConfigError(f"{where} is an encoder-decoder; a causal language model is needed")
     try:
         model = model.eval() if "device_map" in options else model.eval().to(device)
     except torch.OutOfMemoryError:
@@ -211,6 +260,12 @@ def load_base(config: PolicyConfig) -> Base:
         raise
     except Exception as error:
         raise ConfigError(f"{where} loads, but does not run: {one_line(error)}") from error
+    if not base.eos_ids:
+        log.warning(
+            "%s names no token that ends a text (eos_token_id): every text will be as long as it "
+            "may be",
+            where,
+        )
     known = len(tokenizer)
     if known < base.embeddings / 2:
         log.warning(
@@ -220,15 +275,25 @@ def load_base(config: PolicyConfig) -> Base:
     return replace(base, digest=digest_of(source, model))
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Inside the block the library keeps its reports, of several lines, to itself."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
 def _read(
     source: str, config: PolicyConfig, options: dict[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Return tokenizer, model, and what the library says of the loading; `options` are its own."""
-    place: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
-    if config.revision:
-        place["revision"] = config.revision
     directory, file = files_of(source)
-    place |= file
+    place = place_options(config) | file
+    if not file:  # of a GGUF file it would take as long again
+        check_kind(AutoConfig.from_pretrained(directory, **place), f"policy.base = {config.base!r}")
     tokenizer = AutoTokenizer.from_pretrained(directory, **place)
     options = {**options, **place}
     if file:
@@ -238,9 +303,16 @@ def _read(
         dtype=DTYPES[config.dtype],
         use_safetensors=True,
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused below, by their names
         **options,
     )
     return tokenizer, model, loading
+
+
+def place_options(config: PolicyConfig) -> dict[str, Any]:
+    """Return the library's options that say which files of a base are meant, and trusted."""
+    options: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
+    return options | ({"revision": config.revision} if config.revision else {})
 
 
 def digest_of(source: str, model: Any) -> str:
@@ -256,10 +328,29 @@ def digest_of(source: str, model: Any) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
+def _context(text: Any) -> int | None:
+    """Return the longest sequence that is read as its parts are; None: no limit is known.
+
+    LongRoPE reads a sequence that is longer than the original context otherwise from its first
+    token on, so that what was written before no longer counts.
+    """
+    limit: int | None = getattr(text, "max_position_embeddings", None)
+    rope = getattr(text, "rope_parameters", None) or {}
+    for part in (rope, *rope.values()):
+        if isinstance(part, Mapping) and part.get("rope_type") == "longrope":
+            original = part.get("original_max_position_embeddings") or getattr(
+                text, "original_max_position_embeddings", None
+            )
+            limit = min(limit or original, original) if original else limit
+    return limit
+
+
 def assemble(model: Any, tokenizer: Any, dtype: torch.dtype) -> Base:
     """Freeze a model that lies where it shall work, and find out how it can be run."""
     model.requires_grad_(False)
+    model.config.return_dict = True
     text_config = model.config.get_text_config(decoder=True)
+    embeddings = model.get_input_embeddings().weight.shape[0]
     head = HeadSelector(model)
     packed: PackedModel | None = fit(model, head)
     if packed is not None:
@@ -271,8 +362,8 @@ def assemble(model: Any, tokenizer: Any, dtype: torch.dtype) -> Base:
         dtype=dtype,
         head=head,
         prefix_ids=_prefix_ids(tokenizer),
-        eos_ids=_eos_ids(model, tokenizer),
-        embeddings=model.get_input_embeddings().weight.shape[0],
-        context=getattr(text_config, "max_position_embeddings", None),
+        eos_ids=_eos_ids(model, tokenizer, embeddings),
+        embeddings=embeddings,
+        context=_context(text_config),
         packed=packed,
     )

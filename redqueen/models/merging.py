@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
@@ -48,7 +49,7 @@ def write_merged(base: Base, factors: Mapping[str, Factors], alpha: float, direc
         directory.mkdir(parents=True, exist_ok=True)  # the library only logs that it cannot
         model.save_pretrained(directory, state_dict=state)  # type: ignore[operator]
         base.tokenizer.save_pretrained(directory)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise InfrastructureError(f"cannot write the model to {directory}: {error}") from None
 
 

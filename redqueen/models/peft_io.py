@@ -5,7 +5,6 @@
 
 import json
 from collections.abc import Collection, Mapping
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +17,34 @@ from transformers.pytorch_utils import Conv1D
 from redqueen.errors import ConfigError, InfrastructureError
 from redqueen.files import write_bytes
 from redqueen.models.adapters import AdapterStack, Factors
-from redqueen.models.targets import layer_shape
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+_MOST_ALPHA = 1e30
 _PREFIX = "base_model.model."
-_UNSUPPORTED = (
-    "use_dora",
-    "lora_bias",
-    "modules_to_save",
-    "rank_pattern",
-    "alpha_pattern",
-    "layer_replication",
-    "trainable_token_indices",
-    "target_parameters",
-    "use_qalora",
-    "alora_invocation_tokens",
-    "arrow_config",
-)
-"""Settings of PEFT that change what an adapter computes and that a plain A and B cannot hold."""
-_CHANGED_BASE = ("pissa", "olora", "corda")
-"""Initialisations that take the adapter's first product out of the base's weights."""
+_HARMLESS = frozenset(
+    {
+        "peft_type", "task_type", "auto_mapping", "peft_version", "base_model_name_or_path",
+        "revision", "inference_mode", "r", "lora_alpha", "lora_dropout", "use_rslora",
+        "fan_in_fan_out", "target_modules", "exclude_modules", "layers_to_transform",
+        "layers_pattern", "init_lora_weights", "eva_config", "corda_config", "loftq_config",
+        "lora_ga_config", "megatron_core", "qalora_group_size", "ensure_weight_tying",
+        "runtime_config",
+    }
+)  # fmt: skip
+"""Settings of PEFT that a plain A and B say already, or that concern training alone. Any other,
+also of versions to come, may change what an adapter computes."""
+_PLAIN_STARTS = ("true", "false", "none", "gaussian", "eva", "orthogonal", "mica")
+"""Initialisations that leave the base's weights as they are; others take something out of them."""
 
 
 def _target_modules(model: nn.Module, layers: Collection[str]) -> list[str]:
-    """Short layer names if they mean exactly the adapted layers, else the full ones."""
+    """Short layer names if they mean exactly the adapted layers, else the full ones.
+
+    A short name means any module that is called so: a block may be called 0 as a layer is.
+    """
     short = {name.rsplit(".", 1)[-1] for name in layers}
-    meant = {
-        name
-        for name, module in model.named_modules()
-        if layer_shape(module) is not None and name.rsplit(".", 1)[-1] in short
-    }
+    meant = {name for name, _ in model.named_modules() if name.rsplit(".", 1)[-1] in short}
     return sorted(short) if meant == set(layers) else sorted(layers)
 
 
@@ -97,18 +93,18 @@ def _read_config(directory: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{directory} has no {CONFIG_FILE}; give a PEFT adapter") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not readable: {error}") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise ConfigError(f"{path} does not describe a LoRA adapter (peft_type LORA)")
     start = str(config.get("init_lora_weights"))
-    if start.startswith(_CHANGED_BASE):
+    if start.lower() not in _PLAIN_STARTS:
         raise ConfigError(
             f"{path} began as {start}, which changed the base as well, so it does not fit the base "
             "itself; convert it to a plain LoRA with PEFT: save_pretrained(PLACE, "
             "path_initial_model_for_weight_conversion = the adapter as it was before training)"
         )
-    used = [key for key in _UNSUPPORTED if config.get(key)]
+    used = sorted(key for key in config.keys() - _HARMLESS - {"bias"} if config[key])
     if config.get("bias", "none") != "none":
         used.append("bias")
     if used:
@@ -119,12 +115,18 @@ def _read_config(directory: Path) -> dict[str, Any]:
 def _scaling(config: dict[str, Any], rank: int, path: Path) -> float:
     """The factor on B A that PEFT uses for this adapter."""
     alpha = config.get("lora_alpha")
-    if config.get("r") != rank:
+    if type(config.get("r")) is not int or config["r"] != rank:
         raise ConfigError(
             f"{path} has rank {config.get('r')!r}, the population rank {rank}; set policy.rank"
         )
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha < inf:
-        raise ConfigError(f"{path}: lora_alpha = {alpha!r} is not a positive number")
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha < _MOST_ALPHA:
+        raise ConfigError(
+            f"{path}: lora_alpha = {repr(alpha)[:30]} is not a positive number to divide by a rank"
+        )
+    if not isinstance(config.get("use_rslora", False), bool):
+        raise ConfigError(
+            f"{path}: use_rslora = {config['use_rslora']!r} is neither true nor false"
+        )
     return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
 
 
@@ -140,8 +142,8 @@ def _read_weights(directory: Path) -> dict[str, Tensor]:
         raise ConfigError(f"{path} is not a readable safetensors file: {error}") from None
 
 
-def import_adapter(adapters: AdapterStack, slot: int, directory: Path) -> None:
-    """Read a PEFT LoRA directory into `slot`.
+def import_adapter(adapters: AdapterStack, slot: int, directory: Path) -> str:
+    """Read a PEFT LoRA directory into `slot`; return the name of the base that it was made for.
 
     A different alpha is folded into B, so that the adapter computes what it did. Nothing is
     written unless everything fits.
@@ -174,3 +176,4 @@ def import_adapter(adapters: AdapterStack, slot: int, directory: Path) -> None:
         adapters.set(slot, factors)
     except ValueError as error:
         raise ConfigError(f"{directory} does not fit the base: {error}") from None
+    return str(config.get("base_model_name_or_path") or "")

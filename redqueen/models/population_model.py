@@ -3,6 +3,7 @@
 Writing texts is the engines' business; they work on the same base and adapters.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -22,9 +23,11 @@ from redqueen.models.memory import keep_freed_memory, peak_memory
 from redqueen.models.precision import settle_dtype
 from redqueen.models.routing import Router
 from redqueen.models.scoring import Scores
-from redqueen.models.sources import EMBEDDED
+from redqueen.models.sources import EMBEDDED, one_line
 from redqueen.models.targets import find_targets, layer_shape, reached_by_text
 from redqueen.types import Messages, Suppression
+
+log = logging.getLogger(__name__)
 
 PROMPTS_KEPT = 4096
 """Conversations whose tokens are kept: many requests share one."""
@@ -37,7 +40,13 @@ class PopulationModel:
         self, config: PolicyConfig, base: Base, slots: int, seed: int, rows: int | None = None
     ) -> None:
         """Hook the base's target layers and make `slots` fresh adapters; see `load`."""
-        modules = reached_by_text(base.model, find_targets(base.model, config.targets))
+        modules = find_targets(base.model, config.targets)
+        try:
+            modules = reached_by_text(base.model, modules)
+        except Exception as error:  # a model is code of somebody else
+            raise ConfigError(
+                f"policy.base = {config.base!r} loads, but reads no text: {one_line(error)}"
+            ) from error
         if not modules:
             raise ConfigError("policy.targets: reading text calls none of these layers")
         shapes = {name: layer_shape(module) for name, module in modules.items()}
@@ -104,7 +113,7 @@ class PopulationModel:
             with torch.no_grad(), self.router.route([0, None]):
                 self.base.model(input_ids=ids, attention_mask=torch.ones_like(ids))
         except ValueError as error:
-            raise ConfigError(f"policy.targets: {error}") from None
+            raise ConfigError(f"policy.targets: {one_line(error)}") from None
 
     def render(self, messages: Messages) -> str:
         """Return the text that a conversation is for the base, ready to be continued.
@@ -232,4 +241,10 @@ class PopulationModel:
         Raises:
             ConfigError: not a plain LoRA, or of another rank or other layers.
         """
-        peft_io.import_adapter(self.adapters, slot, Path(directory))
+        made_for = peft_io.import_adapter(self.adapters, slot, Path(directory))
+        if made_for and Path(made_for).name != Path(self.base_name).name:
+            log.warning(
+                "%s was made for the base %s; this one is %s, of the same shapes: if it is another "
+                "model, the adapter does not do here what it did there",
+                directory, made_for, self.base_name,
+            )  # fmt: skip

@@ -84,6 +84,8 @@ class Route:
         self.device = device = next(iter(adapters.A.values())).device
         self.packed = packed
         self.rows = len(slots)
+        self._tokens = 0
+        """Tokens of a row, as the layer before had them."""
         self.runs = runs_of(slots)
         routed = [run for run in self.runs if run.slot is not None]
         self.slots = [run.slot for run in routed if run.slot is not None]
@@ -190,12 +192,15 @@ class Route:
     def apply(self, name: str, x_BTI: Tensor, out_BTO: Tensor) -> Tensor:
         """Add each row's adapter to a layer's output. May write into `out_BTO`."""
         shape, width = x_BTI.shape, out_BTO.shape[-1]
-        if self.packed and shape[:-1].numel() == self.rows:
-            x, out = (tensor.reshape(self.rows, 1, -1) for tensor in (x_BTI, out_BTO))
-        elif not self.packed and len(shape) >= 3 and shape[0] == self.rows:
-            x, out = (
-                tensor.reshape(self.rows, -1, tensor.shape[-1]) for tensor in (x_BTI, out_BTO)
-            )
+        rows = self.rows
+        if self.packed and shape[:-1].numel() == rows:
+            x, out = (tensor.reshape(rows, 1, -1) for tensor in (x_BTI, out_BTO))
+        elif not self.packed and len(shape) >= 3 and shape[0] == rows:
+            x, out = (tensor.reshape(rows, -1, tensor.shape[-1]) for tensor in (x_BTI, out_BTO))
+            self._tokens = x.shape[1]
+        elif not self.packed and len(shape) == 2 and shape[0] == rows * self._tokens:
+            # Row after row without a dimension for them, as some feed-forward layers take them.
+            x, out = (tensor.reshape(rows, self._tokens, -1) for tensor in (x_BTI, out_BTO))
         else:
             raise ValueError(
                 f"layer {name} received a tensor of shape {tuple(shape)} instead of "

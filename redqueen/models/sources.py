@@ -89,9 +89,11 @@ def _check_directory(path: Path, base: str) -> None:
         )
     if "model_type" not in _json_table(path / "config.json", where):
         raise ConfigError(f"{where}: {path / 'config.json'} does not name a model_type")
-    # The library goes on without this one, and with it without the tokens that end a text.
-    if (path / "generation_config.json").exists():
-        _json_table(path / "generation_config.json", where)
+    # The library goes on without the first, and with it without the tokens that end a text; of the
+    # others it does not say which file is damaged.
+    for name in ("generation_config.json", "tokenizer_config.json", "tokenizer.json"):
+        if (path / name).exists():
+            _json_table(path / name, where)
     if not any(path.glob("*.safetensors")):
         raise ConfigError(
             f"{where}: {path} has no *.safetensors weights; other formats may carry code and are "
@@ -131,9 +133,14 @@ def _check_gguf(path: Path, base: str) -> None:
         )
 
 
+def expanded(path: str) -> Path:
+    """Return a path with the home directory for a `~`; that of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))
+
+
 def absolute_base(base: str) -> str:
     """`policy.base` so that it means the same from every working directory."""
-    path = Path(base).expanduser()
+    path = expanded(base)
     return str(path.resolve()) if base and base not in EMBEDDED and path.exists() else base
 
 
@@ -146,7 +153,18 @@ def directory_of(base: str) -> Path:
     """Where `policy.base` lies, if it is embedded or a path."""
     if base in EMBEDDED:
         return Path(redqueen.__file__).parent / "bases" / base
-    return Path(base).expanduser()
+    return expanded(base)
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is something at a path, be it a link to nothing."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except ValueError:  # no system takes such a path
+        return False
+    return True
 
 
 def resolve_base(base: str) -> str:
@@ -164,7 +182,8 @@ def resolve_base(base: str) -> str:
             )
         _check_directory(path, base)
         return str(path)
-    if path.exists() or base.startswith(("/", ".", "~")) or base.count("/") > 1:
+    named = base.startswith(("/", ".", "~")) or base.count("/") > 1 or is_gguf(path)
+    if named or _is_there(path):
         if not path.exists():
             kind = "file" if is_gguf(path) else "directory"
             raise ConfigError(
@@ -195,4 +214,15 @@ def dialect_of(base: str) -> str:
 
 def one_line(error: Exception) -> str:
     """Return what an error of a library says, as part of a sentence."""
-    return " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    return f"{text} is missing or not known" if isinstance(error, KeyError) else text
+
+
+def not_loaded(where: str, error: Exception) -> ConfigError:
+    """Return the error to raise where the library raised one about the files of a base."""
+    if "trust_remote_code" in str(error):
+        return ConfigError(
+            f"{where} carries code of its own, which is not run: set policy.trust_remote_code = "
+            "true if you trust it, or take another base"
+        )
+    return ConfigError(f"{where} cannot be loaded: {one_line(error)}")

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -154,8 +155,8 @@ class RunStore(EvaluationStore):
         directory = Path(directory)
         if (directory / "run.db").exists():
             raise ConfigError(
-                f"{directory} already holds a run; continue it with `redqueen resume {directory}` "
-                "or choose another directory"
+                f"{directory} already holds a run; continue it with "
+                f"`redqueen resume {shlex.quote(str(directory))}` or choose another directory"
             )
         # The lock is older than the config.toml of a run whose making was interrupted.
         if (directory / "config.toml").exists() and not (directory / "run.lock").exists():

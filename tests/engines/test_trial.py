@@ -90,6 +90,28 @@ def test_damaged_weights(tmp_path: Path) -> None:
         try_base(model)
 
 
+def test_damage_that_few_tokens_do_not_show(tmp_path: Path) -> None:
+    damaged = small_model("llama")
+    damaged.model.embed_tokens.weight.data[77, 3] = float("inf")
+    model = load(damaged, tmp_path)
+    with pytest.raises(ConfigError, match=r"weight model\.embed_tokens\.weight are not finite"):
+        try_base(model)
+
+
+def test_a_base_that_says_nothing(tmp_path: Path) -> None:
+    mute = small_model("llama")
+    mute.lm_head.weight.data.zero_()
+    model = load(mute, tmp_path)
+    with pytest.raises(ConfigError, match="the same logits to every token"):
+        try_base(model)
+
+
+def test_a_context_of_a_few_tokens(tmp_path: Path) -> None:
+    model = load(small_model("llama", max_position_embeddings=8), tmp_path)
+    with pytest.raises(ConfigError, match="its context is of 8 tokens"):
+        try_base(model)
+
+
 def test_rows_that_write_something_else_are_noticed(make_model) -> None:
     class Late(SharedRows):
         """Forgets to move on."""

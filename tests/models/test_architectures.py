@@ -1,4 +1,4 @@
-"""Bases of nine architectures: loaded, adapted, exported for PEFT, merged, and read back."""
+"""Bases of many architectures: loaded, adapted, exported for PEFT, merged, and read back."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -33,6 +34,18 @@ SIZES = {
 }  # fmt: skip
 GROUPED = {**SIZES, "num_key_value_heads": 2}
 IDS = torch.arange(3, 13)[None]
+EXPERTS = {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2}
+ROUTED = {
+    "moe_intermediate_size": 16, "n_routed_experts": 4, "num_experts_per_tok": 2,
+    "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "head_dim": 8,
+}  # fmt: skip
+WINDOWS = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"]}
+
+
+def made(kind: str, sizes: dict[str, object]) -> PreTrainedModel:
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **sizes))
+
+
 MAKE: dict[str, Callable[[], PreTrainedModel]] = {
     "llama": lambda: small_model("llama"),
     "qwen2": lambda: small_model("qwen2"),
@@ -43,7 +56,38 @@ MAKE: dict[str, Callable[[], PreTrainedModel]] = {
     "phi3": lambda: Phi3ForCausalLM(Phi3Config(**GROUPED)),
     "gpt_neox": lambda: GPTNeoXForCausalLM(GPTNeoXConfig(**SIZES)),
     "olmo2": lambda: Olmo2ForCausalLM(Olmo2Config(**GROUPED)),
-}
+    # Feed-forward layers that get all tokens of all rows in one row.
+    "opt": lambda: made("opt", {**SIZES, "ffn_dim": 48, "word_embed_proj_dim": 32}),
+    "qwen2_moe": lambda: made(
+        "qwen2_moe", {**GROUPED, **EXPERTS, "shared_expert_intermediate_size": 16}
+    ),
+    # Layers beside the experts whose names PEFT takes for those of the experts.
+    "glm4_moe": lambda: made("glm4_moe", {**GROUPED, **ROUTED}),
+    # A router that is a linear layer and returns two tensors.
+    "llama4": lambda: made(
+        "llama4_text",
+        {**GROUPED, "head_dim": 8, "intermediate_size_mlp": 48, "num_local_experts": 2,
+         "num_experts_per_tok": 1},
+    ),
+    # Layers that PEFT refuses to adapt.
+    "falcon_h1": lambda: made(
+        "falcon_h1",
+        {**GROUPED, "head_dim": 8, "mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8,
+         "mamba_d_state": 4},
+    ),
+    # Layers that are called 0 and 2, as blocks are.
+    "ctrl": lambda: made(
+        "ctrl",
+        {"vocab_size": EMBEDDINGS, "n_embd": 32, "dff": 48, "n_layer": 2, "n_head": 4,
+         "n_positions": 96, "initializer_range": 0.3},
+    ),
+    "mixtral": lambda: made(
+        "mixtral", {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2}
+    ),
+    "gemma3": lambda: made("gemma3_text", {**GROUPED, "head_dim": 16, **WINDOWS}),
+    "smollm3": lambda: made("smollm3", {**GROUPED, "no_rope_layers": [1, 0]}),
+    "falcon": lambda: made("falcon", {**SIZES, "alibi": True, "bias": True}),
+}  # fmt: skip
 
 
 @pytest.fixture(params=MAKE)

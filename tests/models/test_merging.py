@@ -1,5 +1,6 @@
 """Merged models and averages, against PEFT and plain transformers."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,14 @@ def test_a_model_that_cannot_be_written(make_model, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(InfrastructureError, match="cannot write the model"):
         model.export_merged(model.adapters.get(1), model.adapters.alpha, tmp_path / "file")
+
+
+def test_a_disk_that_is_full(make_model, tmp_path: Path) -> None:
+    model = make_model()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(InfrastructureError, match="cannot write the model"):
+            model.export_merged(model.adapters.get(1), model.adapters.alpha, tmp_path / "merged")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -88,6 +88,11 @@ def test_import_of_a_peft_adapter_keeps_its_scaling(
         ({"rank_pattern": {"q_proj": 2}}, "rank_pattern"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"lora_alpha": "high"}, "lora_alpha = 'high'"),
+        ({"lora_alpha": 10**400}, "lora_alpha = 1000"),
+        ({"use_rslora": "false"}, "use_rslora = 'false' is neither true nor false"),
+        ({"r": 4.0}, "has rank 4.0"),
+        ({"velora_config": {"a": 1}}, "velora_config"),
+        ({"a_key_of_the_future": True}, "a_key_of_the_future"),
     ],
 )
 def test_unusable_settings_are_refused(
@@ -101,6 +106,22 @@ def test_unusable_settings_are_refused(
         model.import_adapter(1, tmp_path)
     after = model.adapters.get(1)
     assert all(torch.equal(after[n].B, before[n].B) for n in before)
+
+
+def test_an_adapter_for_another_base_is_warned_of(
+    make_model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = make_model()
+    model.export(0, tmp_path)
+    model.import_adapter(1, tmp_path)
+    edit(tmp_path, base_model_name_or_path=f"/moved/{Path(model.base_name).name}")
+    model.import_adapter(1, tmp_path)
+    edit(tmp_path, base_model_name_or_path=None)
+    model.import_adapter(1, tmp_path)
+    assert not caplog.text
+    edit(tmp_path, base_model_name_or_path="somebody/other-1b")
+    model.import_adapter(1, tmp_path)
+    assert "was made for the base somebody/other-1b" in caplog.text
 
 
 def test_other_targets_or_shapes_are_refused(make_model, tmp_path: Path) -> None:
@@ -142,9 +163,10 @@ def test_missing_and_broken_files(make_model, tmp_path: Path) -> None:
     (tmp_path / "adapter_model.bin").write_bytes(b"\x80pickle")
     with pytest.raises(ConfigError, match="may carry code"):
         model.import_adapter(0, tmp_path)
-    (tmp_path / "adapter_config.json").write_text("{")
-    with pytest.raises(ConfigError, match="not readable"):
-        model.import_adapter(0, tmp_path)
+    for text in ("{", "[" * 100_000):
+        (tmp_path / "adapter_config.json").write_text(text)
+        with pytest.raises(ConfigError, match="not readable"):
+            model.import_adapter(0, tmp_path)
 
 
 def test_export_that_cannot_be_written(make_model, tmp_path: Path) -> None:

@@ -46,10 +46,23 @@ def test_missing_or_broken_directories(copy_of: Path) -> None:
     assert "not a directory" in message()
 
 
-@pytest.mark.parametrize("base", ["/no/such/model", "./no", "~/no/such", "a/b/c"])
+@pytest.mark.parametrize(
+    "base", ["/no/such/model", "./no", "~/no/such", "a/b/c", "~no-such-user/x"]
+)
 def test_paths_are_not_taken_for_hub_ids(base: str) -> None:
     with pytest.raises(ConfigError, match="no such directory"):
         resolve_base(base)
+
+
+def test_links_to_nothing_and_files_that_are_gone_are_no_hub_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("gone").symlink_to("nowhere")
+    Path("loop").symlink_to("loop")
+    for base, kind in (("gone", "directory"), ("loop", "directory"), ("a/b.gguf", "file")):
+        with pytest.raises(ConfigError, match=f"there is no such {kind}"):
+            resolve_base(base)
 
 
 def test_hub_ids() -> None:
