@@ -22,8 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
         bench-limits bench-many bench-peers bench-gpu bench-ray bench-swarm bench-metamath bench-environments bench-watch \
         bench clean
 
-run: $(READY)  ## the main job: train the default population, measure it, write the report
-	$(BIN)/redqueen train configs/default.toml
+run: $(READY)  ## the main job: train a small population, measure it, write the report
+	$(BIN)/redqueen train configs/laptop.toml
 
 PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 

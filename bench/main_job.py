@@ -1,4 +1,4 @@
-"""The default run with several seeds, measured on a large held-out sample.
+"""The main job, `make run`, with several seeds, measured on a large held-out sample.
 
     python -m bench.main_job                  three seeds, 600 tasks x 2 samples of each suite
 
@@ -91,7 +91,7 @@ def rows(seed: int, result: HeldOut) -> list[str]:
 def main() -> int:
     """Train, measure, and print a table; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, default=Path("configs/default.toml"))
+    parser.add_argument("--config", type=Path, default=Path("configs/laptop.toml"))
     parser.add_argument("--out", type=Path, default=Path("runs/bench-main-job"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--suites", nargs="+", default=["held-out", "middle", "far"])

@@ -18,10 +18,10 @@ from redqueen.terminal import prepare_streams, print_error
 
 EPILOG = """\
 examples:
-  redqueen train                                  the default run
-  redqueen train configs/default.toml --steps 20  a config, one key changed
+  redqueen train configs/laptop.toml              ten minutes on two CPU cores
+  redqueen train configs/laptop.toml --steps 20   the same, one key changed
   redqueen init ./my-model                        a config for another base
-  redqueen resume runs/laptop                    go on after a stop or a crash
+  redqueen resume runs/laptop                     go on after a stop or a crash
 """
 
 

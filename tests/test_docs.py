@@ -155,11 +155,11 @@ def test_shown_commands_work(
     }  # fmt: skip
     for words in used:
         assert main(small(words, tiny_values)) == 0, words
-    assert (tmp_path / "runs" / "default" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "runs" / "laptop" / "report.html").stat().st_size > 10_000
     assert (tmp_path / "comparisons" / "quick" / "compare.html").stat().st_size > 10_000
     for words in verdicts:
         assert claims_main(words) == 0, words
-    assert list((tmp_path / "runs" / "default" / "adapters").glob("member-*/adapter_config.json"))
+    assert list((tmp_path / "runs" / "laptop" / "adapters").glob("member-*/adapter_config.json"))
 
 
 @pytest.mark.slow
@@ -168,7 +168,7 @@ def test_the_python_of_the_readme_trains(tmp_path: Path, tiny_values: dict[str, 
     (script,) = [block for block in blocks if "redqueen.build" in block]
     (tmp_path / "configs").mkdir()
     text = config_toml(build_config(tiny_values).model_dump(mode="json"))
-    (tmp_path / "configs" / "default.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "configs" / "laptop.toml").write_text(text, encoding="utf-8")
     (tmp_path / "example.py").write_text(script, encoding="utf-8")
     paths = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "example.py"], cwd=tmp_path, env=paths, check=True)

@@ -81,7 +81,7 @@ def preset(name: str) -> Config:
 
 def test_every_file_is_a_preset_or_a_known_recipe() -> None:
     found = {path.stem for path in CONFIGS.glob("*.toml")}
-    recipes = {"default", "own-model", "populora-50x50", "seedling2"}
+    recipes = {"default", "own-model", "populora-50x50", "seedling2", "laptop"}
     recipes |= {"qwen-coder-0.5b", "qwen-coder-0.5b-gpu"}
     recipes |= {"lean", "logic", "math", "proof"}
     assert found == {*DIFFERENCES, *INTERACTIONS, *recipes}
