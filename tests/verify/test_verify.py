@@ -89,7 +89,7 @@ class Sums:
         return make_task(int(words[0]), int(words[1]), draft.author, draft.step)
 
     def fingerprint(self, task: Task) -> object:
-        raise AssertionError("verification looks for no near copies")
+        return task.id
 
 
 def make_task(a: int, b: int, author: int | None = None, step: int = 0) -> Task:
