@@ -71,20 +71,21 @@ def train(config: Path, directory: Path, seed: int, args: argparse.Namespace) ->
 
 
 def show(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:5.1f} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+    return f"{100 * estimate.value:.1f} ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
 
 
 def rows(seed: int, result: HeldOut) -> list[str]:
-    """Return a line for each mode of one suite: the bases, the students' mean, their gains."""
+    """Return two lines for each mode of one suite: base and students' mean, and the gains."""
     base, mean = result.standings[0], result.headline
     lines = []
     for mode in result.modes:
         key = (mode, ALL)
-        lines.append(
-            f"seed {seed} {result.suite:9} {mode:8} base {show(base.rates[key])}  "
-            f"mean {show(mean.rates[key])}  over the base {show(mean.gains[key])}  "
-            f"over the elicited base {show(mean.over_elicited[key])}"
-        )
+        lines += [
+            f"seed {seed}, {result.suite}, {mode}: base {show(base.rates[key])}, "
+            f"mean {show(mean.rates[key])}",
+            f"    over the base {show(mean.gains[key])}, "
+            f"over the elicited base {show(mean.over_elicited[key])}",
+        ]
     return lines
 
 
