@@ -118,7 +118,7 @@ class Numbers:
     eos_token_id = pad_token_id = None
     added_tokens_decoder: Mapping[int, Any] = MappingProxyType({})
 
-    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+    def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
         return {"input_ids": [int(word) if word.isdigit() else 0 for word in text.split()]}
 
     def decode(self, ids: Sequence[int], **_: object) -> str:

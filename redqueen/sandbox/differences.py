@@ -100,7 +100,7 @@ def _program_difference(
     nodes = list(ast.walk(tree))
     if odd_key(tree, nodes, types):
         return KEYS
-    if odd_text(tree, nodes):
+    if odd_text(tree, nodes, strict=False):
         return TEXTS
     if _makes_letters(nodes, large):
         return LETTERS

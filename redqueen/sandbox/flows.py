@@ -33,7 +33,7 @@ _BOOL_CALLS = frozenset({
 })  # fmt: skip
 _BOOL_METHODS = frozenset({"startswith", "endswith", "issubset", "issuperset", "isdisjoint"})
 _TAKERS = frozenset({"pop", "get", "setdefault", "copy", "items", "values", "keys", "popitem"})
-_PUTTERS = frozenset({
+PUTTERS = frozenset({
     "append", "add", "insert", "extend", "update", "setdefault", "appendleft",
 })  # fmt: skip
 _WHOLE_MATH = frozenset({
@@ -60,6 +60,7 @@ class Flows:
         self._nodes = list(ast.walk(tree))
         self._functions = {n.name: n for n in self._nodes if isinstance(n, ast.FunctionDef)}
         self._classes = {n.name for n in self._nodes if isinstance(n, ast.ClassDef)}
+        self._parameters = {node.arg for node in self._nodes if isinstance(node, ast.arg)}
         self._modules = {
             item.asname or item.name
             for node in self._nodes
@@ -130,9 +131,7 @@ class Flows:
                 self._store(target, value)
             case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
                 self._take(target, value)
-            case ast.Call(func=ast.Attribute(value=owner, attr=name), args=args) if (
-                name in _PUTTERS
-            ):
+            case ast.Call(func=ast.Attribute(value=owner, attr=name), args=args) if name in PUTTERS:
                 for item in args:
                     for base in _bases(owner):
                         self._flow(item, base, nested=name not in ("extend", "update"))
@@ -249,7 +248,7 @@ class Flows:
                 return (left, right), False, ()
             case ast.Name(id=name):
                 known = name in self._functions or name in self._classes | self._modules
-                return (), False, (OBJECT,) if known else (name,)
+                return (), False, (OBJECT,) if known and name not in self._parameters else (name,)
             case ast.Lambda():
                 return (), False, (OBJECT,)
             case ast.Attribute(value=ast.Name(id=name)) if name in self._modules:

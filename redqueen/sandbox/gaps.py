@@ -9,7 +9,7 @@ the thing that monty says is missing:
 - `ImportError` for a name, or `AttributeError` for an attribute, that the same module or
   builtin type has in CPython (`str.translate`, `int.bit_length`, `math.sumprod` ...);
 - `NameError` for a name of CPython's builtins (`callable`, `memoryview`, `super` ...);
-- digits of other alphabets, encodings, surrogates, and what a list may be extended by with `+=`;
+- digits of other alphabets, encodings, and what a list may be extended by with `+=`;
 - missing arguments and operations that monty itself calls unsupported, and access to files and
   the environment, which no sandbox grants.
 
@@ -46,11 +46,14 @@ _ARGUMENT_GAP = re.compile(
     r"does not yet support|is not (?:yet )?(?:supported|implemented)|type\(\) bases|by Monty|"
     r"^cannot convert '\w+' object to bytes|^cannot create 'object' instances|"
     r"^pow\(\) 2nd argument cannot be negative when 3rd|"
-    r"^can only concatenate list \(not \"|^'typing\._\w+' object is not subscriptable"
+    r"^'typing\._\w+' object is not subscriptable"
 )
+_EXTENDS_BY = re.compile(
+    r"^can only concatenate list \(not \"(?:str|bytes|tuple|dict|set|frozenset|range|dict_\w+)\"\)"
+)
+"""What CPython extends a list by with `+=`. Of `+` it says the same as monty of both."""
 _NUMBER_GAP = re.compile(
-    r"^(?:invalid literal for int|could not convert string to float).*[^\x00-\x7f]|^chr\(\) arg",
-    re.DOTALL,
+    r"^(?:invalid literal for int|could not convert string to float).*[^\x00-\x7f]", re.DOTALL
 )
 _NO_ENCODING = re.compile(r"^unknown encoding: ([\w-]+)$", re.ASCII)
 _HOST_ACCESS = re.compile(r"is not supported in this environment|^Permission denied: '")
@@ -144,7 +147,10 @@ _RULES: dict[str, Callable[[str], bool]] = {
 }
 
 
-def is_gap(exception: str, message: str) -> bool:
-    """Whether exception type `exception` with `message` names something that monty lacks."""
+def is_gap(exception: str, message: str, code: str) -> bool:
+    """Whether exception type `exception` with `message` names something that monty lacks; `code` is
+    the program that raised it."""
+    if exception == "TypeError" and "+=" in code and _EXTENDS_BY.search(message):
+        return True
     rule = _RULES.get(exception)
     return rule is not None and rule(message)

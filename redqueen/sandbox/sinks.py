@@ -1,9 +1,9 @@
 """Keys and texts of which monty makes something else than CPython, by what reaches them."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from redqueen.sandbox.flows import NESTED, OBJECT, ODD, Flows, TooLargeError
+from redqueen.sandbox.flows import NESTED, OBJECT, ODD, PUTTERS, Flows, TooLargeError
 
 
 def number_types(values: Iterable[object]) -> frozenset[type]:
@@ -30,16 +30,67 @@ def odd_key(tree: ast.Module, nodes: Iterable[ast.AST], types: frozenset[type]) 
         return True
 
 
-def odd_text(tree: ast.Module, nodes: Iterable[ast.AST]) -> bool:
-    """Whether something may be written that monty writes otherwise than CPython."""
+def odd_text(tree: ast.Module, nodes: Sequence[ast.AST], strict: bool = True) -> bool:
+    """Whether something may be written that monty writes otherwise than CPython.
+
+    Flows know no order, so that `a = [a]` looks like a list in itself. Who is not `strict` takes
+    them at their word only where a program puts what has a name into a container, or goes down in
+    a function of its own; or a name is put into itself in a loop.
+    """
     items = [item for item in _written(nodes) if not isinstance(item, ast.Constant)]
     if not items:
         return False
+    if not strict and _deepens(nodes):
+        return True
+    sources = (NESTED, OBJECT) if strict or _puts(nodes) else (OBJECT,)
     try:
         flows = Flows(tree)
-        return any(flows.may_hold(item, source) for item in items for source in (NESTED, OBJECT))
+        return any(flows.may_hold(item, source) for item in items for source in sources)
     except TooLargeError:
         return True
+
+
+def _deepens(nodes: Iterable[ast.AST]) -> bool:
+    """Whether a loop puts a name's value into a container of the same name."""
+    for node in nodes:
+        if not isinstance(node, ast.For | ast.While):
+            continue
+        for part in (part for statement in node.body for part in ast.walk(statement)):
+            match part:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    if not isinstance(value, ast.Name) and _holds(value, {name}):
+                        return True
+    return False
+
+
+def _puts(nodes: Sequence[ast.AST]) -> bool:
+    """Whether a program puts what has a name into a container, or calls its own functions."""
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Attribute(attr=put), args=args) if put in PUTTERS:
+                if any(_holds(item, names) for item in args):
+                    return True
+            case ast.Call(func=ast.Name(id=name)) if name in functions:
+                return True
+            case ast.Assign(targets=targets, value=value) if isinstance(
+                value, ast.List | ast.Dict
+            ) or _holds(value, names):
+                if any(isinstance(target, ast.Subscript) for target in targets):
+                    return True
+            case ast.AugAssign(value=ast.List() | ast.Tuple() as value) if _holds(value, names):
+                return True
+    return False
+
+
+def _holds(value: ast.expr, names: Collection[str]) -> bool:
+    """Whether an expression is the value of one of the names, or a display that holds it."""
+    if isinstance(value, ast.List | ast.Tuple | ast.Set):
+        return any(_holds(item, names) for item in value.elts)
+    if isinstance(value, ast.Dict):
+        return any(_holds(item, names) for item in value.values)
+    return isinstance(value, ast.Name) and value.id in names
 
 
 def _keys(nodes: Iterable[ast.AST]) -> Iterator[ast.expr]:

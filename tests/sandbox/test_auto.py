@@ -139,7 +139,7 @@ def wild(count: int) -> list[Call]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("make", "count", "share"), [(generated, 1500, 1.0), (wild, 3000, 0.4)])
+@pytest.mark.parametrize(("make", "count", "share"), [(generated, 1500, 1.0), (wild, 3000, 0.35)])
 def test_what_is_left_to_monty_is_the_same_in_cpython(
     sandbox: Sandbox, make: Any, count: int, share: float
 ) -> None:

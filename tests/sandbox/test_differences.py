@@ -175,3 +175,32 @@ def test_wild_programs_differ_only_in_kinds_that_are_known(sandbox: Sandbox) -> 
             if kind == "value":
                 assert text == outcome.text, call
     assert kinds[OutcomeKind.VALUE] >= 700
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(a):\n    a = [a, a]\n    return str(a)",
+        "def f(a):\n    b = str(a)\n    a = (a - a, a)\n    return b",
+        "def f(a):\n    a += a\n    b = str(a)\n    a = a[0]\n    return b",
+        "def f(a):\n    a.append(a[1:])\n    return str(a)",
+        "def f(f):\n    return str(f)",
+        "def f(a):\n    for b in a:\n        a = a + [b]\n    return str(a)",
+    ],
+)
+def test_a_name_that_is_bound_again_is_not_in_itself(program: str) -> None:
+    assert difference(program, ([1, 2],)) is None
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(a):\n    a.append(a)\n    return str(a)",
+        "def f(a):\n    a[0] = [a]\n    return str(a)",
+        "def f(a):\n    a += [a]\n    return str(a)",
+        "def f(a):\n    for b in range(300):\n        a = [a]\n    return str(a)",
+        "def f(a):\n    return str(f)",
+    ],
+)
+def test_what_holds_itself_has_another_text(program: str) -> None:
+    assert difference(program, ([1, 2],)) == "texts"

@@ -88,15 +88,21 @@ UNSUPPORTED = {
     "digits of others": "def f(): return int('\\u0661')",
     "digits of others, with a point": "def f(): return float('\\u0661.5')",
     "encoding": "def f(): return 'a'.encode('latin-1')",
-    "surrogate": "def f(): return len(chr(0xd800))",
     "matrix product": "def f():\n    a = 1\n    a @= 2",
     "generic type": "import typing\ndef f(): return str(typing.List[int])",
 }
 
 
 def test_what_a_list_cannot_be_extended_by_is_a_gap(sandbox: Sandbox) -> None:
-    [outcome] = sandbox.run([Call("def f():\n    a = [1]\n    a += 'b'\n    return a", "f")])
-    assert outcome.kind is OutcomeKind.UNSUPPORTED
+    program = "def f(b):\n    a = [1]\n    a += b\n    return a"
+    gaps = ["b", (1,), {1: 2}]
+    calls = [Call(program, "f", (b,)) for b in [*gaps, 1, None, True]]
+    kinds = [outcome.kind for outcome in sandbox.run(calls)]
+    assert kinds == [OutcomeKind.UNSUPPORTED] * 3 + [OutcomeKind.EXCEPTION] * 3
+    # Where CPython raises too, it is no gap: a sum, and a number that is no letter's.
+    raising = ["def f(): return [1] + 'b'", "def f(): return [1] + 2", "def f(): return chr(-1)"]
+    outcomes = sandbox.run([Call(program, "f") for program in raising])
+    assert {outcome.kind for outcome in outcomes} == {OutcomeKind.EXCEPTION}
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
