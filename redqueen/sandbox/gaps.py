@@ -9,7 +9,7 @@ the thing that monty says is missing:
 - `ImportError` for a name, or `AttributeError` for an attribute, that the same module or
   builtin type has in CPython (`str.translate`, `int.bit_length`, `math.sumprod` ...);
 - `NameError` for a name of CPython's builtins (`callable`, `memoryview`, `super` ...);
-- digits of other alphabets, encodings, and what a list may be extended by with `+=`;
+- digits of other alphabets, and encodings;
 - missing arguments and operations that monty itself calls unsupported, and access to files and
   the environment, which no sandbox grants.
 
@@ -18,7 +18,8 @@ own. A program that raises one of these messages itself is called unsupported: i
 itself. And monty differs silently in a few places that no exception marks: `map`, `zip`,
 `filter`, `enumerate`, `reversed` and generator expressions are lists, the order of a set may be
 another, `round` to decimals works on the printed digits (`round(2.675, 2)` is 2.68), and a lone
-surrogate in a literal becomes U+FFFD.
+surrogate in a literal becomes U+FFFD. A list that is extended with `+=` by what is no list raises
+what CPython raises of `+`, so it counts as the program's error.
 """
 
 import builtins
@@ -48,10 +49,6 @@ _ARGUMENT_GAP = re.compile(
     r"^pow\(\) 2nd argument cannot be negative when 3rd|"
     r"^'typing\._\w+' object is not subscriptable"
 )
-_EXTENDS_BY = re.compile(
-    r"^can only concatenate list \(not \"(?:str|bytes|tuple|dict|set|frozenset|range|dict_\w+)\"\)"
-)
-"""What CPython extends a list by with `+=`. Of `+` it says the same as monty of both."""
 _NUMBER_GAP = re.compile(
     r"^(?:invalid literal for int|could not convert string to float).*[^\x00-\x7f]", re.DOTALL
 )
@@ -147,10 +144,7 @@ _RULES: dict[str, Callable[[str], bool]] = {
 }
 
 
-def is_gap(exception: str, message: str, code: str) -> bool:
-    """Whether exception type `exception` with `message` names something that monty lacks; `code` is
-    the program that raised it."""
-    if exception == "TypeError" and "+=" in code and _EXTENDS_BY.search(message):
-        return True
+def is_gap(exception: str, message: str) -> bool:
+    """Whether exception type `exception` with `message` names something that monty lacks."""
     rule = _RULES.get(exception)
     return rule is not None and rule(message)

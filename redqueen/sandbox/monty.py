@@ -192,7 +192,7 @@ class MontySandbox(Closing):
                 again.extend(numbers)  # one met a limit, or a worker died: alone, each shows which
                 return
             for number, report in zip(numbers, reports, strict=True):
-                outcomes[number] = _outcome(calls[number].code, *report)
+                outcomes[number] = _outcome(*report)
 
         self._threads.spread(together, _sessions(calls, taken, self._workers))
         self._threads.spread(alone, again)
@@ -226,9 +226,9 @@ class MontySandbox(Closing):
     def _attempt(self, call: Call) -> Outcome:
         """One session for `call` alone. Raises what is not the program's doing."""
         try:
-            return _outcome(call.code, *self._session([call], self._limits)[0])
+            return _outcome(*self._session([call], self._limits)[0])
         except pydantic_monty.MontyRuntimeError as error:
-            outcome = _interrupted(error, call.code)
+            outcome = _interrupted(error)
             if outcome is None:
                 raise
             return outcome
@@ -279,7 +279,7 @@ def _sessions(calls: Sequence[Call], numbers: Sequence[int], workers: int) -> li
     return sessions
 
 
-def _interrupted(error: pydantic_monty.MontyRuntimeError, code: str) -> Outcome | None:
+def _interrupted(error: pydantic_monty.MontyRuntimeError) -> Outcome | None:
     """Outcome of an error that the runner could not catch, hence no program can forge.
 
     None when it is no limit and no gap of the interpreter: then the package is at fault.
@@ -293,20 +293,19 @@ def _interrupted(error: pydantic_monty.MontyRuntimeError, code: str) -> Outcome 
         return Outcome(kind, message="printed too much" if flooded else "out of memory")
     if name == "RuntimeError" and message.startswith("suspension limit"):
         return Outcome(OutcomeKind.UNSUPPORTED, message="too many requests to the outside")
-    if message.startswith("Internal error in monty") or is_gap(name, message, code):
+    if message.startswith("Internal error in monty") or is_gap(name, message):
         return Outcome(OutcomeKind.UNSUPPORTED, message=message_of(f"{name}: {message}"))
     return None
 
 
-def _outcome(code: str, status: str, exception: str, detail: str) -> Outcome:
-    """Outcome of the runner's report on a program."""
+def _outcome(status: str, exception: str, detail: str) -> Outcome:
+    """Outcome of the runner's report."""
     if status == "value":
         text = canonical_repr(detail)
         if text is not None:
             return Outcome(OutcomeKind.VALUE, text)
     if status == "raised":
-        gap = is_gap(exception, detail, code)
-        kind = OutcomeKind.UNSUPPORTED if gap else OutcomeKind.EXCEPTION
+        kind = OutcomeKind.UNSUPPORTED if is_gap(exception, detail) else OutcomeKind.EXCEPTION
         name = exception if kind is OutcomeKind.EXCEPTION else ""
         prefix = "" if name else f"{exception}: "
         return Outcome(kind, exception=name, message=message_of(prefix + detail))
