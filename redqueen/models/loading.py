@@ -230,24 +230,7 @@ def load_base(config: PolicyConfig) -> Base:
         # written, and gradients through them are wrong from then on.
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
-    if loading["mismatched_keys"]:
-        # The library would fill these, and those that are missing, with random numbers.
-        name, found, expected = sorted(loading["mismatched_keys"])[0]
-        raise ConfigError(
-            f"{where} cannot be loaded: {len(loading['mismatched_keys'])} weights have another "
-            f"shape than its config.json says, for instance {name}: {tuple(found)}, not "
-            f"{tuple(expected)}"
-        )
-    if loading["missing_keys"]:
-        names = sorted(loading["missing_keys"])
-        raise ConfigError(f"{where} lacks {len(names)} weights, for instance {names[0]}")
-    if loading["unexpected_keys"]:
-        names = sorted(loading["unexpected_keys"])
-        log.warning(
-            "%s: %d of its weights, for instance %s, have no place in the model that its "
-            "config.json describes; they are left out",
-            where, len(names), names[0],
-        )  # fmt: skip
+    _check_weights(loading, where)
     try:
         model = model.eval() if "device_map" in options else model.eval().to(device)
     except torch.OutOfMemoryError:
@@ -273,6 +256,31 @@ def load_base(config: PolicyConfig) -> Base:
             where, known, base.embeddings,
         )  # fmt: skip
     return replace(base, digest=digest_of(source, model))
+
+
+def _check_weights(loading: Mapping[str, Any], where: str) -> None:
+    """Refuse a model that the library filled up with random numbers; tell of weights left out.
+
+    Raises:
+        ConfigError: weights are missing or have another shape.
+    """
+    if loading["mismatched_keys"]:
+        name, found, expected = sorted(loading["mismatched_keys"])[0]
+        raise ConfigError(
+            f"{where} cannot be loaded: {len(loading['mismatched_keys'])} weights have another "
+            f"shape than its config.json says, for instance {name}: {tuple(found)}, not "
+            f"{tuple(expected)}"
+        )
+    if loading["missing_keys"]:
+        names = sorted(loading["missing_keys"])
+        raise ConfigError(f"{where} lacks {len(names)} weights, for instance {names[0]}")
+    if loading["unexpected_keys"]:
+        names = sorted(loading["unexpected_keys"])
+        log.warning(
+            "%s: %d of its weights, for instance %s, have no place in the model that its "
+            "config.json describes; they are left out",
+            where, len(names), names[0],
+        )  # fmt: skip
 
 
 @contextmanager

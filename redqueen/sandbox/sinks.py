@@ -33,9 +33,9 @@ def odd_key(tree: ast.Module, nodes: Iterable[ast.AST], types: frozenset[type]) 
 def odd_text(tree: ast.Module, nodes: Sequence[ast.AST], strict: bool = True) -> bool:
     """Whether something may be written that monty writes otherwise than CPython.
 
-    Flows know no order, so that `a = [a]` looks like a list in itself. Who is not `strict` takes
-    them at their word only where a program puts what has a name into a container, or goes down in
-    a function of its own; or a name is put into itself in a loop.
+    Flows know no order, so that `a = [a]` looks like a list in itself. Unless `strict`, what they
+    say of nesting counts only in a program that puts a named value into a container or calls its
+    own functions; a loop that binds a name to a container of itself counts as well.
     """
     items = [item for item in _written(nodes) if not isinstance(item, ast.Constant)]
     if not items:
