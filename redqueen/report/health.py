@@ -30,6 +30,8 @@ class Reading:
 
     value: float
     text: str
+    worst: Word = Word.BROKEN
+    """The worst that may be said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,12 @@ class Rule:
     to_measure: str = "It comes with the first steps."
     """What a run needs to have it measured."""
 
-    def word(self, value: float) -> Word:
-        """Return what a value says."""
+    def word(self, value: float, worst: Word = Word.BROKEN) -> Word:
+        """Return what a value says, `worst` where that would be broken."""
         sign = 1.0 if self.fine >= self.broken else -1.0
         if sign * value >= sign * self.fine:
             return Word.FINE
-        return Word.BROKEN if sign * value < sign * self.broken else Word.WATCH
+        return worst if sign * value < sign * self.broken else Word.WATCH
 
 
 RULES: Mapping[str, Rule] = {
@@ -110,7 +112,8 @@ RULES: Mapping[str, Rule] = {
         "teachers' styles (adjusted mutual information of author and task)",
         0.05,
         0.02,
-        "At 0 a task tells nothing about its author: several teachers do the work of one.",
+        "At 0 a task tells nothing about its author: several teachers do the work of one. They "
+        "start alike, so this is broken only where there were styles that are lost.",
         'Use evolution.sharing.by = "behaviour", a smaller evolution.cull, or fewer teachers.',
         "It needs two teachers.",
     ),
@@ -198,8 +201,16 @@ def _outside(run: RunReader, late: frozenset[int]) -> Reading | None:
 
 
 def _diversity(run: RunReader, late: frozenset[int]) -> Reading | None:
-    style = _mean([v for s, v in run.load_metrics("diversity/teacher/style") if s in late])
-    return None if style is None else Reading(style, f"{style:.3f}")
+    points = run.load_metrics("diversity/teacher/style")
+    style = _mean([v for s, v in points if s in late])
+    if style is None:
+        return None
+    width = min(len(late), len(points))
+    windows = [points[n : n + width] for n in range(len(points) - width + 1)]
+    means = [_mean([v for _, v in window]) for window in windows]
+    best = max(mean for mean in means if mean is not None)
+    lost = RULES["diversity"].word(best) is Word.FINE
+    return Reading(style, f"{style:.3f}", Word.BROKEN if lost else Word.WATCH)
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -225,7 +236,7 @@ def health(run: RunReader) -> list[Sign]:
         if reading is None:
             signs.append(Sign(name, rule.title, "", Word.UNKNOWN, rule.to_measure))
             continue
-        word = rule.word(reading.value)
+        word = rule.word(reading.value, reading.worst)
         advice = "" if word is Word.FINE else f"{rule.why} {rule.advice}"
         signs.append(Sign(name, rule.title, reading.text, word, advice))
     return signs

@@ -130,6 +130,24 @@ def test_few_steps_or_equal_ones_are_judged_with_care(
         assert signs(run)["teacher_reward"].word == word
 
 
+@pytest.mark.parametrize(
+    ("styles", "word"),
+    [
+        ([0.0] * 30, Word.WATCH),  # teachers start alike: nothing is lost yet
+        ([0.4] + [0.0] * 29, Word.WATCH),  # one step is noise
+        ([0.0] * 10 + [0.1] * 10 + [0.0] * 10, Word.BROKEN),
+        ([0.0] * 20 + [0.1] * 10, Word.FINE),
+    ],
+)
+def test_styles_are_broken_where_they_are_lost(
+    tmp_path: Path, styles: list[float], word: Word
+) -> None:
+    with RunStore.create(tmp_path / "run", values(steps=30), {}) as run:
+        for number, style in enumerate(styles, 1):
+            run.write_step(step(number, [[C]], (0.5, None), **{"diversity/teacher/style": style}))
+        assert signs(run)["diversity"].word == word
+
+
 def test_thresholds_are_in_order_and_explained() -> None:
     assert RULES.keys() == MEASURES.keys()
     for rule in RULES.values():
