@@ -108,7 +108,7 @@ BASE ?= qwen-coder
 bench-prompts: base-$(BASE)  ## what a real base makes of the instruct prompts (BASE=smollm2)
 	$(BIN)/python -m bench.prompts --base build/bases/$(BASE) $(if $(CRUXEVAL),--cruxeval $(CRUXEVAL))
 
-bench-main-job: $(DEV)  ## the default run with three seeds, measured on 1,000 held-out tasks
+bench-main-job: $(DEV)  ## the main job with three seeds, measured on three suites
 	$(BIN)/python -m bench.main_job
 
 bench-sandbox: $(DEV)  ## verdicts a second, and the hostile corpus
