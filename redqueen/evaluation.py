@@ -1,13 +1,25 @@
 """What `redqueen eval` does: suites and benchmarks for the base and all living students."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import getitem
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from redqueen import build
-from redqueen.benchmarks import TEST, Benchmark, Subject, measure, subjects_of, tasks_of_suite
+from redqueen.benchmarks import (
+    TEST,
+    Benchmark,
+    Subject,
+    measure,
+    requests_of,
+    subjects_of,
+    tasks_of_suite,
+)
 from redqueen.callbacks.base import Callbacks, RunInfo
 from redqueen.config.component import build_component
 from redqueen.environments.base import Environment, sources_of
@@ -16,9 +28,23 @@ from redqueen.open_run import OpenRun
 from redqueen.report import print_benchmarks, write_harness_json
 from redqueen.report.heldout import ALL
 from redqueen.report.queries import results_of
-from redqueen.store import AVERAGE, EvaluationStore, RunReader
+from redqueen.store import (
+    AVERAGE,
+    EvaluationAttempt,
+    EvaluationStore,
+    Replay,
+    RunReader,
+    RunStore,
+)
 from redqueen.terminal import Terminal, counting
 from redqueen.types import Task
+
+SAME_META = (build.BASE_DIGEST, "environments", "redqueen_version")
+SAME_KEYS = (
+    "policy.dtype", "policy.device", "policy.quantization", "engine.type", "environments",
+    "sandbox", "rollout.solve_tokens",
+)  # fmt: skip
+"""What decides, beside the prompts and seeds, what a base answers and how that is judged."""
 
 
 def measure_suites(run: OpenRun, suites: Sequence[str], count: int, samples: int) -> None:
@@ -32,7 +58,59 @@ def measure_suites(run: OpenRun, suites: Sequence[str], count: int, samples: int
             suite: tasks_of_suite(environments, suite, count, config.eval.seed) for suite in suites
         }
         tokens = dict.fromkeys(suites, config.rollout.solve_tokens)
+        for suite, tasks in plans.items():
+            take_over_base(run, store, suite, tasks, environments, samples)
         _measure(run, environments, store, plans, tokens, samples, 1.0)
+
+
+def take_over_base(
+    run: OpenRun,
+    store: EvaluationStore,
+    suite: str,
+    tasks: Sequence[Task],
+    environments: Mapping[str, Environment],
+    samples: int,
+) -> None:
+    """Stage what the runs of `eval.base_from` have of the base and of the elicited base.
+
+    A task counts whose attempts were all asked for as they would be here, seeds included, by a run
+    that is `alike`. Copies carry their texts, so `redqueen verify` judges them again.
+    """
+    subjects = [subject for subject in subjects_of(run.population) if subject.slot is None]
+    missing = requests_of(environments, tasks, subjects, samples, run.config.eval.seed)
+    for directory in _runs_of(run):
+        if not missing:
+            break
+        with RunStore.open(directory, read_only=True) as other:
+            made = defaultdict[tuple[str, str, str], list[EvaluationAttempt]](list)
+            for attempt in Replay(other).evaluation(suite) if alike(store, other) else ():
+                made[attempt.subject, attempt.mode, attempt.task_id].append(attempt)
+        same = {
+            key for key, asked in missing.items() if [item.request for item in made[key]] == asked
+        }
+        if same:
+            attempts = [attempt for key in missing if key in same for attempt in made[key]]
+            store.stage_evaluation(attempts, tasks, step=run.step)
+            print(f"{suite}: {len(attempts):,} attempts of the base are those of {directory}")
+        missing = {key: asked for key, asked in missing.items() if key not in same}
+
+
+def _runs_of(run: OpenRun) -> Iterator[Path]:
+    """Yield the runs of `eval.base_from` but this one."""
+    for place in run.config.eval.base_from:
+        for database in sorted(Path(place).glob("**/run.db")):
+            if not database.parent.samefile(run.directory):
+                yield database.parent
+
+
+def alike(one: RunReader, two: RunReader) -> bool:
+    """Return whether two runs get the same answers from their base, and judge them alike."""
+    same_meta = all(one.meta(key) == two.meta(key) for key in SAME_META)
+    configs = [store.config().model_dump(mode="json") for store in (one, two)]
+    return same_meta and all(
+        reduce(getitem, path.split("."), configs[0]) == reduce(getitem, path.split("."), configs[1])
+        for path in SAME_KEYS
+    )
 
 
 def named_benchmarks(

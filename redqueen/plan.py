@@ -37,6 +37,8 @@ CARD = 24 * 10**9
 DRIVER = 600 * MIB
 PROCESS = {"main": 560 * MIB, "worker": 420 * MIB}
 """Python and the libraries, in a process that has computed."""
+REPEATS, REPEAT_SECONDS = 4, 0.02
+"""A product is timed so often, and so long, at the least; the shortest time counts."""
 DRAW_BYTES = 36
 """Of a logit while tokens are drawn: several copies, some in float64."""
 PROMPT = 400
@@ -294,10 +296,10 @@ def product_seconds(shapes: Shapes, rows: int, dtype: torch.dtype, blocked: bool
                 "machine; take another base"
             )
         weight = torch.ones(outputs, inputs, dtype=dtype)
-        x, seconds = torch.ones(rows, inputs, dtype=dtype), []
+        x, seconds = torch.ones(rows, inputs, dtype=dtype), list[float]()
         second = blocked and gains(rows, dtype) and blockable(weight.numel(), dtype, cpu)
         other = block(weight) if second else weight
-        for _ in range(4):
+        while len(seconds) < REPEATS or sum(seconds) < REPEAT_SECONDS:
             begun = time.perf_counter()
             if second:
                 blocked_product(x, other, None)
@@ -311,14 +313,20 @@ def product_seconds(shapes: Shapes, rows: int, dtype: torch.dtype, blocked: bool
 def step_seconds(config: Config, shapes: Shapes) -> dict[str, float]:
     """Return the seconds of a step's phases on this machine's CPU, from its products alone.
 
-    Texts end anywhere up to the longest, so on average half of the rows are left.
+    Texts end anywhere up to the longest, so on average half of the rows are left, and all are
+    learnt from. Worker processes share the rows and have a thread each.
     """
     work = Work.of(config)
     device = torch.device("cpu")
     dtype, blocked = dtype_of(config, device), may_block(config, shapes, device)
+    workers, threads = worker_count(config, shapes, device), torch.get_num_threads()
 
     def products(rows: int) -> float:
-        return product_seconds(shapes, rows, dtype, blocked)
+        torch.set_num_threads(1 if workers > 1 else threads)
+        try:
+            return product_seconds(shapes, -(-rows // workers), dtype, blocked)
+        finally:
+            torch.set_num_threads(threads)
 
     def writing(texts: int, tokens: int) -> float:
         if texts == 0:

@@ -147,6 +147,22 @@ class _Planned:
         )
 
 
+def requests_of(
+    prompts: Mapping[str, Environment],
+    tasks: Sequence[Task],
+    subjects: Sequence[Subject],
+    samples: int,
+    seed: int,
+) -> dict[tuple[str, str, str], list[Request]]:
+    """Return what `evaluate` asks, by subject, mode and task id."""
+    return {
+        unit.key: [
+            _Planned.of(unit, number, prompts, seed).request for number in range(unit.mode.attempts)
+        ]
+        for unit in _units(tasks, subjects, modes_of(samples))
+    }
+
+
 def evaluate(
     engine: Engine,
     verify: Verifier,

@@ -26,10 +26,12 @@ from redqueen.formatting import duration
 from redqueen.store import RunReader, RunStore, checkpoint_steps, config_toml
 from redqueen.types import Role
 
+RUNS = "runs"
+"""Folder of all runs in that of a study; a base is measured in one of them (`eval.base_from`)."""
 STOPPED = 130
 """Exit status of a command that was asked to stop and has saved its work."""
 POLL_SECONDS, SHOW_SECONDS = 0.25, 2.0
-EVALUATION_KEYS = {"enabled", "suites", "tasks", "samples"}
+EVALUATION_KEYS = {"enabled", "suites", "tasks", "samples", "base_from"}
 """Keys of `eval` that training does not depend on: a run can be measured anew with others."""
 
 
@@ -38,7 +40,7 @@ EVALUATION_KEYS = {"enabled", "suites", "tasks", "samples"}
 
 def run_directory(out: Path, run: PlannedRun) -> Path:
     """Where a run of the study lies."""
-    return out / "runs" / run.key
+    return out / RUNS / run.key
 
 
 def check_same(directory: Path, stored: Config, planned: Config) -> None:
@@ -107,6 +109,8 @@ def next_command(run: PlannedRun, out: Path) -> list[str] | None:
     if not (directory / "run.db").exists():
         file = out / "configs" / f"{run.key}.toml"
         file.parent.mkdir(parents=True, exist_ok=True)
+        shared = config.eval.model_copy(update={"base_from": (str(out / RUNS),)})
+        config = config.model_copy(update={"eval": shared})
         write_text(file, config_toml(config.model_dump(mode="json")))
         return ["train", str(file), "--out", str(directory)]
     with RunStore.open(directory, read_only=True) as store:

@@ -23,6 +23,10 @@ class EvalConfig(Section):
     """Attempts at temperature 1 per task, besides one greedy."""
     seed: int = 20_000_003
     """Seed of the suites; training never uses it."""
+    base_from: tuple[str, ...] = ()
+    """Other runs, or folders with runs: what they measured of the base and of the elicited base
+    counts for this run too, where they asked the same in the same way. `redqueen compare` measures
+    a base once so."""
     benchmarks: tuple[Annotated[Any, Of("benchmark")], ...] = ()
     """Public benchmarks that a run ends with, greedy; see docs/benchmarks.md."""
     benchmark_files: str = ""
