@@ -3,7 +3,8 @@
     python -m bench.main_job                  three seeds, 300 tasks of each suite
 
 Each seed is `redqueen train` as a user would call it, and `redqueen eval` on the other suites, with
-fewer samples there. What is finished already is only read again, an unfinished run is resumed.
+fewer samples there; the base is measured once. What is finished already is only read again, an
+unfinished run is resumed.
 Exits with status 1 unless the interval of every seed's gain over the elicited base, `held-out`,
 sampled, is above 0, and training keeps to time and memory.
 """
@@ -77,8 +78,9 @@ def train(directory: Path, seed: int, args: argparse.Namespace) -> bool:
             redqueen("resume", directory)
         else:
             redqueen(
-                "train", args.config, "--out", directory, "--seed", seed, "--eval.suites",
-                json.dumps([BAR_SUITE]), "--eval.tasks", args.tasks, "--eval.samples", args.samples,
+                "train", args.config, "--out", directory, "--seed", seed,
+                "--eval.suites", json.dumps([BAR_SUITE]), "--eval.tasks", args.tasks,
+                "--eval.samples", args.samples, "--eval.base_from", json.dumps([str(args.out)]),
             )  # fmt: skip
     for suite in missing:
         if suite != BAR_SUITE:
