@@ -30,8 +30,8 @@ BAR_SUITE = "held-out"
 class TreeMemory:
     """Most memory that the processes started from here held at one time, in GiB.
 
-    Sampled twice a second; pages that several share count once (proportional set size; where the
-    system has none, resident size).
+    Sampled every three seconds, for it takes a twentieth of one; pages that several share count
+    once (proportional set size; where the system has none, resident size).
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class TreeMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        while not self._over.wait(0.5):
+        while not self._over.wait(3.0):
             held = 0
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
