@@ -1,7 +1,6 @@
 """What `redqueen eval` does: suites and benchmarks for the base and all living students."""
 
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
@@ -79,20 +78,17 @@ def take_over_base(
     subjects = [subject for subject in subjects_of(run.population) if subject.slot is None]
     missing = requests_of(environments, tasks, subjects, samples, run.config.eval.seed)
     for directory in _runs_of(run):
-        if not missing:
-            break
-        with RunStore.open(directory, read_only=True) as other:
-            made = defaultdict[tuple[str, str, str], list[EvaluationAttempt]](list)
-            for attempt in Replay(other).evaluation(suite) if alike(store, other) else ():
-                made[attempt.subject, attempt.mode, attempt.task_id].append(attempt)
+        made = _base_attempts(directory, suite, store) if missing else {}
         same = {
-            key for key, asked in missing.items() if [item.request for item in made[key]] == asked
+            key: made[key]
+            for key, asked in missing.items()
+            if [attempt.request for attempt in made.get(key, ())] == asked
         }
-        if same:
-            attempts = [attempt for key in missing if key in same for attempt in made[key]]
+        missing = {key: asked for key, asked in missing.items() if key not in same}
+        attempts = [attempt for some in same.values() for attempt in some]
+        if attempts:
             store.stage_evaluation(attempts, tasks, step=run.step)
             print(f"{suite}: {len(attempts):,} attempts of the base are those of {directory}")
-        missing = {key: asked for key, asked in missing.items() if key not in same}
 
 
 def _runs_of(run: OpenRun) -> Iterator[Path]:
@@ -103,14 +99,32 @@ def _runs_of(run: OpenRun) -> Iterator[Path]:
                 yield database.parent
 
 
+def _base_attempts(
+    directory: Path, suite: str, own: RunReader
+) -> Mapping[tuple[str, str, str], list[EvaluationAttempt]]:
+    """Return a run's attempts by subject, mode and task; none if it cannot be read or is not like
+    `own`."""
+    made: dict[tuple[str, str, str], list[EvaluationAttempt]] = {}
+    try:
+        with RunStore.open(directory, read_only=True) as other:
+            attempts = Replay(other).evaluation(suite) if alike(own, other) else []
+    except ConfigError as error:
+        print(f"{suite}: nothing is taken over: {error}")
+        return made
+    for attempt in attempts:
+        made.setdefault((attempt.subject, attempt.mode, attempt.task_id), []).append(attempt)
+    return made
+
+
 def alike(one: RunReader, two: RunReader) -> bool:
     """Return whether two runs get the same answers from their base, and judge them alike."""
-    same_meta = all(one.meta(key) == two.meta(key) for key in SAME_META)
-    configs = [store.config().model_dump(mode="json") for store in (one, two)]
-    return same_meta and all(
-        reduce(getitem, path.split("."), configs[0]) == reduce(getitem, path.split("."), configs[1])
-        for path in SAME_KEYS
+    if any(one.meta(key) != two.meta(key) for key in SAME_META):
+        return False
+    configs = one.config_values(), two.config_values()
+    ours, theirs = (
+        [reduce(getitem, path.split("."), values) for path in SAME_KEYS] for values in configs
     )
+    return ours == theirs
 
 
 def named_benchmarks(

@@ -40,10 +40,14 @@ def test_a_base_is_measured_once(
         assert main(["eval", str(directory), "--tasks", "4", "--samples", "2"]) == 0
         return directory
 
+    (tmp_path / "runs" / "broken").mkdir(parents=True)
+    (tmp_path / "runs" / "broken" / "run.db").write_bytes(b"no database")
     first = run("first", 1)
     assert "of the base are those of" not in capsys.readouterr().out
     second = run("second", 2)
-    assert f"held-out: 24 attempts of the base are those of {first}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"held-out: 24 attempts of the base are those of {first}" in printed
+    assert "nothing is taken over" in printed
     one, two = measured(first), measured(second)
     assert one["base"] == two["base"]
     assert one["elicited"] == two["elicited"]
