@@ -24,7 +24,8 @@ def disputed_tasks(
     """Return the teachers' tasks whose key is disputed, by match and id.
 
     `fallible` are the environments in which a valid task may have a wrong key. The first answers of
-    all students count, which nobody has talked them into; infrastructure errors do not.
+    all students count, which nobody has talked them into; infrastructure errors do not, and what
+    was judged without an answer being read is no common answer.
     """
     environments = {match.index: match.environment for match in matches}
     roots = {match.index: match.root for match in matches}
@@ -43,6 +44,8 @@ def disputed_tasks(
 
 
 def _is_disputed(attempts: Sequence[Rollout]) -> bool:
-    wrong = Counter(r.answer for r in attempts if r.verdict is Verdict.WRONG)
+    wrong = Counter(
+        r.answer for r in attempts if r.verdict is Verdict.WRONG and r.answer is not None
+    )
     most = max(wrong.values(), default=0)
     return most >= max(LEAST, SHARE * len(attempts))

@@ -55,6 +55,7 @@ def disputed(said: Said, environment: str = "math") -> bool:
         ([(WRONG, "5")] * 5 + [(WRONG, "6")] * 3, False),
         ([(WRONG, str(n)) for n in range(8)], False),
         ([(NO_ANSWER, None)] * 8, False),
+        ([(WRONG, None)] * 8, False),
         ([(RIGHT, "4")] * 8, False),
         ([(WRONG, "5")] * 3, False),
         ([(WRONG, "5")] * 4 + [(LOST, None)] * 4, True),
