@@ -19,10 +19,10 @@ import numpy as np
 
 from redqueen.config import SandboxConfig
 from redqueen.environments.code.answers import calls_of
-from redqueen.environments.code.texts import is_output
+from redqueen.environments.code.echo import reaches, repeated
 from redqueen.report.statistics import bootstrap_means, percentile_interval
 from redqueen.rng import numpy_rng
-from redqueen.sandbox import Sandbox, make_sandbox, parse_literal
+from redqueen.sandbox import Sandbox, make_sandbox
 from redqueen.store import BASE, ELICITED, Replay, RunStore
 from redqueen.types import Task
 
@@ -30,12 +30,13 @@ ECHO, PART, REST = "echo", "part", "rest"
 FILLERS: tuple[Any, ...] = (0, 1, "", [])
 
 
-def guesses(output: Any, arity: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def guesses(output: str, arity: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yield inputs that repeat the output: for every argument, then for one of several."""
-    yield ECHO, (output,) * arity
+    every = repeated(output, arity)
+    yield ECHO, every
     for place in range(arity if arity > 1 else 0):
         for filler in FILLERS:
-            yield PART, tuple(output if n == place else filler for n in range(arity))
+            yield PART, tuple(every[n] if n == place else filler for n in range(arity))
 
 
 def classes(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
@@ -43,13 +44,12 @@ def classes(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
     asked = [
         (task, name, args)
         for task in tasks
-        for name, args in guesses(parse_literal(task.payload["output"])[1], task.payload["arity"])
+        for name, args in guesses(task.payload["output"], task.payload["arity"])
     ]
     calls = [call for task, _, args in asked for call in calls_of(task.payload["program"], [args])]
     solved = defaultdict[str, set[str]](set)
     for (task, name, _), outcome in zip(asked, sandbox.run(calls), strict=True):
-        output = task.payload["output"]
-        if outcome.text and (outcome.text == output or is_output(outcome.text, output)):
+        if reaches(outcome, task.payload["output"]):
             solved[task.id].add(name)
     return {
         task.id: next((name for name in (ECHO, PART) if name in solved[task.id]), REST)

@@ -10,7 +10,7 @@ from redqueen.environments.base import EnvironmentConfig, Services
 if TYPE_CHECKING:
     from redqueen.environments.code.environment import CodeEnvironment
 
-Guard = Literal["huge_constant", "leak", "constant", "lookup"]
+Guard = Literal["huge_constant", "leak", "constant", "lookup", "echo"]
 Band = Annotated[int, Field(ge=1, le=5)]
 START: Mapping[str, Any] = {
     "environments": {"code": {"kinds": ["code_o", "code_i", "code_f"]}},
@@ -58,8 +58,8 @@ class Code(EnvironmentConfig):
     max_value_chars: int = Field(240, ge=8)
     """Longest text of an input or output value."""
     guards: tuple[Guard, ...] = ("huge_constant", "leak", "constant", "lookup")
-    """Guards against false difficulty that are on; see docs/curriculum.md. Lengths, the policy
-    for programs and the check of determinism are always on."""
+    """Guards against false difficulty that are on, `echo` not by default; see docs/curriculum.md.
+    Lengths, the policy for programs and the check of determinism are always on."""
     max_constant: int = Field(1_000_000, ge=1)
     """Guard `huge_constant`: largest number in a program or an input, either sign."""
     max_constant_chars: int = Field(64, ge=1)

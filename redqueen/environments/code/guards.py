@@ -1,8 +1,8 @@
 """Guards against false difficulty in code tasks: tasks that look hard, or valid, and teach nothing.
 
 Each guard has the name of its reason; the key `guards` switches them one by one. `huge_constant`
-and `leak` are here, `lookup` is in `lookup.py`, `constant` in `neighbours.py`. docs/curriculum.md
-states the rules in words.
+and `leak` are here, `lookup` is in `lookup.py`, `constant` in `neighbours.py`, `echo` in
+`echo.py`. docs/curriculum.md states the rules in words.
 """
 
 import ast

@@ -26,6 +26,7 @@ WELL_FORMED_REASONS: Mapping[str, str] = {
     "unsupported": "The program uses Python that the sandbox does not have.",
     "nondeterministic": "Two runs on the same input give different outputs.",
     "constant": "The output does not depend on the input.",
+    "echo": "The stated output, put in for every argument, is an answer.",
     "huge_constant": "The program or an input holds a huge number or a long text.",
     "leak": "The prompt gives the answer away.",
     "other_payload": "The task of another node is not what its program makes here.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from redqueen.environments.base import Draft
 from redqueen.environments.code.analysis import Parsed, parse_program, state_of
+from redqueen.environments.code.echo import find_echoes
 from redqueen.environments.code.gate import fault_after, fault_before
 from redqueen.environments.code.neighbours import Probe, find_constant
 from redqueen.environments.code.policy import Profile
@@ -117,6 +118,8 @@ def make_tasks(
         )  # fmt: skip
     if "constant" in config.guards:
         _reject_constant(candidates, results, sandbox)
+    if "echo" in config.guards:
+        _reject_echoes(results, sandbox)
     return results
 
 
@@ -220,3 +223,18 @@ def _reject_constant(
             results[place] = our_failure(constant)
         elif constant:
             results[place] = reject("constant")
+
+
+def _reject_echoes(results: list[Task | Rejection], sandbox: Sandbox) -> None:
+    """Replace the code_i tasks in `results` that are solved by repeating the output."""
+    tasks = {
+        place: made.payload
+        for place, made in enumerate(results)
+        if isinstance(made, Task) and made.kind == "code_i"
+    }
+    programs = [(item["program"], item["output"], item["arity"]) for item in tasks.values()]
+    for place, echo in zip(tasks, find_echoes(sandbox, programs), strict=True):
+        if isinstance(echo, Outcome):
+            results[place] = our_failure(echo)
+        elif echo:
+            results[place] = reject("echo")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redqueen.environments.code import Code
 from redqueen.environments.code.guards import has_huge_constant, passes_through
 from redqueen.environments.code.lookup import paths_of
-from redqueen.sandbox import Sandbox
+from redqueen.sandbox import Outcome, OutcomeKind, Sandbox
 from redqueen.types import Rejection, Task
 from tests.code_cases import STYLES, FakeSandbox, draft, make_code, only, proposal_text, value
 
@@ -324,7 +324,41 @@ def test_functions_of_their_input_pass(sandbox: Sandbox, name: str) -> None:
     assert settle(sandbox, ["constant"], "code_o", *MOVED[name]) == "valid"
 
 
-def test_all_guards_are_on_by_default_and_named_once() -> None:
+ECHOED = {
+    "passed on": (body("b = a[:]", "return b"), "[1]"),
+    "already there": (body("return sorted(a)"), "[2, 1]"),
+    "equal to Python": (body("return abs(a) * 1.0"), "-2"),
+    "of two arguments": ("def f(a, b):\n    return max(a, b)", "3, 4"),
+    "another type": (body("return str(a)"), "3"),
+    "no alias": ("def f(a, b):\n    a.append(0)\n    return b", "[], [5]"),
+}
+SILENT = {
+    "moved": (body("return a + 1"), "3"),
+    "cannot be put in": (body("return a.upper().split()"), "'ab'"),
+    "its own type alone": (body("return len(a)"), "[1]"),
+    "runs on": (body("while a != 8:", "    a *= 2", "return a - 9"), "4"),
+}
+
+
+@pytest.mark.parametrize("name", ECHOED)
+def test_outputs_that_are_answers_fall(sandbox: Sandbox, name: str) -> None:
+    assert settle(sandbox, ["echo"], "code_i", *ECHOED[name]) == "echo"
+    assert settle(sandbox, ["echo"], "code_o", *ECHOED[name]) == "valid"
+    assert settle(sandbox, [], "code_i", *ECHOED[name]) == "valid"
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_outputs_that_are_no_answers_pass(sandbox: Sandbox, name: str) -> None:
+    assert settle(sandbox, ["echo"], "code_i", *SILENT[name]) == "valid"
+
+
+def test_a_sandbox_that_fails_on_an_echo_says_nothing_of_the_task() -> None:
+    broken = Outcome(OutcomeKind.INFRA_ERROR, message="gone")
+    fake = FakeSandbox(lambda call, n: value("8") if n < 2 else broken)
+    assert settle(fake, ["echo"], "code_i", *SILENT["moved"]) == "infra_error"
+
+
+def test_all_guards_but_one_are_on_by_default_and_named_once() -> None:
     config = Code()
     assert set(config.guards) == {"huge_constant", "leak", "constant", "lookup"}
     with pytest.raises(ValueError, match="twice"):
