@@ -20,9 +20,10 @@ import numpy as np
 from redqueen.config import SandboxConfig
 from redqueen.environments.code.answers import calls_of
 from redqueen.environments.code.echo import reaches, repeated
+from redqueen.errors import InfrastructureError
 from redqueen.report.statistics import bootstrap_means, percentile_interval
 from redqueen.rng import numpy_rng
-from redqueen.sandbox import Sandbox, make_sandbox
+from redqueen.sandbox import OutcomeKind, Sandbox, make_sandbox
 from redqueen.store import BASE, ELICITED, Replay, RunStore
 from redqueen.types import Task
 
@@ -40,7 +41,11 @@ def guesses(output: str, arity: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 
 def classes(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
-    """Return by task id which of `guesses` solve it: `echo`, `part`, or none (`rest`)."""
+    """Return by task id which of `guesses` solve it: `echo`, `part`, or none (`rest`).
+
+    Raises:
+        InfrastructureError: the sandbox failed on a guess.
+    """
     asked = [
         (task, name, args)
         for task in tasks
@@ -49,6 +54,8 @@ def classes(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
     calls = [call for task, _, args in asked for call in calls_of(task.payload["program"], [args])]
     solved = defaultdict[str, set[str]](set)
     for (task, name, _), outcome in zip(asked, sandbox.run(calls), strict=True):
+        if outcome.kind is OutcomeKind.INFRA_ERROR:
+            raise InfrastructureError(f"the sandbox failed on {task.id}: {outcome.message}")
         if reaches(outcome, task.payload["output"]):
             solved[task.id].add(name)
     return {
@@ -75,30 +82,43 @@ def rates_of(store: RunStore, suite: str, mode: str) -> Rates:
     return rates
 
 
+def gain(rates: Rates, ids: Sequence[str]) -> tuple[float, float, float]:
+    """Return the students' mean gain over the elicited base on some tasks, and its interval."""
+    gains = np.array([rates["students"][id_] - rates[ELICITED][id_] for id_ in ids])
+    draws = bootstrap_means(gains[:, None], numpy_rng("echo", 0))[:, 0]
+    return float(gains.mean()), *percentile_interval(draws)
+
+
 def line(rates: Rates, ids: Sequence[str]) -> str:
     """Return a table row's figures for some tasks."""
-    columns = {who: np.array([of[id_] for id_ in ids]) for who, of in rates.items()}
-    gain = columns["students"] - columns[ELICITED]
-    draws = bootstrap_means(gain[:, None], numpy_rng("echo", 0))[:, 0]
-    low, high = percentile_interval(draws)
-    shares = " | ".join(f"{100 * columns[w].mean():.1f}" for w in (BASE, ELICITED, "students"))
-    return f"{shares} | {100 * gain.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+    means = [np.mean([rates[who][id_] for id_ in ids]) for who in (BASE, ELICITED, "students")]
+    value, low, high = gain(rates, ids)
+    shares = " | ".join(f"{100 * mean:.1f}" for mean in means)
+    return f"{shares} | {100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def classes_of(store: RunStore, suite: str, sandbox: Sandbox) -> dict[str, list[str]]:
+    """Return the ids of a measured suite's `code_i` tasks by what solves them, in a fixed order."""
+    ids = {row.task_id for row in store.load_evaluations(suite) if row.kind == "code_i"}
+    solved_by = classes([*Replay(store).tasks(ids).values()], sandbox)
+    return {
+        name: sorted(id_ for id_, other in solved_by.items() if other == name)
+        for name in (ECHO, PART, REST)
+    }
 
 
 def table(store: RunStore, sandbox: Sandbox) -> list[str]:
     """Return the rows of all suites that a run was measured on."""
     rows = []
     for suite in store.suites():
+        tasks = classes_of(store, suite, sandbox)
         for mode in ("sampled", "greedy"):
             rates = rates_of(store, suite, mode)
-            if not rates:
-                continue
-            known = Replay(store).tasks(set(rates[BASE]))
-            of = classes([*known.values()], sandbox)
-            for name in (ECHO, PART, REST):
-                ids = [id_ for id_, other in of.items() if other == name]
-                if ids:
-                    rows.append(f"| {suite}, {mode} | {name} | {len(ids)} | {line(rates, ids)} |")
+            rows += [
+                f"| {suite}, {mode} | {name} | {len(ids)} | {line(rates, ids)} |"
+                for name, ids in tasks.items()
+                if ids
+            ]
     return rows
 
 
