@@ -39,7 +39,8 @@ from redqueen.environments.base import (
 )
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_probed, check_rated
-from redqueen.learner import Learner, Scorer, StackedAdamW
+from redqueen.learner import Learner, Scorer, StackedAdamW, imitate
+from redqueen.learner.advantages.imitation import Imitation
 from redqueen.learner.assign import student_reward
 from redqueen.models.footprint import settle
 from redqueen.models.memory import is_out_of_memory
@@ -320,6 +321,8 @@ def _parts(
     elif sources := config.population.from_:
         for slot in range(living):
             model.import_adapter(slot, sources[slot % len(sources)])
+    if not saved and config.learner.teacher.imitation.updates:
+        _imitate(config, engine, model, worlds, population)
     swarm = _swarm(config, worlds, model, store, step)
     if swarm is not None:
         stack.callback(swarm.close)
@@ -369,6 +372,53 @@ def _try_prompts(parts: Parts) -> None:
             raise ConfigError(
                 f"{where}: its context holds no seed task of {name}; take a base with a longer one"
             )
+
+
+def _imitate(
+    config: Config, engine: Engine, model: PopulationModel, worlds: Worlds, population: Population
+) -> None:
+    """Let the founders that pose tasks imitate seed tasks, with an optimizer of their own.
+
+    Raises:
+        ConfigError: nobody poses tasks, not all members are in memory, or no environment can say
+            how its seed tasks are written.
+    """
+    imitation = config.learner.teacher.imitation
+    teachers = population.by_role(Role.TEACHER)
+    if not teachers or config.population.slots:
+        raise ConfigError(
+            "learner.teacher.imitation.updates: there must be teachers, all of them in memory "
+            "(population.slots = 0); set it to 0"
+        )
+    teacher = config.learner.teacher.model_copy(update={"advantage": Imitation()})
+    keys = {"teacher": teacher, "learning_rate_end": 1.0, "kl_coefficient": 0.0}
+    learner = _learner(
+        config.model_copy(update={"learner": config.learner.model_copy(update=keys)}),
+        engine,
+        model,
+        len(population),
+    )
+    base = model.base
+    ends = base.tokenizer.eos_token_id
+    end = ends if ends in base.eos_ids else min(base.eos_ids)
+
+    def sync(slots: Sequence[int]) -> None:
+        engine.sync(slots, model.adapters, 0)
+
+    sync(range(len(population)))
+    loss = imitate(
+        learner,
+        worlds,
+        teachers,
+        updates=imitation.updates,
+        proposals=imitation.proposals,
+        references=config.rollout.references,
+        encode=lambda messages, text: (model.encode(messages), (*base.encode(text), end)),
+        sync=sync,
+        versions={member.slot: 0 for member in teachers},
+        seed=config.seed,
+    )
+    log.info("teachers imitated seed tasks; at last %.3f nats a token", loss)
 
 
 def callbacks_of(run: RunInfo) -> list[Callback]:

@@ -29,6 +29,15 @@ class StudentConfig(Section):
     """Control: students neither learn nor are replaced."""
 
 
+class ImitationConfig(Section):
+    """Supervised finetuning of new teachers on seed tasks, before the first step."""
+
+    updates: int = Field(0, ge=0)
+    """How many; 0: none. Where the base does not write what the environment asks for by itself."""
+    proposals: int = Field(32, ge=1)
+    """Seed tasks that each teacher imitates in an update; its own draws."""
+
+
 class TeacherConfig(Section):
     """What teachers learn from."""
 
@@ -40,6 +49,8 @@ class TeacherConfig(Section):
     which also asks a chat base how good the task is."""
     invalid_reward: float = -0.5
     """Reward of a well-formed proposal that was rejected."""
+    imitation: ImitationConfig = ImitationConfig()
+    """What founders learn before they are rewarded."""
     frozen: bool = False
     """Control: teachers neither learn nor are replaced."""
 

@@ -193,6 +193,15 @@ class ConstructSpace(Protocol):
 
 
 @runtime_checkable
+class Proposes(Protocol):
+    """A task space that can say how a teacher would have written a task."""
+
+    def proposal(self, task: Task) -> str | None:
+        """Return a text that `validate` makes this task of, if the task can be put so."""
+        ...
+
+
+@runtime_checkable
 class Varies(Protocol):
     """A task space that can make new references of archived tasks."""
 

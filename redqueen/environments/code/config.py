@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from redqueen.environments.code.environment import CodeEnvironment
 
 Guard = Literal["huge_constant", "leak", "constant", "lookup", "echo"]
-Band = Annotated[int, Field(ge=1, le=5)]
+Result = Literal["bool", "int", "float", "str", "list", "tuple", "dict", "set", "none"]
+Band = Annotated[int, Field(ge=0, le=5)]
 START: Mapping[str, Any] = {
     "environments": {"code": {"kinds": ["code_o", "code_i", "code_f"]}},
 }
@@ -46,20 +47,25 @@ class Code(EnvironmentConfig):
         ("code_o", "code_i", "code_f"), min_length=1
     )
     """Predict the output, find an input, write the function from examples."""
+    results: tuple[Result, ...] = ()
+    """Types that the value of a task's function may have, `["bool"]` for predicates; none named:
+    any. Proposals, the stream and suites keep to it."""
     code_f_inputs: int = Field(6, ge=2)
     """Inputs a teacher writes for a code_f task; half are shown, half are hidden tests."""
     code_f_partial_credit: bool = False
     """Count the share of hidden tests passed as the solve rate instead of all-or-nothing."""
     stream_bands: tuple[Band, ...] = Field((1, 2, 3, 4, 5), min_length=1)
     """Without teachers: difficulty bands of the stream's tasks, in turn. Leave some out to keep
-    them for measuring."""
+    them for measuring. Band 0, functions of one expression, is the second seedling's alone."""
+    seed_bands: tuple[Band, ...] = Field((1, 2, 3, 4, 5), min_length=1)
+    """Bands of the seed tasks that a generator makes, in turn."""
     max_program_chars: int = Field(1200, ge=16)
     """Longest program, as written and as formatted."""
     max_value_chars: int = Field(240, ge=8)
     """Longest text of an input or output value."""
-    guards: tuple[Guard, ...] = ("huge_constant", "leak", "constant", "lookup")
-    """Guards against false difficulty that are on, `echo` not by default; see docs/curriculum.md.
-    Lengths, the policy for programs and the check of determinism are always on."""
+    guards: tuple[Guard, ...] = ("huge_constant", "leak", "constant", "lookup", "echo")
+    """Guards against false difficulty that are on; see docs/curriculum.md. Lengths, the policy for
+    programs and the check of determinism are always on."""
     max_constant: int = Field(1_000_000, ge=1)
     """Guard `huge_constant`: largest number in a program or an input, either sign."""
     max_constant_chars: int = Field(64, ge=1)
@@ -70,7 +76,7 @@ class Code(EnvironmentConfig):
     near_copy_constants: bool = True
     """With `curriculum.near_copies`: programs that differ in constants are different programs."""
 
-    @field_validator("kinds", "guards", "stream_bands", mode="before")
+    @field_validator("kinds", "results", "guards", "stream_bands", "seed_bands", mode="before")
     @classmethod
     def _differ(cls, values: Any) -> Any:
         if isinstance(values, list | tuple):

@@ -5,16 +5,10 @@ input. Students who are paid for any input learn to repeat the output and read n
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from redqueen.environments.code.answers import calls_of
-from redqueen.environments.code.texts import is_output
-from redqueen.sandbox import Outcome, OutcomeKind, Sandbox, parse_literal
-
-
-def repeated(output: str, arity: int) -> tuple[Any, ...]:
-    """Return the input that has the value of `output` for every argument, an object each."""
-    return tuple(parse_literal(output)[1] for _ in range(arity))
+from redqueen.environments.code.texts import is_output, repeated
+from redqueen.sandbox import Outcome, OutcomeKind, Sandbox
 
 
 def reaches(outcome: Outcome, output: str) -> bool:

@@ -114,7 +114,7 @@ class CodeEnvironment:
         self._sandbox = services.sandbox
         self.maker = maker = TaskMaker(self.name, config, language)
         self.sources: Mapping[str, TaskSource] = {
-            "seed": Handwritten(self.name, config.kinds, config.code_f_inputs, seed_functions)
+            "seed": Handwritten(self.name, config, seed_functions)
             if self.style is STYLES["instruct"]
             else SeedTasks(maker),
             "stream": Stream(maker),
@@ -210,6 +210,13 @@ class CodeEnvironment:
         """Return a task or a named rejection for each draft; every input runs twice."""
         sandbox = self._sandbox()
         return validate(drafts, self.name, self.config, self.profile, self.style, sandbox)
+
+    def proposal(self, task: Task) -> str | None:
+        """Return the task's program and input as a teacher writes them; None for code_f, whose
+        program is not the teacher's."""
+        if task.kind == "code_f":
+            return None
+        return self.style.write_program_and_input(task.payload["program"], task.payload["input"])
 
     def vary(self, task: Task, donors: Sequence[Task], rng: np.random.Generator) -> Task | None:
         """Return a code_o task whose program has a statement added, removed or swapped.

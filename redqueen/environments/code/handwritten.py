@@ -10,21 +10,28 @@ compare every value with CPython and with the sandbox.
 
 import ast
 import doctest
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from random import Random
+from typing import TYPE_CHECKING
 
 from redqueen.environments.code.normal_form import normal_form
 from redqueen.environments.code.tasks import written_task
-from redqueen.environments.code.texts import arguments_text, value_text
+from redqueen.environments.code.texts import arguments_text, fit_results, value_text
 from redqueen.rng import derive_seed
 from redqueen.sandbox import parse_module
 from redqueen.types import Task
 
+if TYPE_CHECKING:
+    from redqueen.environments.code.config import Code
+
 _CASES = {"code_o": (0, 2, 4), "code_i": (1, 3)}
 """Which of a function's calls become tasks of a kind; `code_f` has one task of all of them."""
+_OTHER_CASES = (1, 3, 5)
+"""Those of `code_i` with the guard `echo`: the first two that their output does not solve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,8 @@ class Exercise:
     message: str
     cases: tuple[tuple[str, str], ...]
     """Arguments and value of each call, as canonical literals."""
+    echoes: frozenset[int] = frozenset()
+    """Places of the calls whose value, put in for every argument, gives itself."""
 
 
 class _Renamed(ast.NodeTransformer):
@@ -124,8 +133,9 @@ def read_folder(name: str, letters: bool) -> tuple[Exercise, ...]:
     """Return the functions of all files of a folder, in order; see `read_exercises`."""
     folder = files("redqueen.environments.code").joinpath(name)
     paths = sorted((p for p in folder.iterdir() if p.name.endswith(".py")), key=lambda p: p.name)
+    echoes = json.loads(folder.joinpath("echoes.json").read_text(encoding="utf-8"))
     return tuple(
-        item
+        replace(item, echoes=frozenset(echoes.get(item.name, ())))
         for path in paths
         for item in read_exercises(
             path.read_text(encoding="utf-8"), path.name.removesuffix(".py"), letters
@@ -139,12 +149,8 @@ Functions = Callable[[], Sequence[Exercise]]
 class Handwritten:
     """Functions as a source of tasks; see `redqueen.environments.base.KeyedSource`."""
 
-    def __init__(
-        self, environment: str, kinds: Sequence[str], inputs: int, functions: Functions = exercises
-    ) -> None:
-        """`inputs` is the number of a function's calls that a code_f task is made of."""
-        self._environment, self._kinds, self._inputs = environment, kinds, inputs
-        self._functions = functions
+    def __init__(self, environment: str, config: "Code", functions: Functions = exercises) -> None:
+        self._environment, self._config, self._functions = environment, config, functions
 
     def tasks(self, count: int, seed: int) -> list[Task]:
         """Return the first `count` tasks of the suite (all of them if there are fewer).
@@ -157,21 +163,24 @@ class Handwritten:
         Random(derive_seed(seed, "handwritten")).shuffle(order)
         made: list[tuple[int, Task]] = []
         for item in order:
-            for kind in self._kinds:
+            for kind in self._config.kinds:
                 made += enumerate(self._tasks_of(item, kind))
         made.sort(key=lambda pair: pair[0])
         return [task for _, task in made][:count]
 
     def _tasks_of(self, item: Exercise, kind: str) -> list[Task]:
         """Return the tasks of one kind, at most three."""
-        groups = (
-            [item.cases[: self._inputs]]
-            if kind == "code_f"
-            else [item.cases[i : i + 1] for i in _CASES[kind]]
-        )
+        if kind == "code_f":
+            groups = [item.cases[: self._config.code_f_inputs]]
+        else:
+            places: Sequence[int] = _CASES[kind]
+            if kind == "code_i" and "echo" in self._config.guards:
+                places = [place for place in _OTHER_CASES if place not in item.echoes][:2]
+            groups = [item.cases[place : place + 1] for place in places]
         return [
             written_task(self._environment, kind, item.program, cases, item.message)
             for cases in groups
+            if fit_results((value for _, value in cases), self._config.results)
         ]
 
     def key(self, task: Task) -> str | None:

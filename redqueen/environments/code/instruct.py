@@ -214,6 +214,7 @@ INSTRUCT = Style(
     solve_o=_solve_o,
     solve_i=_solve_i,
     solve_f=_solve_f,
+    write_program_and_input=lambda program, args: _python(f"{program}\n\nf({args})"),
     read_program_and_input=read_program_and_input,
     read_inputs_and_message=read_inputs_and_message,
     read_answer=read_answer,

@@ -34,6 +34,14 @@ class Drawn(Protocol):
         """What a code_f task tells of it."""
         ...
 
+    def value(self, args: Sequence[Any]) -> Any:
+        """Return the program's value for an input.
+
+        Raises:
+            GenerationError: it has none, or its run leaves what the generator allows.
+        """
+        ...
+
     def calls(self, count: int, rng: Random) -> Calls:
         """Return `count` distinct inputs with their outputs, which are not all equal if `count` is
         more than one.
@@ -57,8 +65,9 @@ class Language(Protocol):
         """Those of `bands` that code_f, which asks for the whole program, keeps to."""
         ...
 
-    def draw(self, band: int, rng: Random) -> Drawn:
-        """Return a program of a difficulty band."""
+    def draw(self, band: int, rng: Random, results: Sequence[str] = ()) -> Drawn:
+        """Return a program of a difficulty band, with a value of one of the types of `results`
+        where the generator can aim at it."""
         ...
 
     def suites(self, maker: "TaskMaker") -> "Mapping[str, TaskSource]":

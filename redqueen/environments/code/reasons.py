@@ -23,6 +23,7 @@ WELL_FORMED_REASONS: Mapping[str, str] = {
     "timeout": "The program runs too long.",
     "memory": "The program needs too much memory.",
     "output_too_long": "The output is longer than the limit.",
+    "other_result": "The output is of a type that `results` does not name.",
     "unsupported": "The program uses Python that the sandbox does not have.",
     "nondeterministic": "Two runs on the same input give different outputs.",
     "constant": "The output does not depend on the input.",

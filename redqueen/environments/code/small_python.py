@@ -1,5 +1,6 @@
 """The language of the seedling: the small Python of `generator.py`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from redqueen.environments.base import TaskSource
 from redqueen.environments.code.generator import BANDS, BEYOND, generate_program, more_inputs
 from redqueen.environments.code.handwritten import Handwritten
-from redqueen.environments.code.language import Calls
+from redqueen.environments.code.language import Calls, GenerationError
 from redqueen.environments.code.program import Program, execute
 from redqueen.environments.code.sources import Suite
 from redqueen.environments.code.tasks import TaskMaker
@@ -31,6 +32,13 @@ class SmallProgram:
         """The names of its operations in order."""
         return self.program.message
 
+    def value(self, args: Sequence[Any]) -> Any:
+        """Return the value for an input, of whatever types; see `Drawn.value`."""
+        try:
+            return execute(self.program, args)[0]
+        except (TypeError, AttributeError) as error:
+            raise GenerationError(str(error)) from error
+
     def calls(self, count: int, rng: Random) -> Calls:
         """Return the input that it was grown on, or `count` new ones; see `Drawn.calls`."""
         if count == 1:
@@ -48,8 +56,8 @@ class SmallPython:
     bands = BANDS
     function_bands = BANDS[:3]
 
-    def draw(self, band: int, rng: Random) -> SmallProgram:
-        """Return a program of a difficulty band."""
+    def draw(self, band: int, rng: Random, results: Sequence[str] = ()) -> SmallProgram:
+        """Return a program of a difficulty band; types of values are not aimed at."""
         program, args = generate_program(band, rng)
         return SmallProgram(program, args, program.source)
 
@@ -65,5 +73,5 @@ class SmallPython:
             "beyond": Suite(
                 maker, BEYOND, "beyond", least_lines=LEAST_LINES_BEYOND, functions=False
             ),
-            "handwritten": Handwritten(maker.environment, config.kinds, config.code_f_inputs),
+            "handwritten": Handwritten(maker.environment, config),
         }

@@ -25,8 +25,8 @@ class SeedTasks:
     def tasks(self, count: int, seed: int) -> list[Task]:
         """Return `count` tasks of one generator, less those that are drawn twice."""
         rng = Random(derive_seed(seed, "seed tasks"))
-        cells = [(kind, band) for band in self._maker.language.bands
-                 for kind in self._maker.config.kinds]  # fmt: skip
+        config = self._maker.config
+        cells = [(kind, band) for band in config.seed_bands for kind in config.kinds]
         drawn = [self._maker.draw(*cells[index % len(cells)], rng) for index in range(count)]
         return [item.task() for item in {item.id: item for item in drawn}.values()]
 

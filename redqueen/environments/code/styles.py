@@ -38,6 +38,8 @@ class Style:
     """(program, output) -> prompt for an input."""
     solve_f: Callable[[str, Sequence[Pair]], str]
     """(message, pairs of input and output) -> prompt for the program."""
+    write_program_and_input: Callable[[str, str], str]
+    """(program, input) -> a proposal; `read_program_and_input` reads it."""
     read_program_and_input: Callable[[str], Pair | None]
     read_inputs_and_message: Callable[[str], tuple[list[str], str] | None]
     read_answer: Callable[[str, str], str | None]
@@ -88,6 +90,9 @@ def tagged(
         lines = "\n".join(f"{args} -> {output}" for args, output in examples)
         return f"<code_f>\n{MESSAGE}{message}{EXAMPLES}{lines}{think}"
 
+    def write_program_and_input(program: str, args: str) -> str:
+        return f"{program}{INPUT}{args}"
+
     def read_program_and_input(text: str) -> Pair | None:
         program, mark, args = text.partition(INPUT)
         return (program, args.strip()) if mark and INPUT not in args else None
@@ -102,6 +107,7 @@ def tagged(
         solve_o=solve_o,
         solve_i=solve_i,
         solve_f=solve_f,
+        write_program_and_input=write_program_and_input,
         read_program_and_input=read_program_and_input,
         read_inputs_and_message=read_inputs_and_message,
         read_answer=read_answer,

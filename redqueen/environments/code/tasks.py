@@ -9,7 +9,14 @@ from redqueen.environments.base import Measure
 from redqueen.environments.code.analysis import Parsed, features, parse_program
 from redqueen.environments.code.language import Drawn, GenerationError, Language
 from redqueen.environments.code.policy import PURE, Profile
-from redqueen.environments.code.texts import arguments_text, task_id, value_text
+from redqueen.environments.code.texts import (
+    arguments_text,
+    fit_results,
+    is_output,
+    repeated,
+    task_id,
+    value_text,
+)
 from redqueen.errors import ConfigError
 from redqueen.sandbox import parse_arguments, parse_literal
 from redqueen.types import Task
@@ -141,17 +148,18 @@ class TaskMaker:
             ConfigError: the configured lengths leave no room for generated tasks.
         """
         bands = self.bands(kind)
-        if band in self.language.bands:
-            band = bands[self.language.bands.index(band) % len(bands)]
+        if band in self.language.bands and band not in bands:
+            band = bands[(band - 1) % len(bands)]
         for _ in range(_TRIES):
-            material = self._material(kind, self.language.draw(band, rng), rng)
+            material = self._material(kind, self.language.draw(band, rng, self.config.results), rng)
             if material is not None:
                 return material
         config, name = self.config, f"environments.{self.environment}"
         raise ConfigError(
             f"no {kind} task of band {band} fits the limits {name}.max_program_chars = "
             f"{config.max_program_chars}, {name}.max_value_chars = {config.max_value_chars}, "
-            f"{name}.code_f_inputs = {config.code_f_inputs}; raise the first two or lower the last"
+            f"{name}.code_f_inputs = {config.code_f_inputs}, {name}.results = "
+            f"{list(config.results)}; raise the first two, lower the third or name more types"
         )
 
     def _material(self, kind: str, drawn: Drawn, rng: Random) -> Material | None:
@@ -163,6 +171,20 @@ class TaskMaker:
         except GenerationError:
             return None
         pairs = tuple((arguments_text(args), value_text(value)) for args, value in calls)
+        if not fit_results((value for _, value in pairs), self.config.results):
+            return None
         if any(len(text) > self.config.max_value_chars for pair in pairs for text in pair):
             return None
-        return Material(self.environment, kind, drawn, len(calls[0][0]), pairs)
+        arity = len(calls[0][0])
+        guarded = kind == "code_i" and "echo" in self.config.guards
+        if guarded and _is_echo(drawn, pairs[0][1], arity):
+            return None
+        return Material(self.environment, kind, drawn, arity, pairs)
+
+
+def _is_echo(drawn: Drawn, output: str, arity: int) -> bool:
+    """Return whether the output, put in for every argument, gives itself."""
+    try:
+        return is_output(value_text(drawn.value(repeated(output, arity))), output)
+    except (GenerationError, ValueError):  # no value, or none with a literal
+        return False

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from redqueen.sandbox import literals_equal, parse_literal, render_literal, tells
@@ -30,6 +30,17 @@ def arguments_text(args: Sequence[Any]) -> str:
     return ", ".join(map(value_text, args))
 
 
+def result_type(text: str) -> str:
+    """Return the type of the value that a literal stands for, as `results` names it."""
+    value = parse_literal(text)[1]
+    return "none" if value is None else type(value).__name__
+
+
+def fit_results(outputs: Iterable[str], results: Collection[str]) -> bool:
+    """Return whether all values are of types in `results`; if that is empty, any type will do."""
+    return not results or all(result_type(text) in results for text in outputs)
+
+
 def same_value(left: str, right: str) -> bool:
     """Return whether two texts are literals of equal values."""
     (left_reads, a), (right_reads, b) = parse_literal(left), parse_literal(right)
@@ -44,6 +55,11 @@ def expected_output(text: str) -> tuple[Any, bool]:
     """
     readable, value = parse_literal(text)
     return value if readable else math.nan, tells(text) and render_literal(value) == text
+
+
+def repeated(output: str, arity: int) -> tuple[Any, ...]:
+    """Return the input that has the value of `output` for every argument, an object each."""
+    return tuple(parse_literal(output)[1] for _ in range(arity))
 
 
 def is_output(returned: str, output: str) -> bool:

@@ -19,7 +19,7 @@ from redqueen.environments.code.reasons import (
 )
 from redqueen.environments.code.styles import Style
 from redqueen.environments.code.tasks import make_task
-from redqueen.environments.code.texts import arguments_text, same_value
+from redqueen.environments.code.texts import arguments_text, fit_results, same_value
 from redqueen.sandbox import Call, Outcome, OutcomeKind, Sandbox, State, parse_arguments
 from redqueen.types import Rejection, Task
 
@@ -199,6 +199,8 @@ def _outputs(
         return reject("nondeterministic")
     if any(len(text) > config.max_value_chars for text in outputs):
         return reject("output_too_long")
+    if not fit_results(outputs, config.results):
+        return reject("other_result")
     alike = kind == "code_f" and all(same_value(outputs[0], text) for text in outputs)
     if alike and "constant" in config.guards:
         return reject("constant")

@@ -1,6 +1,6 @@
 """What a code task of each kind is made of, drawn from the language: all but the task's record."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -26,13 +26,20 @@ def arguments(args: Sequence[object]) -> str:
     return ", ".join(map(repr, args))
 
 
-def draw_case(kind: str, band: int, inputs: int, rng: Random, held_out: bool = False) -> Case:
+def draw_case(
+    kind: str,
+    band: int,
+    inputs: int,
+    rng: Random,
+    held_out: bool = False,
+    results: Collection[str] = (),
+) -> Case:
     """A program with one run, or with `inputs` runs for `code_f`; see `draw_program`.
 
     Raises:
         GenerationError: no program, or too few inputs, were found; draw again.
     """
-    program = draw_program(band, rng, held_out)
+    program = draw_program(band, rng, held_out, results)
     runs = [(program.args, program.trace.value)]
     if kind == "code_f":
         runs = more_inputs(program, inputs, rng)

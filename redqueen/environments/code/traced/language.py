@@ -1,9 +1,11 @@
 """The traced small Python as a generator of tasks; see `redqueen.environments.code.language`."""
 
 import ast
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
+from typing import Any
 
 from redqueen.environments.base import TaskSource
 from redqueen.environments.code.handwritten import Exercise, Handwritten, read_folder
@@ -15,6 +17,16 @@ from redqueen.environments.code.traced.messages import full_message
 from redqueen.environments.code.traced.stored import Stored
 from redqueen.environments.code.traced.trace import trace_call
 from redqueen.environments.code.traced.trace_lines import TraceError
+
+TYPES_OF_RESULT: Mapping[str, tuple[str, ...]] = {
+    "bool": ("bool",),
+    "int": ("int",),
+    "str": ("str",),
+    "list": ("ints", "strs"),
+    "tuple": ("pair",),
+    "dict": ("table",),
+}
+"""Python's type of a value -> the language's types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,13 @@ class TracedProgram:
         """Its operations as words."""
         return full_message(self.program.source)
 
+    def value(self, args: Sequence[Any]) -> Any:
+        """Return the value for an input; see `Drawn.value`."""
+        try:
+            return trace_call(self.program.source, args).value
+        except TraceError as error:
+            raise GenerationError(str(error)) from error
+
     def calls(self, count: int, rng: Random) -> Calls:
         """Return `count` inputs with their outputs, its own first; see `Drawn.calls`."""
         if count == 1:
@@ -48,14 +67,15 @@ class TracedProgram:
 class TracedPython:
     """See `redqueen.environments.code.language.Language`."""
 
-    bands = programs.BANDS
+    bands = (programs.EXPRESSION, *programs.BANDS)
     function_bands = FUNCTION_BANDS
 
-    def draw(self, band: int, rng: Random) -> TracedProgram:
-        """Return a program of a difficulty band."""
+    def draw(self, band: int, rng: Random, results: Sequence[str] = ()) -> TracedProgram:
+        """Return a program of a difficulty band with a value of one of the types of `results`."""
+        kinds = [kind for name in results for kind in TYPES_OF_RESULT.get(name, ())]
         while True:
             try:
-                return TracedProgram(programs.draw_program(band, rng))
+                return TracedProgram(programs.draw_program(band, rng, results=kinds))
             except GenerationError:
                 continue
 
@@ -65,7 +85,7 @@ class TracedPython:
         return {
             "held-out": Stored(name, config, "held-out"),
             "middle": Stored(name, config, "middle"),
-            "far": Handwritten(name, config.kinds, config.code_f_inputs, traced_functions),
+            "far": Handwritten(name, config, traced_functions),
         }
 
 

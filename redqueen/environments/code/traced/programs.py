@@ -5,7 +5,7 @@ Programs come from the grammar, never from a model. They are run by walking thei
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -20,6 +20,8 @@ from redqueen.environments.code.traced.values import random_value
 from redqueen.sandbox.differences import difference
 
 BANDS = (1, 2, 3, 4, 5)
+EXPRESSION = 0
+"""The band of functions that return one expression: no corpus has them."""
 BEYOND = (6, 7)
 """Longer and deeper than band 5: no corpus has them."""
 _TRIES = 2000
@@ -44,6 +46,7 @@ class Dial:
 
 
 DIALS = {
+    EXPRESSION: Dial((0, 0), 0, 2, (2, 3), 240, 0.0),
     1: Dial((1, 2), 1, 1, (3, 6), 300, 0.05),
     2: Dial((2, 4), 1, 2, (4, 11), 340, 0.12),
     3: Dial((3, 6), 2, 2, (7, 16), 480, 0.15),
@@ -70,18 +73,22 @@ class Program:
     trace: Trace
 
 
-def draw_program(band: int, rng: Random, held_out: bool = False) -> Program:
+def draw_program(
+    band: int, rng: Random, held_out: bool = False, results: Collection[str] = ()
+) -> Program:
     """A program of a band with an input; its value depends on its input.
 
     `held_out` asks for a program with a pair of constructs of `HELD_OUT_PAIRS`; otherwise it has
-    none of them. No list or table changes while it is read, where the sandboxes differ.
+    none of them. `results` are the types that its value may have, any if there are none. No list or
+    table changes while it is read, where the sandboxes differ.
 
     Raises:
         GenerationError: many draws led nowhere.
     """
     dial = DIALS[band]
+    weights = {kind: weight for kind, weight in _RESULTS.items() if not results or kind in results}
     for _ in range(_TRIES * (5 if held_out else 1)):
-        source, types = _draw_source(dial, rng)
+        source, types = _draw_source(dial, rng, weights)
         if held_out and not held_out_pairs(source):
             continue
         for _ in range(2):
@@ -173,8 +180,13 @@ def _called_functions(tree: ast.Module) -> ast.Module:
     return ast.Module([*kept, f], [])
 
 
-def _draw_source(dial: Dial, rng: Random) -> tuple[str, tuple[str, ...]]:
-    """A program and the types of its parameters; nobody has run it yet."""
+def _draw_source(
+    dial: Dial, rng: Random, results: Mapping[str, float]
+) -> tuple[str, tuple[str, ...]]:
+    """A program and the types of its parameters; nobody has run it yet.
+
+    `results` has the weights of the types that its value may have.
+    """
     scope = Scope({})
     texts = []
     if rng.random() < dial.helper:
@@ -183,9 +195,10 @@ def _draw_source(dial: Dial, rng: Random) -> tuple[str, tuple[str, ...]]:
     types = tuple(rng.choices(list(_PARAMETERS), list(_PARAMETERS.values()), k=count))
     scope.types = {scope.new_name(rng): kind for kind in types}
     head = f"def f({', '.join(scope.types)}):"
-    result = rng.choices(list(_RESULTS), list(_RESULTS.values()))[0]
+    result = rng.choices(list(results), list(results.values()))[0]
     nesting = dial.nesting if dial.statements[1] > 2 or rng.random() < 0.5 else 0
-    writer = Writer(rng, scope, rng.randint(*dial.statements), nesting, dial.depth, result)
+    length = rng.randint(*dial.statements)
+    writer = Writer(rng, scope, length, nesting, dial.depth, result, frozenset(results))
     texts.append("\n".join([head, *writer.body()]))
     return ast.unparse(_called_functions(ast.parse("\n".join(texts)))), types
 
@@ -200,5 +213,5 @@ def _draw_helper(scope: Scope, rng: Random) -> str:
     head = f"def {name}({', '.join(inner.types)}):"
     writer = Writer(rng, inner, rng.choice((0, 0, 1, 2)), rng.choice((0, 0, 1)), 1, result)
     text = "\n".join([head, *writer.body()])
-    scope.helpers[name] = (types, result)
+    scope.helpers[name] = (types, writer.result)
     return text

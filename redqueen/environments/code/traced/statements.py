@@ -29,6 +29,8 @@ class Writer:
     depth: int
     result: str
     """Type of the function's value."""
+    results: frozenset[str] = frozenset(TYPES)
+    """What that type may become: that of the name which was worked on last."""
     lines: list[str] = field(default_factory=list)
     in_loop: bool = False
     total: str = ""
@@ -42,15 +44,16 @@ class Writer:
         """The whole body, its last line a `return`."""
         while self.budget > 0:
             self.statement(1, self.scope)
-        if self.rng.random() < 0.75:  # what was worked on last is what is returned
-            self.result = next(reversed(self.scope.types.values()))
+        latest = next(reversed(self.scope.types.values()))
+        if self.rng.random() < 0.75 and latest in self.results:
+            self.result = latest  # what was worked on last is what is returned
         self.final_return(1, self.scope)
         return self.lines
 
     def final_return(self, level: int, scope: Scope) -> None:
         """`return` of the latest names, or of an expression."""
         names = scope.of_type(self.result)
-        if names and self.rng.random() < 0.55:
+        if names and self.lines and self.rng.random() < 0.55:
             self.line(level, f"return {names[-1] if self.rng.random() < 0.8 else names[0]}")
         else:
             self.line(level, f"return {self.expression(self.result, scope)}")

@@ -13,6 +13,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from redqueen.environments.code.tasks import DIFFICULTY, written_task
+from redqueen.environments.code.texts import fit_results
+from redqueen.errors import ConfigError
 from redqueen.rng import derive_seed
 from redqueen.types import Task
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 INPUTS = 10
 """Inputs of a stored `code_f` task: as many as a config may ask for."""
+
+
+OF_THEIR_OWN = (("bool",),)
+"""Choices of `results` that have files of their own, for in the others they are too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,18 @@ class Stored:
         """Return `count` tasks (all if there are fewer): kinds and bands in turn, of each cell in
         an order drawn from `seed`."""
         cells: dict[tuple[str, int], list[Item]] = defaultdict(list)
-        for item in read_suite(self._name):
-            if item.kind in self._config.kinds:
+        results = self._config.results
+        name = f"{self._name}-{results[0]}" if results in OF_THEIR_OWN else self._name
+        for item in read_suite(name):
+            values = (value for _, value in item.cases)
+            if item.kind in self._config.kinds and fit_results(values, results):
                 cells[item.kind, item.band].append(item)
+        if not cells:
+            kinds, name = list(self._config.kinds), f"environments.{self._environment}"
+            raise ConfigError(
+                f"the suite {self._name} has no task of {name}.kinds = {kinds} with "
+                f"{name}.results = {list(results)}; name more of either, or other eval.suites"
+            )
         for cell, items in cells.items():
             Random(derive_seed(seed, self._name, *cell)).shuffle(items)
         longest = max(map(len, cells.values()))

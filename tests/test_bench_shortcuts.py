@@ -1,8 +1,8 @@
-"""The control for gains on code_i: which tasks a repeated output solves."""
+"""The control for gains: which tasks a guess solves that reads no program."""
 
 import pytest
 
-from bench.echo import classes, gain
+from bench.shortcuts import classes, gain, least_gain
 from redqueen.config import SandboxConfig
 from redqueen.errors import InfrastructureError
 from redqueen.sandbox import Outcome, OutcomeKind, make_sandbox
@@ -30,6 +30,22 @@ def test_tasks_are_told_apart_by_what_solves_them() -> None:
         assert classes(TASKS, sandbox) == {
             "passes on": "echo", "of two": "echo", "sum": "part", "moved": "rest", "raises": "rest",
         }  # fmt: skip
+
+
+def test_values_that_many_tasks_have_are_told_apart() -> None:
+    outputs = ["True"] * 11 + ["False"] * 9 + [str(n) for n in range(10, 30)] + ["None"] * 2
+    tasks = [Task(str(n), "code", "code_o", {"output": output}) for n, output in enumerate(outputs)]
+    found = classes(tasks, FakeSandbox(lambda call, n: pytest.fail("nothing is run")))  # type: ignore[arg-type]
+    assert [found[task.id] for task in tasks] == (
+        ["is True"] * 11 + ["is False"] * 9 + ["rest"] * 22
+    )
+
+
+def test_a_shortcut_loses_where_it_does_not_hold() -> None:
+    rates = {"elicited": {"a": 0.5, "b": 0.5}, "students": {"a": 1.0, "b": 0.0}}
+    tasks = {"echo": ["b"], "is True": ["a"], "is False": ["b"]}
+    assert least_gain(rates, tasks)[0] == -0.5
+    assert least_gain(rates, {"echo": ["b"], "rest": ["a"]})[0] == 0.5
 
 
 def test_a_failure_of_the_sandbox_is_no_class() -> None:

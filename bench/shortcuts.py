@@ -1,16 +1,22 @@
-"""How much of a gain on `code_i` needs no program to be read: the output is an answer itself.
+"""How much of a gain needs no program to be read: a guess is right as well.
 
-    python -m bench.echo RUN...      of runs that were measured with `redqueen eval`
+    python -m bench.shortcuts RUN...      of runs that were measured with `redqueen eval`
 
-A function that passes a value on, or a loop that ends where it began, takes its own output for an
-input. Prints by suite how many tasks somebody solves who repeats the output for every argument
-(*echo*), how many others one who repeats it for one argument and writes 0, 1, '' or [] for the
-rest (*part*), and the rates of the base, the elicited base and the students on these tasks and on
-the rest; the last column is students over the elicited base, with a bootstrap interval over tasks.
+`code_i`: a function that passes a value on, or a loop that ends where it began, takes its own
+output for an input. Tasks are told apart by whether one solves them who repeats the output for
+every argument (*echo*), or for one argument and writes 0, 1, '' or [] for the others (*part*).
+
+`code_o`: a value that many tasks have is guessed by one who always answers it. Tasks with such a
+value (a twentieth of them or more) are told apart by it (*is True*): whoever learns to guess it
+loses as much on the others.
+
+Prints by suite how many tasks each class has, and *rest*, those that no such guess solves; the
+rates of the base, the elicited base and the students on them; and students over the elicited base,
+with a bootstrap interval over tasks.
 """
 
 import argparse
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +25,8 @@ import numpy as np
 
 from redqueen.config import SandboxConfig
 from redqueen.environments.code.answers import calls_of
-from redqueen.environments.code.echo import reaches, repeated
+from redqueen.environments.code.echo import reaches
+from redqueen.environments.code.texts import repeated
 from redqueen.errors import InfrastructureError
 from redqueen.report.statistics import bootstrap_means, percentile_interval
 from redqueen.rng import numpy_rng
@@ -28,6 +35,8 @@ from redqueen.store import BASE, ELICITED, Replay, RunStore
 from redqueen.types import Task
 
 ECHO, PART, REST = "echo", "part", "rest"
+COMMON = 0.05
+"""Share of the tasks from which on a value counts as one that can be guessed."""
 FILLERS: tuple[Any, ...] = (0, 1, "", [])
 
 
@@ -41,11 +50,25 @@ def guesses(output: str, arity: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 
 def classes(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
-    """Return by task id which of `guesses` solve it: `echo`, `part`, or none (`rest`).
+    """Return by task id which guess solves it: `echo`, `part`, `is VALUE`, or none (`rest`).
 
     Raises:
         InfrastructureError: the sandbox failed on a guess.
     """
+    return by_value(tasks) | by_echo([task for task in tasks if task.kind == "code_i"], sandbox)
+
+
+def by_value(tasks: Sequence[Task]) -> dict[str, str]:
+    """Return the classes of tasks of all kinds, with no guess but a constant answer to `code_o`."""
+    outputs = {task.id: task.payload["output"] for task in tasks if task.kind == "code_o"}
+    counts = Counter(outputs.values())
+    common = {value for value, count in counts.items() if count >= COMMON * len(outputs)}
+    names = {id_: f"is {value}" for id_, value in outputs.items() if value in common}
+    return {task.id: names.get(task.id, REST) for task in tasks}
+
+
+def by_echo(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+    """Return the classes of `code_i` tasks; see `classes`."""
     asked = [
         (task, name, args)
         for task in tasks
@@ -69,10 +92,10 @@ Rates = Mapping[str, Mapping[str, float]]
 
 
 def rates_of(store: RunStore, suite: str, mode: str) -> Rates:
-    """Return who solved which `code_i` task how often."""
+    """Return who solved which task how often."""
     counts = defaultdict[tuple[str, str], list[int]](lambda: [0, 0])
     for row in store.load_evaluations(suite):
-        if row.mode == mode and row.kind == "code_i":
+        if row.mode == mode:
             who = row.subject if row.subject in (BASE, ELICITED) else "students"
             counts[who, row.task_id][0] += row.correct
             counts[who, row.task_id][1] += row.samples
@@ -89,6 +112,13 @@ def gain(rates: Rates, ids: Sequence[str]) -> tuple[float, float, float]:
     return float(gains.mean()), *percentile_interval(draws)
 
 
+def least_gain(rates: Rates, tasks: Mapping[str, Sequence[str]]) -> tuple[float, float, float]:
+    """Return the gain, with its interval, of the class of tasks that gains least, `echo` and `part`
+    aside: what a shortcut cannot give."""
+    others = [ids for name, ids in tasks.items() if name not in (ECHO, PART)]
+    return min(gain(rates, ids) for ids in others)
+
+
 def line(rates: Rates, ids: Sequence[str]) -> str:
     """Return a table row's figures for some tasks."""
     means = [np.mean([rates[who][id_] for id_ in ids]) for who in (BASE, ELICITED, "students")]
@@ -98,12 +128,12 @@ def line(rates: Rates, ids: Sequence[str]) -> str:
 
 
 def classes_of(store: RunStore, suite: str, sandbox: Sandbox) -> dict[str, list[str]]:
-    """Return the ids of a measured suite's `code_i` tasks by what solves them, in a fixed order."""
-    ids = {row.task_id for row in store.load_evaluations(suite) if row.kind == "code_i"}
+    """Return the ids of a measured suite's tasks by what solves them, in a fixed order."""
+    ids = {row.task_id for row in store.load_evaluations(suite)}
     solved_by = classes([*Replay(store).tasks(ids).values()], sandbox)
+    names = sorted({*solved_by.values()}, key=lambda name: (name == REST, name))
     return {
-        name: sorted(id_ for id_, other in solved_by.items() if other == name)
-        for name in (ECHO, PART, REST)
+        name: sorted(id_ for id_, other in solved_by.items() if other == name) for name in names
     }
 
 
@@ -117,14 +147,13 @@ def table(store: RunStore, sandbox: Sandbox) -> list[str]:
             rows += [
                 f"| {suite}, {mode} | {name} | {len(ids)} | {line(rates, ids)} |"
                 for name, ids in tasks.items()
-                if ids
             ]
     return rows
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a table for each run; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("runs", type=Path, nargs="+")
     for directory in parser.parse_args(argv).runs:
         print(f"\n{directory}\n")
