@@ -20,7 +20,14 @@ class SeedTasks:
     """What an archive starts from: kinds and bands in turn."""
 
     def __init__(self, maker: TaskMaker) -> None:
+        """Raises ConfigError if the language does not have a band of the config."""
         self._maker = maker
+        bands = maker.language.bands
+        if lacking := sorted(set(maker.config.seed_bands) - set(bands)):
+            raise ConfigError(
+                f"environments.{maker.environment}.seed_bands names {lacking[0]}, which what the "
+                f"base speaks does not have; its bands are {', '.join(map(str, sorted(bands)))}"
+            )
 
     def tasks(self, count: int, seed: int) -> list[Task]:
         """Return `count` tasks of one generator, less those that are drawn twice."""

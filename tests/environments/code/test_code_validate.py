@@ -149,6 +149,32 @@ def test_every_input_runs_twice_and_differences_are_rejected() -> None:
     assert isinstance(only(_fake([value("1")] * 2).validate([draft("code_o", text)])), Task)
 
 
+@pytest.mark.parametrize(
+    ("output", "results", "fits"),
+    [
+        ("True", ("bool",), True),
+        ("1", ("bool",), False),
+        ("True", ("int",), False),
+        ("[1]", ("str", "list"), True),
+        ("(1,)", ("list",), False),
+        ("None", ("none",), True),
+        ("{1: 2}", ("dict",), True),
+        ("{1}", ("dict",), False),
+        ("1.0", ("int",), False),
+        ("1.0", (), True),
+    ],
+)
+def test_values_of_other_types_are_rejected(
+    output: str, results: tuple[str, ...], fits: bool
+) -> None:
+    fake = FakeSandbox(lambda call, n: value(output))
+    environment = make_code(fake, "compact", guards=(), results=results)
+    made = only(
+        environment.validate([draft("code_o", proposal_text(STYLES["compact"], IDENTITY, "1"))])
+    )
+    assert isinstance(made, Task) if fits else made.reason == "other_result"
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_our_failure_is_no_rejection_of_theirs(place: int) -> None:
     text = proposal_text(STYLES["compact"], IDENTITY, "1")
@@ -161,7 +187,7 @@ def test_our_failure_is_no_rejection_of_theirs(place: int) -> None:
 
 def test_every_reason_is_reached_above() -> None:
     reached = {reason for reason, *_ in (*REJECTED.values(), *F_REJECTED.values())}
-    reached |= {"unparsable", "nondeterministic"}
+    reached |= {"unparsable", "nondeterministic", "other_result"}
     reached |= {"huge_constant", "leak", "lookup", "echo"}  # test_code_guards
     reached |= {"other_payload"}  # tests/swarm/test_node.py
     assert reached == {*MALFORMED_REASONS, *WELL_FORMED_REASONS}
@@ -329,3 +355,18 @@ def test_generated_programs_validate_to_what_cpython_says(styled: CodeEnvironmen
         assert isinstance(task, Task), task
         assert task.payload["program"] == program.source
         assert task.payload["output"] == repr(cpython(program.source, args))
+
+
+@pytest.mark.parametrize("kind", ["code_o", "code_i"])
+def test_a_task_written_as_a_proposal_is_that_task(styled: CodeEnvironment, kind: str) -> None:
+    for seed in range(12):
+        task = styled.maker.draw(kind, 1 + seed % 5, Random(seed)).task()
+        text = styled.proposal(task)
+        assert text is not None
+        made = only(styled.validate([draft(kind, text)]))
+        assert made.id == task.id if isinstance(made, Task) else made.reason == "constant"
+
+
+def test_the_program_of_code_f_is_not_the_teachers_to_write(environment: CodeEnvironment) -> None:
+    task = environment.maker.draw("code_f", 1, Random(0)).task()
+    assert environment.proposal(task) is None

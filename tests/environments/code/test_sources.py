@@ -1,15 +1,21 @@
 """What the generator feeds: seed tasks, the suites `held-out` and `beyond`."""
 
+import ast
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import pytest
 
 from redqueen.environments.code import Code
+from redqueen.environments.code.echo import find_echoes
 from redqueen.environments.code.small_python import LEAST_LINES_BEYOND, SmallPython
 from redqueen.environments.code.sources import Suite
 from redqueen.environments.code.tasks import TaskMaker
+from redqueen.errors import ConfigError
+from redqueen.sandbox import Sandbox
 from redqueen.types import Task
 from tests.code_cases import make_code
 
@@ -35,7 +41,7 @@ def test_deterministic_distinct_and_a_larger_suite_begins_with_the_smaller(
     ("name", "count", "digest"),
     [
         ("held-out", 60, "997b1700cc4ece116d8c989edf12a4ed"),
-        ("beyond", 20, "0dfd14eaa3f902760caf58a23cd3ced3"),
+        ("beyond", 20, "f824a37d18b2c726f27f6702559703ff"),
     ],
 )
 def test_keys_are_the_ids_of_tasks_that_were_not_made(name: str, count: int, digest: str) -> None:
@@ -61,9 +67,13 @@ class Narrow:
         self.source = f"def f(a):\n    return a * {number}"
         self.message = "multiply"
 
+    def value(self, args: Sequence[Any]) -> Any:
+        """The number times the argument."""
+        return args[0] * int(self.source.rpartition(" ")[2])
+
     def calls(self, count: int, rng: Random) -> list[tuple[tuple[int], int]]:
         factor = int(self.source.rpartition(" ")[2])
-        return [((n,), n * factor) for n in range(count)]
+        return [((n,), n * factor) for n in range(1, count + 1)]
 
 
 class FewPrograms(SmallPython):
@@ -72,7 +82,9 @@ class FewPrograms(SmallPython):
     def __init__(self, size: int) -> None:
         self.size = size
 
-    def draw(self, band: int, rng: Random) -> Narrow:  # type: ignore[override]
+    def draw(  # type: ignore[override]
+        self, band: int, rng: Random, results: Sequence[str] = ()
+    ) -> Narrow:
         return Narrow(band, 100 * band + min(rng.randrange(4 * self.size), self.size - 1))
 
 
@@ -91,6 +103,34 @@ def test_a_crowded_cell_still_gets_its_share() -> None:
 def test_a_language_with_few_programs_gives_what_it_has() -> None:
     assert len(few(1).tasks(100, 0)) == 10
     assert len(few(1).keys(2000, 0)) == 10
+
+
+def test_seed_tasks_are_of_the_bands_of_the_config() -> None:
+    code = make_code(None, seed_bands=(2, 4), kinds=("code_o",))
+    bands = Counter(task.features["band"] for task in code.sources["seed"].tasks(20, 0))
+    assert bands == {2: 10, 4: 10}
+    with pytest.raises(ConfigError, match=r"seed_bands names 0.*1, 2, 3, 4, 5"):
+        make_code(None, seed_bands=(0, 1))
+
+
+def test_only_values_of_the_types_of_the_config() -> None:
+    code = make_code(None, results=("str", "list"), kinds=("code_o", "code_f"))
+    for name in ("seed", "stream", "held-out", "beyond", "handwritten"):
+        for task in code.sources[name].tasks(12, 0):
+            pairs = (
+                [*task.payload["examples"], *task.payload["hidden"]]
+                if task.kind == "code_f"
+                else [(task.payload["input"], task.payload["output"])]
+            )
+            assert {type(ast.literal_eval(output)) for _, output in pairs} <= {str, list}, name
+
+
+def test_no_stream_task_is_solved_by_its_output(sandbox: Sandbox) -> None:
+    for guards, clean in ((("echo",), True), ((), False)):
+        code = make_code(None, kinds=("code_i",), guards=guards)
+        tasks = [*code.sources["stream"].tasks(60, 1), *code.sources["seed"].tasks(40, 1)]
+        asked = [(t.payload["program"], t.payload["output"], t.payload["arity"]) for t in tasks]
+        assert any(find_echoes(sandbox, asked)) is not clean
 
 
 def test_seed_tasks_of_runs_are_not_in_the_suite_and_have_no_harder_bands(

@@ -190,7 +190,7 @@ def _draw_source(
     scope = Scope({})
     texts = []
     if rng.random() < dial.helper:
-        texts.append(_draw_helper(scope, rng))
+        texts.append(draw_helper(scope, rng))
     count = rng.choice((1, 1, 1, 2, 2, 2, 3))
     types = tuple(rng.choices(list(_PARAMETERS), list(_PARAMETERS.values()), k=count))
     scope.types = {scope.new_name(rng): kind for kind in types}
@@ -203,7 +203,7 @@ def _draw_source(
     return ast.unparse(_called_functions(ast.parse("\n".join(texts)))), types
 
 
-def _draw_helper(scope: Scope, rng: Random) -> str:
+def draw_helper(scope: Scope, rng: Random) -> str:
     """A helper function; it is put into the scope."""
     kinds = ("int", "int", "int", "str", "ints")
     types = tuple(rng.choice(kinds) for _ in range(rng.choice((1, 1, 2))))

@@ -16,8 +16,17 @@ from redqueen.environments.code.traced import (
     draw_program,
     more_inputs,
 )
+from redqueen.environments.code.traced.expressions import Scope
 from redqueen.environments.code.traced.messages import blurred_message, full_message
-from redqueen.environments.code.traced.programs import DIALS, copied, without_idle_statements
+from redqueen.environments.code.traced.programs import (
+    DIALS,
+    EXPRESSION,
+    copied,
+    draw_helper,
+    without_idle_statements,
+)
+from redqueen.environments.code.traced.trace import trace_call
+from redqueen.environments.code.traced.trace_lines import TraceError
 from redqueen.environments.code.traced.values import KEYS, TYPES, random_name, random_value
 from redqueen.sandbox import Call, Outcome, OutcomeKind, Sandbox, render_literal
 
@@ -55,6 +64,45 @@ def test_the_sandbox_agrees(programs: list[Program], sandbox: Sandbox) -> None:
 
 def test_the_same_seed_gives_the_same_program() -> None:
     assert draw_program(3, Random(5)) == draw_program(3, Random(5))
+
+
+PYTHON = {"int": int, "bool": bool, "str": str, "ints": list, "strs": list, "pair": tuple,
+          "table": dict}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PYTHON)
+def test_values_have_the_type_that_is_asked_for(kind: str) -> None:
+    rng = Random(4)
+    for band in (EXPRESSION, 1, 2):
+        for _ in range(6):
+            value = draw_program(band, rng, results=(kind,)).trace.value
+            assert type(value) is PYTHON[kind]
+
+
+def test_the_lowest_band_returns_one_expression() -> None:
+    rng = Random(2)
+    for _ in range(60):
+        item = draw_program(EXPRESSION, rng)
+        body = ast.parse(item.source).body[-1].body  # type: ignore[attr-defined]
+        assert [type(node) for node in body] == [ast.Return]
+        assert not isinstance(body[0].value, ast.Name)
+
+
+def test_helpers_return_the_type_that_the_program_takes_them_for() -> None:
+    """Else a list gets another list for a number, at worst itself, and has no literal."""
+    rng, seen = Random(7), 0
+    while seen < 300:
+        scope = Scope({})
+        source = draw_helper(scope, rng)
+        (name, (types, result)), *_ = scope.helpers.items()
+        args = [random_value(kind, rng) for kind in types]
+        try:
+            value = trace_call(source.replace(f"def {name}(", "def f("), args).value
+        except TraceError:
+            continue
+        assert type(value) is PYTHON[result], source
+        assert render_literal(value) is not None
+        seen += 1
 
 
 @pytest.mark.slow

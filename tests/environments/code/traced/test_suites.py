@@ -2,17 +2,21 @@
 
 import ast
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from recipes.seedling2.suites import CELLS, Cell, items
+from recipes.seedling2.suites import CELLS, items
 from redqueen.environments.base import Services
 from redqueen.environments.code.config import Code
+from redqueen.environments.code.echo import find_echoes
 from redqueen.environments.code.environment import CodeEnvironment
+from redqueen.environments.code.reading import parameters_of
 from redqueen.environments.code.traced import BANDS, held_out_pairs
 from redqueen.environments.code.traced.language import traced_functions
 from redqueen.environments.code.traced.stored import Stored, read_suite
+from redqueen.errors import ConfigError
 from redqueen.sandbox import Sandbox
 from redqueen.sandbox.differences import difference
 
@@ -27,14 +31,51 @@ def code() -> CodeEnvironment:
 
 
 @pytest.mark.parametrize("suite", CELLS)
-def test_a_stored_suite_is_what_the_recipe_draws(suite: str) -> None:
+def test_a_stored_suite_is_what_the_recipe_draws(sandbox: Sandbox, suite: str) -> None:
     there = read_suite(suite)
     assert len(there) == sum(cell.count for cell in CELLS[suite])
     place = 0
     for cell in CELLS[suite]:
-        few = Cell(cell.kind, cell.band, 1, cell.pairs)
-        assert list(items(suite, few)) == [there[place]]
+        few = replace(cell, count=1)
+        assert list(items(suite, few, sandbox)) == [there[place]]
         place += cell.count
+
+
+@pytest.mark.parametrize("suite", ["held-out", "middle"])
+def test_no_input_is_found_by_repeating_the_output(sandbox: Sandbox, suite: str) -> None:
+    asked = [
+        (item.program, item.cases[0][1], len(parameters_of(item.program)))
+        for item in read_suite(suite)
+        if item.kind == "code_i"
+    ]
+    assert not any(find_echoes(sandbox, asked))
+
+
+@pytest.mark.parametrize("suite", ["held-out-bool", "middle-bool"])
+def test_predicates_are_as_often_true_as_false(suite: str) -> None:
+    counts = Counter((item.band, item.cases[0][1]) for item in read_suite(suite))
+    for (band, value), count in counts.items():
+        assert value in ("True", "False")
+        assert counts[band, "True"] == counts[band, "False"] == count
+
+
+def test_a_run_on_predicates_has_suites_of_them(code: CodeEnvironment) -> None:
+    config = Code(kinds=("code_o",), results=("bool",))
+    sources = config.build(Services(no_sandbox, "seedling2")).sources
+    for name, least in (("held-out", 400), ("middle", 400), ("far", 50)):
+        outputs = Counter(task.payload["output"] for task in sources[name].tasks(1000, 5))
+        assert set(outputs) == {"True", "False"}
+        assert sum(outputs.values()) >= least
+    assert {task.payload["output"] for task in sources["seed"].tasks(40, 5)} <= {"True", "False"}
+    both = Code(kinds=("code_o",), results=("bool", "dict"))
+    few = both.build(Services(no_sandbox, "seedling2")).sources["held-out"].tasks(1000, 5)
+    assert {type(ast.literal_eval(task.payload["output"])) for task in few} == {bool, dict}
+
+
+def test_a_suite_without_such_tasks_says_so() -> None:
+    source = Stored("code", Code(kinds=("code_i",), results=("bool",)), "held-out")
+    with pytest.raises(ConfigError, match=r"held-out has no task .*code_i.* with .*bool"):
+        source.tasks(10, 0)
 
 
 @pytest.mark.parametrize("suite", CELLS)
@@ -94,4 +135,4 @@ def test_far_keeps_names_and_values(code: CodeEnvironment) -> None:
             assert repr(space["f"](*ast.literal_eval(f"({args},)"))) == output
     assert sum("numbers" in item.program for item in functions) > 5
     tasks = code.sources["far"].tasks(30, 5)
-    assert len({task.payload["program"] for task in tasks}) == 10
+    assert len({task.payload["program"] for task in tasks}) >= 10
