@@ -8,7 +8,9 @@ every argument (*echo*), or for one argument and writes 0, 1, '' or [] for the o
 
 `code_o`: a value that many tasks have is guessed by one who always answers it. Tasks with such a
 value (a twentieth of them or more) are told apart by it (*is True*): whoever learns to guess it
-loses as much on the others.
+loses as much on the others. Where all tasks have such values, *forced* says what becomes of the
+gain if an answer that is none of them counts as a guess among them: the format is forced then, for
+the students as for the base.
 
 Prints by suite how many tasks each class has, and *rest*, those that no such guess solves; the
 rates of the base, the elicited base and the students on them; and students over the elicited base,
@@ -34,7 +36,7 @@ from redqueen.sandbox import OutcomeKind, Sandbox, make_sandbox
 from redqueen.store import BASE, ELICITED, Replay, RunStore
 from redqueen.types import Task
 
-ECHO, PART, REST = "echo", "part", "rest"
+ECHO, PART, REST, IS = "echo", "part", "rest", "is "
 COMMON = 0.05
 """Share of the tasks from which on a value counts as one that can be guessed."""
 FILLERS: tuple[Any, ...] = (0, 1, "", [])
@@ -63,7 +65,7 @@ def by_value(tasks: Sequence[Task]) -> dict[str, str]:
     outputs = {task.id: task.payload["output"] for task in tasks if task.kind == "code_o"}
     counts = Counter(outputs.values())
     common = {value for value, count in counts.items() if count >= COMMON * len(outputs)}
-    names = {id_: f"is {value}" for id_, value in outputs.items() if value in common}
+    names = {id_: f"{IS}{value}" for id_, value in outputs.items() if value in common}
     return {task.id: names.get(task.id, REST) for task in tasks}
 
 
@@ -103,6 +105,33 @@ def rates_of(store: RunStore, suite: str, mode: str) -> Rates:
     for (who, task), (right, made) in counts.items():
         rates[who][task] = right / made
     return rates
+
+
+def forced_rates(store: RunStore, suite: str, mode: str, values: Sequence[str]) -> Rates:
+    """Return who solved which task how often, where an answer that is none of `values` counts as a
+    guess among them."""
+    shares = defaultdict[str, dict[str, list[float]]](lambda: defaultdict(list))
+    rows = store.rows(
+        "SELECT subject, task_id, verdict = 'correct' AS right, answer FROM evaluations "
+        "WHERE NOT staged AND suite = ? AND mode = ?",
+        (suite, mode),
+    )
+    for row in rows:
+        subject = str(row["subject"])
+        who = subject if subject in (BASE, ELICITED) else "students"
+        known = row["answer"] in values
+        shares[who][row["task_id"]].append(float(row["right"]) if known else 1 / len(values))
+    return {
+        who: {task: float(np.mean(several)) for task, several in tasks.items()}
+        for who, tasks in shares.items()
+    }
+
+
+def values_of(tasks: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the values that all tasks have, by the names of their classes; none if some has
+    another."""
+    named = [name.removeprefix(IS) for name in tasks if name.startswith(IS)]
+    return named if len(named) == len(tasks) else []
 
 
 def gain(rates: Rates, ids: Sequence[str]) -> tuple[float, float, float]:
@@ -148,6 +177,11 @@ def table(store: RunStore, sandbox: Sandbox) -> list[str]:
                 f"| {suite}, {mode} | {name} | {len(ids)} | {line(rates, ids)} |"
                 for name, ids in tasks.items()
             ]
+            if values := values_of(tasks):
+                everything = [id_ for ids in tasks.values() for id_ in ids]
+                forced = forced_rates(store, suite, mode, values)
+                row = line(forced, everything)
+                rows.append(f"| {suite}, {mode} | forced | {len(everything)} | {row} |")
     return rows
 
 

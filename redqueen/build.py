@@ -405,6 +405,7 @@ def _imitate(
     def sync(slots: Sequence[int]) -> None:
         engine.sync(slots, model.adapters, 0)
 
+    log.info("teachers imitate seed tasks first, in %d updates", imitation.updates)
     sync(range(len(population)))
     loss = imitate(
         learner,

@@ -277,6 +277,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_streams()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, format="redqueen: %(message)s")
+    logging.getLogger("redqueen").setLevel(logging.INFO)
     words = list(sys.argv[1:] if argv is None else argv)
     overrides: list[tuple[str, str]] = []
     try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.shortcuts import classes, gain, least_gain
+from bench.shortcuts import classes, forced_rates, gain, least_gain, values_of
 from redqueen.config import SandboxConfig
 from redqueen.errors import InfrastructureError
 from redqueen.sandbox import Outcome, OutcomeKind, make_sandbox
@@ -46,6 +46,35 @@ def test_a_shortcut_loses_where_it_does_not_hold() -> None:
     tasks = {"echo": ["b"], "is True": ["a"], "is False": ["b"]}
     assert least_gain(rates, tasks)[0] == -0.5
     assert least_gain(rates, {"echo": ["b"], "rest": ["a"]})[0] == 0.5
+
+
+class Answers:
+    """The answers of an evaluation, as a run's database gives them."""
+
+    def __init__(self, *rows: tuple[str, str, int, str | None]) -> None:
+        self.kept = [
+            {"subject": subject, "task_id": task, "right": right, "answer": answer}
+            for subject, task, right, answer in rows
+        ]
+
+    def rows(self, sql: str, values: tuple[str, str]) -> list[dict[str, object]]:
+        return self.kept
+
+
+def test_an_answer_of_another_form_counts_as_a_guess_when_the_format_is_forced() -> None:
+    store = Answers(
+        ("base", "a", 1, "True"), ("base", "a", 0, "8"), ("base", "b", 0, None),
+        ("member:1", "a", 0, "False"), ("member:2", "a", 1, "True"),
+    )  # fmt: skip
+    assert forced_rates(store, "held-out", "sampled", ["True", "False"]) == {  # type: ignore[arg-type]
+        "base": {"a": 0.75, "b": 0.5},
+        "students": {"a": 0.5},
+    }
+
+
+def test_the_format_is_known_where_all_values_are() -> None:
+    assert values_of({"is True": ["a"], "is False": ["b"]}) == ["True", "False"]
+    assert values_of({"is True": ["a"], "rest": ["b"]}) == []
 
 
 def test_a_failure_of_the_sandbox_is_no_class() -> None:
