@@ -169,10 +169,11 @@ def test_tasks_and_cells_are_views_of_what_is_kept() -> None:
 
 
 def witness(lines: int, cyclomatic: int, depth: int) -> str:
-    """A program with these features that depends on its argument, whatever that is."""
-    value = " or ".join("a" * cyclomatic)
+    """A program with these features that depends on its argument, whatever that is, and does not
+    pass it on."""
+    value = " or ".join("b" * cyclomatic)
     wraps = depth - 4 - (cyclomatic > 1)
-    filling = "".join("    b = a\n" for _ in range(lines - 2))
+    filling = "".join("    b = [a]\n" for _ in range(lines - 2))
     return f"def f(a):\n{filling}    return {'[' * wraps}{value}{']' * wraps}"
 
 
