@@ -10,7 +10,6 @@ right at 0.3 alone is known, and slips.
 
 import argparse
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -24,7 +23,7 @@ from redqueen.build import open_environments
 from redqueen.config import load_config
 from redqueen.environments.code.tasks import written_task
 from redqueen.environments.code.traced.cases import arguments
-from redqueen.environments.code.traced.expressions import PRODUCTIONS, constant
+from redqueen.environments.code.traced.expressions import PRODUCTIONS, SLOT, constant
 from redqueen.environments.code.traced.programs import copied
 from redqueen.environments.code.traced.trace import trace_call
 from redqueen.environments.code.traced.trace_lines import TraceError
@@ -33,7 +32,6 @@ from redqueen.models.population_model import PopulationModel
 from redqueen.rng import derive_seed
 from redqueen.types import Task
 
-SLOT = re.compile(r"<(\w+|#)>")
 TEMPERATURES = (1.0, 0.3)
 TRIES = 40
 """Draws for one task; an input may be out of the language's range."""
@@ -98,10 +96,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             for heat in TEMPERATURES
         ]
     lab.engine.close()
-    shares: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for key, several in forms.items():
-        if several:
-            shares[key] = [float(np.mean([rate[t.id] for t in several])) for rate in rates]
+    shares = {
+        key: [np.mean([rate[task.id] for task in several]) for rate in rates]
+        for key, several in forms.items()
+        if several
+    }
     print(f"% right at temperatures {', '.join(map(str, TEMPERATURES))}; {args.tasks} tasks each")
     for (kind, form), (hot, cold) in sorted(shares.items(), key=lambda item: item[1][1]):
         print(f"{kind:6} {form:34} {100 * hot:5.1f} {100 * cold:5.1f}")

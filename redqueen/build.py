@@ -39,8 +39,7 @@ from redqueen.environments.base import (
 )
 from redqueen.errors import ConfigError
 from redqueen.evolution import BehaviourLog, Evolution, check_probed, check_rated
-from redqueen.learner import Learner, Scorer, StackedAdamW, imitate
-from redqueen.learner.advantages.imitation import Imitation
+from redqueen.learner import Learner, Scorer, StackedAdamW, apprenticeship, imitate
 from redqueen.learner.assign import student_reward
 from redqueen.models.footprint import settle
 from redqueen.models.memory import is_out_of_memory
@@ -390,17 +389,8 @@ def _imitate(
             "learner.teacher.imitation.updates: there must be teachers, all of them in memory "
             "(population.slots = 0); set it to 0"
         )
-    teacher = config.learner.teacher.model_copy(update={"advantage": Imitation()})
-    keys = {"teacher": teacher, "learning_rate_end": 1.0, "kl_coefficient": 0.0}
-    learner = _learner(
-        config.model_copy(update={"learner": config.learner.model_copy(update=keys)}),
-        engine,
-        model,
-        len(population),
-    )
-    base = model.base
-    ends = base.tokenizer.eos_token_id
-    end = ends if ends in base.eos_ids else min(base.eos_ids)
+    apprentice = config.model_copy(update={"learner": apprenticeship(config.learner)})
+    learner = _learner(apprentice, engine, model, len(population))
 
     def sync(slots: Sequence[int]) -> None:
         engine.sync(slots, model.adapters, 0)
@@ -414,7 +404,7 @@ def _imitate(
         updates=imitation.updates,
         proposals=imitation.proposals,
         references=config.rollout.references,
-        encode=lambda messages, text: (model.encode(messages), (*base.encode(text), end)),
+        encode=lambda messages, text: (model.encode(messages), model.base.encode_reply(text)),
         sync=sync,
         versions={member.slot: 0 for member in teachers},
         seed=config.seed,

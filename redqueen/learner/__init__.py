@@ -2,7 +2,7 @@
 
 from redqueen.learner.assign import Rewards, assign_rewards
 from redqueen.learner.disputes import disputed_tasks
-from redqueen.learner.imitation import imitate
+from redqueen.learner.imitation import apprenticeship, imitate
 from redqueen.learner.likelihood import cross_likelihood
 from redqueen.learner.metrics import UpdateReport, step_metrics
 from redqueen.learner.optimizer import StackedAdamW
@@ -16,6 +16,7 @@ __all__ = [
     "Scorer",
     "StackedAdamW",
     "UpdateReport",
+    "apprenticeship",
     "assign_rewards",
     "cross_likelihood",
     "disputed_tasks",

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from redqueen.config.learner import LearnerConfig
 from redqueen.curriculum import Worlds
 from redqueen.environments.base import Proposes, TaskSpace
 from redqueen.errors import ConfigError
+from redqueen.learner.advantages.imitation import Imitation
 from redqueen.learner.update import Learner
 from redqueen.rng import numpy_rng
 from redqueen.types import Member, Messages, Role, Sample, Task
@@ -48,6 +50,14 @@ class Lesson:
             version=version,
             temperature=1.0,
         )
+
+
+def apprenticeship(config: LearnerConfig) -> LearnerConfig:
+    """Return the keys of a learner that imitates: rewards are weights, at a constant rate, and
+    nothing holds the teachers to the base."""
+    teacher = config.teacher.model_copy(update={"advantage": Imitation()})
+    keys = {"teacher": teacher, "learning_rate_end": 1.0, "kl_coefficient": 0.0}
+    return config.model_copy(update=keys)
 
 
 def draw_lessons(
@@ -99,7 +109,7 @@ def imitate(
     token.
 
     Each update is one step of maximum likelihood on `proposals` texts a teacher. `learner` has an
-    optimizer of its own and the advantage `imitation`; `sync` tells the engine of new weights.
+    optimizer of its own and the keys of `apprenticeship`; `sync` tells the engine of new weights.
 
     Raises:
         ConfigError: as `draw_lessons`.

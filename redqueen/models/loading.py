@@ -82,6 +82,13 @@ class Base:
         prefix = self.prefix_ids
         return ids if ids[: len(prefix)] == prefix else prefix + ids
 
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """Return the tokens of what the model should have written: no leading special tokens, and
+        at the end the one that ends a text."""
+        end = self.tokenizer.eos_token_id
+        ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        return (*ids, end if end in self.eos_ids else min(self.eos_ids))
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """The text of sampled tokens as written, without those that end or pad a text.
 

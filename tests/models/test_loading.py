@@ -94,6 +94,8 @@ def test_a_prompt_gets_its_special_prefix_once(copy_of: Path) -> None:
     assert base.encode("f(1)") == (1, *bare)
     assert base.encode("<s>f(1)") == (1, *bare)
     assert base.encode("") == (1,)
+    # What the model should have written follows a prompt, and ends.
+    assert base.encode_reply("f(1)") == (*bare, 2)
 
 
 def test_a_token_the_model_lacks_is_named(copy_of: Path) -> None:

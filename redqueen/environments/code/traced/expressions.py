@@ -20,7 +20,7 @@ from redqueen.environments.code.traced.values import (
     random_word,
 )
 
-_SLOT = re.compile(r"<(\w+|#)>")
+SLOT = re.compile(r"<(\w+|#)>")
 _COMPARISONS = {"==": 1.2, "!=": 0.8, "<": 1.2, ">": 1.5, "<=": 0.6, ">=": 0.6}
 
 PRODUCTIONS: dict[str, tuple[tuple[float, str], ...]] = {
@@ -157,7 +157,7 @@ def expression(kind: str, scope: Scope, rng: Random, depth: int) -> str:
         used.append(text)
         return text
 
-    return _SLOT.sub(fill, template)
+    return SLOT.sub(fill, template)
 
 
 def condition(scope: Scope, rng: Random, depth: int) -> str:
@@ -172,7 +172,7 @@ def condition(scope: Scope, rng: Random, depth: int) -> str:
 def _slot_types(template: str) -> tuple[str, ...]:
     """The types of a production's operands."""
     return (
-        ("ints",) if template == "map" else tuple(s for s in _SLOT.findall(template) if s in TYPES)
+        ("ints",) if template == "map" else tuple(s for s in SLOT.findall(template) if s in TYPES)
     )
 
 
